@@ -1,0 +1,1 @@
+"""GoogLeNet, its weights, and the one training loop."""

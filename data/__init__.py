@@ -1,0 +1,1 @@
+"""Pictures, boxes, records and files: what everything else stands on. Imports no torch."""

@@ -1,0 +1,124 @@
+"""The values that travel between the parts: what is true, where to look, what was found.
+
+All are frozen and checked when made; a boolean mask, an index array or a slice in brackets picks a part of one;
+`len()` counts its boxes; no boxes is a normal value. Boxes are as `data/boxes.py` says.
+
+Shapes: N boxes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .boxes import Boxes, as_boxes
+from .errors import DataError
+
+Labels = NDArray[np.str_]
+
+
+def _checked_boxes(boxes: ArrayLike, owner: str) -> Boxes:
+    array = as_boxes(boxes)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise DataError(f"{owner}: boxes must have shape (N, 4), got {array.shape}")
+    bad = ~(np.isfinite(array).all(axis=1) & (array[:, 2:] >= array[:, :2]).all(axis=1))
+    if bad.any():
+        index = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"{owner}: boxes[{index}] is {array[index].tolist()}: need finite x1 <= x2 and y1 <= y2"
+        )
+    return array
+
+
+def _checked_column(
+    values: ArrayLike | Sequence[str], dtype: Any, num_boxes: int, name: str, owner: str
+) -> NDArray[Any]:
+    array = np.asarray(values, dtype=dtype)
+    if array.shape != (num_boxes,):
+        raise DataError(
+            f"{owner}: {name} must have shape ({num_boxes},), one for each box, got {array.shape}"
+        )
+    return array
+
+
+class _Columns:
+    """What the records share: length and indexing by the columns named in `_columns`."""
+
+    _columns: tuple[str, ...] = ()
+    boxes: Boxes
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Any) -> Self:
+        picked = {name: getattr(self, name)[index] for name in self._columns}
+        return replace(self, **picked)  # pyright: ignore[reportArgumentType] (every subclass is a dataclass)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals(_Columns):
+    """Class-agnostic boxes that may hold an object, the best first; a higher score is better."""
+
+    boxes: Boxes  # [N, 4]
+    scores: NDArray[np.float64]  # [N]
+
+    _columns = ("boxes", "scores")
+
+    def __post_init__(self) -> None:
+        self._set("boxes", _checked_boxes(self.boxes, "Proposals"))
+        self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Proposals"))
+
+
+@dataclass(frozen=True, eq=False)
+class Detections(_Columns):
+    """Objects found in one picture: a box, a class name and a score each, the best first."""
+
+    boxes: Boxes = field(default_factory=lambda: np.zeros((0, 4)))  # [N, 4]
+    labels: Labels = field(default_factory=lambda: np.zeros(0, dtype=np.str_))  # [N]
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # [N]
+
+    _columns = ("boxes", "labels", "scores")
+
+    def __post_init__(self) -> None:
+        self._set("boxes", _checked_boxes(self.boxes, "Detections"))
+        self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", "Detections"))
+        self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Detections"))
+        if not np.isfinite(self.scores).all():
+            raise DataError(
+                f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth(_Columns):
+    """The annotated objects of one picture. `file` is its path below the data set's picture folder."""
+
+    file: str
+    width: int
+    height: int
+    boxes: Boxes  # [N, 4]
+    labels: Labels  # [N]
+    difficult: NDArray[np.bool_]  # [N], VOC's flag: neither asked for nor held against a detector
+
+    _columns = ("boxes", "labels", "difficult")
+
+    def __post_init__(self) -> None:
+        self._set("boxes", _checked_boxes(self.boxes, self.file))
+        self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", self.file))
+        self._set("difficult", _checked_column(self.difficult, np.bool_, len(self), "difficult", self.file))
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture's outcome: its detections, or the `error` that kept them from being made."""
+
+    file: str
+    width: int = 0
+    height: int = 0
+    detections: Detections = field(default_factory=Detections)
+    error: str | None = None

@@ -1,0 +1,1 @@
+"""Judging and drawing detections, wherever they come from. Imports no torch."""

@@ -1,0 +1,1 @@
+"""Where to look: class-agnostic boxes that may hold an object."""
