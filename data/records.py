@@ -26,9 +26,7 @@ def _checked_boxes(boxes: ArrayLike, owner: str) -> Boxes:
     bad = ~(np.isfinite(array).all(axis=1) & (array[:, 2:] >= array[:, :2]).all(axis=1))
     if bad.any():
         index = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"{owner}: boxes[{index}] is {array[index].tolist()}: need finite x1 <= x2 and y1 <= y2"
-        )
+        raise DataError(f"{owner}: boxes[{index}] is {array[index].tolist()}: need finite x1 <= x2 and y1 <= y2")
     return array
 
 
@@ -37,9 +35,7 @@ def _checked_column(
 ) -> NDArray[Any]:
     array = np.asarray(values, dtype=dtype)
     if array.shape != (num_boxes,):
-        raise DataError(
-            f"{owner}: {name} must have shape ({num_boxes},), one for each box, got {array.shape}"
-        )
+        raise DataError(f"{owner}: {name} must have shape ({num_boxes},), one for each box, got {array.shape}")
     return array
 
 
@@ -89,9 +85,7 @@ class Detections(_Columns):
         self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", "Detections"))
         self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Detections"))
         if not np.isfinite(self.scores).all():
-            raise DataError(
-                f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number"
-            )
+            raise DataError(f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number")
 
 
 @dataclass(frozen=True, eq=False)

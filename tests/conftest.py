@@ -13,9 +13,7 @@ SHARED = Path(os.environ.get("INCEPTION_RCNN_SHARED", REPOSITORY.parent / "share
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if SHARED.is_dir():
         return
-    skip = pytest.mark.skip(
-        reason=f"needs the development data; {SHARED} is absent (set INCEPTION_RCNN_SHARED)"
-    )
+    skip = pytest.mark.skip(reason=f"needs the development data; {SHARED} is absent (set INCEPTION_RCNN_SHARED)")
     for item in items:
         if "shared" in item.keywords:
             item.add_marker(skip)
