@@ -1,0 +1,74 @@
+"""BVLC's GoogLeNet of the Caffe model zoo: its names and colour order, turned into ours."""
+
+import re
+
+from torch import Tensor
+
+from ..data.errors import DataError
+from .googlenet import GoogLeNet
+from .weights import load_checked, read_weights
+
+_BRANCHES = {
+    "1x1": "conv1x1",
+    "3x3_reduce": "reduce3x3",
+    "3x3": "conv3x3",
+    "5x5_reduce": "reduce5x5",
+    "5x5": "conv5x5",
+    "pool_proj": "pool_proj",
+}
+_LAYERS = {
+    "conv1/7x7_s2": "trunk.conv1",
+    "conv2/3x3_reduce": "trunk.conv2_reduce",
+    "conv2/3x3": "trunk.conv2",
+    "loss3/classifier": "classifier",
+    "loss1/conv": "auxiliary1.1",
+    "loss1/fc": "auxiliary1.3",
+    "loss1/classifier": "auxiliary1.6",
+    "loss2/conv": "auxiliary2.1",
+    "loss2/fc": "auxiliary2.3",
+    "loss2/classifier": "auxiliary2.6",
+}
+
+
+def our_name(name: str) -> str | None:
+    """What a parameter of BVLC's is called here; None for a name that is not one of theirs.
+
+    >>> our_name("inception_3a/3x3_reduce.weight")
+    'trunk.inception_3a.reduce3x3.weight'
+    """
+    layer, _, kind = name.rpartition(".")
+    if layer in _LAYERS:
+        return f"{_LAYERS[layer]}.{kind}"
+    found = re.fullmatch(r"(inception_([345])[a-e])/(\w+)", layer)
+    if found is None or found[3] not in _BRANCHES:
+        return None
+    part = "tail" if found[2] == "5" else "trunk"
+    return f"{part}.{found[1]}.{_BRANCHES[found[3]]}.{kind}"
+
+
+def is_bvlc(tensors: dict[str, Tensor]) -> bool:
+    """Whether these are parameters under BVLC's names."""
+    return "conv1/7x7_s2.weight" in tensors
+
+
+def load_bvlc(path: str) -> GoogLeNet:
+    """The classifier of a `.caffemodel`, or of a safetensors file with Caffe's names, taking RGB input.
+
+    Auxiliary heads are there if the file has them. DataError where the file holds another network.
+    """
+    tensors = read_weights(path)
+    if not is_bvlc(tensors):
+        raise DataError(f"{path} does not hold BVLC's GoogLeNet: there is no layer conv1/7x7_s2")
+    return googlenet_from_bvlc(tensors, path)
+
+
+def googlenet_from_bvlc(tensors: dict[str, Tensor], source: str) -> GoogLeNet:
+    """The same from tensors under Caffe's names; `source` is what an error calls them."""
+    renamed = {our_name(name) or name: tensor for name, tensor in tensors.items()}
+    num_classes = len(renamed.get("classifier.bias", range(1000)))
+    model = GoogLeNet(num_classes, auxiliary="auxiliary1.1.weight" in renamed)
+    conv1 = renamed.get("trunk.conv1.weight")
+    if conv1 is not None:
+        renamed["trunk.conv1.weight"] = conv1.flip(1)  # Caffe's channels are blue, green, red
+    load_checked(model, renamed, source)
+    return model.eval()

@@ -1,0 +1,211 @@
+"""A reader for Caffe's binary `.caffemodel` files: the protobuf wire format, without protobuf.
+
+A `NetParameter` holds layers, a layer its name, type and blobs, a blob its shape and numbers. Two styles exist:
+`layer` (field 100) since 2014, `layers` (field 2) before. Everything else in the file is passed over.
+Wire format: https://protobuf.dev/programming-guides/encoding/; field numbers: caffe.proto.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.errors import DataError
+
+Value = int | memoryview  # a varint, or the bytes of anything else
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
+
+
+class _Style(NamedTuple):
+    """The field numbers of a layer, and the types whose 4-D blobs are what they say."""
+
+    name: int
+    type: int
+    blobs: int
+    convolutions: tuple[bytes | int, ...]
+
+
+_STYLES = {
+    100: _Style(name=1, type=2, blobs=7, convolutions=(b"Convolution", b"Deconvolution")),  # LayerParameter
+    2: _Style(name=4, type=5, blobs=6, convolutions=(4, 39)),  # V1LayerParameter, whose type is an enum
+}
+_BLOB_NAMES = ("weight", "bias")
+_FOREIGN = {  # what files given by mistake begin with
+    b"PK\x03\x04": "a PyTorch or ZIP file",
+    b"\x80\x02": "a pickle",
+    b"\x89HDF": "an HDF5 file; convert it with Caffe to the binary .caffemodel",
+    b"<": "a web page; the download may have failed",
+    b"name:": "a prototxt, which describes a net without its weights",
+    b"version https://git-lfs": "a Git LFS pointer; run `git lfs pull`",
+}
+
+
+def read_caffemodel(path: str | Path) -> dict[str, NDArray[np.float32]]:
+    """The blobs of every layer that has any, as `<layer>.weight` and `<layer>.bias`, in the file's order.
+
+    Further blobs, such as batch normalisation's, are `<layer>.blob2` and so on. Old files give every blob four
+    dimensions; here a fully connected layer's weights are (out, in), and biases (out,).
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if foreign := _foreign(content):
+        raise DataError(f"{path}: is not a Caffe model but {foreign}")
+    try:
+        return _net(memoryview(content))
+    except ValueError as error:
+        raise DataError(f"{path}: is not a Caffe model, or a damaged one: {error}") from error
+
+
+def _foreign(content: bytes) -> str | None:
+    if not content:
+        return "an empty file"
+    if content[8:10] == b'{"':
+        return "a safetensors file; name it .safetensors"
+    return next((what for start, what in _FOREIGN.items() if content.startswith(start)), None)
+
+
+def _net(message: memoryview) -> dict[str, NDArray[np.float32]]:
+    blobs: dict[str, NDArray[np.float32]] = {}
+    for number, value in _fields(message):
+        if number not in _STYLES:
+            continue
+        for name, blob in _layer(_message(value, "a layer"), _STYLES[number]):
+            if name in blobs:
+                raise ValueError(f"{name} is there twice")
+            blobs[name] = blob
+    if not blobs:
+        raise ValueError("it holds no layer with weights")
+    return blobs
+
+
+def _layer(message: memoryview, style: _Style) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    name, kind, blobs = "", None, []
+    for number, value in _fields(message):
+        if number == style.name:
+            name = _text(value)
+        elif number == style.type:
+            kind = value if isinstance(value, int) else bytes(value)
+        elif number == style.blobs:
+            blobs.append(_message(value, f"a blob of {name!r}"))
+    for index, blob in enumerate(blobs):
+        blob_name = f"{name}.{_BLOB_NAMES[index] if index < len(_BLOB_NAMES) else f'blob{index}'}"
+        yield blob_name, _blob(blob, blob_name, squeeze=index > 0 or kind not in style.convolutions)
+
+
+def _blob(message: memoryview, name: str, squeeze: bool) -> NDArray[np.float32]:
+    """One blob; `squeeze` takes the leading ones off the four dimensions that the old format gave to all blobs."""
+    old_shape = {1: 0, 2: 0, 3: 0, 4: 0}  # num, channels, height, width
+    shape: list[int] | None = None
+    floats, doubles = bytearray(), bytearray()
+    for number, value in _fields(message):
+        if number in old_shape:
+            old_shape[number] = _integer(value, name)
+        elif number == 5:
+            floats += _message(value, name)  # packed, or one number after the other
+        elif number == 7:
+            shape = _shape(_message(value, name), name)
+        elif number == 8:
+            doubles += _message(value, name)
+    numbers = _numbers(floats, doubles, name)
+    if shape is None:
+        shape = list(old_shape.values()) if any(old_shape.values()) else [len(numbers)]
+        shape = _squeezed(shape) if squeeze else shape
+    if math.prod(shape) != len(numbers) or min(shape, default=1) < 0:
+        raise ValueError(f"{name} has {len(numbers)} numbers for the shape {tuple(shape)}")
+    return numbers.reshape(shape)
+
+
+def _squeezed(shape: list[int]) -> list[int]:
+    """(1, 1, out, in) is (out, in); (1, 1, 1, out) is (out,).
+
+    >>> _squeezed([1, 1, 1000, 1024]), _squeezed([1, 1, 1, 64]), _squeezed([64, 3, 7, 7])
+    ([1000, 1024], [64], [64, 3, 7, 7])
+    """
+    if shape[:3] == [1, 1, 1]:
+        return shape[3:]
+    return shape[2:] if shape[:2] == [1, 1] else shape
+
+
+def _numbers(floats: bytearray, doubles: bytearray, name: str) -> NDArray[np.float32]:
+    if floats and doubles:
+        raise ValueError(f"{name} holds both floats and doubles")
+    if len(floats) % 4 or len(doubles) % 8:
+        raise ValueError(f"{name} ends inside a number")
+    if doubles:
+        return np.frombuffer(doubles, dtype="<f8").astype(np.float32)
+    return np.frombuffer(floats, dtype="<f4").astype(np.float32, copy=False)
+
+
+def _shape(message: memoryview, name: str) -> list[int]:
+    shape: list[int] = []
+    for number, value in _fields(message):
+        if number == 1:
+            shape += [value] if isinstance(value, int) else _packed_varints(value)
+        if len(shape) > 32:  # Caffe's own limit
+            raise ValueError(f"{name} has more than 32 dimensions")
+    return shape
+
+
+def _packed_varints(packed: memoryview) -> list[int]:
+    values, position = [], 0
+    while position < len(packed) and len(values) <= 32:
+        value, position = _varint(packed, position)
+        values.append(value)
+    return values
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    """The field numbers of a message and their values, in order."""
+    position = 0
+    while position < len(message):
+        start = position
+        key, position = _varint(message, position)
+        number, wire = key >> 3, key & 7
+        if number == 0:
+            raise ValueError(f"field number 0 at byte {start} of a message")
+        if wire == _VARINT:
+            value, position = _varint(message, position)
+            yield number, value
+            continue
+        if wire == _BYTES:
+            length, position = _varint(message, position)
+        elif wire in (_FIXED32, _FIXED64):
+            length = 4 if wire == _FIXED32 else 8
+        else:
+            raise ValueError(f"wire type {wire} at byte {start} of a message, which Caffe never writes")
+        if length > len(message) - position:
+            raise ValueError(f"it is cut short: {length} bytes promised, {len(message) - position} left")
+        yield number, message[position : position + length]
+        position += length
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """The unsigned number at a position, seven bits a byte, at most ten bytes, and the position behind it."""
+    value = 0
+    for index, byte in enumerate(message[position : position + 10]):
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value, position + index + 1
+    raise ValueError("it is cut short inside a number" if len(message) - position < 10 else "a number never ends")
+
+
+def _message(value: Value, what: str) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError(f"{what} is a bare number")
+    return value
+
+
+def _integer(value: Value, what: str) -> int:
+    if isinstance(value, int):
+        return value
+    raise ValueError(f"a dimension of {what} is not a number")
+
+
+def _text(value: Value) -> str:
+    return bytes(_message(value, "a layer's name")).decode()  # UnicodeDecodeError is a ValueError

@@ -1,0 +1,82 @@
+"""Proposals on disk: a safetensors file that holds the boxes of many pictures and says how they were made.
+
+Boxes and scores of all pictures lie end to end, in float32; `offsets[i]` is where picture i's begin. The header's
+metadata carries the pictures' names, the method, and a hash of everything that went into the boxes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from .errors import DataError
+from .files import write_atomically
+from .records import Proposals
+
+FORMAT = "inception-rcnn proposals 1"
+
+
+def hash_of(*parts: object) -> str:
+    """Sixteen hexadecimal digits that change with any of the parts; dataclasses and tuples count by their repr."""
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ProposalStore(Mapping[str, Proposals]):
+    """The proposals of many pictures by the pictures' names, as read from a file."""
+
+    files: dict[str, int]
+    offsets: NDArray[np.int64]  # [pictures + 1]
+    boxes: NDArray[np.float32]  # [M, 4]
+    scores: NDArray[np.float32]  # [M]
+    method: str
+    parameters: str  # the hash
+
+    def __getitem__(self, file: str) -> Proposals:
+        start, stop = self.offsets[self.files[file] :][:2]
+        return Proposals(self.boxes[start:stop].astype(np.float64), self.scores[start:stop].astype(np.float64))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def write_proposals(path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: str) -> None:
+    """Write the proposals of many pictures; the file appears whole or not at all."""
+    counts = [len(each) for each in proposals.values()]
+    tensors = {
+        "offsets": np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64),
+        "boxes": np.concatenate([np.zeros((0, 4)), *(each.boxes for each in proposals.values())]).astype(np.float32),
+        "scores": np.concatenate([np.zeros(0), *(each.scores for each in proposals.values())]).astype(np.float32),
+    }
+    metadata = {"format": FORMAT, "method": method, "parameters": parameters, "files": json.dumps(list(proposals))}
+    write_atomically(path, save(tensors, metadata))
+
+
+def read_proposals(path: str | Path) -> ProposalStore:
+    """Read a file that `write_proposals` made; DataError says why another cannot be used."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise DataError(f"{path} is no file of proposals: make one with `inception-rcnn propose`")
+            names = json.loads(metadata["files"])
+            offsets, boxes, scores = (file.get_tensor(name) for name in ("offsets", "boxes", "scores"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file of proposals") from error
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as a file of proposals ({error}); make it anew") from error
+    if len(offsets) != len(names) + 1 or offsets[-1] != len(boxes) or len(boxes) != len(scores):
+        raise DataError(f"{path}: its names, offsets, boxes and scores do not fit together; make it anew")
+    files = {name: index for index, name in enumerate(names)}
+    return ProposalStore(files, offsets, boxes, scores, metadata["method"], metadata["parameters"])

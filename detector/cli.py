@@ -1,0 +1,149 @@
+"""The command `inception-rcnn`. Machine output goes to stdout, talk and progress to stderr.
+
+Each verb parses, calls and shows; what it does is one call away, and as short in Python. Heavy imports wait inside
+the verbs, so that `--help` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..data.errors import InceptionRcnnError
+
+app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
+app.add_typer(train_app, name="train")
+
+Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, - (stdin) or a SPEC.")]
+Out = Annotated[Path, typer.Option(help="The folder to write to.")]
+Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
+
+
+def _say(line: object) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@app.command()
+def detect(
+    source: Sources,
+    out: Out,
+    model: Model = None,
+    score: Annotated[float | None, typer.Option(help="Leave weaker detections out [the model's, .3].")] = None,
+    proposals: Annotated[str | None, typer.Option(help="A method's name, or a file that `propose` wrote.")] = None,
+    regions: Annotated[int | None, typer.Option(help="Look at so many proposals, the best.")] = None,
+    mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
+    device: Device = "auto",
+    draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the pictures.")] = True,
+    format: Annotated[str, typer.Option(help="Further files: coco, voc, yolo, csv, with commas.")] = "coco",
+    overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
+) -> None:
+    """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
+    from .running import DetectRun
+
+    options = {"score": score, "proposals": proposals, "regions": regions, "mode": mode}
+    run = DetectRun(source, out, model, options, device=device, draw=draw, formats=format, overwrite=overwrite)
+    _say(run.execute(_say))
+
+
+@app.command()
+def propose(
+    source: Sources,
+    out: Annotated[Path, typer.Option(help="The file to write, NAME.safetensors.")],
+    proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
+) -> None:
+    """Compute region proposals and keep them in a file."""
+    from .running import propose_to_file
+
+    _say(propose_to_file(source, out, proposals, _say))
+
+
+@train_app.command()
+def finetune(
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
+    classes: Classes = "",
+    freeze: Annotated[str, typer.Option(help="What stays as it is: conv1, trunk or none.")] = "conv1",
+    proposals: Annotated[str, typer.Option(help="The method of proposing regions.")] = "selective-search:fast",
+    steps: int = 4000,
+    learning_rate: float = 0.001,
+    pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 2,
+    regions: Annotated[int, typer.Option(help="Regions a picture, a quarter of them foreground.")] = 64,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    seed: int = 0,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
+    from ..backbone.training import Recipe
+    from .finetuning import FinetuneOptions, finetune_from_specs
+
+    names = tuple(filter(None, classes.split(",")))
+    options = FinetuneOptions(names, mode, freeze, proposals, pictures, regions, validation_pictures, device)
+    recipe = Recipe(steps=steps, learning_rate=learning_rate, validate_every=validate_every, seed=seed)
+    finetune_from_specs(data, val, init, out, options, recipe, resume=resume, report=_say)
+    _say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Option(help="What detect wrote, a COCO file with scores, or VOC results.")],
+    data: Annotated[str, typer.Option(help="A SPEC such as voc:ROOT:2012:val.")],
+    out: Out,
+    metric: Annotated[str, typer.Option(help="voc07, voc10, with commas.")] = "voc10,voc07",
+    classes: Classes = "",
+) -> None:
+    """Judge predictions: average precision by the official rules, as a table, report.json and report.html."""
+    from ..eval.judging import evaluate_files
+
+    print(evaluate_files(predictions, data, metric, classes, out))
+    _say(f"written to {out}")
+
+
+@app.command()
+def draw(
+    predictions: Annotated[Path, typer.Argument(help="What detect wrote, a COCO file with scores, or VOC results.")],
+    images: Annotated[Path, typer.Option(help="The folder that the pictures are in.")],
+    out: Out,
+    data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
+    score: Annotated[float, typer.Option(help="Leave weaker detections out.")] = 0.3,
+) -> None:
+    """Draw stored predictions on their pictures."""
+    from ..eval.gallery import draw_predictions
+
+    _say(draw_predictions(predictions, images, out, data, score, _say))
+
+
+@app.command()
+def demo(out: Out = Path("demo"), model: Model = None, device: Device = "auto") -> None:
+    """Detect in the public-domain photos of scikit-image."""
+    from .demonstration import run_demo
+
+    print(run_demo(out, model, device, _say))
+
+
+@app.command()
+def info() -> None:
+    """Versions, devices, models and methods, ready to paste into a bug report."""
+    from .information import describe
+
+    print(describe())
+
+
+def main() -> None:
+    """Run the command line; errors the user can mend are one sentence and an exit code."""
+    try:
+        app()
+    except InceptionRcnnError as error:
+        _say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on where this one stopped")
+        sys.exit(130)

@@ -1,0 +1,62 @@
+"""What a detector is apart from its weights: the content of a model folder's `config.json`."""
+
+import dataclasses
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..data.errors import DataError
+from .regions import MODES, Mode
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Frozen facts of a trained detector, and the defaults it detects with."""
+
+    classes: tuple[str, ...]  # the classifier's outputs 1..K; 0 is background
+    architecture: str = "googlenet"  # or "torchvision"
+    modes: tuple[Mode, ...] = ("shared",)  # the ways of looking at regions it has a tail and a head for
+    mode: Mode = "shared"  # the one it uses by default
+    proposals: str = "selective-search:googlenet"  # method
+    regions: int = 1000  # proposals looked at, the best first
+    score: float = 0.3  # detections below are left out
+    nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
+    max_detections: int = 100  # a picture (R-CNN's cap)
+
+    def to_json(self) -> str:
+        return json.dumps({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=2) + "\n"
+
+
+def read_config(path: Path) -> DetectorConfig:
+    """Read and check a `config.json`; DataError names what it does not understand."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.pop("format_version", None)
+    except FileNotFoundError as error:
+        raise DataError(f"{path.parent} is not a model: it has no {path.name}") from error
+    except (ValueError, AttributeError, OSError) as error:
+        raise DataError(f"{path} is not a model's configuration: {error}") from error
+    if version != FORMAT_VERSION:
+        raise DataError(f"{path} has format_version {version}; this release reads {FORMAT_VERSION}")
+    return _checked(content, path)
+
+
+def _checked(content: dict[str, Any], path: Path) -> DetectorConfig:
+    defaults = {field.name: field.default for field in dataclasses.fields(DetectorConfig)}
+    for name, value in content.items():
+        if name not in defaults:
+            near = difflib.get_close_matches(name, defaults, n=1)
+            raise DataError(f"{path}: unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if isinstance(value, list):
+            content[name] = value = tuple(value)
+        wanted = tuple if name == "classes" else type(defaults[name])
+        if not isinstance(value, wanted) and not (wanted is float and isinstance(value, int)):
+            raise DataError(f"{path}: {name} is {value!r}, need a {wanted.__name__}")
+    unknown = [mode for mode in (*content.get("modes", ()), content.get("mode", "shared")) if mode not in MODES]
+    if not content.get("classes") or not all(isinstance(each, str) for each in content["classes"]) or unknown:
+        raise DataError(f"{path}: need a list of class names, and modes among {', '.join(MODES)}")
+    return DetectorConfig(**content)

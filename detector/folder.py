@@ -1,0 +1,173 @@
+"""Detecting in many pictures: a folder's worth in bounded memory, and everything `detect` writes about them."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.errors import DataError
+from ..data.images import read_image
+from ..data.ledger import LEDGER_NAME, open_ledger, picture_to_line, read_ledger, write_ledger
+from ..data.records import Picture, Proposals
+from ..data.sources import Source
+from ..eval.drawing import draw_detections, write_drawing
+from ..proposals.methods import mapped
+from .rcnn import RCNN
+
+SPEAK_EVERY = 10.0  # seconds between lines of progress
+
+
+@dataclass
+class Stages:
+    """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "propose", "network", "draw"), 0.0))
+
+    def since(self, stage: str, start: float) -> float:
+        """Book the time from `start` on a stage; gives the time now."""
+        now = time.perf_counter()
+        self.seconds[stage] += now - start
+        return now
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A picture ready for the network, or the reason why it is not."""
+
+    source: Source
+    image: NDArray[np.uint8] | None = None
+    proposals: Proposals | None = None
+    error: str | None = None
+
+
+def detect_stream(
+    model: RCNN, sources: Iterable[Source], kept: Mapping[str, Proposals] | None = None, stages: Stages | None = None
+) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
+    """Each source's outcome and pixels, in order; a picture that cannot be read is an outcome with an `error`.
+
+    Threads decode and propose a few pictures ahead while the network works; `kept` proposals, by file, save the latter.
+    """
+    stages = stages or Stages()
+    for ready in mapped(lambda source: _prepare(model, source, kept, stages), sources):
+        if ready.image is None:
+            yield Picture(ready.source.file, error=ready.error), None
+            continue
+        start = time.perf_counter()
+        found = model.detect(ready.image, ready.proposals)
+        stages.since("network", start)
+        height, width = ready.image.shape[:2]
+        yield Picture(ready.source.file, width, height, found), ready.image
+
+
+def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, stages: Stages) -> _Prepared:
+    start = time.perf_counter()
+    try:
+        image = read_image(source.path, ignore_exif=source.as_stored)
+        start = stages.since("decode", start)
+        if kept is not None and source.file not in kept:
+            raise DataError(f"{source.file}: the file of proposals has none for this picture")
+        proposals = model.propose(image) if kept is None else kept[source.file]
+        stages.since("propose", start)
+    except DataError as error:
+        return _Prepared(source, error=str(error))
+    return _Prepared(source, image, proposals)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did; `str()` of it is what a person wants to read at the end."""
+
+    pictures: int
+    skipped: int  # done by an earlier run
+    failed: int
+    detections: int
+    wall_seconds: float
+    stages: dict[str, float]
+    out: Path
+
+    def __str__(self) -> str:
+        new = max(self.pictures - self.skipped, 1)
+        times = ", ".join(f"{name} {seconds / new:.2f}" for name, seconds in self.stages.items())
+        return (
+            f"{self.pictures} pictures ({self.skipped} done before, {self.failed} failed), {self.detections} "
+            f"detections, {self.wall_seconds:.1f} s\nseconds a picture: {times} (they overlap; "
+            f"{self.wall_seconds / new:.2f} in all)\nwritten to {self.out}"
+        )
+
+
+def detect_folder(
+    model: RCNN,
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    draw: bool = True,
+    kept: Mapping[str, Proposals] | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[list[Picture], Summary]:
+    """Detect in every source that `out` has no row of yet; write the ledger, and the drawn pictures below `drawn/`.
+
+    A row is on disk before the next picture starts, so a run that is stopped loses nothing. Pictures that failed
+    before are tried again. Gives all rows in the order of the sources, rows of other pictures first.
+    """
+    begun, stages = time.perf_counter(), Stages()
+    done = _rows_done(out / LEDGER_NAME)
+    todo = [source for source in sources if source.file not in done]
+    skipped = len(sources) - len(todo)
+    if skipped:
+        report(f"{skipped} of {len(sources)} pictures are done already")
+    progress = _Progress(len(todo), report)
+    with open_ledger(out / LEDGER_NAME) as ledger:
+        for picture, image in detect_stream(model, todo, kept, stages):
+            if draw and image is not None:
+                start = time.perf_counter()
+                write_drawing(out / "drawn", picture.file, draw_detections(image, picture.detections))
+                stages.since("draw", start)
+            ledger.write(picture_to_line(picture))
+            done[picture.file] = picture
+            progress.add(picture)
+    wanted = {source.file for source in sources}
+    rows = [row for file, row in done.items() if file not in wanted] + [done[source.file] for source in sources]
+    write_ledger(rows, out / LEDGER_NAME)
+    failed = sum(done[source.file].error is not None for source in sources)
+    found = sum(len(done[source.file].detections) for source in sources)
+    seconds = time.perf_counter() - begun
+    return rows, Summary(len(sources), skipped, failed, found, seconds, stages.seconds, out)
+
+
+def _rows_done(path: Path) -> dict[str, Picture]:
+    """The rows of an earlier run that need no second try; the others are taken off the ledger."""
+    if not path.exists():
+        return {}
+    rows = read_ledger(path)
+    good = [row for row in rows if row.error is None]
+    if len(good) < len(rows):
+        write_ledger(good, path)
+    return {row.file: row for row in good}
+
+
+class _Progress:
+    """A line now and then: how far, how fast, how long still."""
+
+    def __init__(self, total: int, report: Callable[[str], None]):
+        self.total, self.report = total, report
+        self.count = self.boxes = self.failed = 0
+        self.begun = self.spoken = time.monotonic()
+
+    def add(self, picture: Picture) -> None:
+        self.count += 1
+        self.boxes += len(picture.detections)
+        if picture.error is not None:
+            self.failed += 1
+            self.report(f"left out: {picture.error}")
+        now = time.monotonic()
+        if now - self.spoken < SPEAK_EVERY:
+            return
+        self.spoken = now
+        pace = (now - self.begun) / self.count
+        self.report(
+            f"{self.count}/{self.total} pictures, {pace:.2f} s each, {pace * (self.total - self.count):.0f} s left, "
+            f"{self.boxes} detections, {self.failed} failed"
+        )

@@ -1,0 +1,47 @@
+"""The network of a detector: one trunk, and for each way of looking at regions a tail and a head of its own.
+
+Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the logits, absent from the deltas).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..backbone.googlenet import Tail, Trunk
+from ..data.boxes import Boxes
+from ..data.errors import UsageError
+from .heads import Head
+from .regions import SHORT_SIDE, Mode, region_features
+
+ARCHITECTURES = ("googlenet", "torchvision")  # the paper's net, and torchvision's relative with BatchNorm
+
+
+class RegionNetwork(nn.Module):
+    """(image, boxes) -> logits and deltas, through the trunk and the tail and head of one mode."""
+
+    def __init__(self, num_classes: int, modes: Sequence[Mode], architecture: str = "googlenet"):
+        super().__init__()
+        self.trunk, tails = _new_parts(architecture, len(modes))
+        self.tails = nn.ModuleDict(dict(zip(modes, tails, strict=True)))
+        self.heads = nn.ModuleDict({mode: Head(num_classes) for mode in modes})
+        self.to(memory_format=torch.channels_last)
+
+    def forward(
+        self, mode: Mode, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
+    ) -> tuple[Tensor, Tensor]:
+        """Logits [R, K + 1] and deltas [R, K, 4] of an RGB picture's boxes."""
+        features = region_features(mode, self.trunk, self.tails[mode], image, boxes, short_side)  # [R, 1024, 7, 7]
+        return self.heads[mode](features)
+
+
+def _new_parts(architecture: str, num_tails: int) -> tuple[nn.Module, list[nn.Module]]:
+    if architecture == "googlenet":
+        return Trunk(), [Tail() for _ in range(num_tails)]
+    if architecture == "torchvision":
+        from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
+
+        return TorchvisionTrunk(), [TorchvisionTail() for _ in range(num_tails)]
+    raise UsageError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")

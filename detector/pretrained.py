@@ -1,0 +1,93 @@
+"""Model folders: `config.json`, `model.safetensors` and a `README.md`, written, found by name, and read back."""
+
+import difflib
+from pathlib import Path
+
+import torch
+
+from ..backbone.bvlc import googlenet_from_bvlc, is_bvlc
+from ..backbone.weights import load_checked, read_weights, save_weights
+from ..data.errors import DataError, UsageError
+from ..data.files import write_atomically
+from .config import DetectorConfig, read_config
+from .network import RegionNetwork
+
+MODELS = Path(__file__).with_name("models")
+DEFAULT_MODEL = "googlenet-voc6"
+WEIGHTS = "model.safetensors"
+
+
+def model_folder(name: str | None = None) -> Path:
+    """The folder of a model: one that ships, by name (the default without one), or the user's own."""
+    name = name or DEFAULT_MODEL
+    shipped = sorted(path.parent.name for path in MODELS.glob("*/config.json"))
+    if name in shipped:
+        return MODELS / name
+    if Path(name).is_dir():
+        return Path(name)
+    near = difflib.get_close_matches(name, shipped, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"models that ship: {', '.join(shipped) or 'none'}."
+    raise UsageError(f"there is no model {name!r}: {hint} A folder with config.json and {WEIGHTS} will do too")
+
+
+def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
+    """The network and the configuration of a model folder; DataError says which file is not as it should be."""
+    config = read_config(folder / "config.json")
+    network = RegionNetwork(len(config.classes), config.modes, config.architecture)
+    load_checked(network, read_weights(folder / WEIGHTS), str(folder / WEIGHTS))
+    return network.eval(), config
+
+
+def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, card: str | None = None) -> None:
+    """Write a model folder, weights in fp16; an existing model card stays unless a new one is given."""
+    tensors = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in network.state_dict().items()}
+    save_weights(folder / WEIGHTS, tensors, {"architecture": config.architecture, "classes": "\n".join(config.classes)})
+    write_atomically(folder / "config.json", config.to_json())
+    if card is not None:
+        write_atomically(folder / "README.md", card)
+
+
+def initial_network(
+    init: str | None, config: DetectorConfig, *, keep_modes: bool
+) -> tuple[RegionNetwork, DetectorConfig]:
+    """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
+
+    A detector brings its trunk and the tail nearest to the one wanted; the head too if the classes are the same. With
+    `keep_modes` (right only if the trunk will not change) its other modes come along. A classifier (BVLC's names, or
+    torchvision's) brings trunk and tail. The configuration that comes back has the architecture and modes found.
+    """
+    if init is not None and Path(init).is_file():
+        return _from_classifier(Path(init), config)
+    return _from_detector(model_folder(init), config, keep_modes)
+
+
+def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
+    tensors = read_weights(path)
+    if is_bvlc(tensors):
+        model = googlenet_from_bvlc(tensors, str(path))
+        architecture, trunk, tail = "googlenet", model.trunk, model.tail
+    elif False:
+        architecture, (trunk, tail) = "torchvision", parts_from_torchvision(tensors, str(path))
+    else:
+        raise DataError(f"{path} holds neither BVLC's nor torchvision's GoogLeNet; --init takes either, or a detector")
+    config = DetectorConfig(**{**vars(config), "architecture": architecture, "modes": (config.mode,)})
+    network = RegionNetwork(len(config.classes), config.modes, architecture)
+    network.trunk.load_state_dict(trunk.state_dict())
+    network.tails[config.mode].load_state_dict(tail.state_dict())
+    return network, config
+
+
+def _from_detector(folder: Path, config: DetectorConfig, keep_modes: bool) -> tuple[RegionNetwork, DetectorConfig]:
+    earlier, was = load_network(folder)
+    same_classes = was.classes == config.classes
+    kept = was.modes if same_classes and keep_modes else ()
+    modes = (*kept, *(() if config.mode in kept else (config.mode,)))
+    config = DetectorConfig(**{**vars(config), "architecture": was.architecture, "modes": modes})
+    network = RegionNetwork(len(config.classes), modes, was.architecture)
+    network.trunk.load_state_dict(earlier.trunk.state_dict())
+    for mode in modes:
+        nearest = mode if mode in was.modes else was.modes[0]
+        network.tails[mode].load_state_dict(earlier.tails[nearest].state_dict())
+        if same_classes:
+            network.heads[mode].load_state_dict(earlier.heads[nearest].state_dict())
+    return network, config

@@ -1,0 +1,95 @@
+"""The pipeline: image -> proposals -> regions -> scores and deltas -> boxes -> suppression -> detections.
+
+Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the probabilities).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.boxes import Boxes
+from ..data.records import Detections, Picture, Proposals
+from ..proposals.methods import proposer
+from .config import DetectorConfig
+from .deltas import decode
+from .network import RegionNetwork
+from .nms import suppress
+from .precision import autocast, choose_device
+from .pretrained import load_network, model_folder, save_network
+
+
+class RCNN:
+    """A detector: regions with convolutional features (R-CNN) on GoogLeNet.
+
+    >>> model = RCNN.from_pretrained()  # doctest: +SKIP
+    >>> model.detect(image).labels  # doctest: +SKIP
+    array(['cat'], dtype='<U3')
+    """
+
+    def __init__(self, network: RegionNetwork, config: DetectorConfig, device: str = "auto"):
+        self.config = config
+        self.device = choose_device(device)
+        self.network = network.to(self.device).eval()
+        self._propose = proposer(config.proposals)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path | None = None, *, device: str = "auto") -> Self:
+        """The detector that ships with the package, another by its name, or one from a model folder."""
+        network, config = load_network(model_folder(None if model is None else str(model)))
+        return cls(network, config, device)
+
+    def with_options(self, **changes: object) -> Self:
+        """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
+        return type(self)(self.network, replace(self.config, **changes), str(self.device))  # pyright: ignore[reportArgumentType]
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model folder that `from_pretrained` reads."""
+        save_network(Path(folder), self.network, self.config)
+
+    def detect(self, image: NDArray[np.uint8], proposals: Proposals | None = None) -> Detections:
+        """The objects of an upright RGB picture; proposals made elsewhere take the place of its own."""
+        proposals = proposals or self.propose(image)
+        boxes = proposals.boxes[: self.config.regions]  # [R, 4]
+        probabilities, deltas = self.score(image, boxes)  # [R, K + 1], [R, K, 4]
+        refined = decode(_tensor(boxes, deltas)[:, None], deltas)  # [R, K, 4]
+        return self._suppress(refined, probabilities[:, 1:], image.shape[:2])
+
+    def propose(self, image: NDArray[np.uint8]) -> Proposals:
+        """Where to look, the best first."""
+        return self._propose(image)
+
+    @torch.inference_mode()
+    def score(self, image: NDArray[np.uint8], boxes: Boxes) -> tuple[Tensor, Tensor]:
+        """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of a picture's boxes."""
+        with autocast(self.device):
+            logits, deltas = self.network(self.config.mode, image, boxes)
+        return logits.softmax(dim=1).cpu(), deltas.cpu()
+
+    def _suppress(self, boxes: Tensor, scores: Tensor, size: tuple[int, int]) -> Detections:
+        """Clipped to the picture, one box for each object, as names and numpy arrays."""
+        kept, classes, scores = suppress(
+            boxes,
+            scores,
+            size=size,
+            score_threshold=self.config.score,
+            iou_threshold=self.config.nms_threshold,
+            max_detections=self.config.max_detections,
+        )
+        labels = np.array(self.config.classes, dtype=np.str_)[classes.numpy()]
+        return Detections(kept.double().numpy(), labels, scores.double().numpy())
+
+    def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
+        """The detections of many pictures in their order, a few in memory at a time; see `folder.py`."""
+        from .folder import detect_sources
+
+        return detect_sources(self, sources)
+
+
+def _tensor(boxes: Boxes, like: Tensor) -> Tensor:
+    return torch.as_tensor(boxes, dtype=like.dtype)

@@ -1,0 +1,76 @@
+"""Which regions of a picture a training step looks at, and what each should answer (R-CNN, section 2.3).
+
+Shapes: P proposals, G objects, R sampled regions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.boxes import Boxes, box_iou
+from ..data.records import GroundTruth
+
+FOREGROUND_IOU = 0.5
+FOREGROUND_FRACTION = 0.25  # R-CNN's 32 of 128
+
+
+@dataclass(frozen=True)
+class RegionSample:
+    """Regions to train on, the foreground first."""
+
+    boxes: Boxes  # [R, 4]
+    classes: NDArray[np.int64]  # [R], 0 = background, i + 1 = classes[i]
+    targets: Boxes  # [R, 4], the object's box; the region's own for background
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def sample_regions(
+    truth: GroundTruth, proposals: Boxes, classes: tuple[str, ...], num_regions: int, rng: np.random.Generator
+) -> RegionSample:
+    """Up to `num_regions` of a picture's proposals and objects: a quarter foreground, the rest background.
+
+    Foreground overlaps its best object by at least .5 IoU; objects themselves are among the candidates; objects of
+    other classes are background. A region that overlaps a difficult object that much is left out: neither answer
+    would be fair. Where there is too little foreground, background fills up.
+    """
+    index_of = {name: index + 1 for index, name in enumerate(classes)}
+    known = np.array([label in index_of for label in truth.labels], dtype=bool)
+    objects = truth[known & ~truth.difficult & _has_area(truth.boxes)]
+    candidates = np.concatenate([objects.boxes, proposals[_has_area(proposals)]])  # [G + P, 4]
+    overlaps = box_iou(candidates, objects.boxes)  # [G + P, G]
+    best = overlaps.max(axis=1, initial=0.0)
+    unfair = box_iou(candidates, truth[truth.difficult & known].boxes).max(axis=1, initial=0.0)
+    foreground = np.flatnonzero(best >= FOREGROUND_IOU)
+    background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU))
+    foreground = _pick(foreground, round(num_regions * FOREGROUND_FRACTION), rng)
+    background = _pick(background, num_regions - len(foreground), rng)
+    return _label(candidates, overlaps, objects, index_of, foreground, background)
+
+
+def _label(
+    candidates: Boxes,
+    overlaps: NDArray[np.float64],
+    objects: GroundTruth,
+    index_of: dict[str, int],
+    foreground: NDArray[np.int64],
+    background: NDArray[np.int64],
+) -> RegionSample:
+    matched = overlaps[foreground].argmax(axis=1) if len(foreground) else np.zeros(0, dtype=np.int64)
+    class_indices = np.array([index_of[label] for label in objects.labels[matched]], dtype=np.int64)
+    return RegionSample(
+        boxes=candidates[np.concatenate([foreground, background])],
+        classes=np.concatenate([class_indices, np.zeros(len(background), dtype=np.int64)]),
+        targets=np.concatenate([objects.boxes[matched], candidates[background]]),
+    )
+
+
+def _has_area(boxes: Boxes) -> NDArray[np.bool_]:
+    return (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+
+
+def _pick(indices: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`count` of the indices at random without repeats, or all where there are fewer."""
+    return rng.permutation(indices)[:count]

@@ -1,0 +1,53 @@
+"""From outcomes in the order of their scores to a curve, and from the curve to one number, as VOC's devkits do it.
+
+Shapes: D detections of one class, the best first.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .evaluation import Outcome
+
+Curve = NDArray[np.float64]
+
+# As MATLAB's colon makes 0:.1:1: counted up from 0 to the middle, then down from 1. The thresholds .6 and .7 are then
+# the numbers that 6/10 and 7/10 give; k * .1 lies above both, and a class with 7 of 10 objects found loses an eleventh.
+RECALL_THRESHOLDS = np.array([k * 0.1 if k <= 5 else 1 - (10 - k) * 0.1 for k in range(11)])
+
+
+def precision_recall(outcomes: NDArray[np.uint8], positives: int) -> tuple[Curve, Curve]:
+    """Precision and recall after each detection, (D,) each; NaN recall where there is nothing to find.
+
+    Before the first detection that counts at all, precision is 0: the devkit's 0/0, which its maximum skips.
+    """
+    true = np.cumsum(outcomes == Outcome.TRUE_POSITIVE, dtype=np.float64)
+    counted = np.cumsum(outcomes != Outcome.IGNORED, dtype=np.float64)
+    precision = np.divide(true, counted, out=np.zeros_like(true), where=counted > 0)
+    recall = true / positives if positives else np.full_like(true, np.nan)
+    return precision, recall
+
+
+def eleven_point_ap(precision: Curve, recall: Curve) -> float:
+    """VOC2007: the mean over eleven thresholds of the best precision at that recall or a higher one.
+
+    >>> found = np.arange(1, 8)  # 7 of 10 objects, nothing else: full precision at 0, .1, ... .7
+    >>> round(eleven_point_ap(np.ones(7), found / 10) * 11)
+    8
+    """
+    envelope = np.append(_envelope(precision), 0.0)  # 0 where no detection gets that far
+    return float(envelope[np.searchsorted(recall, RECALL_THRESHOLDS, side="left")].mean())
+
+
+def area_ap(precision: Curve, recall: Curve) -> float:
+    """VOC2010 and later: the area under the curve once precision is made to fall only.
+
+    >>> area_ap(np.array([1.0, 0.5]), np.array([0.5, 0.5]))
+    0.5
+    """
+    steps = np.diff(recall, prepend=0.0)
+    return float(steps @ _envelope(precision))
+
+
+def _envelope(precision: Curve) -> Curve:
+    """The best precision from each detection on."""
+    return np.maximum.accumulate(precision[::-1])[::-1]

@@ -1,0 +1,64 @@
+"""What an evaluator gives back, whatever its protocol: for each class the average precision and how it came about.
+
+Shapes: D detections of one class, the best first.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.boxes import Boxes
+
+
+class Outcome(IntEnum):
+    """What became of a detection; only the first counts for the detector, `IGNORED` neither for nor against it."""
+
+    TRUE_POSITIVE = 0
+    FALSE_POSITIVE = 1  # no object of its class is where it says
+    DUPLICATE = 2  # of an object that a better detection has found: a false positive as well
+    IGNORED = 3  # on an object that nobody is asked to find
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEvaluation:
+    """One class: its average precision (NaN without objects to find) and the curve behind it."""
+
+    name: str
+    ap: float
+    positives: int  # objects to find
+    recall: NDArray[np.float64]  # [D], after each detection
+    precision: NDArray[np.float64]  # [D]
+    scores: NDArray[np.float64]  # [D]
+    boxes: Boxes  # [D, 4]
+    outcomes: NDArray[np.uint8]  # [D] of Outcome
+    pictures: NDArray[np.int64]  # [D], into the pictures of the ground truth
+
+    @property
+    def detections(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One protocol's judgement of a set of predictions."""
+
+    metric: str  # its key in a report, as `voc07`
+    protocol: str  # its name for people, to stand beside every number
+    classes: tuple[ClassEvaluation, ...]
+    num_pictures: int  # in the ground truth
+    num_failed: int  # of these, predictions say that they could not be read
+    left_out_pictures: int  # predicted, but not in the ground truth
+    left_out_detections: int  # on those
+
+    @property
+    def map(self) -> float:
+        """The plain mean over the classes that have objects; NaN if none has."""
+        values = [one.ap for one in self.classes if not np.isnan(one.ap)]
+        return float(np.mean(values)) if values else float("nan")
+
+    @property
+    def without_objects(self) -> tuple[str, ...]:
+        """The classes that the mean leaves out."""
+        return tuple(one.name for one in self.classes if np.isnan(one.ap))

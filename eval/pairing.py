@@ -1,0 +1,46 @@
+"""Which picture of the ground truth a prediction is about, by the names of their files."""
+
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOT_PAIRED = -1
+
+
+def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int64]:
+    """For each predicted file its index in `files`, or NOT_PAIRED. Equal names are one picture in several parts.
+
+    Three ways are tried, each on what the one before left: the same path, the same path without its extension (VOC's
+    result files have none), the same name in whatever folder. A name that fits two pictures fits none.
+
+    >>> pair_files(["b/2.png", "1.jpg", "/tmp/3.jpg", "4.jpg"], ["1.jpg", "b/2.jpg", "3.jpg"]).tolist()
+    [1, 0, 2, -1]
+    """
+    paired = {file: i for i, file in enumerate(files)}
+    paired = {file: paired[file] for file in dict.fromkeys(predicted) if file in paired}
+    for key in (_path_without_extension, _name_without_extension):
+        paired |= _pair_by(key, [file for file in dict.fromkeys(predicted) if file not in paired], files, paired)
+    return np.array([paired.get(file, NOT_PAIRED) for file in predicted], dtype=np.int64)
+
+
+def _pair_by(
+    key: Callable[[str], str], predicted: Sequence[str], files: Sequence[str], paired: dict[str, int]
+) -> dict[str, int]:
+    keys = [key(file) for file in files]
+    times = Counter(keys)
+    free = {name: i for i, name in enumerate(keys) if times[name] == 1} if predicted else {}
+    # A predicted name may be an id, in which a dot does not start an extension.
+    wanted = {file: free.get(posixpath.normpath(file), free.get(key(file), NOT_PAIRED)) for file in predicted}
+    claims = Counter([*wanted.values(), *paired.values()])
+    return {file: i for file, i in wanted.items() if i != NOT_PAIRED and claims[i] == 1}
+
+
+def _path_without_extension(file: str) -> str:
+    return posixpath.splitext(posixpath.normpath(file))[0]
+
+
+def _name_without_extension(file: str) -> str:
+    return posixpath.splitext(posixpath.basename(file))[0]

@@ -1,0 +1,126 @@
+"""What Selective Search knows of a region: size, bounding box, colour and texture histograms (IJCV 2013, section 3.2).
+
+Histograms are kept as counts. Those of two regions add up to those of their union, and the intersection of
+normalised histograms can be computed in whole numbers, so nothing depends on the order of a sum.
+
+Shapes: H x W pixels, R regions.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiling import compiled
+from .segmentation import Segmentation
+
+COLOUR_BINS = 25
+COLOUR_HISTOGRAMS = 3  # one a channel
+TEXTURE_BINS = 10
+TEXTURE_HISTOGRAMS = 24  # one a channel and orientation
+
+_AXES = TEXTURE_HISTOGRAMS // 2
+_SIGNED_BINS = 2 * TEXTURE_BINS - 1
+_TEXTURE_SIGMA = 0.8
+# The response to a step from 0 to 1, the strongest there is: the last bin ends here.
+_STRONGEST = 0.43
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The regions of one segmentation, ready for grouping."""
+
+    sizes: NDArray[np.int32]  # [R], pixels
+    boxes: NDArray[np.int32]  # [R, 4], x1 y1 x2 y2, half-open
+    colours: NDArray[np.float32]  # [R, 3 * 25], pixels a bin; the histogram of each channel sums to the size
+    textures: NDArray[np.float32]  # [R, 24 * 10], pixels a bin; the histogram of each orientation sums to the size
+    neighbours: NDArray[np.int32]  # [P, 2]
+
+
+def pixel_codes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """For each pixel three colour bins and a signed texture bin for each of 3 channels x 4 axes, (H, W, 15).
+
+    An axis stands for two orientations: half-wave rectification leaves a response to only one of them, the sign of
+    the code says to which, and the other one counts in its bin 0.
+    """
+    along, across = _gaussian_derivative()
+    right = cv2.sepFilter2D(image, cv2.CV_32F, along, across, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
+    down = cv2.sepFilter2D(image, cv2.CV_32F, across, along, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
+    return _encode(image, cast(NDArray[np.float32], right), cast(NDArray[np.float32], down))
+
+
+def describe(segmentation: Segmentation, codes: NDArray[np.uint8]) -> Regions:
+    """Sizes, boxes and histograms of every region of a segmentation."""
+    sizes, boxes, colours, signed = _accumulate(segmentation.labels, codes, segmentation.num_regions)
+    return Regions(sizes, boxes, colours, _rectify(signed, sizes), segmentation.neighbours)
+
+
+def _gaussian_derivative() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The derivative of a Gaussian along its axis and the smoothing across, for pixels of 0..255."""
+    x = np.arange(-3, 4)
+    gaussian = np.exp(-(x**2) / (2 * _TEXTURE_SIGMA**2)) / (_TEXTURE_SIGMA * np.sqrt(2 * np.pi))
+    derivative = x / _TEXTURE_SIGMA**2 * gaussian / 255
+    return derivative.astype(np.float32), (gaussian / gaussian.sum()).astype(np.float32)
+
+
+@compiled()
+def _encode(image, right, down):
+    """Codes [H, W, 15]: round(v / 255 * 24) for colours; for textures, 10 bins of 0...43 on either side of code 9."""
+    height, width, _ = image.shape
+    codes = np.empty((height, width, COLOUR_HISTOGRAMS + _AXES), np.uint8)
+    scale = np.float32(TEXTURE_BINS / _STRONGEST)
+    diagonal = np.float32(np.sqrt(0.5)) * scale
+    last = np.int32(TEXTURE_BINS - 1)
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                codes[y, x, c] = (np.int32(image[y, x, c]) * (COLOUR_BINS - 1) + 127) // 255
+                r, d = right[y, x, c], down[y, x, c]
+                first = COLOUR_HISTOGRAMS + 4 * c
+                codes[y, x, first] = last + max(-last, min(last, np.int32(r * scale)))
+                codes[y, x, first + 1] = last + max(-last, min(last, np.int32((r + d) * diagonal)))
+                codes[y, x, first + 2] = last + max(-last, min(last, np.int32(d * scale)))
+                codes[y, x, first + 3] = last + max(-last, min(last, np.int32((d - r) * diagonal)))
+    return codes
+
+
+@compiled()
+def _accumulate(labels, codes, num_regions):
+    """Sizes [R], boxes [R, 4], colours [R, 3 * 25] and signed textures [R, 12 * 19] of the labelled pixels."""
+    height, width = labels.shape
+    sizes = np.zeros(num_regions, np.int32)
+    boxes = np.zeros((num_regions, 4), np.int32)
+    boxes[:, :2] = max(height, width)
+    colours = np.zeros((num_regions, COLOUR_HISTOGRAMS * COLOUR_BINS), np.float32)
+    signed = np.zeros((num_regions, _AXES * _SIGNED_BINS), np.float32)
+    for y in range(height):
+        for x in range(width):
+            region = labels[y, x]
+            sizes[region] += 1
+            box = boxes[region]
+            box[0], box[1] = min(box[0], x), min(box[1], y)
+            box[2], box[3] = max(box[2], x + 1), max(box[3], y + 1)
+            for j in range(COLOUR_HISTOGRAMS):
+                colours[region, j * COLOUR_BINS + codes[y, x, j]] += 1
+            for j in range(_AXES):
+                signed[region, j * _SIGNED_BINS + codes[y, x, COLOUR_HISTOGRAMS + j]] += 1
+    return sizes, boxes, colours, signed
+
+
+@compiled()
+def _rectify(signed, sizes):
+    """Textures [R, 24 * 10] from signed ones [R, 12 * 19]: each axis becomes two orientations, positive first."""
+    textures = np.zeros((len(sizes), TEXTURE_HISTOGRAMS * TEXTURE_BINS), np.float32)
+    for region in range(len(sizes)):
+        for axis in range(_AXES):
+            zero = axis * _SIGNED_BINS + TEXTURE_BINS - 1
+            for side in range(2):
+                first = (2 * axis + side) * TEXTURE_BINS
+                textures[region, first] = sizes[region]
+                for level in range(1, TEXTURE_BINS):
+                    count = signed[region, zero + level * (1 - 2 * side)]
+                    textures[region, first + level] = count
+                    textures[region, first] -= count
+    return textures

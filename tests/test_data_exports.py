@@ -1,0 +1,136 @@
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.exports import write_coco, write_csv, write_voc_results, write_yolo
+from inception_rcnn.data.records import Detections, Picture
+from inception_rcnn.data.results import read_predictions
+
+
+def _picture(file: str, *labels: str, width: int = 20, height: int = 10) -> Picture:
+    boxes = np.tile([2.0, 1.0, 6.0, 4.0], (len(labels), 1))
+    scores = np.linspace(0.75, 0.5, len(labels))
+    return Picture(file, width, height, Detections(boxes, np.array(labels, dtype=str), scores))
+
+
+HOSTILE = [
+    _picture("none.jpg"),
+    _picture("a b/img.png", "cat"),
+    _picture("a b/img.jpg", "dog", "cat"),  # beside img.png
+    _picture('猫,"=1".jpg', "cat"),
+    _picture("caf\udce9.jpg", "cat"),  # not UTF-8
+    Picture("broken.jpg", error="truncated"),
+]
+CLASSES = ["dog", "cat", "<b>"]
+
+
+def test_coco_is_complete_and_reads_back(tmp_path: Path) -> None:
+    write_coco(HOSTILE, tmp_path / "p.json", CLASSES)
+    content = json.loads((tmp_path / "p.json").read_text())
+    assert content["info"]
+    assert content["categories"] == [{"id": i, "name": name} for i, name in enumerate(CLASSES, 1)]
+    assert [image["id"] for image in content["images"]] == [1, 2, 3, 4, 5]
+    assert content["annotations"][0] == {
+        **{"id": 1, "image_id": 2, "category_id": 2, "bbox": [2, 1, 4, 3], "area": 12, "iscrowd": 0, "score": 0.75},
+    }
+    back = read_predictions(tmp_path / "p.json")
+    assert [picture.file for picture in back] == [picture.file for picture in HOSTILE[:-1]]
+    for one, other in zip(back, HOSTILE, strict=False):
+        assert one.detections.boxes.tolist() == other.detections.boxes.tolist()
+        assert one.detections.labels.tolist() == other.detections.labels.tolist()
+
+
+def test_pycocotools_takes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coco = pytest.importorskip("pycocotools.coco")
+    write_coco([_picture("a.jpg", "cat", "dog")], tmp_path / "p.json", CLASSES)
+    assert len(coco.COCO(str(tmp_path / "p.json")).getAnnIds(imgIds=[1])) == 2
+
+
+@pytest.mark.parametrize("pictures", [[], HOSTILE[:1], HOSTILE])
+def test_voc_has_a_file_for_every_class_and_reads_back(tmp_path: Path, pictures: list[Picture]) -> None:
+    write_voc_results(pictures, tmp_path, CLASSES, split="val")
+    assert {path.name for path in tmp_path.iterdir()} == {f"comp4_det_val_{name}.txt" for name in CLASSES}
+    expected = {
+        "a b/img.png": ["cat"],  # two of one name keep their extensions
+        "a b/img.jpg": ["dog", "cat"],
+        '猫,"=1"': ["cat"],
+        "caf\udce9": ["cat"],
+    }
+    back = {picture.file: picture.detections.labels.tolist() for picture in read_predictions(tmp_path)}
+    assert back == (expected if len(pictures) > 1 else {})
+
+
+def test_voc_lines_are_one_based_and_exact(tmp_path: Path) -> None:
+    found = Detections(np.array([[0.0, 0.0, 20.0, 10.0]]), np.array(["cat"]), np.array([1 / 3]))
+    write_voc_results([Picture("a.jpg", 20, 10, found)], tmp_path, ["cat"])
+    assert (tmp_path / "comp4_det_test_cat.txt").read_text() == "a 0.3333333333333333 1.0 1.0 20.0 10.0\n"
+
+
+def test_csv(tmp_path: Path) -> None:
+    write_csv(HOSTILE, tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["file"] for row in rows] == [
+        *("a b/img.png", "a b/img.jpg", "a b/img.jpg", '猫,"=1".jpg', "caf\udce9.jpg")
+    ]
+    assert [rows[0][name] for name in ("label", "score", "x1", "y1", "x2", "y2")] == [
+        "cat",
+        "0.75",
+        "2.0",
+        "1.0",
+        "6.0",
+        "4.0",
+    ]
+
+
+def test_empty_csv_has_its_header(tmp_path: Path) -> None:
+    write_csv([], tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text() == "file,label,score,x1,y1,x2,y2\n"
+
+
+def test_yolo(tmp_path: Path) -> None:
+    write_yolo(HOSTILE, tmp_path, CLASSES)
+    labels = tmp_path / "labels"
+    assert (tmp_path / "classes.txt").read_text().split() == CLASSES
+    assert (labels / "none.txt").read_text() == ""
+    # centre 4 of 20 and 2.5 of 10, size 4 of 20 and 3 of 10
+    assert (labels / "a b" / "img.png.txt").read_text() == "1 0.2 0.25 0.2 0.3 0.75\n"
+    assert (labels / "a b" / "img.jpg.txt").read_text().split()[0] == "0"
+    assert (labels / os.fsdecode(b"caf\xe9.txt")).is_file()
+    assert len(list(labels.rglob("*.txt"))) == 5
+
+
+@pytest.mark.parametrize("file", ["../../out.jpg", "/out.jpg"])
+def test_yolo_stays_in_its_folder(tmp_path: Path, file: str) -> None:
+    write_yolo([_picture(file, "cat")], tmp_path / "a" / "b", ["cat"])
+    assert (tmp_path / "a" / "b" / "labels" / "out.txt").is_file()
+
+
+def test_yolo_needs_sizes(tmp_path: Path) -> None:
+    write_yolo([_picture("a", width=0, height=0)], tmp_path, ["cat"])
+    with pytest.raises(DataError, match="needs the picture's size"):
+        write_yolo([_picture("a", "cat", width=0, height=0)], tmp_path, ["cat"])
+
+
+@pytest.mark.parametrize("write", [write_coco, write_voc_results, write_yolo])
+def test_unknown_class_and_unwritable_names(tmp_path: Path, write) -> None:
+    with pytest.raises(DataError, match=r"a\.jpg: has the class 'cow', which is not among dog, cat"):
+        write([_picture("a.jpg", "cow")], tmp_path / "x", ["dog", "cat"])
+    with pytest.raises(UsageError, match="line break"):
+        write([], tmp_path / "x", ["a\nb"])
+
+
+def test_line_formats_refuse_a_line_break_in_a_file_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="rename the file"):
+        write_voc_results([_picture("a\nb.jpg", "cat")], tmp_path, ["cat"])
+
+
+@pytest.mark.parametrize(("classes", "split"), [(["a/b"], "test"), (["cat"], "cat_val"), (["cat"], "../x")])
+def test_names_that_cannot_be_a_file(tmp_path: Path, classes: list[str], split: str) -> None:
+    with pytest.raises(UsageError):
+        write_voc_results([], tmp_path, classes, split)

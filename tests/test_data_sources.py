@@ -1,0 +1,272 @@
+"""What each kind of source lists, in which order, and what the results call the pictures."""
+
+import io
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.sources import Source, list_sources, natural_key
+
+
+@pytest.fixture(autouse=True)
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of pictures below the current folder; listing never opens them, so they are empty files."""
+    monkeypatch.chdir(tmp_path)
+    make(
+        "photos/10.jpg", "photos/2.JPG", "photos/b/1.png", "photos/notes.txt", "photos/.hidden.jpg", "photos/.git/x.jpg"
+    )
+    return tmp_path / "photos"
+
+
+def make(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def files(sources: Sequence[str | Path], **options: object) -> list[str]:
+    return [source.file for source in list_sources(sources, **options)]  # pyright: ignore[reportArgumentType]
+
+
+def refused(sources: Sequence[str | Path], **options: object) -> str:
+    with pytest.raises(DataError) as caught:
+        files(sources, **options)
+    return str(caught.value)
+
+
+def test_no_sources_no_pictures() -> None:
+    assert list_sources([]) == []
+
+
+@pytest.mark.parametrize("spelling", ["photos", "photos/", "./photos", "photos//", "../{here}/photos"])
+def test_folder_is_listed_in_natural_order_without_hidden_names(tmp_path: Path, spelling: str) -> None:
+    assert files([spelling.format(here=tmp_path.name)]) == ["2.JPG", "10.jpg", "b/1.png"]
+
+
+def test_path_is_to_open_and_file_to_report(photos: Path) -> None:
+    assert list_sources(["photos"])[2] == Source(Path("photos/b/1.png"), "b/1.png")
+    assert list_sources([photos])[2] == Source(photos / "b/1.png", "b/1.png")
+
+
+def test_single_file_is_called_by_its_name() -> None:
+    assert list_sources(["photos/b/1.png"]) == [Source(Path("photos/b/1.png"), "1.png")]
+
+
+def test_named_file_stays_whatever_its_extension_and_even_if_missing() -> None:
+    assert files(["photos/notes.txt", "photos/missing.jpg"]) == ["notes.txt", "missing.jpg"]
+
+
+def test_mistyped_folder_is_an_error() -> None:
+    assert refused(["fotos"]) == "fotos: there is no such file or folder"
+    assert "fotos/" in refused(["photos", "fotos/"])
+
+
+def test_order_of_the_sources_is_kept_and_duplicates_go() -> None:
+    listed = list_sources(["photos/b", "photos/10.jpg", "photos", "./photos/2.JPG"])
+    assert [source.path for source in listed] == [
+        Path("photos/b/1.png"),
+        Path("photos/10.jpg"),
+        Path("photos/2.JPG"),
+    ]
+
+
+def test_clashing_names_get_more_of_their_path() -> None:
+    make("a/x/1.jpg", "b/x/1.jpg", "b/x/2.jpg")
+    assert files(["a", "b"]) == ["a/x/1.jpg", "b/x/1.jpg", "x/2.jpg"]
+    assert files(["a/x", "b/x"]) == ["a/x/1.jpg", "b/x/1.jpg", "2.jpg"]
+    assert files(["a/x/1.jpg", "b/x/1.jpg"]) == ["a/x/1.jpg", "b/x/1.jpg"]
+
+
+def test_longer_name_that_clashes_again_grows_again() -> None:
+    make("p/a/1.jpg", "q/a/1.jpg", "r/a/1.jpg")
+    assert files(["p/a/1.jpg", "q/a/1.jpg", "r"]) == ["p/a/1.jpg", "q/a/1.jpg", "r/a/1.jpg"]
+
+
+def test_same_stem_with_two_extensions_does_not_clash() -> None:
+    make("c/1.jpg", "c/1.png")
+    assert files(["c"]) == ["1.jpg", "1.png"]
+
+
+def test_output_folder_is_skipped_but_may_be_asked_for() -> None:
+    make("photos/out/drawn/10.jpg", "photos/outer/1.jpg")
+    skip = Path("photos/out")
+    assert files(["photos"], skip=skip) == ["2.JPG", "10.jpg", "b/1.png", "outer/1.jpg"]
+    assert files(["photos/**/1*.*"], skip=skip) == ["10.jpg", "b/1.png", "outer/1.jpg"]
+    assert files(["photos/*"], skip=skip) == ["2.JPG", "10.jpg", "b/1.png", "outer/1.jpg"]
+    assert files(["photos/out/"], skip=skip) == ["drawn/10.jpg"]
+    assert files(["photos/out/drawn/10.jpg"], skip=skip) == ["10.jpg"]
+
+
+def test_loops_of_links_end(photos: Path) -> None:
+    (photos / "again").symlink_to(photos)
+    (photos / "a link to b").symlink_to(photos / "b")
+    (photos / "itself").symlink_to(photos / "itself")
+    (photos / "b" / "up").symlink_to("..")
+    assert files(["photos"]) == ["2.JPG", "10.jpg", "b/1.png"]
+    assert files(["photos/**"]) == ["2.JPG", "10.jpg", "b/1.png"]
+
+
+def test_links_to_elsewhere_are_followed_once(photos: Path) -> None:
+    make("elsewhere/e.jpg", "elsewhere/f.jpg")
+    (photos / "one").symlink_to("../elsewhere")
+    (photos / "two").symlink_to("../elsewhere")
+    (photos / "file.jpg").symlink_to("../elsewhere/e.jpg")
+    (photos / "broken.jpg").symlink_to("nowhere.jpg")
+    listed = files(["photos"])
+    assert listed == ["2.JPG", "10.jpg", "b/1.png", "broken.jpg", "file.jpg", "one/e.jpg", "one/f.jpg"]
+
+
+def test_folder_without_pictures_says_what_is_there() -> None:
+    make("phone/1.heic", "phone/x/2.HEIC", "phone/readme", "empty/.keep")
+    message = refused(["phone"])
+    assert "no pictures in phone (looked for .jpg" in message
+    assert message.endswith("found 2 .heic, 1 without extension")
+    assert refused(["empty"]).endswith("found no files")
+
+
+def test_unreadable_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def denied(path: str) -> object:
+        if path == "photos/b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)  # chmod would not stop a test that runs as root
+    assert "photos/b: cannot be listed (Permission denied)" in refused(["photos"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("photos/*.jpg", ["10.jpg"]),
+        ("photos/*.[jJ][pP][gG]", ["2.JPG", "10.jpg"]),
+        ("photos/**/*.png", ["b/1.png"]),
+        ("photos/*", ["2.JPG", "10.jpg", "b/1.png"]),  # b is a folder: its pictures, as the shell's b would give
+        ("pho*s/?.JPG", ["photos/2.JPG"]),
+        ("*/b/../*.jpg", ["photos/10.jpg"]),
+        ("photos//*.jpg", ["10.jpg"]),
+        ("photos/b/*/../../*.jpg", None),
+    ],
+)
+def test_glob(pattern: str, expected: list[str] | None) -> None:
+    if expected is None:
+        assert "nothing matches" in refused([pattern])
+    else:
+        assert files([pattern]) == expected
+
+
+def test_glob_that_leads_out_of_its_folder_gives_plain_names() -> None:
+    make("photos/b/c/x.jpg")
+    assert files(["photos/b/*/../../*.jpg"]) == ["10.jpg"]
+
+
+def test_glob_without_pictures() -> None:
+    assert "no pictures match photos/*.txt" in refused(["photos/*.txt"])
+    assert "nothing matches this pattern" in refused(["photos/*.gif"])
+
+
+def test_existing_name_with_brackets_is_no_glob() -> None:
+    make("photos/set[1]/a*.jpg")
+    assert files(["photos/set[1]/a*.jpg"]) == ["a*.jpg"]
+    assert files(["photos/set[1]"]) == ["a*.jpg"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"photos/10.jpg\nphotos/b/1.png\n",
+        b"photos/10.jpg\r\n\r\nphotos/b/1.png",
+        b"\xef\xbb\xbfphotos/10.jpg\nphotos/b/1.png\nphotos/10.jpg\n",
+        b"photos/10.jpg\0photos/b/1.png\0",
+    ],
+)
+def test_names_from_standard_input_and_from_a_list(content: bytes) -> None:
+    expected = [Source(Path("photos/10.jpg"), "10.jpg"), Source(Path("photos/b/1.png"), "b/1.png")]
+    assert list_sources(["-"], stdin=io.BytesIO(content)) == expected
+    assert list_sources(["-"], stdin=io.TextIOWrapper(io.BytesIO(content), encoding="ascii")) == expected
+    Path("list.txt").write_bytes(content)
+    assert list_sources(["@list.txt"]) == expected
+
+
+def test_names_from_a_text_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files(["-"], stdin=io.StringIO("photos/10.jpg\n")) == ["10.jpg"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("photos/2.JPG\n"))
+    assert files(["-"]) == ["2.JPG"]
+
+
+def test_list_keeps_its_order_missing_files_and_odd_names() -> None:
+    odd = b"photos/\xff caf\xc3\xa9.jpg"
+    names = b"photos/zzz missing\n" + odd + b"\n photos/10.jpg\n@x.jpg\n"
+    listed = list_sources(["-"], stdin=io.BytesIO(names))
+    assert [os.fsencode(source.path) for source in listed] == names.splitlines()
+    assert [source.file for source in listed][:2] == ["photos/zzz missing", os.fsdecode(odd)]
+
+
+def test_newlines_in_names_survive_a_nul_separated_list() -> None:
+    make("photos/two\nlines.jpg")
+    assert files(["-"], stdin=io.BytesIO(b"photos/two\nlines.jpg\0")) == ["two\nlines.jpg"]
+
+
+def test_folder_in_a_list_gives_its_pictures() -> None:
+    make("empty/.keep")
+    assert files(["-"], stdin=io.BytesIO(b"empty\nphotos\nphotos/b\nphotos/b/1.png\n")) == [
+        "2.JPG",
+        "10.jpg",
+        "b/1.png",
+    ]
+    assert "no pictures" in refused(["-"], stdin=io.BytesIO(b"empty\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "names no file"), (b"\n \n", "names no file"), ("a.jpg".encode("utf-16"), "UTF-8")]
+)
+def test_unusable_lists(content: bytes, reason: str) -> None:
+    assert reason in refused(["-"], stdin=io.BytesIO(content))
+
+
+def test_missing_list_is_named() -> None:
+    assert "list.txt: the list of pictures cannot be read" in refused(["@list.txt"])
+
+
+def test_no_name_leaves_the_output_folder() -> None:
+    sources = ["photos/../photos/10.jpg", "photos/b/..", "photos/b/../2.JPG", str(Path("photos/b/1.png").resolve())]
+    assert files(sources) == ["10.jpg", "2.JPG", "b/1.png"]
+    assert files(["missing/../../..x/y.jpg"]) == ["y.jpg"]
+
+
+NATURAL = [
+    "",
+    "1.jpg",
+    "2.jpg",
+    "02.jpg",
+    "10.jpg",
+    "a/b.jpg",
+    "A.jpg",
+    "a.jpg",
+    "a10.jpg",
+    "b²3.jpg",
+    "b٣.jpg",
+    "é.jpg",
+]
+
+
+def test_natural_order_is_total() -> None:
+    shuffled = random.Random(0).sample(NATURAL, len(NATURAL))
+    expected = sorted(NATURAL, key=natural_key)
+    assert sorted(shuffled, key=natural_key) == expected
+    assert expected.index("2.jpg") < expected.index("10.jpg")
+    assert expected.index("a.jpg") < expected.index("a10.jpg")
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\0"), max_size=12), max_size=8))
+def test_natural_order_takes_any_name(names: list[str]) -> None:
+    order = sorted(names, key=natural_key)
+    names.reverse()
+    assert sorted(names, key=natural_key) == order

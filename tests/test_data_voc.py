@@ -1,0 +1,202 @@
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.records import GroundTruth
+from inception_rcnn.data.voc import VOC_CLASSES, read_voc, read_voc_annotation, write_voc_annotation
+
+SIZE = "<size><width>20</width><height>10</height><depth>3</depth></size>"
+
+
+def _object(name: str = "cat", corners: str = "1 1 20 10", extra: str = "") -> str:
+    tags = zip(("xmin", "ymin", "xmax", "ymax"), corners.split(), strict=True)
+    bndbox = "".join(f"<{tag}>{value}</{tag}>" for tag, value in tags)
+    return f"<object><name>{name}</name>{extra}<bndbox>{bndbox}</bndbox></object>"
+
+
+def _write(path: Path, *parts: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<annotation>{''.join(parts)}</annotation>", encoding="utf-8", errors="surrogateescape")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data set of two pictures: `a`, named otherwise in its XML, and `b` without objects."""
+    root = tmp_path / "own"
+    _write(root / "Annotations" / "a.xml", "<filename>A picture.png</filename>", SIZE, _object("dog"), _object("cat"))
+    _write(root / "Annotations" / "b.xml", SIZE)
+    for name in ("A picture.png", "b.jpg"):
+        (root / "JPEGImages").mkdir(exist_ok=True)
+        (root / "JPEGImages" / name).touch()
+    (root / "ImageSets" / "Main").mkdir(parents=True)
+    (root / "ImageSets" / "Main" / "val.txt").write_text("b\na\n\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("parts", "boxes", "difficult"),
+    [
+        ([], [], []),
+        ([_object()], [[0, 0, 20, 10]], [False]),  # the whole picture
+        ([_object(corners="5 5 5 5")], [[4, 4, 5, 5]], [False]),  # one pixel
+        ([_object(corners="0 0 25 12")], [[-1, -1, 25, 12]], [False]),  # neither refused nor clipped
+        ([_object(corners="1.5 2.25 3 4")], [[0.5, 1.25, 3, 4]], [False]),
+        ([_object(extra="<difficult>1</difficult>"), _object()], [[0, 0, 20, 10]] * 2, [True, False]),
+        ([_object(extra="<difficult> </difficult>")], [[0, 0, 20, 10]], [False]),
+        # A person's head has a name and a box of its own; neither is the person's.
+        ([_object(extra="<part>" + _object("head", "2 2 3 3")[8:-9] + "</part>")], [[0, 0, 20, 10]], [False]),
+    ],
+)
+def test_objects(tmp_path: Path, parts: list[str], boxes: list[list[float]], difficult: list[bool]) -> None:
+    truth = read_voc_annotation(_write(tmp_path / "x.xml", SIZE, *parts))
+    assert truth.boxes.shape == (len(boxes), 4)
+    assert truth.boxes.tolist() == boxes
+    assert truth.labels.tolist() == ["cat"] * len(boxes)
+    assert truth.difficult.tolist() == difficult
+    assert (truth.file, truth.width, truth.height) == ("x.jpg", 20, 10)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([SIZE, _object(), _object(corners="9 1 8 5")], r"object 2 \(cat\): .*9.0, 1.0, 8.0, 5.0.*xmin <= xmax"),
+        ([SIZE, _object(corners="1 9 8 5")], r"object 1 \(cat\): .*ymin <= ymax"),
+        ([SIZE, _object().replace("xmax", "right")], r"object 1 \(cat\): has no <bndbox/xmax>"),
+        ([SIZE, "<object><name>cat</name></object>"], r"object 1 \(cat\): has no <bndbox/xmin>"),
+        ([SIZE, _object(name=" ")], "object 1: has no <name>"),
+        ([SIZE, _object(corners="one 1 2 2")], "object 1 .*'one': need a number"),
+        ([SIZE, _object(corners="nan 1 2 2")], "object 1 .*'nan': need a number"),
+        ([SIZE, _object(extra="<difficult>maybe</difficult>")], "object 1 .*'maybe': need 0 or 1"),
+        ([_object()], "has no <size/width>"),
+        (["<unclosed>"], "not well-formed"),
+    ],
+)
+def test_broken_annotation_names_file_and_object(tmp_path: Path, parts: list[str], words: str) -> None:
+    with pytest.raises(DataError, match=f"x.xml: .*{words}"):
+        read_voc_annotation(_write(tmp_path / "x.xml", *parts))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_not_expanded(tmp_path: Path, encoding: str) -> None:
+    laughs = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12))
+    text = f'<!DOCTYPE annotation [<!ENTITY e0 "lol">{laughs}]><annotation>&e11;</annotation>'
+    path = tmp_path / "x.xml"
+    path.write_bytes(text.encode(encoding))
+    start = time.perf_counter()
+    with pytest.raises(DataError, match="DOCTYPE"):
+        read_voc_annotation(path)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff\xfe", b'<?xml version="1.0" encoding="bogus"?><annotation/>', b"<x/>"]
+)
+def test_not_an_annotation(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.xml").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.xml: .*(XML|<annotation>)"):
+        read_voc_annotation(tmp_path / "x.xml")
+
+
+def test_split_keeps_its_order_and_finds_the_pictures(folder: Path) -> None:
+    dataset = read_voc(folder, "val")
+    assert dataset.name == "own val"
+    assert [picture.file for picture in dataset.pictures] == ["b.jpg", "A picture.png"]
+    assert all(dataset.path(picture).is_file() for picture in dataset.pictures)
+    assert len(dataset.pictures[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], ()),
+        (["dog", "cat", "dog"], VOC_CLASSES),  # all are VOC's: all of VOC's, in its order
+        (["dog", "RBC"], ("RBC", "dog")),
+    ],
+)
+def test_classes(folder: Path, names: list[str], expected: tuple[str, ...]) -> None:
+    _write(folder / "Annotations" / "a.xml", SIZE, *map(_object, names))
+    assert read_voc(folder, "val").classes == expected
+
+
+@pytest.mark.parametrize("below", ["VOCdevkit/VOC2012", "VOC2012"])
+def test_year_is_looked_for_in_and_below_the_root(folder: Path, tmp_path: Path, below: str) -> None:
+    (tmp_path / below).parent.mkdir(exist_ok=True)
+    folder.rename(tmp_path / below)
+    assert len(read_voc(tmp_path, "val", 2012)) == 2
+    with pytest.raises(DataError, match=r"VOC2007/Annotations; there are VOC2012: .*:2012:val"):
+        read_voc(tmp_path, "val", "2007")
+
+
+def test_missing_things_are_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"tset\.txt: no such split; the splits here are: val$"):
+        read_voc(folder, "tset")
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        read_voc(tmp_path / "nowhere", "val")
+    (folder / "Annotations" / "a.xml").unlink()
+    with pytest.raises(DataError, match=r"a\.xml: cannot be read"):
+        read_voc(folder, "val")
+
+
+def test_list_of_one_class_has_a_second_column(folder: Path) -> None:
+    _write(folder / "Annotations" / "holiday 1.xml", SIZE)
+    (folder / "ImageSets" / "Main" / "cat_val.txt").write_text("\ufeffa  1\nb -1\nholiday 1\nholiday 1  0\n", "utf-8")
+    assert [p.file for p in read_voc(folder, "cat_val").pictures] == [
+        *("A picture.png", "b.jpg", "holiday 1.jpg", "holiday 1.jpg")
+    ]
+
+
+@pytest.mark.parametrize("stated", ["../../secret.jpg", "/etc/passwd", "n" * 5000 + ".jpg", "a&#10;b.jpg", ""])
+def test_stated_name_cannot_lead_elsewhere(folder: Path, stated: str) -> None:
+    (folder.parent / "secret.jpg").touch()
+    _write(folder / "Annotations" / "b.xml", f"<filename>{stated}</filename>", SIZE)
+    assert read_voc(folder, "val").pictures[0].file == "b.jpg"
+
+
+def test_picture_without_the_usual_extension(folder: Path) -> None:
+    (folder / "JPEGImages" / "b.jpg").rename(folder / "JPEGImages" / "b.png")
+    assert read_voc(folder, "val").pictures[0].file == "b.png"
+    (folder / "JPEGImages" / "b.png").unlink()  # evaluation needs no picture files
+    assert read_voc(folder, "val").pictures[0].file == "b.jpg"
+
+
+def test_names_that_are_not_utf8(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9 \xe2\x82\xac")
+    _write(folder / "Annotations" / f"{name}.xml", SIZE)
+    (folder / "ImageSets" / "Main" / "odd.txt").write_bytes(os.fsencode(name) + b"\r\n")
+    assert read_voc(folder, "odd").pictures[0].file == f"{name}.jpg"
+
+
+def test_written_annotation_reads_back(tmp_path: Path, rng: np.random.Generator) -> None:
+    corners = np.sort(rng.integers(0, 4000, (9, 2, 2)) / 8, axis=1).reshape(9, 4)
+    labels = ["a<b>&\"'", "猫", *["cat"] * 7]
+    truth = GroundTruth("sub/\udcff\x01.jpg", 500, 400, corners, np.array(labels), rng.random(9) < 0.5)
+    write_voc_annotation(truth, tmp_path / "x.xml")
+    back = read_voc_annotation(tmp_path / "x.xml", file=truth.file)
+    assert back.boxes.tolist() == truth.boxes.tolist()
+    assert back.labels.tolist() == labels
+    assert back.difficult.tolist() == truth.difficult.tolist()
+    assert (back.file, back.width, back.height) == (truth.file, 500, 400)
+
+
+@pytest.mark.parametrize("label", ["", " cat", "c\x00t", "\udcff"])
+def test_class_name_that_xml_cannot_hold(tmp_path: Path, label: str) -> None:
+    truth = GroundTruth("a.jpg", 5, 5, np.array([[0.0, 0, 5, 5]]), np.array([label]), np.array([False]))
+    with pytest.raises(DataError, match="rename the class"):
+        write_voc_annotation(truth, tmp_path / "x.xml")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("root", "split", "year", "pictures", "objects"),
+    [("VOCdevkit", "val", 2012, 397, 801), ("", "val", 2012, 397, 801), ("BCCD", "test", None, 72, 945)],
+)
+def test_real_sets(shared: Path, root: str, split: str, year: int | None, pictures: int, objects: int) -> None:
+    dataset = read_voc(shared / "data" / root, split, year)
+    assert len(dataset) == pictures
+    assert sum(map(len, dataset.pictures)) == objects
+    assert all(dataset.path(picture).is_file() for picture in dataset.pictures)

@@ -1,0 +1,31 @@
+import pytest
+
+from inception_rcnn.eval.pairing import NOT_PAIRED, pair_files
+
+NO = NOT_PAIRED
+
+
+@pytest.mark.parametrize(
+    ("predicted", "files", "expected"),
+    [
+        ([], [], []),
+        ([], ["a.jpg"], []),
+        (["a.jpg"], [], [NO]),
+        (["b.jpg", "a.jpg"], ["a.jpg", "b.jpg"], [1, 0]),
+        (["a", "a", "a.jpg"], ["a.jpg"], [NO, NO, 0]),  # the exact one has it
+        (["a", "a"], ["a.jpg"], [0, 0]),  # one picture in two parts
+        (["a.png"], ["a.jpg"], [0]),
+        (["a.png"], ["a.jpg", "a.bmp"], [NO]),  # fits two
+        (["a.png", "a.webp"], ["a.jpg"], [NO, NO]),  # two want it
+        (["s/1.jpg"], ["t/1.jpg", "s/1.png"], [1]),  # the path before the name
+        (["/x/JPEGImages/1.jpg"], ["0.jpg", "1.jpg"], [1]),
+        (["/x/1.jpg", "/y/1.jpg"], ["1.jpg"], [NO, NO]),
+        (["./a.jpg"], ["a.jpg"], [0]),
+        (["img.v2"], ["img.v2.jpg"], [0]),  # an id with a dot
+        (["img.v2"], ["img.v2.jpg", "img.jpg"], [0]),
+        (["caf\udce9"], ["caf\udce9.jpg"], [0]),
+        ([""], ["a.jpg"], [NO]),
+    ],
+)
+def test_pairs(predicted: list[str], files: list[str], expected: list[int]) -> None:
+    assert pair_files(predicted, files).tolist() == expected
