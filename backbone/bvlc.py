@@ -65,7 +65,7 @@ def load_bvlc(path: str) -> GoogLeNet:
 def googlenet_from_bvlc(tensors: dict[str, Tensor], source: str) -> GoogLeNet:
     """The same from tensors under Caffe's names; `source` is what an error calls them."""
     renamed = {our_name(name) or name: tensor for name, tensor in tensors.items()}
-    num_classes = len(renamed.get("classifier.bias", range(1000)))
+    num_classes = renamed["classifier.bias"].numel() if "classifier.bias" in renamed else 1000
     model = GoogLeNet(num_classes, auxiliary="auxiliary1.1.weight" in renamed)
     conv1 = renamed.get("trunk.conv1.weight")
     if conv1 is not None:

@@ -95,11 +95,12 @@ def _layer(message: memoryview, style: _Style) -> Iterator[tuple[str, NDArray[np
             blobs.append(_message(value, f"a blob of {name!r}"))
     for index, blob in enumerate(blobs):
         blob_name = f"{name}.{_BLOB_NAMES[index] if index < len(_BLOB_NAMES) else f'blob{index}'}"
-        yield blob_name, _blob(blob, blob_name, squeeze=index > 0 or kind not in style.convolutions)
+        added = 3 if index > 0 else 0 if kind in style.convolutions else 2
+        yield blob_name, _blob(blob, blob_name, added)
 
 
-def _blob(message: memoryview, name: str, squeeze: bool) -> NDArray[np.float32]:
-    """One blob; `squeeze` takes the leading ones off the four dimensions that the old format gave to all blobs."""
+def _blob(message: memoryview, name: str, added: int) -> NDArray[np.float32]:
+    """One blob; of the four dimensions that the old format gave every blob, the first `added` ones mean nothing."""
     old_shape = {1: 0, 2: 0, 3: 0, 4: 0}  # num, channels, height, width
     shape: list[int] | None = None
     floats, doubles = bytearray(), bytearray()
@@ -115,21 +116,10 @@ def _blob(message: memoryview, name: str, squeeze: bool) -> NDArray[np.float32]:
     numbers = _numbers(floats, doubles, name)
     if shape is None:
         shape = list(old_shape.values()) if any(old_shape.values()) else [len(numbers)]
-        shape = _squeezed(shape) if squeeze else shape
-    if math.prod(shape) != len(numbers) or min(shape, default=1) < 0:
+        shape = shape[added:] if shape[:added] == [1] * added else shape
+    if math.prod(shape) != len(numbers) or not len(numbers):
         raise ValueError(f"{name} has {len(numbers)} numbers for the shape {tuple(shape)}")
     return numbers.reshape(shape)
-
-
-def _squeezed(shape: list[int]) -> list[int]:
-    """(1, 1, out, in) is (out, in); (1, 1, 1, out) is (out,).
-
-    >>> _squeezed([1, 1, 1000, 1024]), _squeezed([1, 1, 1, 64]), _squeezed([64, 3, 7, 7])
-    ([1000, 1024], [64], [64, 3, 7, 7])
-    """
-    if shape[:3] == [1, 1, 1]:
-        return shape[3:]
-    return shape[2:] if shape[:2] == [1, 1] else shape
 
 
 def _numbers(floats: bytearray, doubles: bytearray, name: str) -> NDArray[np.float32]:

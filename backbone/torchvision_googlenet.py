@@ -184,4 +184,5 @@ def _resemblance(tensors: dict[str, Tensor]) -> str:
     for name, what in _RESEMBLANCES.items():
         if name in tensors:
             return f" {what}"
-    return f": {next(iter(tensors), 'nothing')} is the first of its {len(tensors)} tensors, inception3a.branch1.conv.weight is none"
+    first = next(iter(tensors), "none")
+    return f": of its {len(tensors)} tensors, {first} the first, none is inception3a.branch1.conv.weight"

@@ -91,9 +91,10 @@ def train(
         state.step = step + 1
         log.add(step, terms, rate_at(step, recipe))
         last = state.step == recipe.steps
-        if validate and (last or state.step % recipe.validate_every == 0):
+        judged = validate is not None and (last or state.step % recipe.validate_every == 0)
+        if judged:
             _keep_if_best(average, validate, save, state, log)
-        if last or state.step % recipe.checkpoint_every == 0:
+        if last or judged or state.step % recipe.checkpoint_every == 0:
             _write_checkpoint(out, model, average, optimizer, recipe, state)
     if validate is None:
         save(average)
@@ -125,8 +126,9 @@ def _descend(
 @torch.no_grad()
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights a little towards the model's."""
-    trained = [(kept, now) for kept, now in zip(average.parameters(), model.parameters(), strict=True)]
-    torch._foreach_lerp_([kept for kept, _ in trained], [now.detach() for _, now in trained], 1 - decay)
+    for kept, now in zip(average.parameters(), model.parameters(), strict=True):
+        if now.requires_grad:
+            kept.lerp_(now, 1 - decay)
 
 
 def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any]]:
@@ -160,28 +162,33 @@ def _start(
 ) -> State:
     """The state to begin with: a checkpoint's where asked for, else the first step in an empty place."""
     path = out / "last.ckpt"
-    if not resume:
-        if path.exists():
-            raise UsageError(f"{path} holds an earlier run: add --resume to go on with it, or choose another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        return State()
-    if not path.exists():
+    if resume and not path.exists():
         raise UsageError(f"nothing to resume: there is no {path}; leave --resume out to start")
+    if path.exists() and not resume:
+        raise UsageError(f"{path} holds an earlier run: add --resume to go on with it, or choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        return State()
+    kept = _read_checkpoint(path)
+    if kept["recipe"] != asdict(recipe):
+        raise UsageError(f"{path} was made with {kept['recipe']}; resume with the same recipe")
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        if kept["recipe"] != asdict(recipe):
-            raise UsageError(f"{path} was made with {kept['recipe']}; resume with the same recipe")
         model.load_state_dict(kept["model"])
         average.load_state_dict(kept["average"])
         optimizer.load_state_dict(kept["optimizer"])
-        torch.set_rng_state(kept["rng"])
-        if torch.cuda.is_available() and kept["cuda_rng"]:
-            torch.cuda.set_rng_state_all(kept["cuda_rng"])
-    except (RuntimeError, KeyError, ValueError, EOFError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise DataError(f"{path} is not a checkpoint of this run ({error}); delete it to start anew") from error
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"{path} is of another network ({error}); resume with the same options") from error
+    torch.set_rng_state(kept["rng"])
+    if kept["cuda_rng"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(kept["cuda_rng"])
     return State(**kept["state"])
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds on a damaged file
+        raise DataError(f"{path} is not a readable checkpoint ({error}); delete it to start anew") from error
 
 
 def _write_checkpoint(
@@ -206,6 +213,7 @@ class _Log:
 
     def __init__(self, path: Path, steps: int, start: int, report: Callable[[str], None]):
         self.path, self.steps, self.report = path, steps, report
+        self._forget_after(start)
         self.begun, self.start = time.monotonic(), start
         self.sums: dict[str, float] = {}
         self.count = 0
@@ -227,6 +235,12 @@ class _Log:
     def validated(self, step: int, score: float, best: bool) -> None:
         self._write({"step": step, "score": round(score, 5), "best": best})
         self.report(f"step {step}: validation {score:.4f}{' (best so far, kept)' if best else ''}")
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what a stopped run logged after its last checkpoint: it will be done, and logged, again."""
+        if self.path.exists():
+            rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_atomically(self.path, "".join(row for row in rows if json.loads(row)["step"] <= step))
 
     def _write(self, row: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

@@ -118,7 +118,7 @@ def load_checked(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     own = module.state_dict()
     _check_names(own, tensors, f"{source} does not fit {type(module).__name__}")
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
             raise DataError(f"{source}: {name} holds numbers that are not finite; the training has diverged")
     with torch.no_grad():
         for name, tensor in tensors.items():

@@ -14,6 +14,7 @@ What the content is decides, not the file's name. Choices made here:
   refused, between once and twice, where the photos of real cameras lie, Pillow warns and the picture is decoded.
 """
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -73,6 +74,14 @@ def read_image(path: str | Path, *, ignore_exif: bool = False) -> NDArray[np.uin
         raise
     except Exception as error:  # a hostile file makes Pillow raise nearly anything
         raise DataError(f"{path}: {_reason(error, head)}") from error
+
+
+def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
+    """An (H, W, 3) RGB picture as the bytes of a file of that kind: `.jpg`, `.jpeg`, `.png` or `.webp`."""
+    settings = {".png": {"compress_level": 1}}.get(kind, {"quality": 92})
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, Image.registered_extensions()[kind], **settings)
+    return buffer.getvalue()
 
 
 def _decode(file: IO[bytes], ignore_exif: bool) -> NDArray[np.uint8]:

@@ -18,6 +18,8 @@ from .errors import DataError
 from .ledger import LEDGER_NAME, read_ledger
 from .records import Detections, Picture
 
+COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
+
 # comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not.
 _VOC_NAME = re.compile(r"comp[34]_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
 
@@ -36,6 +38,30 @@ def read_predictions(path: str | Path) -> list[Picture]:
     if not path.exists():
         raise DataError(f"{path}: does not exist; give what detect wrote, a .jsonl, a COCO .json or VOC result files")
     return _read_coco(path) if path.suffix.lower() == ".json" else read_ledger(path)
+
+
+def read_categories(path: str | Path, pictures: Iterable[Picture]) -> tuple[str, ...]:
+    """The classes that predictions are about: a COCO file's categories, VOC result files' names, else the labels seen.
+
+    A detector's class counts even where nothing of it was found, so a folder that `detect` wrote is asked for its COCO
+    file. `pictures` are what `read_predictions` gave for the same path.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / LEDGER_NAME).is_file():
+        return tuple(sorted({match["label"] for file in path.iterdir() if (match := _VOC_NAME.fullmatch(file.name))}))
+    beside = (path if path.is_dir() else path.parent) / COCO_NAME
+    coco = path if path.suffix.lower() == ".json" else beside
+    if coco.is_file():
+        return _category_names(coco)
+    return tuple(sorted({str(label) for picture in pictures for label in picture.detections.labels}))
+
+
+def _category_names(coco: Path) -> tuple[str, ...]:
+    content = _load_json(coco)
+    try:
+        return tuple(dict.fromkeys(str(category["name"]) for category in content["categories"]))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{coco}: names no categories ({error!r}); run detect again, or say which classes") from None
 
 
 def merge_parts(pictures: Iterable[Picture]) -> list[Picture]:

@@ -17,16 +17,15 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from .errors import DataError
 from .images import IMAGE_EXTENSIONS
-
-NaturalKey = tuple[tuple[tuple[str | int, ...], str], ...]
+from .natural_order import natural_key
+from .walking import files_below, files_matching
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Source:
 
     path: Path
     file: str
+    as_stored: bool = False  # without EXIF rotation: boxes of data sets were drawn on the pixels as stored
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,6 @@ def list_sources(
     return [Source(Path(picture.path), file) for picture, file in zip(found.values(), files, strict=True)]
 
 
-def natural_key(path: str) -> NaturalKey:
-    """Sorts `2.jpg` before `10.jpg` and `a/z` before `ab/c`, whatever the locale; case decides only between equals.
-
-    >>> sorted(["img10.jpg", "img9.jpg", "Img.jpg", "b/1", "b.txt"], key=natural_key)
-    ['b/1', 'b.txt', 'Img.jpg', 'img9.jpg', 'img10.jpg']
-    """
-    return tuple((_natural(os.path.splitext(name)[0]), name) for name in path.split(os.sep))
-
-
-def _natural(stem: str) -> tuple[str | int, ...]:
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", stem.casefold())))
-
-
 def _expand(source: str, skip: str | None, stdin: TextIO | BinaryIO | None) -> list[_Found]:
     if source == "-":
         return _listed(_names(_read_all(stdin), "standard input"), skip)
@@ -102,7 +89,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _in_folder(folder: str, skip: str | None) -> list[_Found]:
-    paths = list(_walk(folder, skip))
+    paths = list(files_below(folder, skip))
     pictures = _pictures_in(folder, paths)
     if not pictures:
         raise DataError(f"no pictures in {folder} {_instead(paths)}")
@@ -115,42 +102,9 @@ def _pictures_in(folder: str, paths: Iterable[str]) -> list[_Found]:
     return [_Found(path, base, path.removeprefix(prefix)) for path in pictures]
 
 
-def _walk(root: str, skip: str | None) -> Iterator[str]:
-    """Every file below `root` that is not hidden.
-
-    Links to folders wait until the real folders are done, so that a picture with two ways to it gets its real name.
-    """
-    entered: set[tuple[int, int]] = set()
-    real, links = [root], []
-    while real or links:
-        folder = real.pop() if real else links.pop(0)
-        identity, entries = _entries(folder)
-        if identity in entered or (folder != root and os.path.realpath(folder) == skip):
-            continue
-        entered.add(identity)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                real.append(entry.path)
-            elif entry.is_symlink() and os.path.isdir(entry.path):
-                links.append(entry.path)
-            else:
-                yield entry.path
-
-
-def _entries(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
-    """What tells this folder from all others, and its entries that are not hidden."""
-    try:
-        status = os.stat(folder)
-        with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror}); make it readable or name its files") from error
-    return (status.st_dev, status.st_ino), sorted(visible, key=lambda entry: entry.name)
-
-
 def _in_glob(pattern: str, skip: str | None) -> list[_Found]:
     """Files that match, and the pictures of folders that match, as an unquoted pattern would give them."""
-    paths = set(_matching(pattern, skip))
+    paths = set(files_matching(pattern, skip))
     if not paths:
         raise DataError(f"{pattern}: nothing matches this pattern")
     base = os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0])
@@ -163,28 +117,6 @@ def _in_glob(pattern: str, skip: str | None) -> list[_Found]:
     return sorted(found.values(), key=lambda picture: natural_key(picture.path))
 
 
-def _matching(pattern: str, skip: str | None) -> Iterator[str]:
-    """The files that match or lie in a folder that does. `**` is done here: Python's goes round in loops of links."""
-    parts = pattern.split("/")
-    cut = parts.index("**") if "**" in parts else len(parts)
-    head, tail = "/".join(parts[:cut]), [part for part in parts[cut:] if part]
-    for match in glob.glob(head or ("/" if pattern.startswith("/") else os.curdir)):
-        if skip is not None and os.path.join(os.path.realpath(match), "").startswith(os.path.join(skip, "")):
-            continue
-        for path in _walk(match, skip) if os.path.isdir(match) else [match]:
-            if not tail or _matches(os.path.relpath(path, match).split(os.sep), tail):
-                yield path.removeprefix("./")
-
-
-def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Whether the first of the names match the patterns, `**` standing for any number of names."""
-    if not patterns:
-        return True
-    if patterns[0] == "**":
-        return any(_matches(names[skipped:], patterns[1:]) for skipped in range(len(names)))
-    return bool(names) and fnmatchcase(names[0], patterns[0]) and _matches(names[1:], patterns[1:])
-
-
 def _below(base: str, file: _Found) -> _Found:
     """The same file named from `base`, unless the pattern leads out of it again (`a/*/../../b.jpg`)."""
     relative = os.path.relpath(file.path, base or os.curdir)
@@ -195,7 +127,7 @@ def _listed(names: Sequence[str], skip: str | None) -> list[_Found]:
     """The files named in a list, relative to the folder they share; a folder in the list gives its pictures."""
     places: dict[str, str] = {}
     for name in names:
-        for found in _pictures_in(name, _walk(name, skip)) if os.path.isdir(name) else [_file(name)]:
+        for found in _pictures_in(name, files_below(name, skip)) if os.path.isdir(name) else [_file(name)]:
             places.setdefault(os.path.join(found.base, found.relative), found.path)
     if not places:
         raise DataError(f"no pictures in the folders of the list, {names[0]} the first {_instead([])}")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,7 @@ def read_proposals(path: str | Path) -> ProposalStore:
             if metadata.get("format") != FORMAT:
                 raise DataError(f"{path} is no file of proposals: make one with `inception-rcnn propose`")
             names = json.loads(metadata["files"])
+            method, parameters = metadata["method"], metadata["parameters"]
             offsets, boxes, scores = (file.get_tensor(name) for name in ("offsets", "boxes", "scores"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file of proposals") from error
@@ -76,7 +78,22 @@ def read_proposals(path: str | Path) -> ProposalStore:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as a file of proposals ({error}); make it anew") from error
-    if len(offsets) != len(names) + 1 or offsets[-1] != len(boxes) or len(boxes) != len(scores):
+    if not _fit_together(names, offsets, boxes, scores):
         raise DataError(f"{path}: its names, offsets, boxes and scores do not fit together; make it anew")
     files = {name: index for index, name in enumerate(names)}
-    return ProposalStore(files, offsets, boxes, scores, metadata["method"], metadata["parameters"])
+    return ProposalStore(files, offsets, boxes, scores, method, parameters)
+
+
+def _fit_together(names: Any, offsets: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:
+    """Whether every name is a picture's own and has its part of the boxes, one part after the other."""
+    return (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and len(set(names)) == len(names)
+        and offsets.dtype == np.int64
+        and offsets.shape == (len(names) + 1,)
+        and offsets[0] == 0
+        and bool((np.diff(offsets) >= 0).all())
+        and scores.shape == (offsets[-1],)
+        and boxes.shape == (offsets[-1], 4)
+    )

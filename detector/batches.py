@@ -12,7 +12,7 @@ from ..data.images import read_image
 from ..data.records import Proposals
 from .sampling import RegionSample, sample_regions
 
-SHORT_SIDES = (480, 600, 720)  # pixels: objects at several sizes make up for few photos
+SHORT_SIDES = (480, 600)  # pixels: objects at several sizes make up for few photos
 
 
 @dataclass(frozen=True)

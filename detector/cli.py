@@ -84,9 +84,12 @@ def finetune(
     """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
     from ..backbone.training import Recipe
     from .finetuning import FinetuneOptions, finetune_from_specs
+    from .regions import checked_mode
 
     names = tuple(filter(None, classes.split(",")))
-    options = FinetuneOptions(names, mode, freeze, proposals, pictures, regions, validation_pictures, device)
+    options = FinetuneOptions(
+        names, checked_mode(mode), freeze, proposals, pictures, regions, validation_pictures, device
+    )
     recipe = Recipe(steps=steps, learning_rate=learning_rate, validate_every=validate_every, seed=seed)
     finetune_from_specs(data, val, init, out, options, recipe, resume=resume, report=_say)
     _say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")

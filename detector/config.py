@@ -3,11 +3,12 @@
 import dataclasses
 import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import DataError
+from ..data.errors import DataError, UsageError
 from .regions import MODES, Mode
 
 FORMAT_VERSION = 1
@@ -38,11 +39,23 @@ def read_config(path: Path) -> DetectorConfig:
         version = content.pop("format_version", None)
     except FileNotFoundError as error:
         raise DataError(f"{path.parent} is not a model: it has no {path.name}") from error
-    except (ValueError, AttributeError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"{path} is not a model's configuration: {error}") from error
     if version != FORMAT_VERSION:
         raise DataError(f"{path} has format_version {version}; this release reads {FORMAT_VERSION}")
     return _checked(content, path)
+
+
+def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[str, Any]:
+    """Settings to change in a model's configuration; UsageError where this model cannot take one."""
+    mode, regions, score = options.get("mode"), options.get("regions"), options.get("score")
+    if mode is not None and mode not in config.modes:
+        raise UsageError(f"--mode {mode}: this model looks at regions in these ways: {', '.join(config.modes)}")
+    if regions is not None and regions < 1:
+        raise UsageError(f"--regions {regions}: need at least 1")
+    if score is not None and not 0 <= score <= 1:
+        raise UsageError(f"--score {score}: need a number from 0 to 1")
+    return dict(options)
 
 
 def _checked(content: dict[str, Any], path: Path) -> DetectorConfig:

@@ -3,7 +3,7 @@
 Shapes: R regions over the pictures of a step, K classes (0 = background).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from ..data.dataset import Dataset
 from ..data.errors import UsageError
 from ..data.images import read_image
 from ..data.records import Picture, Proposals
+from ..data.specs import open_dataset, open_datasets
+from ..eval.voc import evaluate_voc
 from ..proposals.kept import kept_proposals
 from .batches import Batches, Example
 from .config import DetectorConfig
@@ -48,6 +50,22 @@ class FinetuneOptions:
     device: str = "auto"
 
 
+def finetune_from_specs(
+    data: Sequence[str],
+    val: str | None,
+    init: str | None,
+    out: Path,
+    options: FinetuneOptions,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> State:
+    """`finetune` with the data sets given by SPECs."""
+    validation = open_dataset(val) if val else None
+    return finetune(open_datasets(data), validation, init, out, options, recipe, resume=resume, report=report)
+
+
 def finetune(
     data: Dataset,
     validation: Dataset | None,
@@ -62,6 +80,8 @@ def finetune(
     """Train a detector on a data set and write the model folder `out`, the best by validation mAP if there is any."""
     classes = options.classes or data.classes
     _check_classes(classes, data)
+    if options.freeze not in FREEZES:
+        raise UsageError(f"unknown --freeze {options.freeze!r}; known: {', '.join(FREEZES)}")
     config = DetectorConfig(classes=classes, mode=options.mode)
     network, config = initial_network(init, config, keep_modes=options.freeze == "trunk")
     network.to(choose_device(options.device))
@@ -122,8 +142,6 @@ def _validator(
     proposals = kept_proposals(sample, config.proposals, report)
 
     def validate(network: nn.Module) -> float:
-        from ..eval.voc import evaluate_voc
-
         detector = RCNN(network, replace(config, score=0.001), options.device)  # pyright: ignore[reportArgumentType]
         found = [
             Picture(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
@@ -172,7 +190,7 @@ def parameter_groups(network: RegionNetwork, mode: Mode, freeze: str, weight_dec
     for module, _ in learning:
         module.requires_grad_(True)
     if freeze == "conv1":
-        network.trunk.conv1.requires_grad_(False)  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
+        network.trunk.conv1.requires_grad_(False)
     groups = []
     for module, scale in learning:
         named = [(name, each) for name, each in module.named_parameters() if each.requires_grad]

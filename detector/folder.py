@@ -13,10 +13,12 @@ from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME, open_ledger, picture_to_line, read_ledger, write_ledger
 from ..data.records import Picture, Proposals
 from ..data.sources import Source
-from ..eval.drawing import draw_detections, write_drawing
+from ..eval.drawing import draw_detections
+from ..eval.gallery import write_drawing
 from ..proposals.methods import mapped
 from .rcnn import RCNN
 
+DRAWN = "drawn"  # the folder of drawn pictures, below a run's own
 SPEAK_EVERY = 10.0  # seconds between lines of progress
 
 
@@ -24,7 +26,9 @@ SPEAK_EVERY = 10.0  # seconds between lines of progress
 class Stages:
     """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "propose", "network", "draw"), 0.0))
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "propose", "network", "draw"), 0.0)
+    )
 
     def since(self, stage: str, start: float) -> float:
         """Book the time from `start` on a stage; gives the time now."""
@@ -123,7 +127,7 @@ def detect_folder(
         for picture, image in detect_stream(model, todo, kept, stages):
             if draw and image is not None:
                 start = time.perf_counter()
-                write_drawing(out / "drawn", picture.file, draw_detections(image, picture.detections))
+                write_drawing(out / DRAWN, picture.file, draw_detections(image, picture.detections))
                 stages.since("draw", start)
             ledger.write(picture_to_line(picture))
             done[picture.file] = picture

@@ -4,6 +4,7 @@ Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in t
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..backbone.googlenet import Tail, Trunk
+from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from .heads import Head
-from .regions import SHORT_SIDE, Mode, region_features
+from .regions import SHORT_SIDE, AnyTail, AnyTrunk, Mode, region_features
 
 ARCHITECTURES = ("googlenet", "torchvision")  # the paper's net, and torchvision's relative with BatchNorm
 
@@ -33,15 +35,14 @@ class RegionNetwork(nn.Module):
         self, mode: Mode, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
     ) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of an RGB picture's boxes."""
-        features = region_features(mode, self.trunk, self.tails[mode], image, boxes, short_side)  # [R, 1024, 7, 7]
+        tail = cast(AnyTail, self.tails[mode])
+        features = region_features(mode, self.trunk, tail, image, boxes, short_side)  # [R, 1024, 7, 7]
         return self.heads[mode](features)
 
 
-def _new_parts(architecture: str, num_tails: int) -> tuple[nn.Module, list[nn.Module]]:
+def _new_parts(architecture: str, num_tails: int) -> tuple[AnyTrunk, list[AnyTail]]:
     if architecture == "googlenet":
         return Trunk(), [Tail() for _ in range(num_tails)]
     if architecture == "torchvision":
-        from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
-
         return TorchvisionTrunk(), [TorchvisionTail() for _ in range(num_tails)]
     raise UsageError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")

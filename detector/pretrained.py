@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from ..backbone.bvlc import googlenet_from_bvlc, is_bvlc
+from ..backbone.torchvision_googlenet import is_torchvision, parts_from_torchvision
 from ..backbone.weights import load_checked, read_weights, save_weights
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
@@ -66,7 +67,7 @@ def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork,
     if is_bvlc(tensors):
         model = googlenet_from_bvlc(tensors, str(path))
         architecture, trunk, tail = "googlenet", model.trunk, model.tail
-    elif False:
+    elif is_torchvision(tensors):
         architecture, (trunk, tail) = "torchvision", parts_from_torchvision(tensors, str(path))
     else:
         raise DataError(f"{path} holds neither BVLC's nor torchvision's GoogLeNet; --init takes either, or a detector")
@@ -81,7 +82,7 @@ def _from_detector(folder: Path, config: DetectorConfig, keep_modes: bool) -> tu
     earlier, was = load_network(folder)
     same_classes = was.classes == config.classes
     kept = was.modes if same_classes and keep_modes else ()
-    modes = (*kept, *(() if config.mode in kept else (config.mode,)))
+    modes = kept if config.mode in kept else (*kept, config.mode)
     config = DetectorConfig(**{**vars(config), "architecture": was.architecture, "modes": modes})
     network = RegionNetwork(len(config.classes), modes, was.architecture)
     network.trunk.load_state_dict(earlier.trunk.state_dict())

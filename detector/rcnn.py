@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..data.boxes import Boxes
 from ..data.records import Detections, Picture, Proposals
+from ..data.specs import resolve_sources
 from ..proposals.methods import proposer
 from .config import DetectorConfig
 from .deltas import decode
@@ -54,7 +55,7 @@ class RCNN:
 
     def detect(self, image: NDArray[np.uint8], proposals: Proposals | None = None) -> Detections:
         """The objects of an upright RGB picture; proposals made elsewhere take the place of its own."""
-        proposals = proposals or self.propose(image)
+        proposals = self.propose(image) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(image, boxes)  # [R, K + 1], [R, K, 4]
         refined = decode(_tensor(boxes, deltas)[:, None], deltas)  # [R, K, 4]
@@ -85,10 +86,14 @@ class RCNN:
         return Detections(kept.double().numpy(), labels, scores.double().numpy())
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
-        """The detections of many pictures in their order, a few in memory at a time; see `folder.py`."""
-        from .folder import detect_sources
+        """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.
 
-        return detect_sources(self, sources)
+        A picture that cannot be read gives one with an `error` and no detections.
+        """
+        from .folder import detect_stream
+
+        listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
+        return (picture for picture, _ in detect_stream(self, listed))
 
 
 def _tensor(boxes: Boxes, like: Tensor) -> Tensor:

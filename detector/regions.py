@@ -12,23 +12,36 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import roi_align
 
-from ..backbone.googlenet import CELL_SHIFT, STRIDE
+from ..backbone.googlenet import CELL_SHIFT, STRIDE, Tail, Trunk
+from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
 from ..data.crops import warp_regions, with_context
+from ..data.errors import UsageError
 from .heads import WINDOW
 
+AnyTrunk = Trunk | TorchvisionTrunk
+AnyTail = Tail | TorchvisionTail
 Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
 SHORT_SIDE, LONG_SIDE = 600, 1000  # pixels, the picture's size for the shared map (Fast R-CNN's)
+SHORTEST = 32  # pixels, of an extreme strip's short side: less would leave the last pools nothing
 CROPS_AT_ONCE = 64  # bounds the memory: a crop takes about 8 MB on its way through conv1 and conv2
 REGIONS_AT_ONCE = 256
 
 
+def checked_mode(name: str) -> Mode:
+    """The mode of that name; UsageError for another."""
+    for mode in MODES:
+        if name == mode:
+            return mode
+    raise UsageError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
+
+
 def region_features(
-    mode: Mode, trunk: nn.Module, tail: nn.Module, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
+    mode: Mode, trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
 ) -> Tensor:
     """The features [R, 1024, 7, 7] of each box, on the device of `trunk`; `short_side` matters to `shared` only."""
     if mode == "crops":
@@ -36,19 +49,19 @@ def region_features(
     return shared_features(trunk, tail, image, boxes, short_side)
 
 
-def crop_features(trunk: nn.Module, tail: nn.Module, image: NDArray[np.uint8], boxes: Boxes) -> Tensor:
+def crop_features(trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes) -> Tensor:
     """Every region warped to 224 x 224 with 16 pixels of context and run through trunk, pool4 and tail."""
-    parts = [
-        tail(tail.pool4(trunk(_as_input(trunk, warp_regions(image, part)))))  # [<= 64, 1024, 7, 7]
-        for part in _split(boxes, CROPS_AT_ONCE)
-    ]
+    parts = []
+    for part in _split(boxes, CROPS_AT_ONCE):
+        maps = trunk(_as_input(trunk, warp_regions(image, part)))  # [<= 64, 832, 14, 14]
+        parts.append(tail(tail.pool4(maps)))  # [<= 64, 1024, 7, 7]
     return torch.cat(parts)
 
 
 def shared_features(
-    trunk: nn.Module, tail: nn.Module, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
+    trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
 ) -> Tensor:
-    """The trunk once over the picture at `short_side`, then each region, with the same context, pooled into the tail."""
+    """The trunk once over the picture at `short_side`, then every region, context and all, pooled into the tail."""
     resized, scale = _resize(image, short_side)
     feature_map = trunk(_as_input(trunk, resized[None])).float()  # [1, 832, h, w]; roi_align knows no bf16
     windows = torch.as_tensor(with_context(boxes) * scale - CELL_SHIFT, dtype=torch.float32, device=feature_map.device)
@@ -68,7 +81,7 @@ def _resize(image: NDArray[np.uint8], short_side: int) -> tuple[NDArray[np.uint8
     """The picture at `short_side`, or less where its long side would pass the limit, and the scales as x y x y."""
     height, width = image.shape[:2]
     factor = min(short_side / min(height, width), short_side * (LONG_SIDE / SHORT_SIDE) / max(height, width))
-    new_width, new_height = max(round(width * factor), 1), max(round(height * factor), 1)
+    new_width, new_height = max(round(width * factor), SHORTEST), max(round(height * factor), SHORTEST)
     shrinking = factor < 1
     resized = cv2.resize(
         image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
@@ -76,7 +89,7 @@ def _resize(image: NDArray[np.uint8], short_side: int) -> tuple[NDArray[np.uint8
     return resized, np.array([new_width / width, new_height / height] * 2)  # pyright: ignore[reportReturnType]
 
 
-def _as_input(trunk: nn.Module, images: NDArray[np.uint8]) -> Tensor:
+def _as_input(trunk: AnyTrunk, images: NDArray[np.uint8]) -> Tensor:
     """uint8 pictures (N, H, W, 3) as the trunk's input [N, 3, H, W] on its device, channels last in memory."""
     device = next(trunk.parameters()).device
-    return trunk.preprocess(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))  # pyright: ignore[reportCallIssue]
+    return trunk.preprocess(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))

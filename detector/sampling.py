@@ -68,7 +68,7 @@ def _label(
 
 
 def _has_area(boxes: Boxes) -> NDArray[np.bool_]:
-    return (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
 
 
 def _pick(indices: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ def proposer(method: str, seed: int = 0) -> Proposer:
     if method in ("opencv:fast", "opencv:quality"):
         return lambda image: opencv_selective_search(image, variant)  # pyright: ignore[reportArgumentType]
     near = difflib.get_close_matches(method, METHODS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise UsageError(f"unknown way to propose regions {method!r}{hint} Known: {', '.join(METHODS)}")
 
 

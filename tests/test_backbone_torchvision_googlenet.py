@@ -151,7 +151,7 @@ def test_parts_for_a_detector(theirs: GoogLeNet, ours: TorchvisionGoogLeNet) -> 
         (["trunk.inception_3a.conv1x1.weight"], "the other architecture, `googlenet`"),
         (["layer1.0.conv1.weight"], "a ResNet"),
         (["Conv2d_1a_3x3.conv.weight"], "Inception v3"),
-        (["something.else"], "something.else is the first of its 1 tensors"),
+        (["something.else"], "of its 1 tensors, something.else the first"),
     ],
 )
 def test_other_networks_are_named(tmp_path: Path, names: list[str], said: str) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from inception_rcnn.data import images
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.images import IMAGE_EXTENSIONS, read_image, upright
+from inception_rcnn.data.images import IMAGE_EXTENSIONS, encode_image, read_image, upright
 
 ORIENTATION = 0x0112
 Picture = np.ndarray[Any, Any]
@@ -385,3 +385,34 @@ def test_many_threads_read_the_same(tmp_path: Path, asymmetric: Picture) -> None
         for part, pictures in enumerate(pool.map(first_then_all, range(4))):
             for index, pixels in zip(range(part, 32, 4), pictures, strict=True):
                 np.testing.assert_array_equal(pixels, turned_by_loops(asymmetric, index % 8 + 1))
+
+
+SIGNATURES = {".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".png": b"\x89PNG", ".webp": b"RIFF"}
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+@pytest.mark.parametrize("shape", [(1, 1, 3), (12, 16, 3)])
+def test_encoded_picture_is_of_its_kind_and_reads_back_near(tmp_path: Path, kind: str, shape: tuple[int, ...]) -> None:
+    ramp = np.broadcast_to(np.linspace(40, 200, shape[1])[:, None], shape).astype(np.uint8)
+    data = encode_image(ramp, kind)
+    assert data.startswith(SIGNATURES[kind])
+    (tmp_path / f"a{kind}").write_bytes(data)
+    again = read_image(tmp_path / f"a{kind}")
+    assert again.shape == shape
+    assert np.abs(again.astype(int) - ramp).max() <= (0 if kind == ".png" else 8)
+
+
+def test_png_loses_nothing_and_jpeg_little(tmp_path: Path, rng: np.random.Generator) -> None:
+    noise = rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    (tmp_path / "a.png").write_bytes(encode_image(noise, ".png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), noise)
+    smooth = np.full((16, 16, 3), (200, 40, 90), dtype=np.uint8)
+    (tmp_path / "a.jpg").write_bytes(encode_image(smooth, ".jpg"))
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - (200, 40, 90)).max() <= 4  # RGB, not BGR
+
+
+def test_encoding_takes_a_view_and_leaves_it(asymmetric: Picture, tmp_path: Path) -> None:
+    before = asymmetric.copy()
+    (tmp_path / "a.png").write_bytes(encode_image(asymmetric[::2, ::-1], ".png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), before[::2, ::-1])
+    np.testing.assert_array_equal(asymmetric, before)

@@ -9,7 +9,7 @@ import pytest
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.ledger import write_ledger
 from inception_rcnn.data.records import Detections, Picture
-from inception_rcnn.data.results import merge_parts, read_predictions
+from inception_rcnn.data.results import COCO_NAME, merge_parts, read_categories, read_predictions
 
 PICTURES = [
     Picture(
@@ -157,3 +157,47 @@ def test_unusable_places(tmp_path: Path) -> None:
     _voc(tmp_path, cat="")
     with pytest.raises(DataError, match="several result files of one class"):
         read_predictions(tmp_path)
+
+
+def _categories(path: Path) -> tuple[str, ...]:
+    return read_categories(path, read_predictions(path))
+
+
+CATEGORIES = [{"id": 7, "name": "cat"}, {"id": 1, "name": "ant"}, {"id": 2, "name": "dog"}]
+
+
+def test_categories_of_a_ledger_alone_are_the_labels_seen(tmp_path: Path) -> None:
+    ledger = tmp_path / "detections.jsonl"
+    for pictures, expected in (([], ()), (PICTURES[1:], ()), ([*PICTURES, *PICTURES], ("cat", "dog"))):
+        write_ledger(pictures, ledger)
+        assert _categories(tmp_path) == _categories(ledger) == expected
+
+
+def test_categories_of_a_folder_that_detect_wrote_are_those_of_its_coco_file(tmp_path: Path) -> None:
+    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    (tmp_path / COCO_NAME).write_text(json.dumps(_coco(categories=CATEGORIES)))
+    assert _categories(tmp_path) == ("cat", "ant", "dog")  # the file's order; no ant was found
+    assert _categories(tmp_path / "detections.jsonl") == ("cat", "ant", "dog")
+    assert [picture.file for picture in read_predictions(tmp_path)] == ["b.jpg", "a.jpg"]  # still the ledger's
+
+
+def test_categories_of_a_coco_file_are_its_own(tmp_path: Path) -> None:
+    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    (tmp_path / COCO_NAME).write_text(json.dumps(_coco(categories=CATEGORIES[:2])))
+    (tmp_path / "p.JSON").write_text(json.dumps(_coco(categories=[*CATEGORIES, {"id": 8, "name": "cat"}])))
+    assert _categories(tmp_path / "p.JSON") == ("cat", "ant", "dog")  # each name once
+
+
+def test_categories_of_voc_results_are_their_files(tmp_path: Path) -> None:
+    _voc(tmp_path, dog="a .5 1 1 2 2\n", traffic_light="")
+    (tmp_path / "comp4_det_test_ant.txt.gz").write_bytes(gzip.compress(b""))
+    (tmp_path / "notes.txt").touch()
+    assert _categories(tmp_path) == ("ant", "dog", "traffic_light")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "7", '{"categories": [{"id": 1}]}', '{"categories": [5]}', "{"])
+def test_a_broken_coco_file_beside_a_ledger_is_named(tmp_path: Path, content: str) -> None:
+    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    (tmp_path / COCO_NAME).write_text(content)
+    with pytest.raises(DataError, match=COCO_NAME.replace(".", r"\.")):
+        _categories(tmp_path)

@@ -2,16 +2,13 @@
 
 import io
 import os
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.sources import Source, list_sources, natural_key
+from inception_rcnn.data.sources import Source, list_sources
 
 
 @pytest.fixture(autouse=True)
@@ -239,34 +236,3 @@ def test_no_name_leaves_the_output_folder() -> None:
     sources = ["photos/../photos/10.jpg", "photos/b/..", "photos/b/../2.JPG", str(Path("photos/b/1.png").resolve())]
     assert files(sources) == ["10.jpg", "2.JPG", "b/1.png"]
     assert files(["missing/../../..x/y.jpg"]) == ["y.jpg"]
-
-
-NATURAL = [
-    "",
-    "1.jpg",
-    "2.jpg",
-    "02.jpg",
-    "10.jpg",
-    "a/b.jpg",
-    "A.jpg",
-    "a.jpg",
-    "a10.jpg",
-    "b²3.jpg",
-    "b٣.jpg",
-    "é.jpg",
-]
-
-
-def test_natural_order_is_total() -> None:
-    shuffled = random.Random(0).sample(NATURAL, len(NATURAL))
-    expected = sorted(NATURAL, key=natural_key)
-    assert sorted(shuffled, key=natural_key) == expected
-    assert expected.index("2.jpg") < expected.index("10.jpg")
-    assert expected.index("a.jpg") < expected.index("a10.jpg")
-
-
-@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\0"), max_size=12), max_size=8))
-def test_natural_order_takes_any_name(names: list[str]) -> None:
-    order = sorted(names, key=natural_key)
-    names.reverse()
-    assert sorted(names, key=natural_key) == order

@@ -1,0 +1,81 @@
+"""A data set by one line of text, the SPEC: `voc:ROOT:YEAR:SPLIT` or `voc:FOLDER:SPLIT`."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .dataset import Dataset
+from .errors import UsageError
+from .sources import Source, list_sources
+from .voc import read_voc
+
+
+def is_spec(text: str) -> bool:
+    """Whether the text names a data set rather than a file or folder.
+
+    >>> is_spec("voc:photos:val"), is_spec("photos/cat.jpg")
+    (True, False)
+    """
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind in _READERS
+
+
+def open_dataset(spec: str) -> Dataset:
+    """Read the annotations of the data set that a SPEC names."""
+    kind, _, rest = spec.partition(":")
+    if kind not in _READERS:
+        known = "; ".join(form for form, _ in _READERS.values())
+        raise UsageError(f"{spec!r}: {kind!r} is no kind of data set; known are {known}")
+    form, read = _READERS[kind]
+    dataset = read(rest)
+    if dataset is None:
+        raise UsageError(f"{spec!r}: need {form}")
+    return dataset
+
+
+def open_datasets(specs: Sequence[str]) -> Dataset:
+    """Several data sets as one; with more than one, files are named from the folder that all of them share."""
+    if not specs:
+        raise UsageError("no data set is named; give at least one SPEC")
+    datasets = [open_dataset(spec) for spec in specs]
+    if len(datasets) == 1:
+        return datasets[0]
+    folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
+    pictures = tuple(
+        # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
+        replace(truth, file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix())
+        for each in datasets
+        for truth in each.pictures
+    )
+    classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
+    return Dataset(" + ".join(each.name for each in datasets), classes, pictures, folder)
+
+
+def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) -> list[Source]:
+    """The pictures of any SOURCE, each once; those of a SPEC are to be read as its data set wants it."""
+    named = [str(source) for source in sources]
+    if not any(map(is_spec, named)):
+        return list_sources(named, skip=skip)
+    if not all(map(is_spec, named)):
+        raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
+    dataset = open_datasets(named)
+    files = dict.fromkeys(truth.file for truth in dataset.pictures)  # two splits may share some
+    return [Source(dataset.folder / file, file, as_stored=True) for file in files]
+
+
+def _open_voc(rest: str) -> Dataset | None:
+    # From the right, so that a colon in the folder's name does no harm.
+    folder, _, split = rest.rpartition(":")
+    if not folder or not split:
+        return None
+    root, _, year = folder.rpartition(":")
+    if root and re.fullmatch(r"\d{4}", year):
+        return read_voc(Path(root).expanduser(), split, year)
+    return read_voc(Path(folder).expanduser(), split)
+
+
+_READERS: dict[str, tuple[str, Callable[[str], Dataset | None]]] = {
+    "voc": ("voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT", _open_voc),
+}

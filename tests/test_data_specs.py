@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.sources import Source
+from inception_rcnn.data.specs import is_spec, open_dataset, open_datasets, resolve_sources
+
+BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>"
+
+
+def _make(folder: Path, *labels: str, name: str = "a") -> None:
+    """A data set whose split `val` is one picture with an object of each of the labels."""
+    for below in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (folder / below).mkdir(parents=True)
+    objects = "".join(f"<object><name>{label}</name>{BOX}</object>" for label in labels)
+    xml = f"<annotation><size><width>2</width><height>2</height></size>{objects}</annotation>"
+    (folder / "Annotations" / f"{name}.xml").write_text(xml)
+    (folder / "ImageSets" / "Main" / "val.txt").write_text(f"{name}\n")
+
+
+@pytest.mark.parametrize("name", ["own", "with:colon", "with space", "2012", "猫"])
+def test_own_folder(tmp_path: Path, name: str) -> None:
+    _make(tmp_path / name)
+    dataset = open_dataset(f"voc:{tmp_path / name}:val")
+    assert dataset.folder == tmp_path / name / "JPEGImages"
+    assert [picture.file for picture in dataset.pictures] == ["a.jpg"]
+
+
+def test_year(tmp_path: Path) -> None:
+    _make(tmp_path / "VOCdevkit" / "VOC2007")
+    assert len(open_dataset(f"voc:{tmp_path}:2007:val")) == 1
+    assert len(open_dataset(f"voc:{tmp_path / 'VOCdevkit'}:2007:val")) == 1
+    with pytest.raises(DataError, match="VOC2012"):
+        open_dataset(f"voc:{tmp_path}:2012:val")
+
+
+def test_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _make(tmp_path / "own")
+    monkeypatch.setenv("HOME", str(tmp_path))  # no shell expands a ~ behind a colon
+    assert len(open_dataset("voc:~/own:val")) == 1
+
+
+@pytest.mark.parametrize("spec", ["", "voc", "photos", "vox:photos:val", "photos:val"])
+def test_unknown_kind_says_what_is_known(spec: str) -> None:
+    with pytest.raises(UsageError, match="voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT"):
+        open_dataset(spec if spec != "voc" else "voc:")
+
+
+@pytest.mark.parametrize("spec", ["voc:photos", "voc::val", "voc:photos:"])
+def test_incomplete(spec: str) -> None:
+    with pytest.raises(UsageError, match="need voc:"):
+        open_dataset(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", False),
+        ("voc", False),
+        ("voc:a:val", True),
+        ("photos", False),
+        ("C:/photos", False),
+        ("vocabulary:a", False),
+    ],
+)
+def test_is_spec(text: str, expected: bool) -> None:
+    assert is_spec(text) is expected
+
+
+def test_one_of_several_is_as_if_alone(tmp_path: Path) -> None:
+    _make(tmp_path / "one", "door")
+    together, alone = open_datasets([f"voc:{tmp_path}/one:val"]), open_dataset(f"voc:{tmp_path}/one:val")
+    assert (together.name, together.classes, together.folder) == (alone.name, alone.classes, alone.folder)
+    assert [truth.file for truth in together.pictures] == ["a.jpg"]
+
+
+def test_no_data_set_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least one SPEC"):
+        open_datasets([])
+
+
+def test_several_share_a_folder_that_names_their_pictures(tmp_path: Path) -> None:
+    _make(tmp_path / "two", "wheel", "door")
+    _make(tmp_path / "one", "door", "bell")
+    both = open_datasets([f"voc:{tmp_path}/two:val", f"voc:{tmp_path}/one:val"])
+    assert both.name == "two val + one val"
+    assert both.folder == tmp_path
+    assert [truth.file for truth in both.pictures] == ["two/JPEGImages/a.jpg", "one/JPEGImages/a.jpg"]
+    assert both.path(both.pictures[1]) == tmp_path / "one" / "JPEGImages" / "a.jpg"
+    assert [truth.labels.tolist() for truth in both.pictures] == [["wheel", "door"], ["door", "bell"]]
+    assert both.classes == ("door", "wheel", "bell")  # those of the first, then what the second adds
+
+
+def test_two_splits_of_one_folder_keep_their_names(tmp_path: Path) -> None:
+    _make(tmp_path / "own", "door")
+    (tmp_path / "own" / "ImageSets" / "Main" / "train.txt").write_text("a\n")
+    both = open_datasets([f"voc:{tmp_path}/own:val", f"voc:{tmp_path}/own:train"])
+    assert [truth.file for truth in both.pictures] == ["a.jpg", "a.jpg"]
+    assert both.folder == tmp_path / "own" / "JPEGImages"
+
+
+def test_a_picture_that_is_a_link_to_elsewhere_keeps_its_name(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        _make(tmp_path / "sets" / name)
+        (tmp_path / f"{name}.jpg").touch()
+        (tmp_path / "sets" / name / "JPEGImages" / "a.jpg").symlink_to(tmp_path / f"{name}.jpg")
+    both = open_datasets([f"voc:{tmp_path}/sets/one:val", f"voc:{tmp_path}/sets/two:val"])
+    assert both.folder == tmp_path / "sets"
+    assert [truth.file for truth in both.pictures] == ["one/JPEGImages/a.jpg", "two/JPEGImages/a.jpg"]
+
+
+def test_a_folder_reached_by_a_link_is_the_folder_itself(tmp_path: Path) -> None:
+    _make(tmp_path / "sets" / "one")
+    _make(tmp_path / "sets" / "two")
+    (tmp_path / "link").symlink_to("sets/two")
+    both = open_datasets([f"voc:{tmp_path}/sets/one:val", f"voc:{tmp_path}/link:val"])
+    assert both.folder == tmp_path / "sets"
+
+
+def test_no_sources_are_no_pictures() -> None:
+    assert resolve_sources([]) == []
+
+
+def test_files_and_folders_are_listed_without_the_output_folder(tmp_path: Path) -> None:
+    for name in ("b.jpg", "out/a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert resolve_sources([tmp_path], skip=tmp_path / "out") == [Source(tmp_path / "b.jpg", "b.jpg", as_stored=False)]
+
+
+def test_pictures_of_a_spec_are_read_as_stored(tmp_path: Path) -> None:
+    _make(tmp_path / "one")
+    expected = Source(tmp_path / "one" / "JPEGImages" / "a.jpg", "a.jpg", as_stored=True)  # there is no such file yet
+    assert resolve_sources([f"voc:{tmp_path}/one:val"]) == [expected]
+
+
+def test_pictures_of_several_specs_have_names_of_their_own(tmp_path: Path) -> None:
+    _make(tmp_path / "one")
+    _make(tmp_path / "two")
+    sources = resolve_sources([f"voc:{tmp_path}/two:val", f"voc:{tmp_path}/one:val"])
+    assert [source.file for source in sources] == ["two/JPEGImages/a.jpg", "one/JPEGImages/a.jpg"]
+    assert [source.path.relative_to(tmp_path).as_posix() for source in sources] == [source.file for source in sources]
+    assert all(source.as_stored for source in sources)
+
+
+def test_a_picture_of_two_splits_is_looked_at_once(tmp_path: Path) -> None:
+    _make(tmp_path / "own")
+    (tmp_path / "own" / "ImageSets" / "Main" / "all.txt").write_text("b\na\n")
+    (tmp_path / "own" / "Annotations" / "b.xml").write_bytes((tmp_path / "own/Annotations/a.xml").read_bytes())
+    sources = resolve_sources([f"voc:{tmp_path}/own:val", f"voc:{tmp_path}/own:all"])
+    assert [source.file for source in sources] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_data_sets_and_files_do_not_mix(tmp_path: Path, order: int) -> None:
+    _make(tmp_path / "one")
+    with pytest.raises(UsageError, match="not both in one run"):
+        resolve_sources([f"voc:{tmp_path}/one:val", str(tmp_path / "one" / "JPEGImages")][::order])

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.images import encode_image
+from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.detector.batches import Batches
+
+
+@pytest.fixture
+def batches(tmp_path):
+    """Five pictures, each with a bright object on the left."""
+    truths, proposals = [], {}
+    for i in range(5):
+        image = np.zeros((60, 100, 3), dtype=np.uint8)
+        image[10:40, 5:35] = 250
+        (tmp_path / f"{i}.png").write_bytes(encode_image(image, ".png"))
+        box = as_boxes([[5, 10, 35, 40]])
+        truths.append(GroundTruth(f"{i}.png", 100, 60, box, ["cat"], [False]))
+        proposals[f"{i}.png"] = Proposals(as_boxes([[60, 10, 90, 50], [6, 11, 34, 39]]), [0.9, 0.8])
+    return Batches(Dataset("five", ("cat",), tuple(truths), tmp_path), proposals, ("cat",), 2, 8, seed=0)
+
+
+def test_an_epoch_shows_every_picture_once_in_a_new_order(batches):
+    files = [example.file for step in range(5) for example in batches(step)]
+    assert len(files) == 10
+    assert sorted(files[:5]) == sorted(files[5:]) == [f"{i}.png" for i in range(5)]
+    assert files[:5] != files[5:]
+
+
+def test_a_step_is_the_same_whenever_it_is_made(batches):
+    first, again = batches(3), batches(3)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a.image, b.image)
+        np.testing.assert_array_equal(a.sample.boxes, b.sample.boxes)
+        assert a.short_side == b.short_side
+
+
+def test_boxes_stay_on_their_object_when_the_picture_is_mirrored(batches):
+    sides = set()
+    for step in range(20):
+        for example in batches(step):
+            x1, y1, x2, y2 = example.sample.targets[0].astype(int)
+            assert (example.image[y1:y2, x1:x2] == 250).all()
+            assert (example.image == 250).sum() == 30 * 30 * 3
+            sides.add(x1)
+    assert sides == {5, 65}

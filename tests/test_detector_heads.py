@@ -1,0 +1,26 @@
+import torch
+
+from inception_rcnn.detector.heads import Head
+
+
+def test_no_regions_have_no_scores():
+    logits, deltas = Head(6)(torch.zeros(0, 1024, 7, 7))
+    assert logits.shape == (0, 7)
+    assert deltas.shape == (0, 6, 4)
+
+
+def test_scores_do_not_know_where_and_deltas_do():
+    """The classifier reads an average over the window; the deltas read the window."""
+    head = Head(2).eval()
+    torch.nn.init.normal_(head.deltas.weight)
+    features = torch.rand(1, 1024, 7, 7)
+    moved = features.roll(3, dims=3)
+    with torch.no_grad():
+        (logits, deltas), (moved_logits, moved_deltas) = head(features), head(moved)
+    torch.testing.assert_close(logits, moved_logits)
+    assert (deltas - moved_deltas).abs().max() > 0.1
+
+
+def test_what_comes_out_is_float32():
+    logits, deltas = Head(3).bfloat16()(torch.zeros(2, 1024, 7, 7, dtype=torch.bfloat16))
+    assert logits.dtype == deltas.dtype == torch.float32

@@ -1,0 +1,109 @@
+import dataclasses
+
+import pytest
+import torch
+from test_backbone_bvlc import under_caffes_names
+
+from inception_rcnn.backbone.bvlc import our_name
+from inception_rcnn.backbone.googlenet import GoogLeNet
+from inception_rcnn.backbone.weights import save_weights
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.detector.config import DetectorConfig
+from inception_rcnn.detector.network import RegionNetwork
+from inception_rcnn.detector.pretrained import initial_network, load_network, model_folder, save_network
+
+CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model")
+    save_network(path, RegionNetwork(2, CONFIG.modes), CONFIG, card="# a model\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("bvlc") / "bvlc.safetensors"
+    tensors = under_caffes_names(GoogLeNet())
+    save_weights(path, {name: tensor.contiguous() for name, tensor in tensors.items()}, {})
+    return path
+
+
+def test_a_model_comes_back_in_half_precision(folder):
+    network, config = load_network(folder)
+    assert config == CONFIG
+    assert not network.training
+    torch.manual_seed(0)
+    for name, tensor in RegionNetwork(2, CONFIG.modes).state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], tensor.half().float())
+
+
+def test_saving_again_keeps_the_card(folder):
+    network, config = load_network(folder)
+    save_network(folder, network, config)
+    assert (folder / "README.md").read_text() == "# a model\n"
+
+
+def test_weights_of_other_classes_are_refused(folder, tmp_path):
+    (tmp_path / "config.json").write_text(dataclasses.replace(CONFIG, classes=("a", "b", "c")).to_json())
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(DataError, match=r"classifier"):
+        load_network(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not weights", None])
+def test_damaged_weights_are_one_sentence(folder, tmp_path, damage):
+    (tmp_path / "config.json").write_text(CONFIG.to_json())
+    if damage is not None:
+        (tmp_path / "model.safetensors").write_bytes(damage)
+    with pytest.raises(DataError, match=r"model\.safetensors"):
+        load_network(tmp_path)
+
+
+def test_an_unknown_name_lists_what_ships():
+    with pytest.raises(UsageError, match="no model 'googlenet-voc7'"):
+        model_folder("googlenet-voc7")
+
+
+def test_a_classifier_brings_trunk_and_tail(classifier):
+    network, config = initial_network(str(classifier), DetectorConfig(("a",), mode="crops"), keep_modes=False)
+    assert (config.modes, config.architecture) == (("crops",), "googlenet")
+    torch.manual_seed(1)
+    source = GoogLeNet()
+    assert our_name("conv1/7x7_s2.weight") == "trunk.conv1.weight"
+    torch.testing.assert_close(network.trunk.conv1.weight, source.trunk.conv1.weight)
+    torch.testing.assert_close(
+        network.tails["crops"].inception_5b.conv1x1.weight, source.tail.inception_5b.conv1x1.weight
+    )
+
+
+def test_a_detector_of_the_same_classes_brings_its_heads(folder):
+    wanted = DetectorConfig(("cat", "dog"), mode="crops")
+    kept, config = initial_network(str(folder), wanted, keep_modes=True)
+    assert config.modes == ("shared", "crops")
+    alone, config = initial_network(str(folder), wanted, keep_modes=False)
+    assert config.modes == ("crops",)
+    before = load_network(folder)[0].state_dict()
+    for network in (kept, alone):
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(tensor, before[name])
+
+
+def test_other_classes_get_a_new_head(folder):
+    network, config = initial_network(str(folder), DetectorConfig(("cow",), mode="shared"), keep_modes=True)
+    assert config.modes == ("shared",)
+    assert network.heads["shared"].classifier.out_features == 2
+    before = load_network(folder)[0]
+    torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
+
+
+def test_other_files_cannot_be_started_from(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_weights(path, {"layer.weight": torch.zeros(2)}, {})
+    with pytest.raises(DataError, match="neither BVLC's nor torchvision's"):
+        initial_network(str(path), CONFIG, keep_modes=False)
+    with pytest.raises(UsageError, match="no model"):
+        initial_network(str(tmp_path / "missing.safetensors"), CONFIG, keep_modes=False)

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.errors import UsageError
+from inception_rcnn.data.images import encode_image
+from inception_rcnn.data.records import Detections, Proposals
+from inception_rcnn.detector import RCNN
+from inception_rcnn.detector.config import DetectorConfig
+from inception_rcnn.detector.deltas import USUAL_SIZE
+
+
+class Scripted(torch.nn.Module):
+    """A network that says what it is told to, region by region, and remembers what it was asked."""
+
+    def __init__(self, logits, deltas):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.logits, self.deltas = torch.as_tensor(logits).float(), torch.as_tensor(deltas).float()
+        self.asked = []
+
+    def forward(self, mode, image, boxes):
+        self.asked.append((mode, image.shape, boxes.tolist()))
+        return self.logits[: len(boxes)], self.deltas[: len(boxes)]
+
+
+CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"))
+IMAGE = np.zeros((100, 200, 3), dtype=np.uint8)
+BOXES = as_boxes([[10, 10, 50, 50], [12, 10, 52, 50], [100, 20, 140, 60]])
+PROPOSALS = Proposals(BOXES, [0.9, 0.8, 0.7])
+LOGITS = [[0, 5, 0], [0, 4, 0], [0, 0, 6]]  # cat, a weaker double of it, dog
+DELTAS = np.zeros((3, 2, 4))
+
+
+def detector(logits=LOGITS, deltas=DELTAS, **changes):
+    return RCNN(Scripted(logits, deltas), CONFIG, "cpu").with_options(**changes)
+
+
+def test_no_proposals_give_no_detections():
+    found = detector().detect(IMAGE, Proposals(as_boxes([]), []))
+    assert isinstance(found, Detections)
+    assert len(found) == 0
+
+
+def test_the_double_goes_and_the_best_comes_first():
+    found = detector().detect(IMAGE, PROPOSALS)
+    assert found.labels.tolist() == ["dog", "cat"]
+    np.testing.assert_allclose(found.boxes, BOXES[[2, 0]])
+    expected = torch.tensor(LOGITS).float().softmax(1)
+    np.testing.assert_allclose(found.scores, [expected[2, 2], expected[0, 1]], rtol=1e-6)
+
+
+def test_deltas_of_the_winning_class_move_the_box():
+    deltas = DELTAS.copy()
+    deltas[2, 1, 0] = 0.25 / USUAL_SIZE[0]  # dog: a quarter of 40 pixels to the right
+    deltas[2, 0, 1] = 9.0  # cat: not asked
+    found = detector(deltas=deltas).detect(IMAGE, PROPOSALS)
+    np.testing.assert_allclose(found.boxes[0], [110, 20, 150, 60], rtol=1e-6)
+
+
+def test_boxes_end_at_the_pictures_edge():
+    deltas = DELTAS.copy()
+    deltas[0, 0, 0] = -10
+    found = detector(deltas=deltas).detect(IMAGE, PROPOSALS[:1])
+    np.testing.assert_allclose(found.boxes, [[0, 10, 10, 50]], atol=1e-5)
+
+
+def test_options_change_what_is_looked_at_and_kept():
+    model = detector(regions=1, score=0.0, mode="crops")
+    model.detect(IMAGE, PROPOSALS)
+    assert model.network.asked == [("crops", IMAGE.shape, BOXES[:1].tolist())]
+    assert len(detector(score=0.991).detect(IMAGE, PROPOSALS)) == 1
+    assert len(detector(max_detections=1).detect(IMAGE, PROPOSALS)) == 1
+    assert len(detector(nms_threshold=0.95).detect(IMAGE, PROPOSALS)) == 3
+
+
+def test_an_unknown_method_or_device_is_refused_at_once():
+    with pytest.raises(UsageError, match="did you mean 'fast'"):
+        detector(proposals="selective-search:fsat")
+    with pytest.raises(UsageError, match="unknown device"):
+        RCNN(Scripted(LOGITS, DELTAS), CONFIG, "gpu0")
+
+
+def test_a_stream_keeps_the_order_and_survives_a_bad_file(tmp_path):
+    for name, width in (("b.png", 60), ("a.png", 40)):
+        (tmp_path / name).write_bytes(encode_image(np.zeros((50, width, 3), dtype=np.uint8), ".png"))
+    (tmp_path / "c.png").write_bytes(b"not a picture")
+    rows = list(detector([[9, 0, 0]] * 500, np.zeros((500, 2, 4))).stream(tmp_path))
+    assert [(row.file, row.width, row.error is None) for row in rows] == [
+        ("a.png", 40, True),
+        ("b.png", 60, True),
+        ("c.png", 0, False),
+    ]
+    assert "c.png" in rows[2].error

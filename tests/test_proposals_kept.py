@@ -1,0 +1,191 @@
+"""Proposals of a data set that are computed once and found again, as long as nothing has changed."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.data.store import read_proposals
+from inception_rcnn.proposals import kept
+from inception_rcnn.proposals.kept import home, kept_proposals
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The heights and widths of the pictures that were proposed on; the whole picture is their only proposal."""
+    sizes: list[tuple[int, int]] = []
+
+    def whole_picture(image: NDArray[np.uint8]) -> Proposals:
+        height, width = image.shape[:2]
+        sizes.append((height, width))
+        return Proposals(as_boxes([[0, 0, width, height]]), np.ones(1))
+
+    monkeypatch.setattr(kept, "proposer", lambda method: whole_picture)
+    return sizes
+
+
+def _save(path: Path, width: int, height: int, orientation: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (width, height), "teal").save(path, exif=exif)
+
+
+def _dataset(folder: Path, *files: str) -> Dataset:
+    nothing = np.zeros(0)
+    return Dataset(
+        "photos val", (), tuple(GroundTruth(file, 0, 0, nothing, nothing, nothing) for file in files), folder
+    )
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Dataset:
+    _save(tmp_path / "photos" / "b.png", 30, 20)
+    _save(tmp_path / "photos" / "sub" / "a.png", 40, 50)
+    return _dataset(tmp_path / "photos", "b.png", "sub/a.png")
+
+
+def _ask(dataset: Dataset, method: str = "selective-search:fast") -> dict[str, list[list[float]]]:
+    return {file: each.boxes.tolist() for file, each in kept_proposals(dataset, method, lambda line: None).items()}
+
+
+EXPECTED = {"b.png": [[0, 0, 30, 20]], "sub/a.png": [[0, 0, 40, 50]]}
+
+
+def test_a_data_set_without_pictures_has_no_proposals(tmp_path: Path) -> None:
+    assert _ask(_dataset(tmp_path)) == {}
+
+
+def test_every_picture_is_proposed_on_in_order(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+    found = _ask(photos)
+    assert found == EXPECTED
+    assert list(found) == ["b.png", "sub/a.png"]
+    assert sorted(seen) == [(20, 30), (50, 40)]
+
+
+def test_the_second_time_nothing_is_computed(
+    photos: Dataset, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ask(photos)
+
+    def fail(method: str) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(kept, "proposer", fail)
+    monkeypatch.setattr(kept, "read_image", fail)
+    assert _ask(photos) == EXPECTED
+
+
+def test_another_method_is_computed_anew_and_both_are_kept(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+    for _ in range(2):
+        for method in ("selective-search:fast", "selective-search:single", "opencv:fast"):
+            _ask(photos, method)
+    assert len(seen) == 3 * 2
+
+
+def test_a_changed_picture_is_computed_anew(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+    _ask(photos)
+    _save(photos.folder / "b.png", 33, 22)
+    assert _ask(photos)["b.png"] == [[0, 0, 33, 22]]
+    assert len(seen) == 4
+
+
+def test_a_picture_of_the_same_size_but_another_time_is_computed_anew(
+    photos: Dataset, seen: list[tuple[int, int]]
+) -> None:
+    _ask(photos)
+    os.utime(photos.folder / "b.png", ns=(1, 1))
+    _ask(photos)
+    assert len(seen) == 4
+
+
+def test_a_picture_more_or_fewer_or_of_another_name_is_computed_anew(
+    photos: Dataset, seen: list[tuple[int, int]]
+) -> None:
+    _ask(photos)
+    assert list(_ask(_dataset(photos.folder, "b.png"))) == ["b.png"]
+    assert list(_ask(_dataset(photos.folder, "sub/a.png", "b.png"))) == ["sub/a.png", "b.png"]
+    (photos.folder / "b.png").rename(photos.folder / "c.png")
+    assert list(_ask(_dataset(photos.folder, "c.png"))) == ["c.png"]
+    assert len(seen) == 2 + 1 + 2 + 1
+
+
+def test_pictures_are_read_as_stored(tmp_path: Path, seen: list[tuple[int, int]]) -> None:
+    _save(tmp_path / "turned.png", 30, 20, orientation=6)
+    assert _ask(_dataset(tmp_path, "turned.png")) == {"turned.png": [[0, 0, 30, 20]]}
+
+
+def test_a_missing_picture_is_named_before_any_work(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+    with pytest.raises(DataError, match=r"none\.png: the picture cannot be found"):
+        _ask(_dataset(photos.folder, "b.png", "none.png"))
+    assert seen == []
+
+
+def test_work_that_fails_leaves_nothing_behind(photos: Dataset, own_home: Path, seen: list[tuple[int, int]]) -> None:
+    (photos.folder / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"broken\.png"):
+        _ask(_dataset(photos.folder, "b.png", "broken.png"))
+    assert not list(own_home.rglob("*.*"))
+
+
+def test_an_unknown_method_is_refused(photos: Dataset) -> None:
+    with pytest.raises(UsageError, match="unknown way to propose"):
+        _ask(photos, "guess")
+
+
+def test_a_person_is_told_what_happens(
+    photos: Dataset, own_home: Path, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "REPORT_EVERY", 2)
+    lines: list[str] = []
+    for _ in range(2):
+        kept_proposals(photos, "opencv:fast", lines.append)
+    (path,) = own_home.rglob("*.safetensors")
+    assert lines == [
+        f"proposals of photos val: opencv:fast on 2 pictures, kept in {path}",
+        "proposals: 2 of 2 pictures",
+        f"proposals of photos val: found in {path}",
+    ]
+    assert path.parent == own_home / "proposals"
+    stored = read_proposals(path)
+    assert (stored.method, stored.parameters) == ("opencv:fast", path.stem)
+
+
+def test_a_method_is_run_on_the_pixels(tmp_path: Path) -> None:
+    image = np.full((80, 500, 3), 90, np.uint8)
+    image[20:60, 100:400] = (200, 30, 40)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    boxes = np.array(_ask(_dataset(tmp_path, "a.png"), "opencv:fast")["a.png"])
+    assert np.abs(boxes - [100, 20, 400, 60]).max(axis=1).min() <= 3
+
+
+@pytest.mark.parametrize(
+    ("own", "cache", "expected"),
+    [
+        ("", "", "{user}/.cache/inception-rcnn"),  # set to nothing is not set
+        (None, None, "{user}/.cache/inception-rcnn"),
+        (None, "/c", "/c/inception-rcnn"),
+        ("/own", "/c", "/own"),
+    ],
+)
+def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str, cache: str, expected: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in (("INCEPTION_RCNN_HOME", own), ("XDG_CACHE_HOME", cache)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert home() == Path(expected.format(user=tmp_path))

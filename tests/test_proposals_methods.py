@@ -1,0 +1,199 @@
+"""Methods by name, and running one over many pictures at once."""
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inception_rcnn.data.errors import UsageError
+from inception_rcnn.data.store import hash_of
+from inception_rcnn.proposals import methods
+from inception_rcnn.proposals.methods import METHODS, mapped, parameters_of, proposer
+from inception_rcnn.proposals.selective_search import PRESETS
+
+IMAGE = np.zeros((40, 50, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the two families of methods are called with, instead of running them."""
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(methods, "selective_search", lambda image, settings, *, seed: seen.append((settings, seed)))
+    monkeypatch.setattr(methods, "opencv_selective_search", lambda image, mode: seen.append((mode,)))
+    return seen
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_selective_search_runs_with_the_preset_and_the_seed(calls: list[tuple[Any, ...]], name: str) -> None:
+    proposer(f"selective-search:{name}", seed=3)(IMAGE)
+    proposer(f"selective-search:{name}")(IMAGE)
+    assert calls == [(PRESETS[name], 3), (PRESETS[name], 0)]
+
+
+def test_selective_search_alone_is_the_fast_one(calls: list[tuple[Any, ...]]) -> None:
+    proposer("selective-search")(IMAGE)
+    assert calls == [(PRESETS["fast"], 0)]
+
+
+@pytest.mark.parametrize("mode", ["fast", "quality"])
+def test_opencv_runs_in_the_mode_that_is_named(calls: list[tuple[Any, ...]], mode: str) -> None:
+    proposer(f"opencv:{mode}")(IMAGE)
+    assert calls == [(mode,)]
+
+
+def test_every_known_name_gives_a_method_with_parameters_of_its_own() -> None:
+    assert all(callable(proposer(method)) for method in METHODS)
+    assert len({hash_of(parameters_of(method)) for method in METHODS}) == len(METHODS) >= 6
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "''. Known: selective-search:single, "),
+        ("xyz", "'xyz'. Known: selective-search:single, "),
+        ("opencv", "'opencv'; did you mean 'opencv:fast'?"),
+        ("opencv:fest", "did you mean 'opencv:fast'?"),
+        ("selective_search:fast", "did you mean 'selective-search:fast'?"),
+        ("Selective-Search:googlenet", "did you mean 'selective-search:googlenet'?"),
+        ("selective-search:qualty", "did you mean 'quality'?"),
+        ("selective-search:fast:slow", "did you mean 'fast'?"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_that_is_known(name: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        proposer(name)
+    assert words in str(caught.value)
+
+
+def test_parameters_hold_whatever_decides_the_boxes() -> None:
+    assert parameters_of("selective-search:fast", 1) != parameters_of("selective-search:fast", 2)
+    assert PRESETS["googlenet"] in parameters_of("selective-search:googlenet")
+    assert parameters_of("opencv:fast", 1) == parameters_of("opencv:fast", 2)  # it takes no seed
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("items", [[], [7], [1, 1, 1], list(range(40))])
+def test_mapped_is_map(items: list[int], threads: int) -> None:
+    assert list(mapped(lambda item: item * 10, items, threads)) == [item * 10 for item in items]
+
+
+def test_results_keep_the_order_though_the_first_ends_last() -> None:
+    second_is_done = threading.Event()
+
+    def wait_for_the_second(item: int) -> int:
+        if item == 0:
+            assert second_is_done.wait(10)
+        if item == 1:
+            second_is_done.set()
+        return item
+
+    assert list(mapped(wait_for_the_second, range(6), 2)) == list(range(6))
+
+
+def test_as_many_run_at_once_as_there_are_threads() -> None:
+    meeting = threading.Barrier(3)
+    assert list(mapped(lambda item: meeting.wait(10) >= 0, range(6), 3)) == [True] * 6
+
+
+class _Counted:
+    """The numbers from 0, without end, and how many were asked for."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for number in count():
+            self.taken += 1
+            yield number
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_more_than_two_items_a_thread_are_ahead_of_the_reader(threads: int) -> None:
+    items = _Counted()
+    results = mapped(lambda item: item, items, threads)
+    assert items.taken == 0
+    for read in range(5):
+        assert next(results) == read
+        assert items.taken == read + 2 * threads
+    results.close()
+
+
+def test_all_cores_are_used_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, ahead in ((3, 6), (None, 2)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        items = _Counted()
+        results = mapped(lambda item: item, items)
+        next(results)
+        results.close()
+        assert items.taken == ahead
+
+
+def test_an_exception_comes_out_in_its_place_and_ends_the_work() -> None:
+    def fail_at_two(item: int) -> int:
+        if item == 2:
+            raise KeyError("two")
+        return item
+
+    items = _Counted()
+    results = mapped(fail_at_two, items, 2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(KeyError, match="two"):
+        next(results)
+    assert items.taken == 6  # two read, four ahead
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+def test_an_exception_of_the_items_comes_out() -> None:
+    def items() -> Iterator[int]:
+        yield 0
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        list(mapped(lambda item: item, items(), 1))
+
+
+def test_closing_early_stops_the_work_and_its_threads() -> None:
+    before = threading.active_count()
+    done: list[int] = []
+    items = _Counted()
+    results = mapped(done.append, items, 2)
+    next(results)
+    results.close()
+    finished = list(done)
+    assert threading.active_count() == before
+    assert items.taken == 4
+    assert len(finished) <= 4
+    with pytest.raises(StopIteration):
+        next(results)
+    assert done == finished
+
+
+def test_what_waits_at_closing_is_never_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    cancelled: list[bool] = []
+    release = threading.Event()
+    cancel = Future[int].cancel
+
+    def cancel_then_release(future: Future[int]) -> bool:
+        cancelled.append(cancel(future))
+        if len(cancelled) == 3:
+            release.set()
+        return cancelled[-1]
+
+    def begin(item: int) -> int:
+        begun.append(item)
+        assert item == 0 or release.wait(10)  # 1 and 2 hold both threads, so that 3 must wait
+        return item
+
+    monkeypatch.setattr(Future, "cancel", cancel_then_release)
+    results = mapped(begin, count(), 2)
+    assert next(results) == 0
+    results.close()
+    assert cancelled[-1]
+    assert 3 not in begun
