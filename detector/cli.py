@@ -4,13 +4,14 @@ Each verb parses, calls and shows; what it does is one call away, and as short i
 the verbs, so that `--help` answers at once.
 """
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..data.errors import InceptionRcnnError
+from ..data.errors import InceptionRcnnError, SetupError
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
@@ -140,6 +141,17 @@ def info() -> None:
     print(describe())
 
 
+def _machine_lacks(error: Exception) -> str | None:
+    """What an error of the system or of an import says about the machine; None for one that is our own mistake."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({error.filename or 'while writing'}): make room; the same command goes on from here"
+    if "torchvision::nms" in str(error):
+        return "this torchvision was built for another torch: install both anew from the same index"
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name!r} is missing: install inception-rcnn again with all its dependencies"
+    return None
+
+
 def main() -> None:
     """Run the command line; errors the user can mend are one sentence and an exit code."""
     try:
@@ -147,6 +159,12 @@ def main() -> None:
     except InceptionRcnnError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_code)
+    except (OSError, RuntimeError, ImportError) as error:
+        reason = _machine_lacks(error)
+        if reason is None:
+            raise
+        _say(f"error: {reason}")
+        sys.exit(SetupError.exit_code)
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on where this one stopped")
         sys.exit(130)

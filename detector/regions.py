@@ -63,13 +63,16 @@ def shared_features(
 ) -> Tensor:
     """The trunk once over the picture at `short_side`, then every region, context and all, pooled into the tail."""
     resized, scale = _resize(image, short_side)
-    feature_map = trunk(_as_input(trunk, resized[None])).float()  # [1, 832, h, w]; roi_align knows no bf16
+    feature_map = trunk(_as_input(trunk, resized[None]))  # [1, 832, h, w]
     windows = torch.as_tensor(with_context(boxes) * scale - CELL_SHIFT, dtype=torch.float32, device=feature_map.device)
-    parts = [
-        tail(roi_align(feature_map, [part], WINDOW, 1 / STRIDE, sampling_ratio=2, aligned=True))
-        for part in _split(windows, REGIONS_AT_ONCE)
-    ]
+    parts = [tail(_pool(feature_map, part)) for part in _split(windows, REGIONS_AT_ONCE)]  # each [<= 256, 1024, 7, 7]
     return torch.cat(parts)
+
+
+def _pool(feature_map: Tensor, windows: Tensor) -> Tensor:
+    """RoIAlign to [R, 832, 7, 7]; it knows only float32, and the tail is twice as fast on channels-last memory."""
+    pooled = roi_align(feature_map.float(), [windows], WINDOW, 1 / STRIDE, sampling_ratio=2, aligned=True)
+    return pooled.to(feature_map.dtype, memory_format=torch.channels_last)
 
 
 def _split(items: Boxes | Tensor, size: int) -> list:

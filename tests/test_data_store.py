@@ -197,4 +197,5 @@ def test_hash_is_the_same_for_the_same_parts() -> None:
 
 
 def test_hash_tells_where_one_part_ends() -> None:
+    assert hash_of(1, 23) != hash_of(12, 3)
     assert len({hash_of("a", "b"), hash_of("ab"), hash_of("a\nb"), hash_of("a'\n'b"), hash_of(("a", "b"))}) == 5

@@ -181,7 +181,9 @@ def test_a_method_is_run_on_the_pixels(tmp_path: Path) -> None:
         ("/own", "/c", "/own"),
     ],
 )
-def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str, cache: str, expected: str) -> None:
+def test_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None, cache: str | None, expected: str
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name, value in (("INCEPTION_RCNN_HOME", own), ("XDG_CACHE_HOME", cache)):
         if value is None:

@@ -1,0 +1,53 @@
+import re
+
+import pytest
+from conftest import REPOSITORY
+from inception_rcnn.detector.cli import app
+from typer.main import get_command
+from typer.testing import CliRunner
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_example_finds_a_cat(tmp_path, monkeypatch, capsys):
+    data = pytest.importorskip("skimage.data")
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "photos").mkdir()
+    image.fromarray(data.chelsea()).save(tmp_path / "photos" / "chelsea.png")
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert out.startswith("chelsea.png ['cat'")
+
+
+def test_every_command_and_option_in_it_exists():
+    group = get_command(app)
+    lines = [line.split("#")[0].removeprefix("./run ").split() for block in blocks("sh") for line in block.splitlines()]
+    calls = [words[1:] for words in lines if words and words[0] == "inception-rcnn"]
+    assert len(calls) >= 5
+    for words in calls:
+        command = group
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= known, words
+
+
+def test_the_demo_writes_drawn_pictures(tmp_path):
+    pytest.importorskip("skimage")
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--device", "cpu"])
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "found" / "drawn").iterdir()) == [
+        "astronaut.png",
+        "chelsea.png",
+        "coffee.png",
+        "rocket.png",
+    ]
+    labels = (tmp_path / "found" / "detections.jsonl").read_text()
+    assert '"cat"' in labels
+    assert '"person"' in labels
