@@ -16,6 +16,8 @@ from ..data.errors import InceptionRcnnError, SetupError
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 app.add_typer(train_app, name="train")
+benchmark_app = typer.Typer(no_args_is_help=True, help="Measure speed and quality, side by side in one run.")
+app.add_typer(benchmark_app, name="benchmark")
 
 Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, - (stdin) or a SPEC.")]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
@@ -123,6 +125,26 @@ def draw(
     from ..eval.gallery import draw_predictions
 
     _say(draw_predictions(predictions, images, out, data, score, _say))
+
+
+@benchmark_app.command("proposals")
+def benchmark_proposals_command(
+    data: Annotated[str, typer.Option(help="A SPEC, for pictures and objects.")],
+    methods: Annotated[str, typer.Option(help="With commas between.")] = (
+        "opencv:fast,selective-search:single,selective-search:fast,selective-search:googlenet,selective-search:quality"
+    ),
+    pictures: Annotated[int, typer.Option(help="So many, evenly spread.")] = 50,
+    json: Annotated[Path | None, typer.Option(help="Write the rows to this file too.")] = None,
+) -> None:
+    """Methods of proposing regions: seconds, boxes, recall and overlap."""
+    from ..data.files import write_atomically
+    from ..data.specs import open_dataset
+    from ..proposals.benchmarking import benchmark_proposals, format_rows, rows_to_json
+
+    rows = benchmark_proposals(open_dataset(data), methods.split(","), pictures, _say)
+    print(format_rows(rows))
+    if json is not None:
+        write_atomically(json, rows_to_json(rows))
 
 
 @app.command()

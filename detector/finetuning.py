@@ -3,6 +3,7 @@
 Shapes: R regions over the pictures of a step, K classes (0 = background).
 """
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,7 +110,9 @@ def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
         raise UsageError(f"{data.name} has no objects to learn from")
     for name in classes:
         if name not in data.classes:
-            raise UsageError(f"class {name!r} is not in {data.name}; its classes: {', '.join(data.classes)}")
+            near = difflib.get_close_matches(name, data.classes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its classes: {', '.join(data.classes)}"
+            raise UsageError(f"class {name!r} is not in {data.name}; {hint}")
 
 
 def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
@@ -142,7 +145,7 @@ def _validator(
     proposals = kept_proposals(sample, config.proposals, report)
 
     def validate(network: nn.Module) -> float:
-        detector = RCNN(network, replace(config, score=0.001), options.device)  # pyright: ignore[reportArgumentType]
+        detector = RCNN(network, replace(config, mode=options.mode, score=0.001), options.device)  # pyright: ignore[reportArgumentType]
         found = [
             Picture(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
             for truth in sample.pictures

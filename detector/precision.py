@@ -26,6 +26,6 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        has = torch.cpu.get_capabilities()
+        has = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch cannot say: float32 is right everywhere
         native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
     return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()

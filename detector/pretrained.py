@@ -1,6 +1,7 @@
 """Model folders: `config.json`, `model.safetensors` and a `README.md`, written, found by name, and read back."""
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -54,8 +55,9 @@ def initial_network(
     """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
 
     A detector brings its trunk and the tail nearest to the one wanted; the head too if the classes are the same. With
-    `keep_modes` (right only if the trunk will not change) its other modes come along. A classifier (BVLC's names, or
-    torchvision's) brings trunk and tail. The configuration that comes back has the architecture and modes found.
+    `keep_modes` (right only if the trunk will not change) its other modes come along, and its default stays. A
+    classifier (BVLC's names, or torchvision's) brings trunk and tail. The configuration that comes back has the
+    architecture and modes found.
     """
     if init is not None and Path(init).is_file():
         return _from_classifier(Path(init), config)
@@ -71,7 +73,7 @@ def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork,
         architecture, (trunk, tail) = "torchvision", parts_from_torchvision(tensors, str(path))
     else:
         raise DataError(f"{path} holds neither BVLC's nor torchvision's GoogLeNet; --init takes either, or a detector")
-    config = DetectorConfig(**{**vars(config), "architecture": architecture, "modes": (config.mode,)})
+    config = replace(config, architecture=architecture, modes=(config.mode,))
     network = RegionNetwork(len(config.classes), config.modes, architecture)
     network.trunk.load_state_dict(trunk.state_dict())
     network.tails[config.mode].load_state_dict(tail.state_dict())
@@ -83,7 +85,8 @@ def _from_detector(folder: Path, config: DetectorConfig, keep_modes: bool) -> tu
     same_classes = was.classes == config.classes
     kept = was.modes if same_classes and keep_modes else ()
     modes = kept if config.mode in kept else (*kept, config.mode)
-    config = DetectorConfig(**{**vars(config), "architecture": was.architecture, "modes": modes})
+    default = was.mode if kept else config.mode
+    config = replace(config, architecture=was.architecture, modes=modes, mode=default)
     network = RegionNetwork(len(config.classes), modes, was.architecture)
     network.trunk.load_state_dict(earlier.trunk.state_dict())
     for mode in modes:

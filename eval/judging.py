@@ -1,5 +1,6 @@
 """From files to a report: predictions and a data set's name in, tables and pages out."""
 
+import difflib
 from pathlib import Path
 
 from ..data.errors import UsageError
@@ -20,10 +21,21 @@ def evaluate_files(predictions: Path, data: str, metrics: str, classes: str, out
             raise UsageError(f"unknown --metric {name!r}; known: {', '.join(PROTOCOLS)}")
     dataset = open_dataset(data)
     pictures = read_predictions(predictions)
-    wanted = _listed(classes) or read_categories(predictions, pictures)
+    predicted = read_categories(predictions, pictures)
+    wanted = _listed(classes) or predicted
+    _check_known(wanted, {*predicted, *dataset.classes})
     evaluations = [evaluate_voc(pictures, dataset.pictures, wanted, name) for name in names]
     write_report(evaluations, out, {"predictions": str(predictions), "data": data})
     return format_table(evaluations)
+
+
+def _check_known(wanted: tuple[str, ...], known: set[str]) -> None:
+    """A class that neither the predictions nor the data set know is a mistake, not one without objects."""
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise UsageError(f"class {name!r} is neither in the data set nor in the predictions; {hint}")
 
 
 def _listed(text: str) -> tuple[str, ...]:

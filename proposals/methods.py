@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
 from typing import TypeVar
 
 import numpy as np
@@ -36,9 +37,10 @@ def proposer(method: str, seed: int = 0) -> Proposer:
 
 
 def parameters_of(method: str, seed: int = 0) -> tuple[object, ...]:
-    """Everything that decides a method's boxes, for the hash that a store of them carries."""
+    """Everything that decides a method's boxes, this package's version too; a store of them carries its hash."""
     family, _, variant = method.partition(":")
-    return (method, preset(variant or "fast"), seed) if family == "selective-search" else (method,)
+    settings = (preset(variant or "fast"), seed) if family == "selective-search" else ()
+    return (method, *settings, version("inception-rcnn"))
 
 
 def mapped(function: Callable[[Item], Outcome], items: Iterable[Item], threads: int | None = None) -> Iterator[Outcome]:

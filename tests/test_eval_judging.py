@@ -123,3 +123,8 @@ def test_unusable_predictions_and_data_are_named(tmp_path: Path, data: str, ledg
         evaluate_files(tmp_path / "none.jsonl", data, "voc10", "", tmp_path / "out")
     with pytest.raises(DataError, match="no such split"):
         evaluate_files(ledger, data.replace(":val", ":test"), "voc10", "", tmp_path / "out")
+
+
+def test_a_class_that_nobody_knows_is_a_mistake(tmp_path: Path, data: str, ledger: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'cat'"):
+        evaluate_files(ledger, data, "voc10", "dog,catt", tmp_path / "out")

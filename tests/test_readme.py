@@ -2,9 +2,10 @@ import re
 
 import pytest
 from conftest import REPOSITORY
-from inception_rcnn.detector.cli import app
 from typer.main import get_command
 from typer.testing import CliRunner
+
+from inception_rcnn.detector.cli import app
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 

@@ -1,0 +1,39 @@
+import json
+
+import numpy as np
+import pytest
+
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.errors import UsageError
+from inception_rcnn.data.images import encode_image
+from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.proposals.benchmarking import benchmark_proposals, format_rows, rows_to_json
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two pictures; the second object of the first is difficult."""
+    truths = []
+    for name, boxes, difficult in (
+        ("a.png", [[0, 0, 10, 10], [50, 50, 60, 60]], [False, True]),
+        ("b.png", [[0, 0, 10, 20]], [False]),
+    ):
+        (tmp_path / name).write_bytes(encode_image(np.zeros((80, 80, 3), dtype=np.uint8), ".png"))
+        truths.append(GroundTruth(name, 80, 80, as_boxes(boxes), ["x"] * len(boxes), difficult))
+    return Dataset("two", ("x",), tuple(truths), tmp_path)
+
+
+def test_recall_and_overlap_are_over_the_objects_to_find(data, monkeypatch):
+    found = Proposals(as_boxes([[0, 0, 10, 10], [30, 30, 40, 40]]), [0.9, 0.8])  # IoU 1 with a's, .5 with b's
+    monkeypatch.setattr("inception_rcnn.proposals.benchmarking.proposer", lambda method: lambda image: found)
+    (row,) = benchmark_proposals(data, ["any"], 10)
+    assert (row.method, row.pictures, row.boxes) == ("any", 2, 2)
+    assert (row.recall_50, row.recall_70, row.mean_best_overlap) == (1.0, 0.5, 0.75)
+    assert json.loads(rows_to_json([row]))[0]["recall_70"] == 0.5
+    assert "0.750" in format_rows([row])
+
+
+def test_nothing_to_find_is_said(data, tmp_path):
+    with pytest.raises(UsageError, match="no objects"):
+        benchmark_proposals(Dataset("none", (), (), tmp_path), ["selective-search:single"], 5)
