@@ -21,6 +21,7 @@ from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
 
 LOG_EVERY = 25  # steps
+CHECKPOINT = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -157,18 +158,24 @@ def _keep_if_best(
     log.validated(state.step, score, best)
 
 
-def _start(
-    out: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, resume: bool
-) -> State:
-    """The state to begin with: a checkpoint's where asked for, else the first step in an empty place."""
-    path = out / "last.ckpt"
+def check_out(out: Path, resume: bool) -> None:
+    """UsageError where `resume` finds nothing to go on with, or a new run would overwrite an earlier one."""
+    path = out / CHECKPOINT
     if resume and not path.exists():
         raise UsageError(f"nothing to resume: there is no {path}; leave --resume out to start")
     if path.exists() and not resume:
         raise UsageError(f"{path} holds an earlier run: add --resume to go on with it, or choose another --out")
+
+
+def _start(
+    out: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, resume: bool
+) -> State:
+    """The state to begin with: a checkpoint's where asked for, else the first step in an empty place."""
+    check_out(out, resume)
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
         return State()
+    path = out / CHECKPOINT
     kept = _read_checkpoint(path)
     if kept["recipe"] != asdict(recipe):
         raise UsageError(f"{path} was made with {kept['recipe']}; resume with the same recipe")
@@ -205,7 +212,7 @@ def _write_checkpoint(
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_atomically(out / "last.ckpt", buffer.getvalue())
+    write_atomically(out / CHECKPOINT, buffer.getvalue())
 
 
 class _Log:

@@ -76,6 +76,13 @@ def read_image(path: str | Path, *, ignore_exif: bool = False) -> NDArray[np.uin
         raise DataError(f"{path}: {_reason(error, head)}") from error
 
 
+def require_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """The picture itself if it is what every part of this package expects, else a DataError that says what it is."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise DataError(f"a picture must be uint8 RGB of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
+    return image
+
+
 def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
     """An (H, W, 3) RGB picture as the bytes of a file of that kind: `.jpg`, `.jpeg`, `.png` or `.webp`."""
     settings = {".png": {"compress_level": 1}}.get(kind, {"quality": 92})

@@ -188,5 +188,5 @@ def main() -> None:
         _say(f"error: {reason}")
         sys.exit(SetupError.exit_code)
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where this one stopped")
+        _say("interrupted; the same command goes on where this one stopped (train: with --resume)")
         sys.exit(130)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..backbone.training import Recipe, State, train
+from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset
 from ..data.errors import UsageError
@@ -83,6 +83,8 @@ def finetune(
     _check_classes(classes, data)
     if options.freeze not in FREEZES:
         raise UsageError(f"unknown --freeze {options.freeze!r}; known: {', '.join(FREEZES)}")
+    check_out(out, resume)  # before minutes go into proposals
+    torch.manual_seed(recipe.seed)  # for the heads' first weights
     config = DetectorConfig(classes=classes, mode=options.mode)
     network, config = initial_network(init, config, keep_modes=options.freeze == "trunk")
     network.to(choose_device(options.device))
@@ -157,7 +159,10 @@ def _validator(
 
 
 def region_loss(network: RegionNetwork, batch: list[Example], mode: Mode) -> dict[str, Tensor]:
-    """Cross-entropy over the classes plus the smooth L1 of the foreground's deltas, a mean over the regions."""
+    """Cross-entropy over the classes plus the smooth L1 of the foreground's deltas, a mean over the regions.
+
+    "accuracy" is the share of the foreground that is given its class.
+    """
     device = next(network.parameters()).device
     with autocast(device):
         outputs = [network(mode, each.image, each.sample.boxes, each.short_side) for each in batch]
@@ -173,7 +178,7 @@ def region_loss(network: RegionNetwork, batch: list[Example], mode: Mode) -> dic
     wanted = encode(boxes[foreground], targets[foreground])  # [foreground, 4]
     regression = F.smooth_l1_loss(chosen, wanted, reduction="sum") / count
     right = (logits[foreground].argmax(dim=1) == classes[foreground]).sum() / max(len(foreground), 1)
-    return {"loss": classification + regression, "class": classification, "box": regression, "recall": right}
+    return {"loss": classification + regression, "class": classification, "box": regression, "accuracy": right}
 
 
 def _tensor(boxes: NDArray[np.float64], device: torch.device) -> Tensor:

@@ -1,8 +1,9 @@
 """Detecting in many pictures: a folder's worth in bounded memory, and everything `detect` writes about them."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,18 @@ DRAWN = "drawn"  # the folder of drawn pictures, below a run's own
 SPEAK_EVERY = 10.0  # seconds between lines of progress
 
 
-@dataclass
 class Stages:
     """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads."""
 
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("decode", "propose", "network", "draw"), 0.0)
-    )
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(("decode", "propose", "network", "draw"), 0.0)
+        self._lock = threading.Lock()
 
     def since(self, stage: str, start: float) -> float:
-        """Book the time from `start` on a stage; gives the time now."""
+        """Book the time from `start` on a stage, from any thread; gives the time now."""
         now = time.perf_counter()
-        self.seconds[stage] += now - start
+        with self._lock:
+            self.seconds[stage] += now - start
         return now
 
 

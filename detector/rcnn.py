@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.boxes import Boxes
+from ..data.images import require_rgb
 from ..data.records import Detections, Picture, Proposals
 from ..data.specs import resolve_sources
 from ..proposals.methods import proposer
@@ -55,6 +56,7 @@ class RCNN:
 
     def detect(self, image: NDArray[np.uint8], proposals: Proposals | None = None) -> Detections:
         """The objects of an upright RGB picture; proposals made elsewhere take the place of its own."""
+        image = require_rgb(image)
         proposals = self.propose(image) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(image, boxes)  # [R, K + 1], [R, K, 4]

@@ -115,7 +115,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     assert any("foreground" in line and "cover" in line for line in lines)
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert rows[0]["step"] == 3
-    assert {"loss", "class", "box", "recall"} <= rows[0].keys()
+    assert {"loss", "class", "box", "accuracy"} <= rows[0].keys()
 
 
 def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_path):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from inception_rcnn.data.errors import SetupError, UsageError
 from inception_rcnn.detector.precision import autocast, choose_device
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.errors import UsageError
+from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import Detections, Proposals
 from inception_rcnn.detector import RCNN
@@ -73,6 +73,14 @@ def test_options_change_what_is_looked_at_and_kept():
     assert len(detector(score=0.991).detect(IMAGE, PROPOSALS)) == 1
     assert len(detector(max_detections=1).detect(IMAGE, PROPOSALS)) == 1
     assert len(detector(nms_threshold=0.95).detect(IMAGE, PROPOSALS)) == 3
+
+
+@pytest.mark.parametrize("shape", [(100, 200), (100, 200, 4), (0, 5, 3)])
+def test_what_is_no_rgb_picture_is_refused(shape):
+    with pytest.raises(DataError, match=r"uint8 RGB of shape \(H, W, 3\)"):
+        detector().detect(np.zeros(shape, dtype=np.uint8), PROPOSALS)
+    with pytest.raises(DataError, match="got float64"):
+        detector().detect(IMAGE / 255, PROPOSALS)
 
 
 def test_an_unknown_method_or_device_is_refused_at_once():
