@@ -5,9 +5,7 @@ A step's batch is a function of the step's number, so a run that was stopped goe
 
 import copy
 import io
-import json
 import math
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,8 +17,8 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
+from .training_log import TrainingLog
 
-LOG_EVERY = 25  # steps
 CHECKPOINT = "last.ckpt"
 
 
@@ -85,7 +83,7 @@ def train(
     optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     state = _start(out, model, average, optimizer, recipe, resume)
-    log = _Log(out / "log.jsonl", recipe.steps, state.step, report)
+    log = TrainingLog(out / "log.jsonl", recipe.steps, state.step, report)
     for step, batch in _prefetched(batch_at, state.step, recipe.steps):
         terms = _descend(model, loss, batch, optimizer, recipe, step)
         _average(average, model, min(recipe.average, (step + 1) / (step + 10)))
@@ -148,7 +146,7 @@ def _keep_if_best(
     validate: Callable[[nn.Module], float],
     save: Callable[[nn.Module], None],
     state: State,
-    log: "_Log",
+    log: TrainingLog,
 ) -> None:
     score = validate(average)
     best = score > state.best
@@ -213,51 +211,3 @@ def _write_checkpoint(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_atomically(out / CHECKPOINT, buffer.getvalue())
-
-
-class _Log:
-    """`log.jsonl`, a line every few steps, and the same to whoever watches, with the time that is left."""
-
-    def __init__(self, path: Path, steps: int, start: int, report: Callable[[str], None]):
-        self.path, self.steps, self.report = path, steps, report
-        self._forget_after(start)
-        self.begun, self.start = time.monotonic(), start
-        self.sums: dict[str, float] = {}
-        self.count = 0
-
-    def add(self, step: int, terms: dict[str, float], rate: float) -> None:
-        self.count += 1
-        for name, value in terms.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        if (step + 1) % LOG_EVERY and step + 1 != self.steps:
-            return
-        means = {name: round(total / self.count, 5) for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
-        self._write({"step": step + 1, "rate": round(rate, 7), **means})
-        seconds = (time.monotonic() - self.begun) / (step + 1 - self.start)
-        left = seconds * (self.steps - step - 1)
-        values = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        self.report(f"step {step + 1}/{self.steps}  {values}  {seconds:.2f} s/step  {_clock(left)} left")
-
-    def validated(self, step: int, score: float, best: bool) -> None:
-        self._write({"step": step, "score": round(score, 5), "best": best})
-        self.report(f"step {step}: validation {score:.4f}{' (best so far, kept)' if best else ''}")
-
-    def _forget_after(self, step: int) -> None:
-        """Drop what a stopped run logged after its last checkpoint: it will be done, and logged, again."""
-        if self.path.exists():
-            rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_atomically(self.path, "".join(row for row in rows if json.loads(row)["step"] <= step))
-
-    def _write(self, row: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-def _clock(seconds: float) -> str:
-    """
-    >>> _clock(3725)
-    '1:02:05'
-    """
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
