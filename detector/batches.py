@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.augment import mirror
+from ..data.boxes import Boxes
 from ..data.dataset import Dataset
 from ..data.images import read_image
-from ..data.records import Proposals
+from ..data.records import GroundTruth, Proposals
+from .regions import Mode
 from .sampling import RegionSample, sample_regions
+from .scales import SHORT_SIDES, nearest_short_sides
 
-SHORT_SIDES = (480, 600)  # pixels: objects at several sizes make up for few photos
+JITTER = 0.25  # octaves that a picture's size is off at random, both ways: objects at many sizes make up for few photos
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Example:
     file: str
     image: NDArray[np.uint8]  # [H, W, 3]
     sample: RegionSample
-    short_side: int
+    short_sides: tuple[float]  # the one size it is looked at in, for all its regions
 
     def __repr__(self) -> str:
         return self.file
@@ -35,6 +38,7 @@ class Batches:
     dataset: Dataset
     proposals: Mapping[str, Proposals]
     classes: tuple[str, ...]
+    mode: Mode
     pictures: int  # a step
     regions: int  # a picture
     seed: int
@@ -50,10 +54,26 @@ class Batches:
         truth = self.dataset.pictures[order[place]]
         rng = np.random.default_rng((self.seed, epoch, place))
         image = read_image(self.dataset.path(truth), ignore_exif=True)  # annotations are of the pixels as stored
-        sample = sample_regions(truth, self.proposals[truth.file].boxes, self.classes, self.regions, rng)
+        proposals = self.proposals[truth.file].boxes
+        size = _pick_size(truth, proposals, image.shape[:2], rng)
+
+        def fits(boxes: Boxes) -> NDArray[np.bool_]:
+            return (self.mode == "crops") | (nearest_short_sides(boxes, *image.shape[:2], SHORT_SIDES) == size)
+
+        sample = sample_regions(truth, proposals, self.classes, self.regions, rng, fits=fits)
         if rng.random() < 0.5:
             image, sample = _mirrored(image, sample)
-        return Example(truth.file, image, sample, int(rng.choice(SHORT_SIDES)))
+        return Example(truth.file, image, sample, (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),))
+
+
+def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng: np.random.Generator) -> int:
+    """The index of the size to look at a picture in: the one that suits an object picked at random, else a proposal.
+
+    A step pays for one map of a picture, so its regions are those that this map suits.
+    """
+    boxes = truth.boxes if len(truth) else proposals
+    indices = nearest_short_sides(boxes, shape[0], shape[1], SHORT_SIDES)
+    return int(rng.choice(indices)) if len(indices) else 0
 
 
 def _mirrored(image: NDArray[np.uint8], sample: RegionSample) -> tuple[NDArray[np.uint8], RegionSample]:

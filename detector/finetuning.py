@@ -91,7 +91,7 @@ def finetune(
     groups = parameter_groups(network, options.mode, options.freeze, recipe.weight_decay)
     proposals = kept_proposals(data, options.proposals, report)
     report(_outlook(data, proposals, classes))
-    batches = Batches(data, proposals, classes, options.pictures, options.regions, recipe.seed)
+    batches = Batches(data, proposals, classes, options.mode, options.pictures, options.regions, recipe.seed)
     validate = _validator(validation, config, options, report) if validation else None
     return train(
         network,
@@ -165,7 +165,7 @@ def region_loss(network: RegionNetwork, batch: list[Example], mode: Mode) -> dic
     """
     device = next(network.parameters()).device
     with autocast(device):
-        outputs = [network(mode, each.image, each.sample.boxes, each.short_side) for each in batch]
+        outputs = [network(mode, each.image, each.sample.boxes, each.short_sides) for each in batch]
     logits = torch.cat([logits for logits, _ in outputs])  # [R, K + 1]
     deltas = torch.cat([deltas for _, deltas in outputs])  # [R, K, 4]
     classes = torch.as_tensor(np.concatenate([each.sample.classes for each in batch]), device=device)  # [R]

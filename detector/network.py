@@ -16,7 +16,8 @@ from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from .heads import Head
-from .regions import SHORT_SIDE, AnyTail, AnyTrunk, Mode, region_features
+from .regions import AnyTail, AnyTrunk, Mode, region_features
+from .scales import SHORT_SIDES
 
 ARCHITECTURES = ("googlenet", "torchvision")  # the paper's net, and torchvision's relative with BatchNorm
 
@@ -32,11 +33,11 @@ class RegionNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(
-        self, mode: Mode, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
+        self, mode: Mode, image: NDArray[np.uint8], boxes: Boxes, short_sides: tuple[float, ...] = SHORT_SIDES
     ) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of an RGB picture's boxes."""
         tail = cast(AnyTail, self.tails[mode])
-        features = region_features(mode, self.trunk, tail, image, boxes, short_side)  # [R, 1024, 7, 7]
+        features = region_features(mode, self.trunk, tail, image, boxes, short_sides)  # [R, 1024, 7, 7]
         return self.heads[mode](features)
 
 

@@ -1,33 +1,31 @@
 """Two ways to look at a picture's regions, behind one interface: (image, boxes) -> features.
 
-`crops` is the paper: every region is warped and runs through the whole net. `shared` runs the trunk once over the
-whole picture and pools each region from its map, in place of pool4: an order of magnitude less work.
+`crops` is the paper: every region is warped and runs through the whole net. `shared` runs the trunk over the whole
+picture, in a few sizes, and pools each region from one of the maps, in place of pool4: an order of magnitude less work.
 
 Shapes: R regions of one (H, W, 3) uint8 picture; features [R, 1024, 7, 7].
 """
 
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from ..backbone.googlenet import CELL_SHIFT, STRIDE, Tail, Trunk
+from ..backbone.googlenet import CELL_SHIFT, STRIDE, TAIL_CHANNELS, Tail, Trunk
 from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
 from ..data.crops import warp_regions, with_context
 from ..data.errors import UsageError
 from .heads import WINDOW
+from .scales import SHORT_SIDES, nearest_short_sides, resize
 
 AnyTrunk = Trunk | TorchvisionTrunk
 AnyTail = Tail | TorchvisionTail
 Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
-SHORT_SIDE, LONG_SIDE = 600, 1000  # pixels, the picture's size for the shared map (Fast R-CNN's)
-SHORTEST = 32  # pixels, of an extreme strip's short side: less would leave the last pools nothing
 CROPS_AT_ONCE = 64  # bounds the memory: a crop takes about 8 MB on its way through conv1 and conv2
 REGIONS_AT_ONCE = 256
 
@@ -41,12 +39,17 @@ def checked_mode(name: str) -> Mode:
 
 
 def region_features(
-    mode: Mode, trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
+    mode: Mode,
+    trunk: AnyTrunk,
+    tail: AnyTail,
+    image: NDArray[np.uint8],
+    boxes: Boxes,
+    short_sides: tuple[float, ...] = SHORT_SIDES,
 ) -> Tensor:
-    """The features [R, 1024, 7, 7] of each box, on the device of `trunk`; `short_side` matters to `shared` only."""
+    """The features [R, 1024, 7, 7] of each box, on the device of `trunk`; `short_sides` matter to `shared` only."""
     if mode == "crops":
         return crop_features(trunk, tail, image, boxes)
-    return shared_features(trunk, tail, image, boxes, short_side)
+    return shared_features(trunk, tail, image, boxes, short_sides)
 
 
 def crop_features(trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes) -> Tensor:
@@ -59,14 +62,26 @@ def crop_features(trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxe
 
 
 def shared_features(
-    trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes, short_side: int = SHORT_SIDE
+    trunk: AnyTrunk,
+    tail: AnyTail,
+    image: NDArray[np.uint8],
+    boxes: Boxes,
+    short_sides: tuple[float, ...] = SHORT_SIDES,
 ) -> Tensor:
-    """The trunk once over the picture at `short_side`, then every region, context and all, pooled into the tail."""
-    resized, scale = _resize(image, short_side)
-    feature_map = trunk(_as_input(trunk, resized[None]))  # [1, 832, h, w]
-    windows = torch.as_tensor(with_context(boxes) * scale - CELL_SHIFT, dtype=torch.float32, device=feature_map.device)
-    parts = [tail(_pool(feature_map, part)) for part in _split(windows, REGIONS_AT_ONCE)]  # each [<= 256, 1024, 7, 7]
-    return torch.cat(parts)
+    """The trunk once over the picture at each size that a region needs, then each region pooled from its own map."""
+    if len(boxes) == 0:
+        return torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=next(trunk.parameters()).device)
+    chosen = nearest_short_sides(boxes, *image.shape[:2], short_sides)  # [R]
+    order, parts = [], []
+    for index in np.unique(chosen):
+        members = np.flatnonzero(chosen == index)
+        resized, scale = resize(image, short_sides[index])
+        feature_map = trunk(_as_input(trunk, resized[None]))  # [1, 832, h, w]
+        windows = torch.as_tensor(with_context(boxes[members]) * scale - CELL_SHIFT, dtype=torch.float32)
+        windows = windows.to(feature_map.device)
+        parts += [tail(_pool(feature_map, part)) for part in _split(windows, REGIONS_AT_ONCE)]  # [<= 256, 1024, 7, 7]
+        order.append(members)
+    return torch.cat(parts)[np.argsort(np.concatenate(order))]
 
 
 def _pool(feature_map: Tensor, windows: Tensor) -> Tensor:
@@ -78,18 +93,6 @@ def _pool(feature_map: Tensor, windows: Tensor) -> Tensor:
 def _split(items: Boxes | Tensor, size: int) -> list:
     """At most `size` at a time; at least one part, which may be empty."""
     return [items[start : start + size] for start in range(0, max(len(items), 1), size)]
-
-
-def _resize(image: NDArray[np.uint8], short_side: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The picture at `short_side`, or less where its long side would pass the limit, and the scales as x y x y."""
-    height, width = image.shape[:2]
-    factor = min(short_side / min(height, width), short_side * (LONG_SIDE / SHORT_SIDE) / max(height, width))
-    new_width, new_height = max(round(width * factor), SHORTEST), max(round(height * factor), SHORTEST)
-    shrinking = factor < 1
-    resized = cv2.resize(
-        image, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    )
-    return resized, np.array([new_width / width, new_height / height] * 2)  # pyright: ignore[reportReturnType]
 
 
 def _as_input(trunk: AnyTrunk, images: NDArray[np.uint8]) -> Tensor:

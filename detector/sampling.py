@@ -3,6 +3,7 @@
 Shapes: P proposals, G objects, R sampled regions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,18 +29,26 @@ class RegionSample:
 
 
 def sample_regions(
-    truth: GroundTruth, proposals: Boxes, classes: tuple[str, ...], num_regions: int, rng: np.random.Generator
+    truth: GroundTruth,
+    proposals: Boxes,
+    classes: tuple[str, ...],
+    num_regions: int,
+    rng: np.random.Generator,
+    *,
+    fits: Callable[[Boxes], NDArray[np.bool_]] = lambda boxes: np.ones(len(boxes), dtype=bool),
 ) -> RegionSample:
     """Up to `num_regions` of a picture's proposals and objects: a quarter foreground, the rest background.
 
     Foreground overlaps its best object by at least .5 IoU; objects themselves are among the candidates; objects of
     other classes are background. A region that overlaps a difficult object that much is left out: neither answer
-    would be fair. Where there is too little foreground, background fills up.
+    would be fair. Where there is too little foreground, background fills up. `fits` says which candidates, (N, 4) ->
+    (N,), may be picked at all.
     """
     index_of = {name: index + 1 for index, name in enumerate(classes)}
     known = np.array([label in index_of for label in truth.labels], dtype=bool)
     objects = truth[known & ~truth.difficult & _has_area(truth.boxes)]
     candidates = np.concatenate([objects.boxes, proposals[_has_area(proposals)]])  # [G + P, 4]
+    candidates = candidates[fits(candidates)]
     overlaps = box_iou(candidates, objects.boxes)  # [G + P, G]
     best = overlaps.max(axis=1, initial=0.0)
     unfair = box_iou(candidates, truth[truth.difficult & known].boxes).max(axis=1, initial=0.0)

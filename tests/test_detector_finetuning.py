@@ -26,13 +26,13 @@ class Scripted(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.outputs = logits, deltas
 
-    def forward(self, mode, image, boxes, short_side):
+    def forward(self, mode, image, boxes, short_sides):
         return tuple(output[: len(boxes)] for output in self.outputs)
 
 
 def example(boxes, classes, targets):
     sample = RegionSample(as_boxes(boxes), np.array(classes, dtype=np.int64), as_boxes(targets))
-    return Example("a.jpg", np.zeros((50, 50, 3), dtype=np.uint8), sample, 600)
+    return Example("a.jpg", np.zeros((50, 50, 3), dtype=np.uint8), sample, (600,))
 
 
 def test_the_loss_is_the_definition_with_loops():
@@ -100,7 +100,6 @@ def beginner(tmp_path_factory):
 @pytest.mark.parametrize(("mode", "validated"), [("shared", True), ("crops", False)])
 def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_path, monkeypatch):
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("inception_rcnn.detector.batches.SHORT_SIDES", (96,))
     lines = []
     options = FinetuneOptions(mode=mode, freeze="trunk", pictures=1, regions=4, validation_pictures=2, device="cpu")
     recipe = Recipe(steps=3, warmup=1, validate_every=3)

@@ -68,29 +68,25 @@ def test_a_region_is_pooled_from_the_cells_that_see_it():
     """The middle of the 7 x 7 window must look at the middle of the box, in the pixels of the resized picture."""
     image = np.zeros((300, 400, 3), dtype=np.uint8)  # looked at in twice the size
     boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220]])
-    windows = shared_features(Ramp(), torch.nn.Identity(), image, boxes)  # [2, 2, 7, 7]
+    windows = shared_features(Ramp(), torch.nn.Identity(), image, boxes, (600,))  # [2, 2, 7, 7]
     centres = windows[:, :, 3, 3]
     torch.testing.assert_close(centres, torch.tensor([[300.0, 260.0], [470.0, 320.0]]))
     # With 16 of 224 pixels of context on each side, neighbouring cells are a seventh of 7/6 box sides apart.
     torch.testing.assert_close(windows[0, 0, 3, 4] - windows[0, 0, 3, 3], torch.tensor(200 * 7 / 6 / 7))
 
 
-@pytest.mark.parametrize(
-    ("size", "looked_at"),
-    [
-        ((300, 400), (600, 800)),  # the short side decides
-        ((1200, 1600), (600, 800)),
-        ((100, 400), (250, 1000)),  # the long side decides
-        ((1, 3000), (32, 1000)),  # but the net needs something to pool
-    ],
-)
-def test_pictures_are_looked_at_in_fast_rcnns_size(size, looked_at):
+def test_each_region_is_pooled_from_the_map_that_suits_it():
+    """Asked region by region or all at once, and only maps that a region needs are made."""
+    image = np.zeros((300, 400, 3), dtype=np.uint8)
+    boxes = as_boxes([[10, 10, 390, 290], [100, 100, 150, 150], [0, 0, 380, 300], [50, 60, 200, 220]])
     trunk = Ramp()
-    shared_features(trunk, torch.nn.Identity(), np.zeros((*size, 3), dtype=np.uint8), as_boxes([[0, 0, 9, 9]]))
-    assert trunk.sizes == [looked_at]
-    resized, scale = regions._resize(np.zeros((*size, 3), dtype=np.uint8), regions.SHORT_SIDE)
-    assert resized.shape[:2] == looked_at
-    np.testing.assert_allclose(scale[:2], [looked_at[1] / size[1], looked_at[0] / size[0]])
+    together = shared_features(trunk, torch.nn.Identity(), image, boxes)
+    assert trunk.sizes == [(200, 267), (400, 533), (800, 1067)]
+    alone = [shared_features(trunk, torch.nn.Identity(), image, boxes[i : i + 1]) for i in range(4)]
+    torch.testing.assert_close(together, torch.cat(alone))
+    small = Ramp()
+    shared_features(small, torch.nn.Identity(), image, boxes[1:2])
+    assert small.sizes == [(800, 1067)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (3000, 2)])
