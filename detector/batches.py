@@ -15,6 +15,7 @@ from .regions import Mode
 from .sampling import RegionSample, sample_regions
 from .scales import SHORT_SIDES, nearest_short_sides
 
+OBJECT_SHARE = 0.7  # of the pictures are looked at in the size that suits an object, the others in a proposal's
 JITTER = 0.25  # octaves that a picture's size is off at random, both ways: objects at many sizes make up for few photos
 
 
@@ -67,11 +68,12 @@ class Batches:
 
 
 def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng: np.random.Generator) -> int:
-    """The index of the size to look at a picture in: the one that suits an object picked at random, else a proposal.
+    """The index of the size to look at a picture in: the one that suits an object or a proposal picked at random.
 
-    A step pays for one map of a picture, so its regions are those that this map suits.
+    A step pays for one map of a picture, so its regions are those that this map suits. Sizes without objects have
+    their turn too: parts of a large object, and what is around it, must be known as background.
     """
-    boxes = truth.boxes if len(truth) else proposals
+    boxes = truth.boxes if len(truth) and rng.random() < OBJECT_SHARE else proposals
     indices = nearest_short_sides(boxes, shape[0], shape[1], SHORT_SIDES)
     return int(rng.choice(indices)) if len(indices) else 0
 

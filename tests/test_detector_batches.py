@@ -40,7 +40,8 @@ def test_a_step_is_the_same_whenever_it_is_made(batches):
         assert a.short_sides == b.short_sides
 
 
-def test_boxes_stay_on_their_object_when_the_picture_is_mirrored(batches):
+def test_boxes_stay_on_their_object_when_the_picture_is_mirrored(batches, monkeypatch):
+    monkeypatch.setattr("inception_rcnn.detector.batches.OBJECT_SHARE", 1.0)
     sides = set()
     for step in range(20):
         for example in batches(step):
@@ -54,10 +55,15 @@ def test_boxes_stay_on_their_object_when_the_picture_is_mirrored(batches):
 
 def test_a_pictures_regions_suit_the_size_it_is_looked_at_in(batches):
     """The object is 30 of 60 pixels high: with context 35, which is nearest to 224 at a short side of 400."""
-    for step in range(5):
-        for example in batches(step):
-            assert 400 / 2**JITTER <= example.short_sides[0] <= 400 * 2**JITTER
-            assert (nearest_short_sides(example.sample.boxes, 60, 100, SHORT_SIDES) == 1).all()
+    proposals = {file: Proposals(as_boxes([[6, 11, 34, 39], [60, 10, 68, 18]]), [1, 0.9]) for file in batches.proposals}
+    seen = []
+    for example in (example for step in range(20) for example in replace(batches, proposals=proposals)(step)):
+        index = int(np.abs(np.log(np.array(SHORT_SIDES) / example.short_sides[0])).argmin())
+        assert abs(np.log2(example.short_sides[0] / SHORT_SIDES[index])) <= JITTER
+        assert (nearest_short_sides(example.sample.boxes, 60, 100, SHORT_SIDES) == index).all()
+        seen.append((SHORT_SIDES[index], example.sample.classes.tolist()))
+    assert set(map(str, seen)) == {"(400, [1, 1])", "(800, [0])"}  # the small proposal has its turn, as background
+    assert sum(size == 400 for size, _ in seen) > 25
 
 
 def test_crops_take_regions_of_every_size(batches):
