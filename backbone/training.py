@@ -90,10 +90,10 @@ def train(
         state.step = step + 1
         log.add(step, terms, rate_at(step, recipe))
         last = state.step == recipe.steps
-        judged = validate is not None and (last or state.step % recipe.validate_every == 0)
-        if judged:
+        if validate and (last or state.step % recipe.validate_every == 0):
             _keep_if_best(average, validate, save, state, log)
-        if last or judged or state.step % recipe.checkpoint_every == 0:
+            _write_checkpoint(out, model, average, optimizer, recipe, state)
+        elif last or state.step % recipe.checkpoint_every == 0:
             _write_checkpoint(out, model, average, optimizer, recipe, state)
     if validate is None:
         save(average)

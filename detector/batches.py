@@ -56,10 +56,10 @@ class Batches:
         rng = np.random.default_rng((self.seed, epoch, place))
         image = read_image(self.dataset.path(truth), ignore_exif=True)  # annotations are of the pixels as stored
         proposals = self.proposals[truth.file].boxes
-        size = _pick_size(truth, proposals, image.shape[:2], rng)
+        size = _pick_size(truth, proposals, image.shape, rng)
 
         def fits(boxes: Boxes) -> NDArray[np.bool_]:
-            return (self.mode == "crops") | (nearest_short_sides(boxes, *image.shape[:2], SHORT_SIDES) == size)
+            return (self.mode == "crops") | (nearest_short_sides(boxes, image.shape, SHORT_SIDES) == size)
 
         sample = sample_regions(truth, proposals, self.classes, self.regions, rng, fits=fits)
         if rng.random() < 0.5:
@@ -74,7 +74,7 @@ def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng
     their turn too: parts of a large object, and what is around it, must be known as background.
     """
     boxes = truth.boxes if len(truth) and rng.random() < OBJECT_SHARE else proposals
-    indices = nearest_short_sides(boxes, shape[0], shape[1], SHORT_SIDES)
+    indices = nearest_short_sides(boxes, shape, SHORT_SIDES)
     return int(rng.choice(indices)) if len(indices) else 0
 
 

@@ -71,7 +71,7 @@ def shared_features(
     """The trunk once over the picture at each size that a region needs, then each region pooled from its own map."""
     if len(boxes) == 0:
         return torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=next(trunk.parameters()).device)
-    chosen = nearest_short_sides(boxes, *image.shape[:2], short_sides)  # [R]
+    chosen = nearest_short_sides(boxes, image.shape, short_sides)  # [R]
     order, parts = [], []
     for index in np.unique(chosen):
         members = np.flatnonzero(chosen == index)

@@ -27,8 +27,12 @@ def scale_factor(height: int, width: int, short_side: float) -> float:
     return min(short_side / min(height, width), short_side * ASPECT_LIMIT / max(height, width))
 
 
-def nearest_short_sides(boxes: Boxes, height: int, width: int, short_sides: tuple[float, ...]) -> NDArray[np.intp]:
-    """For each region, (R,), the index of the short side at which it is nearest to 224 x 224, context and all."""
+def nearest_short_sides(boxes: Boxes, shape: tuple[int, ...], short_sides: tuple[float, ...]) -> NDArray[np.intp]:
+    """For each region, (R,), the index of the short side at which it is nearest to 224 x 224, context and all.
+
+    `shape` is the picture's: height, width and whatever else.
+    """
+    height, width = shape[:2]
     sides = np.sqrt(np.maximum(box_area(with_context(boxes)), 1))[:, None]  # [R, 1]
     factors = np.array([scale_factor(height, width, short_side) for short_side in short_sides])
     return np.abs(np.log(sides * factors / SIZE)).argmin(axis=1)

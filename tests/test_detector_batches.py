@@ -60,7 +60,7 @@ def test_a_pictures_regions_suit_the_size_it_is_looked_at_in(batches):
     for example in (example for step in range(20) for example in replace(batches, proposals=proposals)(step)):
         index = int(np.abs(np.log(np.array(SHORT_SIDES) / example.short_sides[0])).argmin())
         assert abs(np.log2(example.short_sides[0] / SHORT_SIDES[index])) <= JITTER
-        assert (nearest_short_sides(example.sample.boxes, 60, 100, SHORT_SIDES) == index).all()
+        assert (nearest_short_sides(example.sample.boxes, (60, 100), SHORT_SIDES) == index).all()
         seen.append((SHORT_SIDES[index], example.sample.classes.tolist()))
     assert set(map(str, seen)) == {"(400, [1, 1])", "(800, [0])"}  # the small proposal has its turn, as background
     assert sum(size == 400 for size, _ in seen) > 25
