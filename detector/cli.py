@@ -86,7 +86,8 @@ def finetune(
 ) -> None:
     """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
     from ..backbone.training import Recipe
-    from .finetuning import FinetuneOptions, finetune_from_specs
+    from ..data.specs import open_dataset, open_datasets
+    from .finetuning import FinetuneOptions, finetune
     from .regions import checked_mode
 
     names = tuple(filter(None, classes.split(",")))
@@ -94,7 +95,8 @@ def finetune(
         names, checked_mode(mode), freeze, proposals, pictures, regions, validation_pictures, device
     )
     recipe = Recipe(steps=steps, learning_rate=learning_rate, validate_every=validate_every, seed=seed)
-    finetune_from_specs(data, val, init, out, options, recipe, resume=resume, report=_say)
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    finetune(training, validation, init, out, options, recipe, resume=resume, report=_say)
     _say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
 

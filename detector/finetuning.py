@@ -4,7 +4,7 @@ Shapes: R regions over the pictures of a step, K classes (0 = background).
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from ..data.dataset import Dataset
 from ..data.errors import UsageError
 from ..data.images import read_image
 from ..data.records import Picture, Proposals
-from ..data.specs import open_dataset, open_datasets
 from ..eval.voc import evaluate_voc
 from ..proposals.kept import kept_proposals
 from .batches import Batches, Example
@@ -49,22 +48,6 @@ class FinetuneOptions:
     regions: int = 64  # a picture
     validation_pictures: int = 100
     device: str = "auto"
-
-
-def finetune_from_specs(
-    data: Sequence[str],
-    val: str | None,
-    init: str | None,
-    out: Path,
-    options: FinetuneOptions,
-    recipe: Recipe,
-    *,
-    resume: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-) -> State:
-    """`finetune` with the data sets given by SPECs."""
-    validation = open_dataset(val) if val else None
-    return finetune(open_datasets(data), validation, init, out, options, recipe, resume=resume, report=report)
 
 
 def finetune(
