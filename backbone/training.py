@@ -27,10 +27,9 @@ class Recipe:
     """How to train; the rates of the parameter groups are multiples of `learning_rate`."""
 
     steps: int = 5000
-    learning_rate: float = 0.001  # R-CNN's for fine-tuning
+    learning_rate: float = 0.0001
     warmup: int = 200  # steps from 0 to the full rate
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
+    weight_decay: float = 0.01
     average: float = 0.999  # decay of the weights' moving average, which is what is validated and kept (Polyak)
     gradient_limit: float = 35.0  # norm: a rare bad batch must not throw the weights off
     checkpoint_every: int = 250  # steps
@@ -80,7 +79,7 @@ def train(
     checkpoint untouched, and UsageError where there is nothing to resume or something that would be overwritten.
     """
     torch.manual_seed(recipe.seed)
-    optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     state = _start(out, model, average, optimizer, recipe, resume)
     log = TrainingLog(out / "log.jsonl", recipe.steps, state.step, report)

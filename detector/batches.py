@@ -15,7 +15,7 @@ from .regions import Mode
 from .sampling import RegionSample, sample_regions
 from .scales import SHORT_SIDES, nearest_short_sides
 
-OBJECT_SHARE = 0.7  # of the pictures are looked at in the size that suits an object, the others in a proposal's
+OBJECT_SHARE = 0.6  # of the pictures are looked at in the size that suits an object, the others in a proposal's
 JITTER = 0.25  # octaves that a picture's size is off at random, both ways: objects at many sizes make up for few photos
 
 

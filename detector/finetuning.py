@@ -1,4 +1,4 @@
-"""Fine-tuning on regions: R-CNN's loss and rates around the loop of `backbone/training.py`.
+"""Fine-tuning on regions: R-CNN's samples and loss around the loop of `backbone/training.py`.
 
 Shapes: R regions over the pictures of a step, K classes (0 = background).
 """
@@ -32,7 +32,7 @@ from .pretrained import initial_network, save_network
 from .rcnn import RCNN
 from .regions import Mode
 
-HEAD_RATE = 10.0  # R-CNN: the new layers learn ten times as fast
+HEAD_RATE = 5.0  # how much faster the new layers learn
 FREEZES = ("conv1", "trunk", "none")
 
 
@@ -43,7 +43,7 @@ class FinetuneOptions:
     classes: tuple[str, ...] = ()  # none: all of the data set
     mode: Mode = "shared"
     freeze: str = "conv1"  # what stays as it is: "conv1", the whole "trunk", or "none"
-    proposals: str = "selective-search:fast"
+    proposals: str = "selective-search:googlenet"  # the trained detector uses them too
     pictures: int = 2  # a step
     regions: int = 64  # a picture
     validation_pictures: int = 100
@@ -68,7 +68,7 @@ def finetune(
         raise UsageError(f"unknown --freeze {options.freeze!r}; known: {', '.join(FREEZES)}")
     check_out(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the heads' first weights
-    config = DetectorConfig(classes=classes, mode=options.mode)
+    config = DetectorConfig(classes=classes, mode=options.mode, proposals=options.proposals)
     network, config = initial_network(init, config, keep_modes=options.freeze == "trunk")
     network.to(choose_device(options.device))
     groups = parameter_groups(network, options.mode, options.freeze, recipe.weight_decay)
@@ -169,7 +169,7 @@ def _tensor(boxes: NDArray[np.float64], device: torch.device) -> Tensor:
 
 
 def parameter_groups(network: RegionNetwork, mode: Mode, freeze: str, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters that learn: the head at ten times the rate, biases at twice their weights' and undecayed.
+    """The parameters that learn: the head faster than what was trained before, biases undecayed.
 
     `freeze` keeps "conv1", the whole "trunk" or nothing ("none") as it is, and the other mode's tail and head stay
     untouched in any case.
@@ -188,5 +188,5 @@ def parameter_groups(network: RegionNetwork, mode: Mode, freeze: str, weight_dec
         weights = [each for name, each in named if not name.endswith("bias")]
         biases = [each for name, each in named if name.endswith("bias")]
         groups.append({"params": weights, "scale": scale, "weight_decay": weight_decay})
-        groups.append({"params": biases, "scale": 2 * scale, "weight_decay": 0.0})
+        groups.append({"params": biases, "scale": scale, "weight_decay": 0.0})
     return groups

@@ -14,18 +14,20 @@ LAYOUT_CHANNELS = 64
 
 
 class Head(nn.Module):
-    """A softmax classifier on the averaged features, and box deltas for each class on features that keep the layout.
+    """A softmax classifier and box deltas for each class, on features averaged and on features that keep the layout.
 
-    The classifier is GoogLeNet's own end (average pool, dropout 0.4, linear). An average no longer knows where in
-    the window the object ends, so the deltas read all 49 cells, through a 1x1 reduction that keeps that affordable.
+    GoogLeNet's own end (average pool, dropout 0.4, linear) no longer knows where in the window it saw something: a
+    face that fills a window is as good a dog as the whole dog. So both outputs read all 49 cells too, through a 1x1
+    reduction that keeps that affordable.
     """
 
     def __init__(self, num_classes: int):
         super().__init__()
+        layout = LAYOUT_CHANNELS * WINDOW * WINDOW
         self.dropout = nn.Dropout(0.4)
-        self.classifier = nn.Linear(TAIL_CHANNELS, num_classes + 1)
         self.reduce = ConvReLU(TAIL_CHANNELS, LAYOUT_CHANNELS, 1)
-        self.deltas = nn.Linear(LAYOUT_CHANNELS * WINDOW * WINDOW, num_classes * 4)
+        self.classifier = nn.Linear(TAIL_CHANNELS + layout, num_classes + 1)
+        self.deltas = nn.Linear(layout, num_classes * 4)
         nn.init.normal_(self.classifier.weight, std=0.01)  # as R-CNN starts its new layer
         nn.init.normal_(self.deltas.weight, std=0.001)
         for layer in (self.classifier, self.deltas, self.reduce):
@@ -33,6 +35,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of features [R, 1024, 7, 7], in float32 whatever came."""
-        logits = self.classifier(self.dropout(features.mean(dim=(2, 3))))  # [R, K + 1]
-        deltas = self.deltas(torch.flatten(self.reduce(features), 1))  # [R, K * 4]
-        return logits.float(), deltas.float().unflatten(1, (-1, 4))
+        layout = torch.flatten(self.reduce(features), 1)  # [R, 3136]
+        summary = torch.cat([features.mean(dim=(2, 3)), layout], dim=1)  # [R, 1024 + 3136]
+        logits = self.classifier(self.dropout(summary))  # [R, K + 1]
+        return logits.float(), self.deltas(layout).float().unflatten(1, (-1, 4))

@@ -14,6 +14,8 @@ from ..data.records import GroundTruth
 
 FOREGROUND_IOU = 0.5
 FOREGROUND_FRACTION = 0.25  # R-CNN's 32 of 128
+PARTIAL_IOU = 0.1  # from here to FOREGROUND_IOU a region holds part of an object (Fast R-CNN's lower limit)
+PARTIAL_FRACTION = 0.5  # of the background: most proposals are far from any object, most errors are parts of one
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ def sample_regions(
 
     Foreground overlaps its best object by at least .5 IoU; objects themselves are among the candidates; objects of
     other classes are background. A region that overlaps a difficult object that much is left out: neither answer
-    would be fair. Where there is too little foreground, background fills up. `fits` says which candidates, (N, 4) ->
-    (N,), may be picked at all.
+    would be fair. Half of the background holds part of an object. Where there is too little of one kind, background
+    of the other fills up. `fits` says which candidates, (N, 4) -> (N,), may be picked at all.
     """
     index_of = {name: index + 1 for index, name in enumerate(classes)}
     known = np.array([label in index_of for label in truth.labels], dtype=bool)
@@ -55,8 +57,18 @@ def sample_regions(
     foreground = np.flatnonzero(best >= FOREGROUND_IOU)
     background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU))
     foreground = _pick(foreground, round(num_regions * FOREGROUND_FRACTION), rng)
-    background = _pick(background, num_regions - len(foreground), rng)
+    background = _pick_background(background, best, num_regions - len(foreground), rng)
     return _label(candidates, overlaps, objects, index_of, foreground, background)
+
+
+def _pick_background(
+    background: NDArray[np.int64], best: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """`count` of the background's indices, a share of them parts of objects by `best`, their IoU with one."""
+    partial = background[best[background] >= PARTIAL_IOU]
+    clear = background[best[background] < PARTIAL_IOU]
+    partial = _pick(partial, max(round(count * PARTIAL_FRACTION), count - len(clear)), rng)
+    return np.concatenate([partial, _pick(clear, count - len(partial), rng)])
 
 
 def _label(

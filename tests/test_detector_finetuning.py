@@ -14,7 +14,7 @@ from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.detector.batches import Example
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.deltas import encode
-from inception_rcnn.detector.finetuning import FinetuneOptions, finetune, parameter_groups, region_loss
+from inception_rcnn.detector.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups, region_loss
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import load_network, save_network
 from inception_rcnn.detector.sampling import RegionSample
@@ -72,7 +72,7 @@ def test_rates_and_what_stays_as_it_is(freeze, trunk, conv1):
         (learning[id(each)]["scale"], learning[id(each)]["weight_decay"])
         for each in (tail.weight, tail.bias, head.weight, head.bias)
     ]
-    assert settings == [(1, 0.5), (2, 0), (10, 0.5), (20, 0)]  # R-CNN's rates
+    assert settings == [(1, 0.5), (1, 0), (HEAD_RATE, 0.5), (HEAD_RATE, 0)]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,8 @@ def beginner(tmp_path_factory):
 def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_path, monkeypatch):
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
     lines = []
-    options = FinetuneOptions(mode=mode, freeze="trunk", pictures=1, regions=4, validation_pictures=2, device="cpu")
+    method = "selective-search:single"
+    options = FinetuneOptions((), mode, "trunk", method, pictures=1, regions=4, validation_pictures=2, device="cpu")
     recipe = Recipe(steps=3, warmup=1, validate_every=3)
     validation = squares if validated else None  # in crops mode it would take half a minute
     state = finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, report=lines.append)
@@ -109,6 +110,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     assert (0 <= state.best <= 1) == validated
     network, config = load_network(tmp_path / "out")
     assert (config.classes, config.mode, config.modes) == (("square",), mode, (mode,))
+    assert config.proposals == method
     before = load_network(beginner)[0]
     torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
     assert any("foreground" in line and "cover" in line for line in lines)

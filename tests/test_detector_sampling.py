@@ -44,6 +44,18 @@ def test_a_quarter_is_foreground_and_the_rest_background(rng):
     np.testing.assert_array_equal(sample.targets[16:], sample.boxes[16:])
 
 
+@pytest.mark.parametrize(("num_partial", "num_clear", "partial"), [(40, 400, 24), (10, 400, 10), (400, 5, 43)])
+def test_half_of_the_background_is_parts_of_objects(rng, num_partial, num_clear, partial):
+    thing = [100, 100, 200, 200]
+    parts = as_boxes([[100, 100, 130, 140 + i / 10] for i in range(num_partial)])
+    clear = as_boxes([[300, 10, 360 + i / 10, 70] for i in range(num_clear)])
+    near = as_boxes([[100 + i, 100, 200 + i, 200] for i in range(1, 30)])
+    sample = sample_regions(truth((thing, "dog", False)), np.concatenate([near, parts, clear]), CLASSES, 64, rng)
+    overlaps = box_iou(sample.boxes[16:], as_boxes([thing]))[:, 0]
+    assert len(overlaps) == 48  # where there is too little of one kind the other fills up
+    assert (overlaps >= 0.1).sum() == partial
+
+
 def test_the_object_itself_is_a_candidate(rng):
     sample = sample_regions(truth(([5, 5, 50, 50], "cat", False)), as_boxes([]), CLASSES, 8, rng)
     assert sample.boxes.tolist() == [[5, 5, 50, 50]]
