@@ -13,7 +13,7 @@ from inception_rcnn.eval.voc import evaluate_voc
 @pytest.mark.shared
 @pytest.mark.parametrize(("mode", "regions", "num_photos"), [("shared", 1000, 24), ("crops", 150, 6)])
 def test_the_detector_that_ships_knows_its_classes(shared, mode, regions, num_photos):
-    """Every other photo would do; few keep it short. The bound is far below what it reaches, far above a broken one."""
+    """Few photos keep it short. The bound is far below what it reaches, far above a broken one."""
     data = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val")
     places = np.linspace(0, len(data) - 1, num_photos).round().astype(int)
     truths = [data.pictures[place] for place in places]
