@@ -1,10 +1,15 @@
-"""Where the network computes, and in which number format."""
+"""Where the network computes, in which number format, and how much the CPU's library may keep in memory."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from ..data.errors import SetupError, UsageError
+
+# oneDNN keeps a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a folder
+# with pictures of many sizes, for no speed. It reads this when it computes for the first time.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def choose_device(name: str = "auto") -> torch.device:

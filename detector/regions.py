@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,7 +28,6 @@ Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
 CROPS_AT_ONCE = 64  # bounds the memory: a crop takes about 8 MB on its way through conv1 and conv2
 REGIONS_AT_ONCE = 64  # takes 50 MB between the two products of the pooling
-REGIONS_STEP = 16  # their number is filled up to a multiple: the CPU's library keeps memory for every shape it has met
 
 
 def checked_mode(name: str) -> Mode:
@@ -80,16 +78,11 @@ def shared_features(
         resized, scale = resize(image, short_sides[index])
         feature_map = trunk(_as_input(trunk, resized[None]))  # [1, 832, h, w]
         windows = torch.as_tensor(with_context(boxes[members]) * scale - CELL_SHIFT, dtype=torch.float32)
-        parts += [_from_map(feature_map, tail, part) for part in _split(windows, REGIONS_AT_ONCE)]
+        parts += [  # [<= 64, 1024, 7, 7] each
+            tail(roi_align(feature_map, part, STRIDE, WINDOW)) for part in _split(windows, REGIONS_AT_ONCE)
+        ]
         order.append(members)
     return torch.cat(parts)[np.argsort(np.concatenate(order))]
-
-
-def _from_map(feature_map: Tensor, tail: AnyTail, windows: Tensor) -> Tensor:
-    """The features [R, 1024, 7, 7] of windows [R, 4] in the map's picture, of R <= REGIONS_AT_ONCE."""
-    missing = -len(windows) % REGIONS_STEP
-    pooled = roi_align(feature_map, F.pad(windows, (0, 0, 0, missing)), STRIDE, WINDOW)  # [R + missing, 832, 7, 7]
-    return tail(pooled)[: len(windows)]
 
 
 def _split(items: Boxes | Tensor, size: int) -> list:
