@@ -36,9 +36,14 @@ class RegionNetwork(nn.Module):
         self, mode: Mode, image: NDArray[np.uint8], boxes: Boxes, short_sides: tuple[float, ...] = SHORT_SIDES
     ) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of an RGB picture's boxes."""
-        tail = cast(AnyTail, self.tails[mode])
-        features = region_features(mode, self.trunk, tail, image, boxes, short_sides)  # [R, 1024, 7, 7]
-        return self.heads[mode](features)
+        tail, head = cast(AnyTail, self.tails[mode]), self.heads[mode]
+        places, outputs = [], []
+        for part, features in region_features(mode, self.trunk, tail, image, boxes, short_sides):
+            places.append(part)  # [P]
+            outputs.append(head(features))  # of [P, 1024, 7, 7]
+        order = np.argsort(np.concatenate(places))  # [R]
+        logits, deltas = (torch.cat(parts)[order] for parts in zip(*outputs, strict=True))
+        return logits, deltas
 
 
 def _new_parts(architecture: str, num_tails: int) -> tuple[AnyTrunk, list[AnyTail]]:

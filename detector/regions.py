@@ -1,11 +1,12 @@
-"""Two ways to look at a picture's regions, behind one interface: (image, boxes) -> features.
+"""Two ways to look at a picture's regions, behind one interface: (image, boxes) -> features, part by part.
 
 `crops` is the paper: every region is warped and runs through the whole net. `shared` runs the trunk over the whole
 picture, in a few sizes, and pools each region from one of the maps, in place of pool4: an order of magnitude less work.
 
-Shapes: R regions of one (H, W, 3) uint8 picture; features [R, 1024, 7, 7].
+Shapes: R regions of one (H, W, 3) uint8 picture, of which P make a part; features [P, 1024, 7, 7].
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -26,8 +27,10 @@ AnyTrunk = Trunk | TorchvisionTrunk
 AnyTail = Tail | TorchvisionTail
 Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
-CROPS_AT_ONCE = 64  # bounds the memory: a crop takes about 8 MB on its way through conv1 and conv2
-REGIONS_AT_ONCE = 64  # takes 50 MB between the two products of the pooling
+CROPS_AT_ONCE = 64  # a crop takes about 8 MB on its way through conv1 and conv2
+REGIONS_AT_ONCE = 64  # take 50 MB between the two products of the pooling
+
+Part = tuple[NDArray[np.intp], Tensor]  # places [P] in the boxes, and those regions' features
 
 
 def checked_mode(name: str) -> Mode:
@@ -45,20 +48,25 @@ def region_features(
     image: NDArray[np.uint8],
     boxes: Boxes,
     short_sides: tuple[float, ...] = SHORT_SIDES,
-) -> Tensor:
-    """The features [R, 1024, 7, 7] of each box, on the device of `trunk`; `short_sides` matter to `shared` only."""
-    if mode == "crops":
-        return crop_features(trunk, tail, image, boxes)
-    return shared_features(trunk, tail, image, boxes, short_sides)
+) -> Iterator[Part]:
+    """Every box's features, on the device of `trunk`, in parts that bound the memory: at least one, which may be empty.
+
+    Parts need not follow the order of the boxes; each says which ones it has. `short_sides` matter to `shared` only.
+    """
+    if len(boxes) == 0:
+        nothing = torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=next(trunk.parameters()).device)
+        yield np.empty(0, dtype=np.intp), nothing
+    elif mode == "crops":
+        yield from crop_features(trunk, tail, image, boxes)
+    else:
+        yield from shared_features(trunk, tail, image, boxes, short_sides)
 
 
-def crop_features(trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes) -> Tensor:
+def crop_features(trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes) -> Iterator[Part]:
     """Every region warped to 224 x 224 with 16 pixels of context and run through trunk, pool4 and tail."""
-    parts = []
-    for part in _split(boxes, CROPS_AT_ONCE):
-        maps = trunk(_as_input(trunk, warp_regions(image, part)))  # [<= 64, 832, 14, 14]
-        parts.append(tail(tail.pool4(maps)))  # [<= 64, 1024, 7, 7]
-    return torch.cat(parts)
+    for part in _split(np.arange(len(boxes)), CROPS_AT_ONCE):
+        maps = trunk(_as_input(trunk, warp_regions(image, boxes[part])))  # [P, 832, 14, 14]
+        yield part, tail(tail.pool4(maps))
 
 
 def shared_features(
@@ -67,27 +75,19 @@ def shared_features(
     image: NDArray[np.uint8],
     boxes: Boxes,
     short_sides: tuple[float, ...] = SHORT_SIDES,
-) -> Tensor:
+) -> Iterator[Part]:
     """The trunk once over the picture at each size that a region needs, then each region pooled from its own map."""
-    if len(boxes) == 0:
-        return torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=next(trunk.parameters()).device)
     chosen = nearest_short_sides(boxes, image.shape, short_sides)  # [R]
-    order, parts = [], []
     for index in np.unique(chosen):
-        members = np.flatnonzero(chosen == index)
         resized, scale = resize(image, short_sides[index])
         feature_map = trunk(_as_input(trunk, resized[None]))  # [1, 832, h, w]
-        windows = torch.as_tensor(with_context(boxes[members]) * scale - CELL_SHIFT, dtype=torch.float32)
-        parts += [  # [<= 64, 1024, 7, 7] each
-            tail(roi_align(feature_map, part, STRIDE, WINDOW)) for part in _split(windows, REGIONS_AT_ONCE)
-        ]
-        order.append(members)
-    return torch.cat(parts)[np.argsort(np.concatenate(order))]
+        for part in _split(np.flatnonzero(chosen == index), REGIONS_AT_ONCE):
+            windows = torch.as_tensor(with_context(boxes[part]) * scale - CELL_SHIFT, dtype=torch.float32)
+            yield part, tail(roi_align(feature_map, windows, STRIDE, WINDOW))
 
 
-def _split(items: Boxes | Tensor, size: int) -> list:
-    """At most `size` at a time; at least one part, which may be empty."""
-    return [items[start : start + size] for start in range(0, max(len(items), 1), size)]
+def _split(places: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
+    return [places[start : start + size] for start in range(0, len(places), size)]
 
 
 def _as_input(trunk: AnyTrunk, images: NDArray[np.uint8]) -> Tensor:
