@@ -12,7 +12,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..data.errors import DataError
@@ -107,6 +107,23 @@ def weights_sha256(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """What a safetensors file says of itself."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+
+
+def tensors_hash(module: nn.Module) -> str:
+    """Sixteen hexadecimal digits that change with any parameter or buffer of a module, seen in fp16."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + _plain(tensor).to(torch.float16).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def load_checked(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -1,8 +1,10 @@
 """A data set in memory: its pictures' annotations, its classes and where the picture files are."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from .records import GroundTruth
 
@@ -22,6 +24,14 @@ class Dataset:
     def path(self, picture: GroundTruth) -> Path:
         """Where the file of one of the pictures is."""
         return self.folder / picture.file
+
+
+def spread(data: Dataset, count: int) -> Dataset:
+    """At most `count` of the pictures, evenly spread: the same each time."""
+    count = min(count, len(data))
+    places = np.linspace(0, len(data) - 1, count).round().astype(int) if count else []
+    pictures = tuple(data.pictures[place] for place in places)
+    return replace(data, name=f"{count} pictures of {data.name}", pictures=pictures)
 
 
 def names_seen(pictures: Iterable[GroundTruth]) -> tuple[str, ...]:

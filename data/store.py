@@ -37,7 +37,8 @@ class ProposalStore(Mapping[str, Proposals]):
     boxes: NDArray[np.float32]  # [M, 4]
     scores: NDArray[np.float32]  # [M]
     method: str
-    parameters: str  # the hash
+    settings: str  # everything that decided the boxes, to read
+    parameters: str  # a hash of that
 
     def __getitem__(self, file: str) -> Proposals:
         start, stop = self.offsets[self.files[file] :][:2]
@@ -50,16 +51,39 @@ class ProposalStore(Mapping[str, Proposals]):
         return len(self.files)
 
 
-def write_proposals(path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: str) -> None:
+def write_proposals(
+    path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: tuple[object, ...]
+) -> None:
     """Write the proposals of many pictures; the file appears whole or not at all."""
+    metadata = {
+        "format": FORMAT,
+        "method": method,
+        "settings": repr(parameters),
+        "parameters": hash_of(*parameters),
+        "files": json.dumps(list(proposals)),
+    }
+    write_atomically(path, save(pack(proposals), metadata))
+
+
+def pack(proposals: Mapping[str, Proposals]) -> dict[str, NDArray[Any]]:
+    """The arrays of a file: `offsets`, `boxes` and `scores` of all pictures, end to end."""
     counts = [len(each) for each in proposals.values()]
-    tensors = {
+    return {
         "offsets": np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64),
         "boxes": np.concatenate([np.zeros((0, 4)), *(each.boxes for each in proposals.values())]).astype(np.float32),
         "scores": np.concatenate([np.zeros(0), *(each.scores for each in proposals.values())]).astype(np.float32),
     }
-    metadata = {"format": FORMAT, "method": method, "parameters": parameters, "files": json.dumps(list(proposals))}
-    write_atomically(path, save(tensors, metadata))
+
+
+def unpack(
+    names: Any, arrays: Mapping[str, NDArray[Any]], method: str = "", settings: str = "", parameters: str = ""
+) -> ProposalStore:
+    """The inverse of `pack`; DataError where the arrays do not fit together."""
+    offsets, boxes, scores = (arrays[name] for name in ("offsets", "boxes", "scores"))
+    if not _fit_together(names, offsets, boxes, scores):
+        raise DataError("its names, offsets, boxes and scores do not fit together; make it anew")
+    files = {name: index for index, name in enumerate(names)}
+    return ProposalStore(files, offsets, boxes, scores, method, settings, parameters)
 
 
 def read_proposals(path: str | Path) -> ProposalStore:
@@ -70,18 +94,18 @@ def read_proposals(path: str | Path) -> ProposalStore:
             if metadata.get("format") != FORMAT:
                 raise DataError(f"{path} is no file of proposals: make one with `inception-rcnn propose`")
             names = json.loads(metadata["files"])
-            method, parameters = metadata["method"], metadata["parameters"]
-            offsets, boxes, scores = (file.get_tensor(name) for name in ("offsets", "boxes", "scores"))
+            about = metadata["method"], metadata.get("settings", ""), metadata["parameters"]
+            arrays = {name: file.get_tensor(name) for name in ("offsets", "boxes", "scores")}
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file of proposals") from error
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as a file of proposals ({error}); make it anew") from error
-    if not _fit_together(names, offsets, boxes, scores):
-        raise DataError(f"{path}: its names, offsets, boxes and scores do not fit together; make it anew")
-    files = {name: index for index, name in enumerate(names)}
-    return ProposalStore(files, offsets, boxes, scores, method, parameters)
+    try:
+        return unpack(names, arrays, *about)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _fit_together(names: Any, offsets: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..data.augment import mirror
 from ..data.boxes import Boxes
 from ..data.dataset import Dataset
@@ -13,7 +14,6 @@ from ..data.images import read_image
 from ..data.records import GroundTruth, Proposals
 from .regions import Mode
 from .sampling import RegionSample, sample_regions
-from .scales import SHORT_SIDES, nearest_short_sides
 
 OBJECT_SHARE = 0.6  # of the pictures are looked at in the size that suits an object, the others in a proposal's
 JITTER = 0.25  # octaves that a picture's size is off at random, both ways: objects at many sizes make up for few photos

@@ -57,11 +57,14 @@ def propose(
     source: Sources,
     out: Annotated[Path, typer.Option(help="The file to write, NAME.safetensors.")],
     proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
+    model: Model = None,
+    device: Device = "auto",
 ) -> None:
     """Compute region proposals and keep them in a file."""
+    from .pretrained import proposer_named
     from .running import propose_to_file
 
-    _say(propose_to_file(source, out, proposals, _say))
+    _say(propose_to_file(source, out, proposer_named(proposals, model, device), _say))
 
 
 @train_app.command()
@@ -100,18 +103,54 @@ def finetune(
     _say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
 
+@train_app.command()
+def multibox(
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="The detector whose trunk it sits on [the one that ships].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
+    alpha: Annotated[float, typer.Option(help="Weight of the location loss.")] = 0.1,
+    steps: int = 4000,
+    learning_rate: float = 0.0005,
+    pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 4,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    seed: int = 0,
+    device: Device = "auto",
+) -> None:
+    """Train MultiBox, which proposes boxes itself; writes the detector's folder with it."""
+    from ..backbone.training import Recipe
+    from ..data.specs import open_dataset, open_datasets
+    from .multibox_training import MultiBoxOptions, train_multibox
+
+    options = MultiBoxOptions(priors, alpha, pictures, validation_pictures, device)
+    recipe = Recipe(steps=steps, learning_rate=learning_rate, validate_every=validate_every, seed=seed)
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    train_multibox(training, validation, init, out, options, recipe, resume=resume, report=_say)
+    _say(
+        f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors"
+    )
+
+
 @app.command()
 def evaluate(
-    predictions: Annotated[Path, typer.Option(help="What detect wrote, a COCO file with scores, or VOC results.")],
     data: Annotated[str, typer.Option(help="A SPEC such as voc:ROOT:2012:val.")],
     out: Out,
+    predictions: Annotated[
+        Path | None, typer.Option(help="What detect wrote, a COCO file with scores, or VOC results.")
+    ] = None,
+    proposals: Annotated[
+        list[Path] | None, typer.Option(help="A file of proposals, to measure recall; may be given again.")
+    ] = None,
     metric: Annotated[str, typer.Option(help="voc07, voc10, with commas.")] = "voc10,voc07",
     classes: Classes = "",
 ) -> None:
-    """Judge predictions: average precision by the official rules, as a table, report.json and report.html."""
+    """Judge predictions (average precision) and proposals (recall): a table, report.json and report.html."""
     from ..eval.judging import evaluate_files
 
-    print(evaluate_files(predictions, data, metric, classes, out))
+    print(evaluate_files(predictions, data, metric, classes, out, proposals or ()))
     _say(f"written to {out}")
 
 

@@ -15,20 +15,22 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..backbone.precision import autocast, choose_device
+from ..backbone.shared_maps import SharedMaps
 from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import box_iou
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.images import read_image
 from ..data.records import Picture, Proposals
 from ..eval.voc import evaluate_voc
+from ..proposals.deltas import encode
 from ..proposals.kept import kept_proposals
+from ..proposals.methods import Proposer
 from .batches import Batches, Example
 from .config import DetectorConfig
-from .deltas import encode
 from .network import RegionNetwork
-from .precision import autocast, choose_device
-from .pretrained import initial_network, save_network
+from .pretrained import initial_network, load_multibox, model_folder, proposer_named, save_network
 from .rcnn import RCNN
 from .regions import Mode
 
@@ -72,10 +74,11 @@ def finetune(
     network, config = initial_network(init, config, keep_modes=options.freeze == "trunk")
     network.to(choose_device(options.device))
     groups = parameter_groups(network, options.mode, options.freeze, recipe.weight_decay)
-    proposals = kept_proposals(data, options.proposals, report)
+    method = proposer_named(options.proposals, device=options.device)
+    proposals = kept_proposals(data, method, report)
     report(_outlook(data, proposals, classes))
     batches = Batches(data, proposals, classes, options.mode, options.pictures, options.regions, recipe.seed)
-    validate = _validator(validation, config, options, report) if validation else None
+    validate = _validator(validation, config, method, options, report) if validation else None
     return train(
         network,
         groups,
@@ -117,20 +120,19 @@ def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[s
 
 
 def _validator(
-    validation: Dataset, config: DetectorConfig, options: FinetuneOptions, report: Callable[[str], None]
+    validation: Dataset,
+    config: DetectorConfig,
+    method: Proposer,
+    options: FinetuneOptions,
+    report: Callable[[str], None],
 ) -> Callable[[nn.Module], float]:
     """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation pictures, evenly spread."""
-    count = min(options.validation_pictures, len(validation))
-    places = np.linspace(0, len(validation) - 1, count).round().astype(int)
-    sample = replace(
-        validation,
-        name=f"{count} pictures of {validation.name}",
-        pictures=tuple(validation.pictures[i] for i in places),
-    )
-    proposals = kept_proposals(sample, config.proposals, report)
+    sample = spread(validation, options.validation_pictures)
+    proposals = kept_proposals(sample, method, report)
 
     def validate(network: nn.Module) -> float:
-        detector = RCNN(network, replace(config, mode=options.mode, score=0.001), options.device)  # pyright: ignore[reportArgumentType]
+        settings = replace(config, mode=options.mode, score=0.001)
+        detector = RCNN(network, settings, options.device, lambda: load_multibox(model_folder(), options.device))  # pyright: ignore[reportArgumentType]
         found = [
             Picture(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
             for truth in sample.pictures
@@ -148,7 +150,9 @@ def region_loss(network: RegionNetwork, batch: list[Example], mode: Mode) -> dic
     """
     device = next(network.parameters()).device
     with autocast(device):
-        outputs = [network(mode, each.image, each.sample.boxes, each.short_sides) for each in batch]
+        outputs = [
+            network(mode, SharedMaps(network.trunk, each.image, each.short_sides), each.sample.boxes) for each in batch
+        ]
     logits = torch.cat([logits for logits, _ in outputs])  # [R, K + 1]
     deltas = torch.cat([deltas for _, deltas in outputs])  # [R, K, 4]
     classes = torch.as_tensor(np.concatenate([each.sample.classes for each in batch]), device=device)  # [R]

@@ -17,9 +17,11 @@ from ..data.sources import Source
 from ..eval.drawing import draw_detections
 from ..eval.gallery import write_drawing
 from ..proposals.methods import mapped
+from .memory import return_free_memory
 from .rcnn import RCNN
 
 DRAWN = "drawn"  # the folder of drawn pictures, below a run's own
+TRIM_EVERY = 16  # pictures; returning memory costs a tenth of a picture's time
 SPEAK_EVERY = 10.0  # seconds between lines of progress
 
 
@@ -44,7 +46,8 @@ class _Prepared:
 
     source: Source
     image: NDArray[np.uint8] | None = None
-    proposals: Proposals | None = None
+    proposals: Proposals | None = None  # made elsewhere
+    searched: Proposals | None = None  # by the detector's own method
     error: str | None = None
 
 
@@ -56,13 +59,15 @@ def detect_stream(
     Threads decode and propose a few pictures ahead while the network works; `kept` proposals, by file, save the latter.
     """
     stages = stages or Stages()
-    for ready in mapped(lambda source: _prepare(model, source, kept, stages), sources):
+    for number, ready in enumerate(mapped(lambda source: _prepare(model, source, kept, stages), sources), start=1):
         if ready.image is None:
             yield Picture(ready.source.file, error=ready.error), None
             continue
         start = time.perf_counter()
-        found = model.detect(ready.image, ready.proposals)
+        found = model.detect(ready.image, ready.proposals, searched=ready.searched)
         stages.since("network", start)
+        if number % TRIM_EVERY == 0:
+            return_free_memory()
         height, width = ready.image.shape[:2]
         yield Picture(ready.source.file, width, height, found), ready.image
 
@@ -74,11 +79,11 @@ def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, 
         start = stages.since("decode", start)
         if kept is not None and source.file not in kept:
             raise DataError(f"{source.file}: the file of proposals has none for this picture")
-        proposals = model.propose(image) if kept is None else kept[source.file]
+        proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
         stages.since("propose", start)
     except DataError as error:
         return _Prepared(source, error=str(error))
-    return _Prepared(source, image, proposals)
+    return _Prepared(source, image, proposals, searched)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import os
 
 import torch
 
+from ..backbone.precision import autocast, choose_device
 from ..proposals.kept import home
 from ..proposals.methods import METHODS
-from .precision import autocast, choose_device
 from .pretrained import MODELS
 from .running import versions
 

@@ -8,22 +8,21 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..backbone.googlenet import Tail, Trunk
+from ..backbone.shared_maps import AnyTrunk, SharedMaps
 from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from .heads import Head
-from .regions import AnyTail, AnyTrunk, Mode, region_features
-from .scales import SHORT_SIDES
+from .regions import AnyTail, Mode, region_features
 
 ARCHITECTURES = ("googlenet", "torchvision")  # the paper's net, and torchvision's relative with BatchNorm
 
 
 class RegionNetwork(nn.Module):
-    """(image, boxes) -> logits and deltas, through the trunk and the tail and head of one mode."""
+    """(maps, boxes) -> logits and deltas, through the trunk and the tail and head of one mode."""
 
     def __init__(self, num_classes: int, modes: Sequence[Mode], architecture: str = "googlenet"):
         super().__init__()
@@ -32,13 +31,11 @@ class RegionNetwork(nn.Module):
         self.heads = nn.ModuleDict({mode: Head(num_classes) for mode in modes})
         self.to(memory_format=torch.channels_last)
 
-    def forward(
-        self, mode: Mode, image: NDArray[np.uint8], boxes: Boxes, short_sides: tuple[float, ...] = SHORT_SIDES
-    ) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of an RGB picture's boxes."""
+    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        """Logits [R, K + 1] and deltas [R, K, 4] of a picture's boxes; `maps` are the picture seen by the trunk."""
         tail, head = cast(AnyTail, self.tails[mode]), self.heads[mode]
         places, outputs = [], []
-        for part, features in region_features(mode, self.trunk, tail, image, boxes, short_sides):
+        for part, features in region_features(mode, maps, tail, boxes):
             places.append(part)  # [P]
             outputs.append(head(features))  # of [P, 1024, 7, 7]
         order = np.argsort(np.concatenate(places))  # [R]

@@ -7,16 +7,21 @@ from pathlib import Path
 import torch
 
 from ..backbone.bvlc import googlenet_from_bvlc, is_bvlc
+from ..backbone.precision import choose_device
+from ..backbone.shared_maps import AnyTrunk
 from ..backbone.torchvision_googlenet import is_torchvision, parts_from_torchvision
-from ..backbone.weights import load_checked, read_weights, save_weights
+from ..backbone.weights import load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
+from ..proposals.methods import Proposer, proposer
+from ..proposals.multibox import MultiBox, MultiBoxHead
 from .config import DetectorConfig, read_config
 from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
 DEFAULT_MODEL = "googlenet-voc6"
 WEIGHTS = "model.safetensors"
+MULTIBOX = "multibox.safetensors"
 
 
 def model_folder(name: str | None = None) -> Path:
@@ -47,6 +52,35 @@ def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, c
     write_atomically(folder / "config.json", config.to_json())
     if card is not None:
         write_atomically(folder / "README.md", card)
+
+
+def load_multibox(folder: Path, device: str = "auto", trunk: AnyTrunk | None = None) -> MultiBox:
+    """The MultiBox of a model folder, or the one that ships with the default model.
+
+    It sits on the very `trunk` given where it was trained on that one, else on the one of its own folder.
+    """
+    folder = folder if (folder / MULTIBOX).exists() else MODELS / DEFAULT_MODEL
+    tensors = read_weights(folder / MULTIBOX)
+    head = MultiBoxHead(len(tensors.get("priors", ())))
+    load_checked(head, tensors, str(folder / MULTIBOX))
+    trained_on = read_metadata(folder / MULTIBOX).get("trunk")
+    if trunk is None or tensors_hash(trunk) != trained_on:
+        trunk = load_network(folder)[0].trunk
+    if tensors_hash(trunk) != trained_on:
+        raise DataError(f"{folder / MULTIBOX} was trained on another trunk than {folder / WEIGHTS}: train it anew")
+    place = choose_device(device)
+    return MultiBox(trunk.to(place), head.to(place))
+
+
+def proposer_named(name: str, model: str | None = None, device: str = "auto") -> Proposer:
+    """The method of that name; one that asks a network takes a model's MultiBox."""
+    return proposer(name, multibox=lambda: load_multibox(model_folder(model), device))
+
+
+def save_multibox(folder: Path, trunk: AnyTrunk, head: MultiBoxHead) -> None:
+    """Write a head into the model folder whose trunk it was trained on, in fp16."""
+    tensors = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in head.state_dict().items()}
+    save_weights(folder / MULTIBOX, tensors, {"trunk": tensors_hash(trunk)})
 
 
 def initial_network(

@@ -3,7 +3,7 @@
 Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the probabilities).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -13,17 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..backbone.precision import autocast, choose_device
+from ..backbone.shared_maps import SharedMaps
 from ..data.boxes import Boxes
 from ..data.images import require_rgb
 from ..data.records import Detections, Picture, Proposals
 from ..data.specs import resolve_sources
+from ..proposals.deltas import decode
 from ..proposals.methods import proposer
+from ..proposals.multibox import MultiBox
 from .config import DetectorConfig
-from .deltas import decode
 from .network import RegionNetwork
 from .nms import suppress
-from .precision import autocast, choose_device
-from .pretrained import load_network, model_folder, save_network
+from .pretrained import load_multibox, load_network, model_folder, save_network
 
 
 class RCNN:
@@ -34,44 +36,67 @@ class RCNN:
     array(['cat'], dtype='<U3')
     """
 
-    def __init__(self, network: RegionNetwork, config: DetectorConfig, device: str = "auto"):
+    def __init__(
+        self,
+        network: RegionNetwork,
+        config: DetectorConfig,
+        device: str = "auto",
+        multibox: Callable[[], MultiBox] | None = None,
+    ):
         self.config = config
         self.device = choose_device(device)
         self.network = network.to(self.device).eval()
-        self._propose = proposer(config.proposals)
+        self._multibox = multibox
+        self._proposer = proposer(config.proposals, multibox=multibox)
+
+    @property
+    def proposal_parameters(self) -> tuple[object, ...]:
+        """Everything that decides where it looks."""
+        return self._proposer.parameters
 
     @classmethod
     def from_pretrained(cls, model: str | Path | None = None, *, device: str = "auto") -> Self:
         """The detector that ships with the package, another by its name, or one from a model folder."""
-        network, config = load_network(model_folder(None if model is None else str(model)))
-        return cls(network, config, device)
+        folder = model_folder(None if model is None else str(model))
+        network, config = load_network(folder)
+        return cls(network, config, device, lambda: load_multibox(folder, device, network.trunk))
 
     def with_options(self, **changes: object) -> Self:
         """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
-        return type(self)(self.network, replace(self.config, **changes), str(self.device))  # pyright: ignore[reportArgumentType]
+        config = replace(self.config, **changes)  # pyright: ignore[reportArgumentType]
+        return type(self)(self.network, config, str(self.device), self._multibox)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder that `from_pretrained` reads."""
         save_network(Path(folder), self.network, self.config)
 
-    def detect(self, image: NDArray[np.uint8], proposals: Proposals | None = None) -> Detections:
-        """The objects of an upright RGB picture; proposals made elsewhere take the place of its own."""
-        image = require_rgb(image)
-        proposals = self.propose(image) if proposals is None else proposals
-        boxes = proposals.boxes[: self.config.regions]  # [R, 4]
-        probabilities, deltas = self.score(image, boxes)  # [R, K + 1], [R, K, 4]
-        refined = decode(_tensor(boxes, deltas)[:, None], deltas)  # [R, K, 4]
-        return self._suppress(refined, probabilities[:, 1:], image.shape[:2])
+    def detect(
+        self, image: NDArray[np.uint8], proposals: Proposals | None = None, *, searched: Proposals | None = None
+    ) -> Detections:
+        """The objects of an upright RGB picture; proposals made elsewhere take the place of its own.
 
-    def propose(self, image: NDArray[np.uint8]) -> Proposals:
+        `searched` is the part of its own that needs no network, where that was done before, as on another thread.
+        """
+        maps = SharedMaps(self.network.trunk, require_rgb(image))
+        proposals = self.propose(maps, searched) if proposals is None else proposals
+        boxes = proposals.boxes[: self.config.regions]  # [R, 4]
+        probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
+        refined = decode(_tensor(boxes, deltas)[:, None], deltas)  # [R, K, 4]
+        return self._suppress(refined, probabilities[:, 1:], maps.image.shape[:2])
+
+    def search(self, image: NDArray[np.uint8]) -> Proposals:
+        """The part of proposing that needs no network and may run on any thread."""
+        return self._proposer.search(image)
+
+    def propose(self, maps: SharedMaps, searched: Proposals | None = None) -> Proposals:
         """Where to look, the best first."""
-        return self._propose(image)
+        return self._proposer.finish(self.search(maps.image) if searched is None else searched, maps)
 
     @torch.inference_mode()
-    def score(self, image: NDArray[np.uint8], boxes: Boxes) -> tuple[Tensor, Tensor]:
+    def score(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
         """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of a picture's boxes."""
         with autocast(self.device):
-            logits, deltas = self.network(self.config.mode, image, boxes)
+            logits, deltas = self.network(self.config.mode, maps, boxes)
         return logits.softmax(dim=1).cpu(), deltas.cpu()
 
     def _suppress(self, boxes: Tensor, scores: Tensor, size: tuple[int, int]) -> Detections:

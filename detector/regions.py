@@ -14,16 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..backbone.googlenet import CELL_SHIFT, STRIDE, TAIL_CHANNELS, Tail, Trunk
-from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
+from ..backbone.googlenet import STRIDE, TAIL_CHANNELS, Tail
+from ..backbone.pooling import roi_align
+from ..backbone.shared_maps import SharedMaps, as_input
+from ..backbone.torchvision_googlenet import TorchvisionTail
 from ..data.boxes import Boxes
-from ..data.crops import warp_regions, with_context
+from ..data.crops import warp_regions
 from ..data.errors import UsageError
 from .heads import WINDOW
-from .pooling import roi_align
-from .scales import SHORT_SIDES, nearest_short_sides, resize
 
-AnyTrunk = Trunk | TorchvisionTrunk
 AnyTail = Tail | TorchvisionTail
 Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
@@ -41,56 +40,32 @@ def checked_mode(name: str) -> Mode:
     raise UsageError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
 
 
-def region_features(
-    mode: Mode,
-    trunk: AnyTrunk,
-    tail: AnyTail,
-    image: NDArray[np.uint8],
-    boxes: Boxes,
-    short_sides: tuple[float, ...] = SHORT_SIDES,
-) -> Iterator[Part]:
-    """Every box's features, on the device of `trunk`, in parts that bound the memory: at least one, which may be empty.
+def region_features(mode: Mode, maps: SharedMaps, tail: AnyTail, boxes: Boxes) -> Iterator[Part]:
+    """Every box's features, on the device of the maps, in parts that bound the memory: one at least, maybe empty.
 
-    Parts need not follow the order of the boxes; each says which ones it has. `short_sides` matter to `shared` only.
+    Parts need not follow the order of the boxes; each says which ones it has.
     """
     if len(boxes) == 0:
-        nothing = torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=next(trunk.parameters()).device)
-        yield np.empty(0, dtype=np.intp), nothing
+        yield np.empty(0, dtype=np.intp), torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=maps.device)
     elif mode == "crops":
-        yield from crop_features(trunk, tail, image, boxes)
+        yield from crop_features(maps, tail, boxes)
     else:
-        yield from shared_features(trunk, tail, image, boxes, short_sides)
+        yield from shared_features(maps, tail, boxes)
 
 
-def crop_features(trunk: AnyTrunk, tail: AnyTail, image: NDArray[np.uint8], boxes: Boxes) -> Iterator[Part]:
+def crop_features(maps: SharedMaps, tail: AnyTail, boxes: Boxes) -> Iterator[Part]:
     """Every region warped to 224 x 224 with 16 pixels of context and run through trunk, pool4 and tail."""
     for part in _split(np.arange(len(boxes)), CROPS_AT_ONCE):
-        maps = trunk(_as_input(trunk, warp_regions(image, boxes[part])))  # [P, 832, 14, 14]
-        yield part, tail(tail.pool4(maps))
+        crops = as_input(maps.trunk, warp_regions(maps.image, boxes[part]))  # [P, 3, 224, 224]
+        yield part, tail(tail.pool4(maps.trunk(crops)))
 
 
-def shared_features(
-    trunk: AnyTrunk,
-    tail: AnyTail,
-    image: NDArray[np.uint8],
-    boxes: Boxes,
-    short_sides: tuple[float, ...] = SHORT_SIDES,
-) -> Iterator[Part]:
-    """The trunk once over the picture at each size that a region needs, then each region pooled from its own map."""
-    chosen = nearest_short_sides(boxes, image.shape, short_sides)  # [R]
-    for index in np.unique(chosen):
-        resized, scale = resize(image, short_sides[index])
-        feature_map = trunk(_as_input(trunk, resized[None]))  # [1, 832, h, w]
-        for part in _split(np.flatnonzero(chosen == index), REGIONS_AT_ONCE):
-            windows = torch.as_tensor(with_context(boxes[part]) * scale - CELL_SHIFT, dtype=torch.float32)
-            yield part, tail(roi_align(feature_map, windows, STRIDE, WINDOW))
+def shared_features(maps: SharedMaps, tail: AnyTail, boxes: Boxes) -> Iterator[Part]:
+    """Each region pooled from the map that suits it, in place of pool4, and run through the tail."""
+    for places, feature_map, windows in maps.windows(boxes):
+        for part in _split(np.arange(len(places)), REGIONS_AT_ONCE):
+            yield places[part], tail(roi_align(feature_map, windows[part], STRIDE, WINDOW))
 
 
 def _split(places: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
-
-
-def _as_input(trunk: AnyTrunk, images: NDArray[np.uint8]) -> Tensor:
-    """uint8 pictures (N, H, W, 3) as the trunk's input [N, 3, H, W] on its device, channels last in memory."""
-    device = next(trunk.parameters()).device
-    return trunk.preprocess(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))

@@ -17,20 +17,23 @@ from ..data.exports import write_coco, write_csv, write_voc_results, write_yolo
 from ..data.files import write_atomically
 from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME
+from ..data.proposal_files import read_proposal_file, shard_names, write_proposal_file
 from ..data.records import Picture, Proposals
 from ..data.results import COCO_NAME
 from ..data.sources import Source
 from ..data.specs import resolve_sources
 from ..data.store import hash_of, read_proposals, write_proposals
-from ..proposals.methods import mapped, parameters_of, proposer
+from ..proposals.kept import check_fresh
+from ..proposals.methods import Proposer, propose_all
 from .config import checked_options
 from .folder import DRAWN, Summary, detect_folder
-from .pretrained import WEIGHTS, model_folder
+from .pretrained import WEIGHTS, model_folder, proposer_named
 from .rcnn import RCNN
 
 FORMATS = ("coco", "voc", "yolo", "csv")
 PACKAGES = ("inception-rcnn", "torch", "torchvision", "numpy", "numba", "opencv-contrib-python-headless", "pillow")
 RUN_NAME = "run.json"
+SHARD = 2000  # pictures; about 60 MB of proposals
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,24 @@ class DetectRun:
     def _model(self, folder: Path) -> tuple[RCNN, Mapping[str, Proposals] | None]:
         """The detector with the options, and stored proposals if they name a file."""
         options = {name: value for name, value in self.options.items() if value is not None}
-        kept = None
-        if Path(str(options.get("proposals"))).is_file():
-            kept = read_proposals(options.pop("proposals"))
+        kept, file = None, Path(str(options.get("proposals")))
+        if _is_stored(file):
+            kept = read_proposal_file(file)
+            check_fresh(file, kept, lambda name: proposer_named(name, str(folder), self.device))
+            del options["proposals"]
         model = RCNN.from_pretrained(folder, device=self.device)
         return model.with_options(**checked_options(options, model.config)), kept
 
     def _settings(self, model: RCNN, folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
         """Everything that decides a row of the ledger, so that rows of other settings are never taken for these."""
         named = Path(str(self.options.get("proposals")))
-        proposals = weights_sha256(named) if named.is_file() else hash_of(parameters_of(model.config.proposals))
+        files = sorted(named.glob("*.safetensors")) if named.is_dir() else [named]
+        stored = " ".join(map(weights_sha256, files)) if _is_stored(named) else ""
         roots = {str(source.path.absolute()).removesuffix(source.file) for source in sources}
         return {
             "weights_sha256": weights_sha256(folder / WEIGHTS),
             "config": json.loads(model.config.to_json()),
-            "proposals": proposals,
+            "proposals": stored or hash_of(*model.proposal_parameters),
             "pictures_from": sorted(roots),
         }
 
@@ -116,6 +122,11 @@ class DetectRun:
         write_atomically(self.out / RUN_NAME, json.dumps(content, indent=1) + "\n")
 
 
+def _is_stored(path: Path) -> bool:
+    """Whether this names proposals on disk rather than a method."""
+    return path.is_file() or (path.is_dir() and any(path.glob("*.safetensors")))
+
+
 def _checked_formats(text: str) -> tuple[str, ...]:
     formats = tuple(filter(None, text.split(",")))
     for name in formats:
@@ -145,22 +156,48 @@ def versions() -> dict[str, str]:
     return found
 
 
-def propose_to_file(sources: Sequence[str], out: Path, method: str, report: Callable[[str], None]) -> str:
-    """Write the proposals of every source that can be read; says what was done, and each picture left out."""
-    propose = proposer(method)
+def propose_to_file(sources: Sequence[str], out: Path, method: Proposer, report: Callable[[str], None]) -> str:
+    """Write the proposals of every source that can be read; says what was done, and each picture left out.
 
-    def of_source(source: Source) -> Proposals | DataError:
-        try:
-            return propose(read_image(source.path, ignore_exif=source.as_stored))
-        except DataError as error:
-            return error
+    The ending of `out` names the format. Without one it is a folder of shards, each on disk when it is full; those
+    that an earlier run left are not made again.
+    """
+    listed = resolve_sources(sources)
+    if out.suffix:
+        made = _proposed(listed, method, report)
+        write_proposal_file(out, made, method.name, method.parameters)
+        boxes = sum(map(len, made.values()))
+        return f"{len(made)} of {len(listed)} pictures, {boxes} proposals by {method.name}, written to {out}"
+    by_file, kept = {source.file: source for source in listed}, 0
+    for name, files in shard_names(by_file, SHARD).items():
+        if _is_shard_of(out / name, files, method):
+            kept += 1
+            continue
+        made = _proposed([by_file[file] for file in files], method, report)
+        write_proposals(out / name, made, method.name, method.parameters)
+        report(f"{out / name}: {len(made)} of {len(files)} pictures")
+    return f"{len(listed)} pictures, proposals by {method.name}, in shards in {out} ({kept} shards done before)"
 
-    listed, made = resolve_sources(sources), {}
-    for source, found in zip(listed, mapped(of_source, listed), strict=True):
+
+def _proposed(sources: Sequence[Source], method: Proposer, report: Callable[[str], None]) -> dict[str, Proposals]:
+    made = {}
+    all_found = propose_all(method, sources, lambda source: read_image(source.path, ignore_exif=source.as_stored))
+    for source, found in zip(sources, all_found, strict=True):
         if isinstance(found, DataError):
             report(f"left out: {found}")
         else:
             made[source.file] = found
-    write_proposals(out, made, method, hash_of(parameters_of(method)))
-    boxes = sum(map(len, made.values()))
-    return f"{len(made)} of {len(listed)} pictures, {boxes} proposals by {method}, written to {out}"
+    return made
+
+
+def _is_shard_of(path: Path, files: Sequence[str], method: Proposer) -> bool:
+    """Whether an earlier run left this very shard; pictures that could not be read then do not make it another."""
+    if not path.exists():
+        return False
+    store = read_proposals(path)
+    if store.parameters != hash_of(*method.parameters):
+        raise DataError(
+            f"{path} was made with parameters {store.parameters}, and {method.name} has "
+            f"{hash_of(*method.parameters)}: delete the folder, or choose another --out"
+        )
+    return set(store) <= set(files) and len(store) > 0

@@ -1,32 +1,47 @@
 """From files to a report: predictions and a data set's name in, tables and pages out."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.errors import UsageError
+from ..data.proposal_files import read_proposal_file
 from ..data.results import read_categories, read_predictions
 from ..data.specs import open_dataset
+from .recall import evaluate_recall, format_recall
 from .report import format_table, write_report
 from .voc import PROTOCOLS, evaluate_voc
 
 
-def evaluate_files(predictions: Path, data: str, metrics: str, classes: str, out: Path) -> str:
-    """Judge predictions by each of the metrics, write `report.json` and `report.html`, and give the table.
+def evaluate_files(
+    predictions: Path | None, data: str, metrics: str, classes: str, out: Path, proposals: Sequence[Path] = ()
+) -> str:
+    """Judge predictions by each of the metrics and files of proposals, write `report.json` and `report.html`.
 
-    Without `classes` those are judged that the predictions name (their classes file, else their labels).
+    Gives the tables. Without `classes` those are judged that the predictions name (their classes file, else their
+    labels); proposals are judged on all objects of the data set.
     """
     names = _listed(metrics)
     for name in names or ("",):
         if name not in PROTOCOLS:
             raise UsageError(f"unknown --metric {name!r}; known: {', '.join(PROTOCOLS)}")
+    if predictions is None and not proposals:
+        raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
     dataset = open_dataset(data)
-    pictures = read_predictions(predictions)
-    predicted = read_categories(predictions, pictures)
-    wanted = _listed(classes) or predicted
-    _check_known(wanted, {*predicted, *dataset.classes})
-    evaluations = [evaluate_voc(pictures, dataset.pictures, wanted, name) for name in names]
-    write_report(evaluations, out, {"predictions": str(predictions), "data": data})
-    return format_table(evaluations)
+    evaluations, facts = [], {"data": data}
+    if predictions is not None:
+        pictures = read_predictions(predictions)
+        predicted = read_categories(predictions, pictures)
+        wanted = _listed(classes) or predicted
+        _check_known(wanted, {*predicted, *dataset.classes})
+        evaluations = [evaluate_voc(pictures, dataset.pictures, wanted, name) for name in names]
+        facts["predictions"] = str(predictions)
+    recalls = [evaluate_recall(str(path), read_proposal_file(path), dataset.pictures) for path in proposals]
+    if recalls:
+        facts["proposals"] = ", ".join(map(str, proposals))
+    write_report(evaluations, out, facts, recalls)
+    tables = [format_table(evaluations)] if evaluations else []
+    return "\n\n".join([*tables, format_recall(recalls)] if recalls else tables)
 
 
 def _check_known(wanted: tuple[str, ...], known: set[str]) -> None:

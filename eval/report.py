@@ -15,24 +15,36 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..data.files import write_atomically
 from .evaluation import ClassEvaluation, Evaluation, Outcome
 from .printable import num_cells, pad, printable
+from .recall import SIZES, RecallEvaluation, recall_content
+from .recall_plots import COLOURS, recall_plots
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 # Enough for a curve as wide as a thumb; a class with 100,000 detections would otherwise make a page of megabytes.
 _CURVE_POINTS = 200
 
 
-def write_report(evaluations: Sequence[Evaluation], folder: str | Path, facts: Mapping[str, Any] | None = None) -> None:
+def write_report(
+    evaluations: Sequence[Evaluation],
+    folder: str | Path,
+    facts: Mapping[str, Any] | None = None,
+    recalls: Sequence[RecallEvaluation] = (),
+) -> None:
     """Write `report.json` and `report.html`; `facts` are what else is worth knowing about the run, by name."""
     facts = dict(facts or {})
-    content = json.dumps(report_content(evaluations, facts), indent=1, allow_nan=False)
+    content = json.dumps(report_content(evaluations, facts, recalls), indent=1, allow_nan=False)
     write_atomically(Path(folder) / "report.json", content + "\n")
-    write_atomically(Path(folder) / "report.html", render_html(evaluations, facts))
+    write_atomically(Path(folder) / "report.html", render_html(evaluations, facts, recalls))
 
 
-def report_content(evaluations: Sequence[Evaluation], facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def report_content(
+    evaluations: Sequence[Evaluation],
+    facts: Mapping[str, Any] | None = None,
+    recalls: Sequence[RecallEvaluation] = (),
+) -> dict[str, Any]:
     """What `report.json` holds; a number that does not exist is None."""
     return {
         "metrics": {one.metric: _metric_content(one) for one in evaluations},
+        **({"proposals": {one.name: _plain(recall_content(one)) for one in recalls}} if recalls else {}),
         "run": _plain(dict(facts or {})),
     }
 
@@ -58,7 +70,11 @@ def _metric_content(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def render_html(evaluations: Sequence[Evaluation], facts: Mapping[str, Any] | None = None) -> str:
+def render_html(
+    evaluations: Sequence[Evaluation],
+    facts: Mapping[str, Any] | None = None,
+    recalls: Sequence[RecallEvaluation] = (),
+) -> str:
     """One page that needs nothing from anywhere else; names are escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATE.parent),
@@ -75,6 +91,10 @@ def render_html(evaluations: Sequence[Evaluation], facts: Mapping[str, Any] | No
         totals=[sum(counts) for counts in zip(*(row["counts"] for row in rows), strict=True)],
         notes=notes(evaluations),
         facts=facts or {},
+        recalls=recalls,
+        recall_plots=recall_plots(recalls),
+        sizes=tuple(SIZES),
+        colour=lambda place: COLOURS[place % len(COLOURS)],
         number=format_number,
         short=lambda one: one.protocol.removeprefix("mAP (").removesuffix(")"),
     )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ..data.boxes import box_iou
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.images import read_image
 from .methods import proposer
@@ -35,8 +35,7 @@ def benchmark_proposals(
 
     UsageError where there is nothing to measure recall on.
     """
-    places = np.unique(np.linspace(0, len(data) - 1, min(num_pictures, len(data))).round().astype(int))
-    truths = [data.pictures[place] for place in places] if len(data) else []
+    truths = spread(data, num_pictures).pictures
     objects = [truth.boxes[~truth.difficult] for truth in truths]
     if not sum(map(len, objects)):
         raise UsageError(f"{data.name}: the chosen pictures have no objects to measure recall on")

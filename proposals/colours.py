@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ColourSpace = Literal["HSV", "Lab", "rgI", "H", "I"]
+ColourSpace = Literal["HSV", "Lab", "rgI", "H", "I", "RGB", "rgb", "C"]
 Image = NDArray[np.uint8]  # [H, W, 3]
 
 
@@ -28,19 +28,43 @@ def _intensity(image: Image) -> Image:
     return np.repeat(cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[..., None], 3, axis=2)
 
 
-def _normalised_red_green_intensity(image: Image) -> Image:
+def _as_it_is(image: Image) -> Image:
+    return image
+
+
+def _shares(image: Image) -> Image:
+    """Each channel's share of the sum. Black has no hue: it takes the value of grey, not an end of the scale."""
     total = image.sum(axis=2, dtype=np.float32, keepdims=True)  # [H, W, 1]
-    # Black has no hue: it takes the value of grey, a third, rather than one end of the scale.
-    shares = np.divide(image[..., :2], total, out=np.full((*image.shape[:2], 2), 1 / 3, np.float32), where=total > 0)
-    return np.concatenate([np.rint(255 * shares).astype(np.uint8), _intensity(image)[..., :1]], axis=2)
+    shares = np.divide(image, total, out=np.full(image.shape, 1 / 3, np.float32), where=total > 0)
+    return np.rint(255 * shares).astype(np.uint8)
+
+
+def _shares_and_intensity(image: Image) -> Image:
+    return np.concatenate([_shares(image)[..., :2], _intensity(image)[..., :1]], axis=2)
+
+
+def _opponent_without_intensity(image: Image) -> Image:
+    """The opponent colours O1 and O2 divided by the intensity O3, from end to end of their ranges, and nothing.
+
+    Geusebroek et al., "Color invariance". Black counts as grey. The third channel stays 0: intensity is divided out.
+    """
+    red, green, blue = (image[..., channel].astype(np.float32) for channel in range(3))
+    total = np.maximum(red + green + blue, 1)
+    red_green = (red - green) / total  # -1...1
+    yellow_blue = (red + green - 2 * blue) / total  # -2...1
+    channels = [255 / 2 * (red_green + 1), 255 / 3 * (yellow_blue + 2), np.zeros_like(red)]
+    return np.rint(np.stack(channels, axis=2)).astype(np.uint8)
 
 
 COLOUR_SPACES: dict[ColourSpace, Callable[[Image], Image]] = {
     "HSV": _hsv,
     "Lab": _lab,
-    "rgI": _normalised_red_green_intensity,
+    "rgI": _shares_and_intensity,
     "H": _hue,
     "I": _intensity,
+    "RGB": _as_it_is,
+    "rgb": _shares,
+    "C": _opponent_without_intensity,
 }
 
 

@@ -1,5 +1,6 @@
 """Proposal methods of other packages, as peers to choose and to measure against."""
 
+import warnings
 from typing import Literal, cast
 
 import cv2
@@ -30,4 +31,24 @@ def opencv_selective_search(image: NDArray[np.uint8], mode: Literal["fast", "qua
     else:
         raise UsageError(f"OpenCV's Selective Search has the modes fast and quality, not {mode!r}")
     boxes = xywh_to_xyxy(cast(NDArray[np.int32], search.process()))
+    return Proposals(to_original_size(boxes, working, image), 1 - np.arange(len(boxes)) / max(1, len(boxes)))
+
+
+def package_selective_search(image: NDArray[np.uint8]) -> Proposals:
+    """The boxes of the package `selectivesearch` (AlpacaDB) at its own defaults, on the same working size as ours.
+
+    One strategy only, and its histograms and neighbourhoods are not the paper's; it is here to compare with.
+    """
+    try:
+        import selectivesearch
+    except ImportError as error:
+        raise SetupError("this method is a package of its own: pip install 'inception-rcnn[backends]'") from error
+    image = checked_picture(image)
+    working = to_working_size(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its texture codes are of floats, which scikit-image advises against
+        _, regions = selectivesearch.selective_search(working, scale=100, sigma=0.8, min_size=100)
+    found = np.unique(np.array([region["rect"] for region in regions], dtype=np.float64).reshape(-1, 4), axis=0)
+    # Its widths are differences of inclusive corners: a pixel short.
+    boxes = xywh_to_xyxy(found + np.array([0, 0, 1, 1]))
     return Proposals(to_original_size(boxes, working, image), 1 - np.arange(len(boxes)) / max(1, len(boxes)))

@@ -3,7 +3,7 @@
 Shapes: R regions, so R - 1 merges and 2R - 1 nodes; P pairs of neighbours.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from .compiling import compiled
 from .histograms import COLOUR_HISTOGRAMS, TEXTURE_HISTOGRAMS, Regions
 
-Similarity = Literal["CTSF", "TSF", "F", "S"]
+TERMS = "CTSF"  # colour, texture, size, fill
 
 
-def group(regions: Regions, similarity: Similarity, num_pixels: int) -> NDArray[np.int32]:
+def group(regions: Regions, similarity: str, num_pixels: int) -> NDArray[np.int32]:
     """Boxes of the merged regions in the order of merging, (R - 1, 4); the last one is the whole picture.
 
     The letters of `similarity` name the terms that are averaged: colour, texture, size, fill. Of equally similar

@@ -7,7 +7,7 @@ Shapes: H x W pixels, R regions.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import cv2
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from .compiling import compiled
 from .segmentation import Segmentation
+
+TextureSource = Literal["each channel", "first channel"]
 
 COLOUR_BINS = 25
 COLOUR_HISTOGRAMS = 3  # one a channel
@@ -39,15 +41,18 @@ class Regions:
     neighbours: NDArray[np.int32]  # [P, 2]
 
 
-def pixel_codes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def pixel_codes(image: NDArray[np.uint8], texture_of: TextureSource = "each channel") -> NDArray[np.uint8]:
     """For each pixel three colour bins and a signed texture bin for each of 3 channels x 4 axes, (H, W, 15).
 
     An axis stands for two orientations: half-wave rectification leaves a response to only one of them, the sign of
-    the code says to which, and the other one counts in its bin 0.
+    the code says to which, and the other one counts in its bin 0. The authors' code takes the texture of the first
+    channel three times, against the paper; `texture_of="first channel"` does so too.
     """
     along, across = _gaussian_derivative()
     right = cv2.sepFilter2D(image, cv2.CV_32F, along, across, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
     down = cv2.sepFilter2D(image, cv2.CV_32F, across, along, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
+    if texture_of == "first channel":
+        right, down = (np.repeat(response[..., :1], 3, axis=2) for response in (right, down))
     return _encode(image, cast(NDArray[np.float32], right), cast(NDArray[np.float32], down))
 
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..data.dataset import Dataset
-from ..data.errors import DataError
+from ..data.errors import DataError, UsageError
 from ..data.images import read_image
-from ..data.records import GroundTruth, Proposals
+from ..data.proposal_files import NamedProposals
+from ..data.records import Proposals
 from ..data.store import hash_of, read_proposals, write_proposals
-from .methods import mapped, parameters_of, proposer
+from .methods import Proposer, propose_all
 
 REPORT_EVERY = 200  # pictures
 
@@ -21,31 +22,45 @@ def home() -> Path:
     return Path(own) if own else Path(cache) / "inception-rcnn"
 
 
-def kept_proposals(dataset: Dataset, method: str, report: Callable[[str], None]) -> Mapping[str, Proposals]:
+def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
     """The proposals of every picture of a data set, from disk if the same method saw the same files before.
 
     The file's name carries a hash of the method, its settings, and each picture's name, size and time of change, so
     what is found is never stale. Pictures are read as stored, without EXIF rotation, as annotations are.
     """
     marks = tuple((truth.file, *_mark(dataset.path(truth))) for truth in dataset.pictures)
-    key = hash_of(parameters_of(method), marks)
+    key = hash_of(*method.parameters, marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
         report(f"proposals of {dataset.name}: found in {path}")
         return read_proposals(path)
-    report(f"proposals of {dataset.name}: {method} on {len(dataset)} pictures, kept in {path}")
-    propose = proposer(method)
-
-    def of_picture(truth: GroundTruth) -> Proposals:
-        return propose(read_image(dataset.path(truth), ignore_exif=True))
-
+    report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} pictures, kept in {path}")
     made = {}
-    for truth, found in zip(dataset.pictures, mapped(of_picture, dataset.pictures), strict=True):
+    all_found = propose_all(method, dataset.pictures, lambda truth: read_image(dataset.path(truth), ignore_exif=True))
+    for truth, found in zip(dataset.pictures, all_found, strict=True):
+        if isinstance(found, DataError):
+            raise found
         made[truth.file] = found
         if len(made) % REPORT_EVERY == 0:
             report(f"proposals: {len(made)} of {len(dataset)} pictures")
-    write_proposals(path, made, method, key)
+    write_proposals(path, made, method.name, method.parameters)
     return read_proposals(path)
+
+
+def check_fresh(path: Path, stored: NamedProposals, method_named: Callable[[str], Proposer]) -> None:
+    """Refuse proposals on file that their method would no longer make; those of unknown origin pass."""
+    if not stored.method:
+        return
+    try:
+        method = method_named(stored.method)
+    except UsageError:
+        return
+    now = hash_of(*method.parameters)
+    if stored.parameters != now:
+        raise DataError(
+            f"{path} was made by {stored.method} with parameters {stored.parameters}, which now are {now}: "
+            f"run `inception-rcnn propose --proposals {stored.method}` again"
+        )
 
 
 def _mark(picture: Path) -> tuple[int, int]:

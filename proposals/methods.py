@@ -1,46 +1,132 @@
-"""The methods of proposing regions by name, and a way to run one over many pictures on every core."""
+"""The methods of proposing regions by name, and ways to run one over many pictures on every core."""
 
 import difflib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.errors import UsageError
+from ..backbone.shared_maps import SharedMaps
+from ..data.errors import DataError, UsageError
 from ..data.records import Proposals
-from .external import opencv_selective_search
-from .selective_search import PRESETS, preset, selective_search
+from .external import opencv_selective_search, package_selective_search
+from .mixing import NUM_OWN, mix
+from .multibox import MultiBox
+from .selective_search import PRESETS, selective_search, settings_named
 
-Proposer = Callable[[NDArray[np.uint8]], Proposals]
+Image = NDArray[np.uint8]
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-METHODS = (*(f"selective-search:{name}" for name in PRESETS), "opencv:fast", "opencv:quality")
+METHODS = (
+    *(f"selective-search:{name}" for name in PRESETS),
+    "multibox:200",
+    "mix",
+    "opencv:fast",
+    "opencv:quality",
+    "selectivesearch",
+)
+MIXED = "selective-search:googlenet"  # what MultiBox's boxes are mixed into
 
 
-def proposer(method: str, seed: int = 0) -> Proposer:
-    """The function from an RGB picture to its proposals that a name such as `selective-search:fast` stands for."""
+@dataclass(frozen=True, eq=False)
+class Proposer:
+    """A method: called with an RGB picture (H, W, 3) it gives the picture's proposals, the best first.
+
+    It works in two steps, for the sake of folders: `search` needs nothing but the picture and may run on any thread;
+    `finish` is what the network has to say, if it is asked at all.
+    """
+
+    name: str
+    parameters: tuple[object, ...]  # everything that decides the boxes; a store of them carries its hash
+    search: Callable[[Image], Proposals]
+    multibox: MultiBox | None = None
+    complete: Callable[[Proposals, SharedMaps], Proposals] | None = None
+
+    def __call__(self, image: Image) -> Proposals:
+        return self.finish(self.search(image), image)
+
+    def finish(self, searched: Proposals, picture: Image | SharedMaps) -> Proposals:
+        """The proposals, from what `search` found; maps by the same trunk save a second look at the picture."""
+        if self.complete is None or self.multibox is None:
+            return searched
+        if isinstance(picture, SharedMaps) and picture.trunk is self.multibox.trunk:
+            return self.complete(searched, picture)
+        image = picture.image if isinstance(picture, SharedMaps) else picture
+        return self.complete(searched, SharedMaps(self.multibox.trunk, image))
+
+
+def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None = None) -> Proposer:
+    """The method that a name such as `selective-search:fast` stands for.
+
+    `multibox` brings the trained network for `multibox:N` (the best N boxes) and `mix`, which need one.
+    """
     family, _, variant = method.partition(":")
+    release = version("inception-rcnn")
     if family == "selective-search":
-        settings = preset(variant or "fast")
-        return lambda image: selective_search(image, settings, seed=seed)
+        settings = settings_named(variant or "fast")
+        parameters = (method, settings, seed, release)
+        return Proposer(method, parameters, lambda image: selective_search(image, settings, seed=seed))
     if method in ("opencv:fast", "opencv:quality"):
-        return lambda image: opencv_selective_search(image, variant)  # pyright: ignore[reportArgumentType]
+        return Proposer(method, (method, release), lambda image: opencv_selective_search(image, variant))  # pyright: ignore[reportArgumentType]
+    if method == "selectivesearch":
+        return Proposer(method, (method, release), package_selective_search)
+    if method == "mix" or family == "multibox":
+        return _with_network(method, family, variant, seed, multibox)
     near = difflib.get_close_matches(method, METHODS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise UsageError(f"unknown way to propose regions {method!r}{hint} Known: {', '.join(METHODS)}")
 
 
-def parameters_of(method: str, seed: int = 0) -> tuple[object, ...]:
-    """Everything that decides a method's boxes, this package's version too; a store of them carries its hash."""
-    family, _, variant = method.partition(":")
-    settings = (preset(variant or "fast"), seed) if family == "selective-search" else ()
-    return (method, *settings, version("inception-rcnn"))
+def _with_network(
+    method: str, family: str, variant: str, seed: int, multibox: Callable[[], MultiBox] | None
+) -> Proposer:
+    if multibox is None:
+        raise UsageError(f"{method} needs a trained MultiBox network, and none was given")
+    if family == "multibox" and not (variant or "200").isdigit():
+        raise UsageError(f"{method}: need a number of boxes, as in multibox:200")
+    network = multibox()
+    if family == "multibox":
+        count = int(variant or NUM_OWN)
+        parameters = (method, network.fingerprint, version("inception-rcnn"))
+        return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
+    searched = proposer(MIXED, seed)
+    parameters = (method, *searched.parameters, network.fingerprint)
+    return Proposer(method, parameters, searched.search, network, lambda found, maps: mix(found, network, maps))
+
+
+def _nothing(image: Image) -> Proposals:
+    return Proposals(np.zeros((0, 4)), np.zeros(0))
+
+
+def propose_all(
+    method: Proposer, items: Iterable[Item], read: Callable[[Item], Image]
+) -> Iterator[Proposals | DataError]:
+    """The proposals of every item's picture in order, or the error of one that `read` cannot give; all cores are busy.
+
+    Few pictures are in memory at a time. Reading and searching run on threads, the network's part on this one: it has
+    threads of its own.
+    """
+
+    def searched(item: Item) -> tuple[Image, Proposals] | DataError:
+        try:
+            image = read(item)
+        except DataError as error:
+            return error
+        return image, method.search(image)
+
+    for outcome in mapped(searched, items):
+        if isinstance(outcome, DataError):
+            yield outcome
+        else:
+            image, found = outcome
+            yield method.finish(found, image)
 
 
 def mapped(function: Callable[[Item], Outcome], items: Iterable[Item], threads: int | None = None) -> Iterator[Outcome]:

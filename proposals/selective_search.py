@@ -5,7 +5,9 @@ space at every k; each segmentation is grouped once per similarity; every region
 """
 
 import difflib
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,9 @@ from numpy.typing import NDArray
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from ..data.records import Proposals
-from .colours import ColourSpace, to_colour_space
-from .grouping import Similarity, group
-from .histograms import describe, pixel_codes
+from .colours import COLOUR_SPACES, ColourSpace, to_colour_space
+from .grouping import TERMS, group
+from .histograms import TextureSource, describe, pixel_codes
 from .segmentation import pixel_graph, segment
 from .working_size import WORKING_WIDTH, checked_picture, to_original_size, to_working_size
 
@@ -28,22 +30,35 @@ class Settings:
     """One variant of the method: all combinations of colour space, k and similarity are grouped."""
 
     colour_spaces: tuple[ColourSpace, ...] = ("HSV", "Lab")
-    similarities: tuple[Similarity, ...] = ("CTSF", "TSF")
-    scales: tuple[int, ...] = (50, 100)  # k of the segmentation; regions have at least k pixels, too
+    similarities: tuple[str, ...] = ("CTSF", "TSF")  # each the terms that are averaged: colour, texture, size, fill
+    scales: tuple[int, ...] = (50, 100)  # k of the segmentation
+    min_size: int | None = None  # pixels of the smallest region; k without
     sigma: float = 0.8  # pixels, the blur before the segmentation
-    width: int = WORKING_WIDTH  # pixels, of the picture that is searched
+    width: int | None = WORKING_WIDTH  # pixels, of the picture that is searched; as it is without
     min_side: int = 20  # pixels of that picture; boxes with a smaller side are left out
+    texture_of: TextureSource = "each channel"  # or "first channel", as the authors' code has it
 
     def __post_init__(self) -> None:
         if not (self.colour_spaces and self.similarities and self.scales):
             raise UsageError("Selective Search needs at least one colour space, one similarity and one scale")
         if not all(1 <= k <= MAX_SCALE for k in self.scales):
             raise UsageError(f"the scales of Selective Search lie in 1...{MAX_SCALE}, got {self.scales}")
+        for space in self.colour_spaces:
+            if space not in COLOUR_SPACES:
+                raise UsageError(f"no colour space {space!r} (known: {', '.join(COLOUR_SPACES)})")
+        for terms in self.similarities:
+            if not terms or set(terms) - set(TERMS) or len(set(terms)) < len(terms):
+                raise UsageError(f"no similarity {terms!r}: name each of its terms once, of {', '.join(TERMS)}")
+        if self.texture_of not in get_args(TextureSource):
+            raise UsageError(f"no texture of {self.texture_of!r} (known: {', '.join(get_args(TextureSource))})")
+        if not self.sigma > 0 or self.min_side < 1 or (self.width or 1) < 1 or (self.min_size or 1) < 1:
+            raise UsageError("Selective Search needs a positive sigma, width, smallest side and smallest size")
 
 
 _FAST = Settings()
 
-# Table 5 of the paper; "googlenet" doubles the superpixels of "fast", which halves the boxes (GoogLeNet, section 8).
+# Table 5 of the paper; "googlenet" doubles the superpixels of "fast", which halves the boxes (GoogLeNet, section 8);
+# "opencv-settings" are those of OpenCV's fast mode, to compare at equal work.
 PRESETS: dict[str, Settings] = {
     "single": Settings(colour_spaces=("HSV",), similarities=("CTSF",), scales=(100,)),
     "fast": _FAST,
@@ -53,16 +68,45 @@ PRESETS: dict[str, Settings] = {
         scales=(50, 100, 150, 300),
     ),
     "googlenet": replace(_FAST, scales=tuple(2 * k for k in _FAST.scales)),
+    "opencv-settings": replace(_FAST, scales=(150, 300, 450), min_size=100, min_side=1),
 }
 
 
-def preset(name: str) -> Settings:
-    """The settings of that name; a name that does not exist is refused with the nearest one that does."""
-    if name in PRESETS:
-        return PRESETS[name]
-    nearest = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise UsageError(f"no Selective Search preset {name!r}{hint} (known: {', '.join(PRESETS)})")
+def settings_named(text: str) -> Settings:
+    """The settings of a preset, some of them changed: `fast`, or `fast,scales=150/300/450,width=none`.
+
+    A name that does not exist is refused with the nearest one that does.
+    """
+    name, *changes = text.split(",")
+    if name not in PRESETS:
+        raise UsageError(f"no Selective Search preset {name!r}{_hint(name, PRESETS)} (known: {', '.join(PRESETS)})")
+    defaults = {field.name: field.default for field in fields(Settings)}
+    values = {}
+    for change in changes:
+        key, _, value = change.partition("=")
+        if key not in defaults:
+            raise UsageError(
+                f"Selective Search has no setting {key!r}{_hint(key, defaults)} (known: {', '.join(defaults)})"
+            )
+        values[key] = _parsed(key, value, defaults[key])
+    return replace(PRESETS[name], **values)
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _parsed(key: str, value: str, like: Any) -> Any:
+    """A setting's value from its text, of the kind that its default has; `none` for a number that may be missing."""
+    try:
+        if isinstance(like, tuple):
+            return tuple(type(like[0])(part) for part in value.split("/"))
+        if key in ("width", "min_size"):
+            return None if value == "none" else int(value)
+        return type(like)(value)
+    except ValueError as error:
+        raise UsageError(f"Selective Search: {key}={value} is not a value such as {like!r}") from error
 
 
 def selective_search(image: NDArray[np.uint8], settings: Settings = PRESETS["fast"], *, seed: int = 0) -> Proposals:
@@ -98,9 +142,9 @@ def _hierarchies(image: NDArray[np.uint8], settings: Settings) -> list[tuple[NDA
     for space in settings.colour_spaces:
         converted = to_colour_space(image, space)
         graph = pixel_graph(converted, settings.sigma)
-        codes = pixel_codes(converted)
+        codes = pixel_codes(converted, settings.texture_of)
         for k in settings.scales:
-            regions = describe(segment(graph, k, min_size=k), codes)
+            regions = describe(segment(graph, k, settings.min_size or k), codes)
             hierarchies.append((regions.boxes, 2 * len(regions.boxes) - 1))
             for similarity in settings.similarities:
                 merged = group(regions, similarity, num_pixels)

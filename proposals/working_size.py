@@ -16,6 +16,8 @@ from ..data.errors import DataError
 WORKING_WIDTH = 500
 # At the working width a picture exceeds this only if it is over twice as high as wide. Keeps a 3 x 30000 strip cheap.
 MAX_PIXELS = 500_000
+# Without a working width: pixels are counted in float32 histograms, which are exact up to 2**24.
+MAX_PIXELS_UNSCALED = 1 << 24
 
 
 def checked_picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -28,10 +30,16 @@ def checked_picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
-def to_working_size(image: NDArray[np.uint8], target_width: int = WORKING_WIDTH) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) enlarged or reduced to the target width, or less where it would exceed `MAX_PIXELS`."""
+def to_working_size(image: NDArray[np.uint8], target_width: int | None = WORKING_WIDTH) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) enlarged or reduced to the target width, or less where it would exceed `MAX_PIXELS`.
+
+    Without a target width it stays as it is up to `MAX_PIXELS_UNSCALED`.
+    """
     height, width = image.shape[:2]
-    scale = min(target_width / width, (MAX_PIXELS / (width * height)) ** 0.5)
+    if target_width is None:
+        scale = min(1.0, (MAX_PIXELS_UNSCALED / (width * height)) ** 0.5)
+    else:
+        scale = min(target_width / width, (MAX_PIXELS / (width * height)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if size == (width, height):
         return np.ascontiguousarray(image)

@@ -22,7 +22,7 @@ ONE = Proposals(as_boxes([[5, 6, 7, 8]]), np.array([-3.0]))
 
 
 def _round_trip(folder: Path, proposals: Mapping[str, Proposals]) -> Mapping[str, Proposals]:
-    write_proposals(folder / "p.safetensors", proposals, "some method", "0123")
+    write_proposals(folder / "p.safetensors", proposals, "some method", ("0123",))
     return read_proposals(folder / "p.safetensors")
 
 
@@ -68,9 +68,9 @@ def test_records_are_double_precision_and_the_file_single(tmp_path: Path) -> Non
 
 
 def test_file_says_how_its_boxes_were_made(tmp_path: Path) -> None:
-    write_proposals(tmp_path / "sub" / os.fsdecode(b"\xff.safetensors"), {}, "selective-search:fast", "abcd")
+    write_proposals(tmp_path / "sub" / os.fsdecode(b"\xff.safetensors"), {}, "selective-search:fast", ("abcd",))
     stored = read_proposals(tmp_path / "sub" / os.fsdecode(b"\xff.safetensors"))
-    assert (stored.method, stored.parameters) == ("selective-search:fast", "abcd")
+    assert (stored.method, stored.parameters) == ("selective-search:fast", ("abcd",))
 
 
 def _content(**changes: Any) -> bytes:

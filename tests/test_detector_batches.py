@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from inception_rcnn.backbone.scales import SHORT_SIDES, nearest_short_sides
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.detector.batches import JITTER, Batches
-from inception_rcnn.detector.scales import SHORT_SIDES, nearest_short_sides
 
 
 @pytest.fixture

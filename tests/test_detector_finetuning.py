@@ -13,11 +13,11 @@ from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.detector.batches import Example
 from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.deltas import encode
 from inception_rcnn.detector.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups, region_loss
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import load_network, save_network
 from inception_rcnn.detector.sampling import RegionSample
+from inception_rcnn.proposals.deltas import encode
 
 
 class Scripted(torch.nn.Module):
@@ -26,7 +26,11 @@ class Scripted(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.outputs = logits, deltas
 
-    def forward(self, mode, image, boxes, short_sides):
+    @property
+    def trunk(self):
+        return self
+
+    def forward(self, mode, maps, boxes):
         return tuple(output[: len(boxes)] for output in self.outputs)
 
 

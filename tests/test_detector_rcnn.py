@@ -8,7 +8,7 @@ from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import Detections, Proposals
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.deltas import USUAL_SIZE
+from inception_rcnn.proposals.deltas import USUAL_SIZE
 
 
 class Scripted(torch.nn.Module):
@@ -20,8 +20,12 @@ class Scripted(torch.nn.Module):
         self.logits, self.deltas = torch.as_tensor(logits).float(), torch.as_tensor(deltas).float()
         self.asked = []
 
-    def forward(self, mode, image, boxes):
-        self.asked.append((mode, image.shape, boxes.tolist()))
+    @property
+    def trunk(self):
+        return self
+
+    def forward(self, mode, maps, boxes):
+        self.asked.append((mode, maps.image.shape, boxes.tolist()))
         return self.logits[: len(boxes)], self.deltas[: len(boxes)]
 
 

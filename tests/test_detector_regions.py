@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from inception_rcnn.backbone.googlenet import CELL_SHIFT, STRIDE, Tail, Trunk
+from inception_rcnn.backbone.shared_maps import SharedMaps
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.crops import warp_regions
 from inception_rcnn.data.errors import UsageError
@@ -31,17 +32,19 @@ def joined(parts):
 
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_no_boxes_give_no_features(parts, image, mode):
-    assert joined(region_features(mode, *parts, image, as_boxes([]))).shape == (0, 1024, 7, 7)
+    assert joined(region_features(mode, SharedMaps(parts[0], image), parts[1], as_boxes([]))).shape == (0, 1024, 7, 7)
 
 
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_a_region_does_not_depend_on_its_company(parts, image, mode, monkeypatch):
     boxes = as_boxes([[0, 0, 200, 150], [20, 30, 90, 120], [100, 10, 180, 60]])
-    together = joined(region_features(mode, *parts, image, boxes))
+    together = joined(region_features(mode, SharedMaps(parts[0], image), parts[1], boxes))
     monkeypatch.setattr(regions, "CROPS_AT_ONCE", 2)
     monkeypatch.setattr(regions, "REGIONS_AT_ONCE", 2)
-    torch.testing.assert_close(joined(region_features(mode, *parts, image, boxes)), together, rtol=1e-3, atol=1e-3)
-    alone = joined(region_features(mode, *parts, image, boxes[1:2]))
+    torch.testing.assert_close(
+        joined(region_features(mode, SharedMaps(parts[0], image), parts[1], boxes)), together, rtol=1e-3, atol=1e-3
+    )
+    alone = joined(region_features(mode, SharedMaps(parts[0], image), parts[1], boxes[1:2]))
     torch.testing.assert_close(alone[0], together[1], rtol=1e-3, atol=1e-3)
 
 
@@ -50,7 +53,9 @@ def test_a_crop_goes_through_the_whole_net(parts, image):
     boxes = as_boxes([[20, 30, 90, 120]])
     pixels = torch.from_numpy(warp_regions(image, boxes)).permute(0, 3, 1, 2)
     expected = tail(tail.pool4(trunk(trunk.preprocess(pixels))))
-    torch.testing.assert_close(joined(crop_features(trunk, tail, image, boxes)), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        joined(crop_features(SharedMaps(trunk, image), tail, boxes)), expected, rtol=1e-3, atol=1e-3
+    )
 
 
 class Ramp(torch.nn.Module):
@@ -76,7 +81,7 @@ def test_a_region_is_pooled_from_the_cells_that_see_it():
     """The middle of the 7 x 7 window must look at the middle of the box, in the pixels of the resized picture."""
     image = np.zeros((300, 400, 3), dtype=np.uint8)  # looked at in twice the size
     boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220]])
-    windows = joined(shared_features(Ramp(), torch.nn.Identity(), image, boxes, (600,)))  # [2, 2, 7, 7]
+    windows = joined(shared_features(SharedMaps(Ramp(), image, (600,)), torch.nn.Identity(), boxes))  # [2, 2, 7, 7]
     centres = windows[:, :, 3, 3]
     torch.testing.assert_close(centres, torch.tensor([[300.0, 260.0], [470.0, 320.0]]))
     # With 16 of 224 pixels of context on each side, neighbouring cells are a seventh of 7/6 box sides apart.
@@ -88,12 +93,12 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
     image = np.zeros((300, 400, 3), dtype=np.uint8)
     boxes = as_boxes([[10, 10, 390, 290], [100, 100, 150, 150], [0, 0, 380, 300], [50, 60, 200, 220]])
     trunk = Ramp()
-    together = joined(shared_features(trunk, torch.nn.Identity(), image, boxes))
+    together = joined(shared_features(SharedMaps(trunk, image), torch.nn.Identity(), boxes))
     assert trunk.sizes == [(200, 267), (400, 533), (800, 1067)]
-    alone = [joined(shared_features(trunk, torch.nn.Identity(), image, boxes[i : i + 1])) for i in range(4)]
+    alone = [joined(shared_features(SharedMaps(trunk, image), torch.nn.Identity(), boxes[i : i + 1])) for i in range(4)]
     torch.testing.assert_close(together, torch.cat(alone))
     small = Ramp()
-    joined(shared_features(small, torch.nn.Identity(), image, boxes[1:2]))
+    joined(shared_features(SharedMaps(small, image), torch.nn.Identity(), boxes[1:2]))
     assert small.sizes == [(800, 1067)]
 
 
@@ -101,7 +106,9 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_pictures_of_any_shape_have_features(parts, size, mode):
     image = np.zeros((*size, 3), dtype=np.uint8)
-    features = joined(region_features(mode, *parts, image, as_boxes([[0, 0, size[1], size[0]]])))
+    features = joined(
+        region_features(mode, SharedMaps(parts[0], image), parts[1], as_boxes([[0, 0, size[1], size[0]]]))
+    )
     assert features.shape == (1, 1024, 7, 7)
     assert torch.isfinite(features).all()
 

@@ -14,6 +14,7 @@ from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import save_network
 from inception_rcnn.detector.running import DetectRun, propose_to_file
+from inception_rcnn.proposals.methods import proposer
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,9 @@ def test_an_empty_folder_says_what_was_looked_for(model, tmp_path):
 def test_proposals_are_written_for_what_can_be_read(photos, tmp_path):
     (photos / "3.jpg").write_bytes(b"<html>")
     lines = []
-    message = propose_to_file([str(photos)], tmp_path / "p.safetensors", "selective-search:single", lines.append)
+    message = propose_to_file(
+        [str(photos)], tmp_path / "p.safetensors", proposer("selective-search:single"), lines.append
+    )
     stored = read_proposals(tmp_path / "p.safetensors")
     assert list(stored) == ["1.png", "2.png"]
     assert stored.method == "selective-search:single"

@@ -14,6 +14,19 @@ def test_every_space_of_the_type_is_there():
     assert tuple(COLOUR_SPACES) == get_args(ColourSpace)
 
 
+# Which channels change along the greys: those that hold intensity.
+VARYING_ON_GREY = {
+    "HSV": [2],
+    "Lab": [0],
+    "rgI": [2],
+    "H": [],
+    "I": [0, 1, 2],
+    "RGB": [0, 1, 2],
+    "rgb": [],
+    "C": [],
+}
+
+
 @pytest.mark.parametrize("space", COLOUR_SPACES)
 def test_shape_and_type_stay(space):
     converted = to_colour_space(COLOURS, space)
@@ -44,4 +57,4 @@ def test_grey_has_no_colour(space):
     greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
     converted = to_colour_space(greys, space)
     varying = [channel for channel in range(3) if np.ptp(converted[..., channel]) > 2]
-    assert varying == {"HSV": [2], "Lab": [0], "rgI": [2], "H": [], "I": [0, 1, 2]}[space]
+    assert varying == VARYING_ON_GREY[space]

@@ -10,11 +10,12 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.dataset import Dataset
-from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.data.store import read_proposals
-from inception_rcnn.proposals import kept
+from inception_rcnn.proposals import kept, methods
 from inception_rcnn.proposals.kept import home, kept_proposals
+from inception_rcnn.proposals.methods import proposer
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         sizes.append((height, width))
         return Proposals(as_boxes([[0, 0, width, height]]), np.ones(1))
 
-    monkeypatch.setattr(kept, "proposer", lambda method: whole_picture)
+    monkeypatch.setattr(methods, "selective_search", lambda image, settings, seed: whole_picture(image))
+    monkeypatch.setattr(methods, "opencv_selective_search", lambda image, mode: whole_picture(image))
     return sizes
 
 
@@ -59,7 +61,9 @@ def photos(tmp_path: Path) -> Dataset:
 
 
 def _ask(dataset: Dataset, method: str = "selective-search:fast") -> dict[str, list[list[float]]]:
-    return {file: each.boxes.tolist() for file, each in kept_proposals(dataset, method, lambda line: None).items()}
+    return {
+        file: each.boxes.tolist() for file, each in kept_proposals(dataset, proposer(method), lambda line: None).items()
+    }
 
 
 EXPECTED = {"b.png": [[0, 0, 30, 20]], "sub/a.png": [[0, 0, 40, 50]]}
@@ -81,10 +85,9 @@ def test_the_second_time_nothing_is_computed(
 ) -> None:
     _ask(photos)
 
-    def fail(method: str) -> None:
+    def fail(path: Path) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(kept, "proposer", fail)
     monkeypatch.setattr(kept, "read_image", fail)
     assert _ask(photos) == EXPECTED
 
@@ -141,18 +144,13 @@ def test_work_that_fails_leaves_nothing_behind(photos: Dataset, own_home: Path, 
     assert not list(own_home.rglob("*.*"))
 
 
-def test_an_unknown_method_is_refused(photos: Dataset) -> None:
-    with pytest.raises(UsageError, match="unknown way to propose"):
-        _ask(photos, "guess")
-
-
 def test_a_person_is_told_what_happens(
     photos: Dataset, own_home: Path, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "REPORT_EVERY", 2)
     lines: list[str] = []
     for _ in range(2):
-        kept_proposals(photos, "opencv:fast", lines.append)
+        kept_proposals(photos, proposer("opencv:fast"), lines.append)
     (path,) = own_home.rglob("*.safetensors")
     assert lines == [
         f"proposals of photos val: opencv:fast on 2 pictures, kept in {path}",

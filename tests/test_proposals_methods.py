@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inception_rcnn.data.errors import UsageError
+from inception_rcnn.backbone.googlenet import Trunk
+from inception_rcnn.backbone.shared_maps import SharedMaps
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.store import hash_of
 from inception_rcnn.proposals import methods
-from inception_rcnn.proposals.methods import METHODS, mapped, parameters_of, proposer
+from inception_rcnn.proposals.methods import METHODS, mapped, propose_all, proposer
+from inception_rcnn.proposals.multibox import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search import PRESETS
 
 IMAGE = np.zeros((40, 50, 3), dtype=np.uint8)
+
+
+def multibox() -> MultiBox:
+    return MultiBox(Trunk(), MultiBoxHead(4))
 
 
 @pytest.fixture
@@ -47,8 +55,9 @@ def test_opencv_runs_in_the_mode_that_is_named(calls: list[tuple[Any, ...]], mod
 
 
 def test_every_known_name_gives_a_method_with_parameters_of_its_own() -> None:
-    assert all(callable(proposer(method)) for method in METHODS)
-    assert len({hash_of(parameters_of(method)) for method in METHODS}) == len(METHODS) >= 6
+    made = [proposer(method, multibox=multibox) for method in METHODS]
+    assert [each.name for each in made] == list(METHODS)
+    assert len({hash_of(each.parameters) for each in made}) == len(METHODS) >= 6
 
 
 @pytest.mark.parametrize(
@@ -62,18 +71,23 @@ def test_every_known_name_gives_a_method_with_parameters_of_its_own() -> None:
         ("Selective-Search:googlenet", "did you mean 'selective-search:googlenet'?"),
         ("selective-search:qualty", "did you mean 'quality'?"),
         ("selective-search:fast:slow", "did you mean 'fast'?"),
+        ("selective-search:fast,sizes=3", "no setting 'sizes'"),
+        ("selective-search:fast,scale=3", "did you mean 'scales'?"),
+        ("selective-search:fast,scales=a", "scales=a is not a value such as (50, 100)"),
+        ("multibox:many", "need a number of boxes"),
+        ("mix", "mix needs a trained MultiBox network"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_that_is_known(name: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        proposer(name)
+        proposer(name, multibox=None if name == "mix" else multibox)
     assert words in str(caught.value)
 
 
 def test_parameters_hold_whatever_decides_the_boxes() -> None:
-    assert parameters_of("selective-search:fast", 1) != parameters_of("selective-search:fast", 2)
-    assert PRESETS["googlenet"] in parameters_of("selective-search:googlenet")
-    assert parameters_of("opencv:fast", 1) == parameters_of("opencv:fast", 2)  # it takes no seed
+    assert proposer("selective-search:fast", 1).parameters != proposer("selective-search:fast", 2).parameters
+    assert PRESETS["googlenet"] in proposer("selective-search:googlenet").parameters
+    assert proposer("opencv:fast", 1).parameters == proposer("opencv:fast", 2).parameters  # it takes no seed
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -197,3 +211,36 @@ def test_what_waits_at_closing_is_never_begun(monkeypatch: pytest.MonkeyPatch) -
     results.close()
     assert cancelled[-1]
     assert 3 not in begun
+
+
+def test_a_method_that_asks_the_network_searches_first_and_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`search` runs without the network; maps that are there already are used, others made."""
+    looks: list[tuple[int, ...]] = []
+    network = multibox()
+    network.trunk.register_forward_hook(lambda trunk, inputs, output: looks.append(tuple(inputs[0].shape[2:])))
+    method = proposer("mix", multibox=lambda: network)
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+    searched = method.search(image)
+    assert looks == []
+    found = method.finish(searched, image)
+    made = len(looks)
+    assert made > 0
+    maps = SharedMaps(network.trunk, image)
+    again = [method.finish(searched, maps) for _ in range(2)]
+    assert len(looks) == 2 * made
+    assert all(np.array_equal(each.boxes, found.boxes) for each in again)
+    method.finish(searched, SharedMaps(Trunk(), image))  # another trunk's maps are of no use
+    assert len(looks) == 3 * made
+
+
+def test_all_pictures_are_proposed_on_in_order_and_one_that_fails_is_an_error_in_its_place() -> None:
+    def read(item: int) -> np.ndarray:
+        if item == 1:
+            raise DataError("no picture")
+        return np.full((40 + item, 50, 3), 9, dtype=np.uint8)
+
+    first, second, third = propose_all(proposer("selective-search:single"), range(3), read)
+    assert isinstance(second, DataError)
+    assert isinstance(first, Proposals)
+    assert isinstance(third, Proposals)
+    assert (first.boxes.tolist(), third.boxes.tolist()) == ([[0, 0, 50, 40]], [[0, 0, 50, 42]])

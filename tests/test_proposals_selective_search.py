@@ -11,7 +11,7 @@ from inception_rcnn.proposals.colours import to_colour_space
 from inception_rcnn.proposals.grouping import group
 from inception_rcnn.proposals.histograms import describe, pixel_codes
 from inception_rcnn.proposals.segmentation import pixel_graph, segment
-from inception_rcnn.proposals.selective_search import PRESETS, Settings, preset, selective_search
+from inception_rcnn.proposals.selective_search import PRESETS, Settings, selective_search, settings_named
 
 SMALL = Settings(width=120, min_side=5)
 
@@ -142,7 +142,7 @@ def test_boxes_of_a_large_picture_are_in_its_own_pixels():
 
 
 def test_presets_are_those_of_the_paper():
-    fast, googlenet, quality, single = (preset(name) for name in ("fast", "googlenet", "quality", "single"))
+    fast, googlenet, quality, single = (settings_named(name) for name in ("fast", "googlenet", "quality", "single"))
     assert fast == Settings(("HSV", "Lab"), ("CTSF", "TSF"), (50, 100))
     assert googlenet == Settings(("HSV", "Lab"), ("CTSF", "TSF"), (100, 200))
     assert single == Settings(("HSV",), ("CTSF",), (100,))
@@ -151,7 +151,7 @@ def test_presets_are_those_of_the_paper():
 
 def test_larger_superpixels_give_fewer_boxes():
     image = pytest.importorskip("skimage.data").chelsea()
-    fast, googlenet = (len(selective_search(image, preset(name))) for name in ("fast", "googlenet"))
+    fast, googlenet = (len(selective_search(image, settings_named(name))) for name in ("fast", "googlenet"))
     assert 0.3 * fast < googlenet < 0.7 * fast  # the paper says half
 
 
@@ -162,7 +162,7 @@ def test_every_colour_space_of_quality_works():
 
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(UsageError, match=r"'fsat'.*did you mean 'fast'.*single, fast, quality, googlenet"):
-        preset("fsat")
+        settings_named("fsat")
 
 
 @pytest.mark.parametrize(

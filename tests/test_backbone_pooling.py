@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.ops import roi_align as reference
 
-from inception_rcnn.detector.pooling import roi_align
+from inception_rcnn.backbone.pooling import roi_align
 
 MAP = torch.randn(1, 5, 9, 13, generator=torch.Generator().manual_seed(0))  # 208 x 144 pixels at a stride of 16
 

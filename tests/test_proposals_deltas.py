@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inception_rcnn.detector.deltas import USUAL_SIZE, decode, encode
+from inception_rcnn.proposals.deltas import USUAL_SIZE, decode, encode
 
 
 def boxes(*rows):

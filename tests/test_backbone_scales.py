@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from inception_rcnn.backbone.scales import SHORT_SIDES, nearest_short_sides, resize, scale_factor
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.detector.scales import SHORT_SIDES, nearest_short_sides, resize, scale_factor
 
 
 def test_no_regions_need_no_size():

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from inception_rcnn.backbone.precision import autocast, choose_device
 from inception_rcnn.data.errors import SetupError, UsageError
-from inception_rcnn.detector.precision import autocast, choose_device
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):

@@ -1,0 +1,215 @@
+"""Files of proposals in any format, by their endings: our own, and those that others read or have published.
+
+`.safetensors` (one file, or a folder of shards) is the store of this package, see `data/store.py`. `.npz` holds the
+same arrays. `.csv` has a line `file,x1,y1,x2,y2,score` for each box and a line with the file alone for a picture
+without any; `.json` maps each file to `boxes` and `scores`. `.mat` is read only: the cells `boxes` and `images` as
+published for R-CNN and Fast R-CNN, whose boxes are y1 x1 y2 x2, 1-based inclusive, and whose pictures have no endings.
+"""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import as_boxes, inclusive_to_half_open
+from .errors import DataError, UsageError
+from .files import write_atomically
+from .records import Proposals
+from .store import ProposalStore, pack, read_proposals, unpack, write_proposals
+
+_CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
+
+
+class NamedProposals(Mapping[str, Proposals]):
+    """Proposals by picture; a picture is also found by its name without folder and ending, as others' files have it."""
+
+    def __init__(self, proposals: Mapping[str, Proposals], method: str = "", parameters: str = ""):
+        self._proposals = proposals
+        self.method, self.parameters = method, parameters  # how they were made, and a hash of it; empty if unknown
+
+    def __getitem__(self, file: str) -> Proposals:
+        if file in self._proposals:
+            return self._proposals[file]
+        return self._proposals[PurePosixPath(file).stem]
+
+    def __iter__(self) -> Any:
+        return iter(self._proposals)
+
+    def __len__(self) -> int:
+        return len(self._proposals)
+
+
+def read_proposal_file(path: str | Path) -> NamedProposals:
+    """The proposals of a file or of a folder of shards, by picture; DataError says why there are none."""
+    path = Path(path)
+    if path.is_dir():
+        return _read_shards(path)
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file of proposals")
+    if path.suffix == ".safetensors":
+        store = read_proposals(path)
+        return NamedProposals(store, store.method, store.parameters)
+    if path.suffix not in _READERS:
+        raise UsageError(f"{path}: no format of proposals; known endings are {', '.join(('.safetensors', *_READERS))}")
+    try:
+        return NamedProposals(_READERS[path.suffix](path))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (KeyError, ValueError, TypeError, IndexError, OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as proposals ({type(error).__name__}: {error})") from error
+
+
+def write_proposal_file(
+    path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: tuple[object, ...]
+) -> None:
+    """Write proposals in the format that the ending names, whole or not at all."""
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        write_proposals(path, proposals, method, parameters)
+    elif path.suffix in _WRITERS:
+        write_atomically(path, _WRITERS[path.suffix](proposals, method))
+    else:
+        endings = ", ".join((".safetensors", *_WRITERS))
+        raise UsageError(f"{path}: no format to write proposals in; known endings are {endings}")
+
+
+def _read_shards(folder: Path) -> NamedProposals:
+    shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        raise DataError(f"{folder} holds no shards of proposals (*.safetensors)")
+    stores = [read_proposals(shard) for shard in shards]
+    hashes = {store.parameters for store in stores}
+    if len(hashes) > 1:
+        raise DataError(
+            f"{folder} holds proposals made in different ways ({', '.join(sorted(hashes))}): make them anew"
+        )
+    joined: dict[str, ProposalStore] = {file: store for store in stores for file in store}
+    return NamedProposals(_Joined(joined), stores[0].method, stores[0].parameters)
+
+
+class _Joined(Mapping[str, Proposals]):
+    """The pictures of several stores."""
+
+    def __init__(self, stores: Mapping[str, ProposalStore]):
+        self._stores = stores
+
+    def __getitem__(self, file: str) -> Proposals:
+        return self._stores[file][file]
+
+    def __iter__(self) -> Any:
+        return iter(self._stores)
+
+    def __len__(self) -> int:
+        return len(self._stores)
+
+
+def _read_npz(path: Path) -> Mapping[str, Proposals]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return unpack([str(name) for name in arrays["files"]], {name: arrays[name] for name in arrays.files})
+
+
+def _read_csv(path: Path) -> Mapping[str, Proposals]:
+    rows: dict[str, list[list[float]]] = {}
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(file)
+        if next(lines, None) != _CSV_HEADER:
+            raise DataError(f"the first line must be {','.join(_CSV_HEADER)}")
+        for number, line in enumerate(lines, start=2):
+            if len(line) not in (1, 6):
+                raise DataError(f"line {number} has {len(line)} fields; need {','.join(_CSV_HEADER)}, or a file alone")
+            boxes = rows.setdefault(line[0], [])
+            if len(line) == 6:
+                boxes.append([float(value) for value in line[1:]])
+    return {file: _from_rows(boxes) for file, boxes in rows.items()}
+
+
+def _from_rows(rows: list[list[float]]) -> Proposals:
+    array = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    return Proposals(array[:, :4], array[:, 4])
+
+
+def _read_json(path: Path) -> Mapping[str, Proposals]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise DataError("need an object that maps files to boxes and scores")
+    return {file: _from_json(file, entry) for file, entry in content.items()}
+
+
+def _from_json(file: str, entry: Any) -> Proposals:
+    if not isinstance(entry, dict) or "boxes" not in entry:
+        raise DataError(f"{file!r} needs an object with boxes and scores")
+    boxes = as_boxes(entry["boxes"])
+    return Proposals(boxes, entry.get("scores", _by_rank(len(boxes))))
+
+
+def _by_rank(count: int) -> NDArray[np.float64]:
+    return 1 - np.arange(count) / max(count, 1)
+
+
+def _read_mat(path: Path) -> Mapping[str, Proposals]:
+    from scipy.io import loadmat  # takes a while, and is needed here only
+
+    try:
+        cells = loadmat(path, variable_names=["boxes", "images"])
+    except NotImplementedError as error:
+        raise DataError("is of MATLAB 7.3; save it with -v7 to have it read") from error
+    if not {"boxes", "images"} <= cells.keys():
+        raise DataError("needs the cells boxes and images, as published for R-CNN")
+    boxes, images = cells["boxes"].ravel(), cells["images"].ravel()
+    if len(boxes) != len(images):
+        raise DataError(f"has {len(boxes)} cells of boxes for {len(images)} images")
+    return {str(np.ravel(image)[0]): _from_matlab(rows) for image, rows in zip(images, boxes, strict=True)}
+
+
+def _from_matlab(rows: NDArray[Any]) -> Proposals:
+    """From y1 x1 y2 x2, 1-based inclusive."""
+    boxes = inclusive_to_half_open(as_boxes(rows)[:, [1, 0, 3, 2]])
+    return Proposals(boxes, _by_rank(len(boxes)))
+
+
+def _npz(proposals: Mapping[str, Proposals], method: str) -> bytes:
+    buffer = io.BytesIO()
+    arrays = {"files": np.array(list(proposals), dtype=np.str_), "method": np.array(method), **pack(proposals)}
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    return buffer.getvalue()
+
+
+def _csv(proposals: Mapping[str, Proposals], method: str) -> bytes:
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(_CSV_HEADER)
+    for file, found in proposals.items():
+        if not len(found):
+            lines.writerow([file])
+        for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
+            lines.writerow([file, *map(repr, box), repr(score)])
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _json(proposals: Mapping[str, Proposals], method: str) -> bytes:
+    content = {file: {"boxes": each.boxes.tolist(), "scores": each.scores.tolist()} for file, each in proposals.items()}
+    return (json.dumps(content) + "\n").encode()
+
+
+_READERS: dict[str, Callable[[Path], Mapping[str, Proposals]]] = {
+    ".npz": _read_npz,
+    ".csv": _read_csv,
+    ".json": _read_json,
+    ".mat": _read_mat,
+}
+_WRITERS: dict[str, Callable[[Mapping[str, Proposals], str], bytes]] = {".npz": _npz, ".csv": _csv, ".json": _json}
+
+
+def shard_names(files: Iterable[str], size: int) -> dict[str, list[str]]:
+    """Which pictures go into which shard of a folder, in order."""
+    listed = list(files)
+    return {
+        f"proposals-{start // size:05d}.safetensors": listed[start : start + size]
+        for start in range(0, len(listed), size)
+    }

@@ -1,0 +1,101 @@
+"""Training the MultiBox of a detector: a head on its trunk, which stays as it is, so both see the same maps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..backbone.precision import autocast, choose_device
+from ..backbone.shared_maps import SharedMaps
+from ..backbone.training import Recipe, State, check_out, train
+from ..data.boxes import Boxes
+from ..data.dataset import Dataset, spread
+from ..data.images import read_image
+from ..eval.recall import evaluate_recall
+from ..proposals.kept import kept_proposals
+from ..proposals.methods import MIXED, proposer
+from ..proposals.mixing import NUM_OWN
+from ..proposals.multibox import MultiBox, MultiBoxHead
+from ..proposals.multibox_batches import MultiBoxBatches, MultiBoxExample
+from ..proposals.multibox_loss import MultiBoxNetwork, multibox_loss
+from ..proposals.priors import priors_of, read_priors
+from .pretrained import load_network, model_folder, save_multibox, save_network
+
+
+@dataclass(frozen=True)
+class MultiBoxOptions:
+    """What `train multibox` can be told, beside the data and the recipe."""
+
+    priors: str = "800"  # so many centres of the training boxes, or a file of priors
+    alpha: float = 0.1  # weight of the location loss, which is in tenths of a prior's side
+    pictures: int = 4  # a step
+    validation_pictures: int = 100
+    device: str = "auto"
+
+
+def train_multibox(
+    data: Dataset,
+    validation: Dataset | None,
+    init: str | None,
+    out: Path,
+    options: MultiBoxOptions,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> State:
+    """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
+    check_out(out, resume)  # before minutes go into proposals
+    torch.manual_seed(recipe.seed)  # for the head's first weights
+    detector, config = load_network(model_folder(init))
+    priors = _priors(data, options.priors, recipe.seed)
+    head = MultiBoxHead(len(priors))
+    head.priors.copy_(torch.as_tensor(priors))
+    network = MultiBoxNetwork(detector.trunk, head).to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    batches = MultiBoxBatches(
+        data, kept_proposals(data, proposer(MIXED), report), priors, options.pictures, recipe.seed
+    )
+    save_network(out, detector, config)
+
+    def loss(model: nn.Module, batch: list[MultiBoxExample]) -> dict[str, Tensor]:
+        with autocast(next(model.parameters()).device):
+            return multibox_loss(cast(MultiBoxNetwork, model), batch, options.alpha)
+
+    weights = list(head.parameters())
+    return train(
+        network,
+        [{"params": weights, "scale": 1.0, "weight_decay": recipe.weight_decay}],
+        batches,
+        loss,
+        recipe,
+        out,
+        save=lambda model: save_multibox(out, detector.trunk, cast(MultiBoxNetwork, model).head),
+        validate=_validator(validation, options) if validation else None,
+        resume=resume,
+        report=report,
+    )
+
+
+def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
+    return priors_of(data, int(wanted), seed) if wanted.isdigit() else read_priors(wanted)
+
+
+def _validator(validation: Dataset, options: MultiBoxOptions) -> Callable[[nn.Module], float]:
+    """Average recall of the best 200 boxes on a fixed sample of the validation pictures, evenly spread."""
+    sample = spread(validation, options.validation_pictures)
+
+    def validate(model: nn.Module) -> float:
+        network = cast(MultiBoxNetwork, model)
+        multibox = MultiBox(network.trunk, network.head)
+        found = {
+            truth.file: multibox.propose(
+                SharedMaps(network.trunk, read_image(sample.path(truth), ignore_exif=True)), NUM_OWN
+            )
+            for truth in sample.pictures
+        }
+        return evaluate_recall("multibox", found, sample.pictures).all.average_recall
+
+    return validate
