@@ -9,7 +9,6 @@ published for R-CNN and Fast R-CNN, whose boxes are y1 x1 y2 x2, 1-based inclusi
 import csv
 import io
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -61,7 +60,7 @@ def read_proposal_file(path: str | Path) -> NamedProposals:
         return NamedProposals(_READERS[path.suffix](path))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except (KeyError, ValueError, TypeError, IndexError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a broken file makes NumPy, SciPy, csv and json raise nearly anything
         raise DataError(f"{path} cannot be read as proposals ({type(error).__name__}: {error})") from error
 
 
@@ -70,13 +69,18 @@ def write_proposal_file(
 ) -> None:
     """Write proposals in the format that the ending names, whole or not at all."""
     path = Path(path)
+    check_writable(path)
     if path.suffix == ".safetensors":
         write_proposals(path, proposals, method, parameters)
-    elif path.suffix in _WRITERS:
-        write_atomically(path, _WRITERS[path.suffix](proposals, method))
     else:
-        endings = ", ".join((".safetensors", *_WRITERS))
-        raise UsageError(f"{path}: no format to write proposals in; known endings are {endings}")
+        write_atomically(path, _WRITERS[path.suffix](proposals, method))
+
+
+def check_writable(path: Path) -> None:
+    """UsageError unless the ending names a format to write, to be told before hours of work."""
+    endings = (".safetensors", *_WRITERS)
+    if path.suffix not in endings:
+        raise UsageError(f"{path}: no format to write proposals in; known endings are {', '.join(endings)}")
 
 
 def _read_shards(folder: Path) -> NamedProposals:
@@ -111,7 +115,8 @@ class _Joined(Mapping[str, Proposals]):
 
 def _read_npz(path: Path) -> Mapping[str, Proposals]:
     with np.load(path, allow_pickle=False) as arrays:
-        return unpack([str(name) for name in arrays["files"]], {name: arrays[name] for name in arrays.files})
+        store = unpack([str(name) for name in arrays["files"]], {name: arrays[name] for name in arrays.files})
+    return dict(store)  # so that a box that is none is found now
 
 
 def _read_csv(path: Path) -> Mapping[str, Proposals]:
@@ -182,7 +187,7 @@ def _npz(proposals: Mapping[str, Proposals], method: str) -> bytes:
 
 def _csv(proposals: Mapping[str, Proposals], method: str) -> bytes:
     text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
+    lines = csv.writer(text)  # ends lines in \r\n, else it would not quote a name with \r
     lines.writerow(_CSV_HEADER)
     for file, found in proposals.items():
         if not len(found):

@@ -13,6 +13,7 @@ from ..backbone.shared_maps import SharedMaps
 from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import Boxes
 from ..data.dataset import Dataset, spread
+from ..data.errors import UsageError
 from ..data.images import read_image
 from ..eval.recall import evaluate_recall
 from ..proposals.kept import kept_proposals
@@ -80,7 +81,11 @@ def train_multibox(
 
 
 def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
-    return priors_of(data, int(wanted), seed) if wanted.isdigit() else read_priors(wanted)
+    if not wanted.isdigit():
+        return read_priors(wanted)
+    if int(wanted) < 1:
+        raise UsageError(f"--priors {wanted}: need at least 1, or a file of priors")
+    return priors_of(data, int(wanted), seed)
 
 
 def _validator(validation: Dataset, options: MultiBoxOptions) -> Callable[[nn.Module], float]:

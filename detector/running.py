@@ -17,7 +17,7 @@ from ..data.exports import write_coco, write_csv, write_voc_results, write_yolo
 from ..data.files import write_atomically
 from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME
-from ..data.proposal_files import read_proposal_file, shard_names, write_proposal_file
+from ..data.proposal_files import check_writable, read_proposal_file, shard_names, write_proposal_file
 from ..data.records import Picture, Proposals
 from ..data.results import COCO_NAME
 from ..data.sources import Source
@@ -162,6 +162,8 @@ def propose_to_file(sources: Sequence[str], out: Path, method: Proposer, report:
     The ending of `out` names the format. Without one it is a folder of shards, each on disk when it is full; those
     that an earlier run left are not made again.
     """
+    if out.suffix:
+        check_writable(out)
     listed = resolve_sources(sources)
     if out.suffix:
         made = _proposed(listed, method, report)
@@ -170,10 +172,12 @@ def propose_to_file(sources: Sequence[str], out: Path, method: Proposer, report:
         return f"{len(made)} of {len(listed)} pictures, {boxes} proposals by {method.name}, written to {out}"
     by_file, kept = {source.file: source for source in listed}, 0
     for name, files in shard_names(by_file, SHARD).items():
-        if _is_shard_of(out / name, files, method):
+        earlier = _earlier_shard(out / name, files, method)
+        new = _proposed([by_file[file] for file in files if file not in earlier], method, report)
+        if earlier and not new:
             kept += 1
             continue
-        made = _proposed([by_file[file] for file in files], method, report)
+        made = {**earlier, **new}
         write_proposals(out / name, made, method.name, method.parameters)
         report(f"{out / name}: {len(made)} of {len(files)} pictures")
     return f"{len(listed)} pictures, proposals by {method.name}, in shards in {out} ({kept} shards done before)"
@@ -190,14 +194,14 @@ def _proposed(sources: Sequence[Source], method: Proposer, report: Callable[[str
     return made
 
 
-def _is_shard_of(path: Path, files: Sequence[str], method: Proposer) -> bool:
-    """Whether an earlier run left this very shard; pictures that could not be read then do not make it another."""
+def _earlier_shard(path: Path, files: Sequence[str], method: Proposer) -> Mapping[str, Proposals]:
+    """What an earlier run left of this shard; of pictures that came since, or could not be read, it has nothing."""
     if not path.exists():
-        return False
+        return {}
     store = read_proposals(path)
     if store.parameters != hash_of(*method.parameters):
         raise DataError(
             f"{path} was made with parameters {store.parameters}, and {method.name} has "
             f"{hash_of(*method.parameters)}: delete the folder, or choose another --out"
         )
-    return set(store) <= set(files) and len(store) > 0
+    return store if set(store) <= set(files) else {}

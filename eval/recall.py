@@ -19,7 +19,7 @@ from .printable import num_cells, pad, printable
 
 BUDGETS = (1, 3, 10, 30, 100, 200, 300, 500, 1000, 2000, 5000)  # boxes a picture, the best first
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
-CURVE = np.linspace(0.5, 1, 26)  # the overlaps of the plot
+CURVE = np.linspace(0.5, 1, 26).round(2)  # the overlaps of the plot
 SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}  # square pixels (COCO's limits)
 
 

@@ -6,6 +6,7 @@ normalised histograms can be computed in whole numbers, so nothing depends on th
 Shapes: H x W pixels, R regions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -56,10 +57,23 @@ def pixel_codes(image: NDArray[np.uint8], texture_of: TextureSource = "each chan
     return _encode(image, cast(NDArray[np.float32], right), cast(NDArray[np.float32], down))
 
 
-def describe(segmentation: Segmentation, codes: NDArray[np.uint8]) -> Regions:
-    """Sizes, boxes and histograms of every region of a segmentation."""
-    sizes, boxes, colours, signed = _accumulate(segmentation.labels, codes, segmentation.num_regions)
-    return Regions(sizes, boxes, colours, _rectify(signed, sizes), segmentation.neighbours)
+def describe(segmentations: Sequence[Segmentation], codes: NDArray[np.uint8]) -> list[Regions]:
+    """Sizes, boxes and histograms of the regions of every segmentation of one picture, all from one graph of parts.
+
+    The pixels are counted once, in the cells that all segmentations have in common; regions are sums of cells.
+    """
+    cell_of = np.zeros(len(segmentations[0].region_of), np.int64)  # [parts]
+    for each in segmentations:
+        cell_of = np.unique(cell_of * each.num_regions + each.region_of, return_inverse=True)[1]
+    num_cells = int(cell_of.max()) + 1
+    cells = _accumulate(cell_of.astype(np.int32)[segmentations[0].parts], codes, num_cells)
+    region_of = np.empty(num_cells, np.int32)
+    described = []
+    for each in segmentations:
+        region_of[cell_of] = each.region_of
+        sizes, boxes, colours, signed = _joined(region_of, each.num_regions, *cells)
+        described.append(Regions(sizes, boxes, colours, _rectify(signed, sizes), each.neighbours))
+    return described
 
 
 def _gaussian_derivative() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -112,6 +126,26 @@ def _accumulate(labels, codes, num_regions):
             for j in range(_AXES):
                 signed[region, j * _SIGNED_BINS + codes[y, x, COLOUR_HISTOGRAMS + j]] += 1
     return sizes, boxes, colours, signed
+
+
+@compiled()
+def _joined(region_of, num_regions, sizes, boxes, colours, signed):
+    """What `_accumulate` gives, of regions from that of the cells they consist of."""
+    new_sizes, new_boxes = np.zeros(num_regions, np.int32), np.zeros((num_regions, 4), np.int32)
+    new_boxes[:, :2] = np.iinfo(np.int32).max
+    new_colours = np.zeros((num_regions, colours.shape[1]), np.float32)
+    new_signed = np.zeros((num_regions, signed.shape[1]), np.float32)
+    for cell in range(len(region_of)):
+        region = region_of[cell]
+        new_sizes[region] += sizes[cell]
+        for i in range(2):
+            new_boxes[region, i] = min(new_boxes[region, i], boxes[cell, i])
+            new_boxes[region, i + 2] = max(new_boxes[region, i + 2], boxes[cell, i + 2])
+        for i in range(colours.shape[1]):
+            new_colours[region, i] += colours[cell, i]
+        for i in range(signed.shape[1]):
+            new_signed[region, i] += signed[cell, i]
+    return new_sizes, new_boxes, new_colours, new_signed
 
 
 @compiled()

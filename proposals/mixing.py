@@ -36,6 +36,7 @@ def best_first(boxes: Boxes, scores: NDArray[np.float64]) -> tuple[NDArray[np.in
     """
     overlaps = box_iou(boxes, boxes)  # [N, N]
     left = scores.astype(np.float64).copy()
+    gone = np.zeros(len(boxes), dtype=np.bool_)
     order, worth = [], []
     for _ in range(len(boxes)):
         best = int(left.argmax())
@@ -44,5 +45,7 @@ def best_first(boxes: Boxes, scores: NDArray[np.float64]) -> tuple[NDArray[np.in
         order.append(best)
         worth.append(left[best])
         left *= 1 - DECAY * overlaps[best] ** 2
-        left[overlaps[best] > TWINS] = -1
+        gone |= overlaps[best] > TWINS
+        gone[best] = True  # a box without area does not overlap itself
+        left[gone] = -1  # each time: a -1 that is lowered like the others would come to 0
     return np.array(order, dtype=np.intp), np.array(worth)

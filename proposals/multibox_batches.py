@@ -97,7 +97,9 @@ class MultiBoxBatches:
         boxes = np.concatenate([priors, others])
         matched = np.concatenate([matched, np.full(len(others), -1, dtype=np.intp)])
         sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES)
-        wanted = np.flatnonzero(matched >= 0) if rng.random() < OBJECT_SHARE else np.arange(len(priors))
+        wanted = np.flatnonzero(matched >= 0)
+        if rng.random() >= OBJECT_SHARE or not len(wanted):
+            wanted = np.arange(len(priors))  # so that there are boxes of that size in any case
         size = int(sizes[rng.choice(wanted)]) if len(wanted) else 0
         fits = sizes == size
         fits[len(priors) :] &= np.cumsum(fits[len(priors) :]) <= OTHERS

@@ -1,75 +1,142 @@
 """Graph segmentation of a picture into superpixels (Felzenszwalb and Huttenlocher, IJCV 2004).
 
 Every pixel is joined to its eight neighbours; a component grows along the lightest edge while that edge is no heavier
-than what already holds both sides together plus `k / size`. Edges are weighed and sorted once per colour space and
-serve every k.
+than what already holds both sides together plus `k / size`, its limit. Several k are wanted of one picture, and most
+of the work is the same for all. Two facts, which the tests hold against the plain algorithm, save it:
 
-Shapes: H x W pixels, E edges, P pairs of neighbouring regions.
+* An edge is refused because it is above the limit of one of its sides. That component can never grow again: all later
+  edges are heavier still. So between two components only the first edge matters; and the heaviest edge of a triangle
+  matters to nobody: either both others were taken, and it stays inside a component, or one was refused, and it ends
+  where that one did, or it joins two components of which neither can grow.
+* Until an edge at a component was refused, a larger k would have built the very same component. So the smallest k
+  builds those *parts* once, and every k goes on from them, on a graph of thousands of parts instead of pixels.
+
+Shapes: H x W pixels, N parts, E edges between parts, R regions, P pairs of neighbouring regions.
 """
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiling import compiled
-
-# Weights are whole numbers of 1/8192 of a grey level. The heaviest, sqrt(3) * 255 * 8192, stays below 2**22, so two
-# passes of 11 bits sort them all, and thresholds are exact. (12 bits are too coarse: large regions stop growing.)
-UNITS_PER_LEVEL = 8192
-_DIGIT_BITS = 11
-_DIGITS = 1 << _DIGIT_BITS
-# As in the authors' code: the Gaussian is cut at four standard deviations of .8 and one more pixel.
-_BLUR_SIZE = 9
+from .pixel_edges import UNITS_PER_LEVEL, PixelEdges, pixel_edges
 
 
 @dataclass(frozen=True, eq=False)
-class PixelGraph:
-    """The edges between neighbouring pixels, lightest first; equal ones by row, then direction, then column.
+class PartGraph:
+    """Parts of a picture that belong together at every k from `smallest_k` on, and the edges between them.
 
-    An edge is `4 * pixel + direction`; the direction leads right, down and left, down, down and right.
+    Of all edges between two parts the first one in the order of the pixels' edges is here, in that order.
     """
 
-    height: int
-    width: int
-    edges: NDArray[np.int32]  # [E]
+    parts: NDArray[np.int32]  # [H, W], numbered from 0 in the order in which their first pixels appear
+    sizes: NDArray[np.int32]  # [N], pixels
+    heaviest: NDArray[np.int32]  # [N], the heaviest edge that holds a part together; 0 for a pixel
+    ends: NDArray[np.int32]  # [E, 2], the smaller number first
     weights: NDArray[np.int32]  # [E], in 1/8192 of a grey level
+    smallest_k: float
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """Regions numbered from 0 in the order in which their first pixels appear, and which of them touch."""
 
-    labels: NDArray[np.int32]  # [H, W]
+    parts: NDArray[np.int32]  # [H, W]
+    region_of: NDArray[np.int32]  # [N], the region that each part belongs to
     num_regions: int
     neighbours: NDArray[np.int32]  # [P, 2], the smaller number first, each pair once
 
-
-def pixel_graph(image: NDArray[np.uint8], sigma: float) -> PixelGraph:
-    """Blur a picture (H, W, 3), weigh its edges by the distance of the colours, and sort them."""
-    height, width = image.shape[:2]
-    blurred = cv2.GaussianBlur(
-        image.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
-    )
-    planes = np.ascontiguousarray(blurred.transpose(2, 0, 1))  # [3, H, W]
-    edges, weights = _sort_edges(_weigh_edges(planes))
-    return PixelGraph(height, width, edges, weights)
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The region of each pixel, [H, W]."""
+        return self.region_of[self.parts]
 
 
-def segment(graph: PixelGraph, k: float, min_size: int) -> Segmentation:
+def part_graph(image: NDArray[np.uint8], sigma: float, smallest_k: float) -> PartGraph:
+    """What all segmentations of a picture (H, W, 3) have in common whose k is not below `smallest_k`."""
+    edges = pixel_edges(image, sigma)
+    return _parts_of(edges, smallest_k)
+
+
+def segment(graph: PartGraph, k: float, min_size: int) -> Segmentation:
     """The superpixels at scale `k`, those below `min_size` pixels merged along their lightest edges."""
-    shape = (graph.height, graph.width)
-    parent, kept = _grow(graph.edges, graph.weights, *shape, int(k * UNITS_PER_LEVEL), min_size)
-    labels, num_regions = _number(parent)
-    return Segmentation(labels.reshape(shape), num_regions, _neighbours(kept, labels, num_regions, graph.width))
+    if k < graph.smallest_k:
+        raise ValueError(f"this graph was made for k from {graph.smallest_k} on, not for {k}")
+    scaled_k = int(k * UNITS_PER_LEVEL)
+    limits = (graph.heaviest + scaled_k // graph.sizes).astype(np.int32)
+    parent, refused = _grow(graph.ends, graph.weights, graph.sizes, limits, scaled_k, min_size)
+    region_of, roots = _number(parent)
+    neighbours = _neighbours(graph.ends[refused], region_of, len(roots))
+    return Segmentation(graph.parts, region_of, len(roots), neighbours)
+
+
+def _parts_of(edges: PixelEdges, smallest_k: float) -> PartGraph:
+    height, _, width = edges.weights.shape
+    scaled_k = int(smallest_k * UNITS_PER_LEVEL)
+    parent, limits = _grow_parts(edges.sorted_edges, edges.sorted_weights, height, width, scaled_k)
+    labels, roots = _number(parent)
+    sizes, limits = -parent[roots], limits[roots]
+    heaviest = np.where(limits < 0, -1 - limits, limits) - scaled_k // sizes
+    parts = labels.reshape(height, width)
+    ends, keys = _lightest_between(parts, len(roots), edges.weights)
+    order = np.argsort(keys)
+    weights = (keys[order] >> 32).astype(np.int32)
+    return PartGraph(parts, sizes, heaviest.astype(np.int32), ends[order], weights, smallest_k)
 
 
 @compiled()
-def _weigh_edges(planes):
-    """Weights of all edges, [H, 4, W]; -1 where the edge would leave the picture."""
-    _, height, width = planes.shape
-    weights = np.full((height, 4, width), -1, np.int32)
+def _root(parent, node):
+    """The representative of a node's component, whose own parent is minus the size; halves the path on the way."""
+    above = parent[node]
+    while above >= 0:
+        further = parent[above]
+        if further < 0:
+            return above
+        parent[node] = further
+        node = further
+        above = parent[node]
+    return node
+
+
+@compiled()
+def _grow_parts(edges, weights, height, width, scaled_k):
+    """Merge pixels into parts until an edge is refused at one: parents (minus the size at a root), and limits.
+
+    The limit of a part at which an edge was refused is turned into -1 - limit: nothing is below that.
+    """
+    parent = np.full(height * width, -1, np.int32)
+    limits = np.full(height * width, scaled_k, np.int32)
+    for i in range(len(edges)):
+        pixel, direction = edges[i] >> 2, edges[i] & 3
+        a = _root(parent, pixel)
+        b = _root(parent, pixel + (1 if direction == 0 else width + direction - 2))
+        if a == b:
+            continue
+        if weights[i] <= limits[a] and weights[i] <= limits[b]:
+            if parent[a] > parent[b]:  # the larger part stays
+                a, b = b, a
+            parent[a] += parent[b]
+            parent[b] = a
+            limits[a] = weights[i] + scaled_k // -parent[a]
+        else:
+            limits[a], limits[b] = min(limits[a], -1 - limits[a]), min(limits[b], -1 - limits[b])
+    return parent, limits
+
+
+@compiled()
+def _lightest_between(labels, num_parts, weights):
+    """The first edge between every two parts: ends [E, 2], the smaller number first, and keys [E], by which to sort.
+
+    A key is the edge's weight, then its place in the order of equal ones.
+    """
+    height, width = labels.shape
+    room = 64
+    while room < 8 * num_parts:  # neighbours in the plane: two to four pairs for each part
+        room *= 2
+    table = np.full(room, -1, np.int32)  # which pair lies at a place
+    pairs, keys = np.empty((4 * num_parts, 2), np.int32), np.empty(4 * num_parts, np.int64)
+    num_pairs = 0
     for y in range(height):
         for direction in range(4):
             down = 0 if direction == 0 else 1
@@ -77,134 +144,95 @@ def _weigh_edges(planes):
             if y + down == height:
                 continue
             for x in range(1 if right < 0 else 0, width - 1 if right > 0 else width):
-                d0 = planes[0, y, x] - planes[0, y + down, x + right]
-                d1 = planes[1, y, x] - planes[1, y + down, x + right]
-                d2 = planes[2, y, x] - planes[2, y + down, x + right]
-                weights[y, direction, x] = np.int32(np.sqrt(d0 * d0 + d1 * d1 + d2 * d2) * np.float32(UNITS_PER_LEVEL))
-    return weights
+                a, b = labels[y, x], labels[y + down, x + right]
+                if a == b:
+                    continue
+                if a > b:
+                    a, b = b, a
+                key = (np.int64(weights[y, direction, x]) << 32) | ((4 * y + direction) * width + x)
+                place = (a * 40503 ^ b * 10007) & (room - 1)
+                while table[place] >= 0 and (pairs[table[place], 0] != a or pairs[table[place], 1] != b):
+                    place = (place + 1) & (room - 1)
+                pair = table[place]
+                if pair < 0:
+                    table[place] = num_pairs
+                    pairs[num_pairs, 0], pairs[num_pairs, 1], keys[num_pairs] = a, b, key
+                    num_pairs += 1
+                elif key < keys[pair]:
+                    keys[pair] = key
+    return pairs[:num_pairs], keys[:num_pairs]
 
 
 @compiled()
-def _sort_edges(dense):
-    """Stable radix sort by the low, then the high digit of the weights: edges [E], weights [E]."""
-    height, _, width = dense.shape
-    starts = np.zeros((2, _DIGITS + 1), np.int64)
-    for weight in dense.reshape(-1):
-        if weight >= 0:
-            starts[0, (weight & (_DIGITS - 1)) + 1] += 1
-            starts[1, (weight >> _DIGIT_BITS) + 1] += 1
-    for digit in range(_DIGITS):
-        starts[0, digit + 1] += starts[0, digit]
-        starts[1, digit + 1] += starts[1, digit]
-    num_edges = starts[0, _DIGITS]
-    half_sorted = np.empty((num_edges, 2), np.int32)
-    for y in range(height):
-        for direction in range(4):
-            for x in range(width):
-                weight = dense[y, direction, x]
-                if weight >= 0:
-                    digit = weight & (_DIGITS - 1)
-                    half_sorted[starts[0, digit], 0] = weight
-                    half_sorted[starts[0, digit], 1] = 4 * (y * width + x) + direction
-                    starts[0, digit] += 1
-    edges, weights = np.empty(num_edges, np.int32), np.empty(num_edges, np.int32)
-    for i in range(num_edges):
-        weight = half_sorted[i, 0]
-        digit = weight >> _DIGIT_BITS
-        weights[starts[1, digit]] = weight
-        edges[starts[1, digit]] = half_sorted[i, 1]
-        starts[1, digit] += 1
-    return edges, weights
-
-
-@compiled()
-def _root(parent, node):
-    """The representative of a pixel's component; halves the path on the way."""
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@compiled()
-def _other_end(edge, width):
-    direction = edge & 3
-    return (edge >> 2) + (1 if direction == 0 else width + direction - 2)
-
-
-@compiled()
-def _grow(edges, weights, height, width, scaled_k, min_size):
-    """Merge components: parent of each pixel, and the edges that still led from one component to another."""
-    num_pixels = height * width
-    parent = np.arange(num_pixels, dtype=np.int32)
-    size = np.ones(num_pixels, np.int32)
-    limit = np.full(num_pixels, scaled_k, np.int32)  # the heaviest edge that each component still accepts
-    kept = np.empty(len(edges), np.int32)
-    num_kept = 0
-    for i in range(len(edges)):
-        edge, weight = edges[i], weights[i]
-        a, b = _root(parent, edge >> 2), _root(parent, _other_end(edge, width))
+def _grow(ends, weights, sizes, limits, scaled_k, min_size):
+    """Merge parts into regions: parents (minus the size at a root), and which edges still led between two regions."""
+    parent = -sizes
+    refused = np.empty(len(ends), np.int32)
+    num_refused = 0
+    for i in range(len(ends)):
+        a, b = _root(parent, ends[i, 0]), _root(parent, ends[i, 1])
         if a == b:
             continue
-        if weight <= limit[a] and weight <= limit[b]:
-            if size[a] < size[b]:
+        if weights[i] <= limits[a] and weights[i] <= limits[b]:
+            if parent[a] > parent[b]:
                 a, b = b, a
+            parent[a] += parent[b]
             parent[b] = a
-            size[a] += size[b]
-            limit[a] = weight + scaled_k // size[a]
+            limits[a] = weights[i] + scaled_k // -parent[a]
         else:
-            kept[num_kept] = edge
-            num_kept += 1
+            refused[num_refused] = i
+            num_refused += 1
     # Only edges between components can remove small ones, so the rest need no second look.
-    num_edges, num_kept = num_kept, 0
-    for i in range(num_edges):
-        edge = kept[i]
-        a, b = _root(parent, edge >> 2), _root(parent, _other_end(edge, width))
+    num_edges, num_refused = num_refused, 0
+    for i in refused[:num_edges]:
+        a, b = _root(parent, ends[i, 0]), _root(parent, ends[i, 1])
         if a == b:
             continue
-        if size[a] < min_size or size[b] < min_size:
-            if size[a] < size[b]:
+        if -parent[a] < min_size or -parent[b] < min_size:
+            if parent[a] > parent[b]:
                 a, b = b, a
+            parent[a] += parent[b]
             parent[b] = a
-            size[a] += size[b]
         else:
-            kept[num_kept] = edge
-            num_kept += 1
-    return parent, kept[:num_kept]
+            refused[num_refused] = i
+            num_refused += 1
+    return parent, refused[:num_refused]
 
 
 @compiled()
 def _number(parent):
-    """Labels [pixels] from 0 in raster order of first pixels, and their number."""
+    """Numbers of the components from 0 in the order of their first nodes, [nodes]; the root of each, [components]."""
     labels = np.empty(len(parent), np.int32)
     numbers = np.full(len(parent), -1, np.int32)
-    num_regions = 0
-    for pixel in range(len(parent)):
-        root = _root(parent, pixel)
+    roots = np.empty(len(parent), np.int32)
+    count = 0
+    for node in range(len(parent)):
+        root = _root(parent, node)
         if numbers[root] < 0:
-            numbers[root] = num_regions
-            num_regions += 1
-        labels[pixel] = numbers[root]
-    return labels, num_regions
+            numbers[root] = count
+            roots[count] = root
+            count += 1
+        labels[node] = numbers[root]
+    return labels, roots[:count].copy()
 
 
 @compiled()
-def _neighbours(kept, labels, num_regions, width):
-    """Pairs of regions that an edge joins, [P, 2]: bucketed by the smaller number, then each counted once."""
+def _neighbours(ends, region_of, num_regions):
+    """Pairs of regions that an edge between parts joins, [P, 2]: by the smaller number, each once."""
     starts = np.zeros(num_regions + 1, np.int64)
-    for edge in kept:
-        a, b = labels[edge >> 2], labels[_other_end(edge, width)]
+    for i in range(len(ends)):
+        a, b = region_of[ends[i, 0]], region_of[ends[i, 1]]
         if a != b:
             starts[min(a, b) + 1] += 1
     for region in range(num_regions):
         starts[region + 1] += starts[region]
     larger = np.empty(starts[num_regions], np.int32)
-    ends = starts[:num_regions].copy()
-    for edge in kept:
-        a, b = labels[edge >> 2], labels[_other_end(edge, width)]
+    filled = starts[:num_regions].copy()
+    for i in range(len(ends)):
+        a, b = region_of[ends[i, 0]], region_of[ends[i, 1]]
         if a != b:
-            larger[ends[min(a, b)]] = max(a, b)
-            ends[min(a, b)] += 1
+            larger[filled[min(a, b)]] = max(a, b)
+            filled[min(a, b)] += 1
     pairs = np.empty((len(larger), 2), np.int32)
     num_pairs = 0
     seen = np.full(num_regions, -1, np.int32)

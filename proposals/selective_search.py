@@ -18,7 +18,7 @@ from ..data.records import Proposals
 from .colours import COLOUR_SPACES, ColourSpace, to_colour_space
 from .grouping import TERMS, group
 from .histograms import TextureSource, describe, pixel_codes
-from .segmentation import pixel_graph, segment
+from .segmentation import part_graph, segment
 from .working_size import WORKING_WIDTH, checked_picture, to_original_size, to_working_size
 
 # Above it the thresholds of the segmentation leave 32 bits; nothing grows so large at half a million pixels anyway.
@@ -141,10 +141,10 @@ def _hierarchies(image: NDArray[np.uint8], settings: Settings) -> list[tuple[NDA
     num_pixels = image.shape[0] * image.shape[1]
     for space in settings.colour_spaces:
         converted = to_colour_space(image, space)
-        graph = pixel_graph(converted, settings.sigma)
+        graph = part_graph(converted, settings.sigma, min(settings.scales))
         codes = pixel_codes(converted, settings.texture_of)
-        for k in settings.scales:
-            regions = describe(segment(graph, k, settings.min_size or k), codes)
+        segmentations = [segment(graph, k, settings.min_size or k) for k in settings.scales]
+        for regions in describe(segmentations, codes):
             hierarchies.append((regions.boxes, 2 * len(regions.boxes) - 1))
             for similarity in settings.similarities:
                 merged = group(regions, similarity, num_pixels)

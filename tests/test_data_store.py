@@ -68,9 +68,17 @@ def test_records_are_double_precision_and_the_file_single(tmp_path: Path) -> Non
 
 
 def test_file_says_how_its_boxes_were_made(tmp_path: Path) -> None:
-    write_proposals(tmp_path / "sub" / os.fsdecode(b"\xff.safetensors"), {}, "selective-search:fast", ("abcd",))
-    stored = read_proposals(tmp_path / "sub" / os.fsdecode(b"\xff.safetensors"))
-    assert (stored.method, stored.parameters) == ("selective-search:fast", ("abcd",))
+    path, parameters = tmp_path / "sub" / os.fsdecode(b"\xff.safetensors"), ("abcd", 4, _Settings(scales=(50,)))
+    write_proposals(path, {}, "selective-search:fast", parameters)
+    stored = read_proposals(path)
+    assert (stored.method, stored.parameters) == ("selective-search:fast", hash_of(*parameters))
+    assert stored.settings == "('abcd', 4, _Settings(width=500, scales=(50,)))"  # for people
+
+
+def test_a_file_from_before_there_were_settings_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.safetensors").write_bytes(_content())
+    stored = read_proposals(tmp_path / "p.safetensors")
+    assert (stored.method, stored.settings, stored.parameters) == ("m", "", "p")
 
 
 def _content(**changes: Any) -> bytes:

@@ -1,5 +1,7 @@
 import dataclasses
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from test_backbone_bvlc import under_caffes_names
@@ -8,9 +10,21 @@ from inception_rcnn.backbone.bvlc import our_name
 from inception_rcnn.backbone.googlenet import GoogLeNet
 from inception_rcnn.backbone.weights import save_weights
 from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.detector import pretrained
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.network import RegionNetwork
-from inception_rcnn.detector.pretrained import initial_network, load_network, model_folder, save_network
+from inception_rcnn.detector.pretrained import (
+    DEFAULT_MODEL,
+    MULTIBOX,
+    initial_network,
+    load_multibox,
+    load_network,
+    model_folder,
+    proposer_named,
+    save_multibox,
+    save_network,
+)
+from inception_rcnn.proposals.multibox import MultiBoxHead
 
 CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"))
 
@@ -107,3 +121,70 @@ def test_other_files_cannot_be_started_from(tmp_path):
         initial_network(str(path), CONFIG, keep_modes=False)
     with pytest.raises(UsageError, match="no model"):
         initial_network(str(tmp_path / "missing.safetensors"), CONFIG, keep_modes=False)
+
+
+@pytest.fixture(scope="module")
+def with_multibox(folder, tmp_path_factory):
+    """A copy of the model folder with a head of three priors for its trunk."""
+    path = tmp_path_factory.mktemp("multibox") / "model"
+    shutil.copytree(folder, path)
+    torch.manual_seed(2)
+    head = MultiBoxHead(3)
+    head.priors.copy_(torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]))
+    save_multibox(path, load_network(path)[0].trunk, head)
+    return path
+
+
+def test_a_multibox_comes_back_in_half_precision(with_multibox):
+    multibox = load_multibox(with_multibox, "cpu")
+    torch.manual_seed(2)
+    for name, tensor in MultiBoxHead(3).state_dict().items():
+        if name != "priors":
+            torch.testing.assert_close(multibox.head.state_dict()[name], tensor.half().float())
+    assert multibox.head.priors.tolist() == [[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]
+    assert not multibox.head.training
+    assert not multibox.trunk.training
+
+
+def test_a_multibox_sits_on_the_trunk_given_if_it_was_trained_on_that(with_multibox):
+    network = load_network(with_multibox)[0]
+    own = load_multibox(with_multibox, "cpu", network.trunk)
+    assert own.trunk is network.trunk
+    torch.manual_seed(3)
+    other = RegionNetwork(2, ("shared",)).trunk
+    foreign = load_multibox(with_multibox, "cpu", other)
+    assert foreign.trunk is not other
+    assert foreign.fingerprint == own.fingerprint == load_multibox(with_multibox, "cpu").fingerprint
+
+
+def test_a_model_without_a_multibox_takes_that_of_the_default_model(folder, with_multibox, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "MODELS", tmp_path)
+    with pytest.raises(DataError, match=r"multibox\.safetensors: there is no such file"):
+        load_multibox(folder, "cpu")
+    shutil.copytree(with_multibox, tmp_path / DEFAULT_MODEL)
+    assert load_multibox(folder, "cpu").fingerprint == load_multibox(with_multibox, "cpu").fingerprint
+
+
+@pytest.mark.parametrize("tensors", [None, {"layer.weight": torch.zeros(2)}, {"priors": torch.zeros(3, 4)}])
+def test_a_damaged_multibox_is_one_sentence(folder, tmp_path, tensors):
+    shutil.copytree(folder, tmp_path / "model")
+    if tensors is None:
+        (tmp_path / "model" / MULTIBOX).write_bytes(b"not weights")
+    else:
+        save_weights(tmp_path / "model" / MULTIBOX, tensors, {})
+    with pytest.raises(DataError, match=r"multibox\.safetensors"):
+        load_multibox(tmp_path / "model", "cpu")
+
+
+def test_a_method_that_asks_a_network_takes_the_models(with_multibox):
+    method = proposer_named("multibox:2", str(with_multibox), "cpu")
+    assert load_multibox(with_multibox, "cpu").fingerprint in method.parameters
+    found = method(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    assert 1 <= len(found) <= 2
+    assert proposer_named("mix", str(with_multibox), "cpu").multibox is not None
+
+
+def test_a_model_is_opened_only_by_a_method_that_needs_it():
+    assert proposer_named("selective-search:single", "nowhere").name == "selective-search:single"
+    with pytest.raises(UsageError, match="no model 'nowhere'"):
+        proposer_named("mix", "nowhere")

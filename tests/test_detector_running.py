@@ -7,14 +7,16 @@ import torch
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images import encode_image
+from inception_rcnn.data.proposal_files import read_proposal_file
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.results import read_predictions
-from inception_rcnn.data.store import read_proposals, write_proposals
+from inception_rcnn.data.store import hash_of, read_proposals, write_proposals
+from inception_rcnn.detector import running
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import save_network
 from inception_rcnn.detector.running import DetectRun, propose_to_file
-from inception_rcnn.proposals.methods import proposer
+from inception_rcnn.proposals.methods import Proposer, proposer
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def photos(tmp_path, rng):
         (folder / name).write_bytes(encode_image(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8), ".png"))
     boxes = as_boxes([[0, 0, 30, 40], [20, 10, 70, 55]])
     write_proposals(
-        tmp_path / "boxes.safetensors", {n: Proposals(boxes, [1, 0.5]) for n in ("1.png", "2.png")}, "m", "h"
+        tmp_path / "boxes.safetensors", {n: Proposals(boxes, [1, 0.5]) for n in ("1.png", "2.png")}, "m", ("h",)
     )
     return folder
 
@@ -113,3 +115,145 @@ def test_proposals_are_written_for_what_can_be_read(photos, tmp_path):
     assert stored.method == "selective-search:single"
     assert message.startswith("2 of 3 pictures")
     assert "3.jpg" in lines[0]
+
+
+def test_stored_proposals_that_are_out_of_date_are_refused(model, photos, tmp_path):
+    kept = read_proposals(tmp_path / "boxes.safetensors")
+    write_proposals(tmp_path / "boxes.safetensors", kept, "selective-search:fast", ("old",))
+    with pytest.raises(DataError, match=f"with parameters {hash_of('old')}, which now are"):
+        run(model, photos, tmp_path / "out").execute()
+    assert not (tmp_path / "out").exists()
+
+
+def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
+    (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2,score\n1.png,0,0,30,40,1\n2.png\n")
+    (tmp_path / "shards").mkdir()
+    write_proposals(tmp_path / "shards" / "0.safetensors", read_proposal_file(tmp_path / "boxes.csv"), "m", ("h",))
+    for name in ("boxes.csv", "shards"):
+        out = tmp_path / f"by {name}"
+        run(model, photos, out, options={"proposals": str(tmp_path / name)}).execute()
+        counts = [len(picture.detections) for picture in read_predictions(out)]
+        assert counts == [1, 0]  # every proposal is a detection at a score of 0
+
+
+class Method:
+    """The whole picture is the only proposal; `seen` are the widths of the pictures asked about."""
+
+    def __init__(self, *parameters):
+        self.seen = []
+        self.proposer = Proposer("whole", parameters, self._search)
+
+    def _search(self, image):
+        height, width = image.shape[:2]
+        self.seen.append(width)
+        return Proposals([[0, 0, width, height]], [1])
+
+
+@pytest.fixture
+def five(tmp_path, monkeypatch):
+    """Five pictures 11 to 15 wide, which make three shards."""
+    monkeypatch.setattr(running, "SHARD", 2)
+    (tmp_path / "five").mkdir()
+    for i in range(1, 6):
+        add_picture(tmp_path / "five", i)
+    return tmp_path / "five"
+
+
+def add_picture(folder, i):
+    (folder / f"{i}.png").write_bytes(encode_image(np.zeros((10, 10 + i, 3), np.uint8), ".png"))
+
+
+def propose(folder, out, *parameters):
+    """Which pictures were asked about, by their widths, what was reported, and what was said at the end."""
+    method, lines = Method(*parameters), []
+    message = propose_to_file([str(folder)], out, method.proposer, lines.append)
+    return sorted(method.seen), lines, message
+
+
+def test_an_output_without_ending_is_a_folder_of_shards(five, tmp_path):
+    out = tmp_path / "shards"
+    seen, lines, message = propose(five, out, "same")
+    assert seen == [11, 12, 13, 14, 15]
+    names = [f"proposals-0000{i}.safetensors" for i in range(3)]
+    assert sorted(path.name for path in out.iterdir()) == names
+    assert [list(read_proposals(out / name)) for name in names] == [["1.png", "2.png"], ["3.png", "4.png"], ["5.png"]]
+    assert lines == [f"{out / name}: {n} of {n} pictures" for name, n in zip(names, (2, 2, 1), strict=True)]
+    assert message == f"5 pictures, proposals by whole, in shards in {out} (0 shards done before)"
+    found = read_proposal_file(out)
+    assert {file: each.boxes.tolist() for file, each in found.items()} == {
+        f"{i}.png": [[0, 0, 10 + i, 10]] for i in range(1, 6)
+    }
+    assert (found.method, found.parameters) == ("whole", hash_of("same"))
+
+
+def test_shards_that_are_done_are_not_made_again(five, tmp_path):
+    out = tmp_path / "shards"
+    propose(five, out, "same")
+    (out / "proposals-00001.safetensors").unlink()
+    kept = (out / "proposals-00000.safetensors").stat().st_mtime_ns
+    seen, _, message = propose(five, out, "same")
+    assert seen == [13, 14]
+    assert message.endswith("(2 shards done before)")
+    assert (out / "proposals-00000.safetensors").stat().st_mtime_ns == kept
+    assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 6)]
+
+
+def test_pictures_that_came_since_are_added_and_the_others_not_asked_about_again(five, tmp_path):
+    out = tmp_path / "shards"
+    propose(five, out, "same")
+    for i in (6, 7):
+        add_picture(five, i)
+    seen, _, message = propose(five, out, "same")
+    assert seen == [16, 17]  # the sixth fills the third shard
+    assert message.startswith("7 pictures")
+    assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 8)]
+
+
+def test_a_shard_of_other_pictures_is_made_anew(five, tmp_path):
+    out = tmp_path / "shards"
+    propose(five, out, "same")
+    (five / "1.png").unlink()  # all move up
+    seen, _, _ = propose(five, out, "same")
+    assert seen == [12, 13, 14, 15]
+    assert list(read_proposals(out / "proposals-00000.safetensors")) == ["2.png", "3.png"]
+
+
+def test_a_picture_that_cannot_be_read_does_not_undo_its_shard(five, tmp_path):
+    out = tmp_path / "shards"
+    (five / "2.png").write_bytes(b"<html>")
+    _, lines, _ = propose(five, out, "same")
+    assert "left out: " in lines[0]
+    assert "2.png" in lines[0]
+    assert lines[1].endswith("00000.safetensors: 1 of 2 pictures")
+    seen, lines, message = propose(five, out, "same")
+    assert (seen, len(lines)) == ([], 1)  # said again
+    assert message.endswith("(3 shards done before)")
+    add_picture(five, 2)
+    assert propose(five, out, "same")[0] == [12]
+    assert set(read_proposal_file(out)) == {f"{i}.png" for i in range(1, 6)}
+
+
+def test_shards_with_other_parameters_are_refused_and_stay(five, tmp_path):
+    out = tmp_path / "shards"
+    propose(five, out, "one")
+    with pytest.raises(DataError, match=r"delete the folder, or choose another --out") as caught:
+        propose(five, out, "other")
+    for text in (str(out / "proposals-00000.safetensors"), hash_of("one"), hash_of("other"), "whole"):
+        assert text in str(caught.value)
+    assert read_proposal_file(out).parameters == hash_of("one")
+
+
+def test_proposals_are_written_as_a_table_where_the_ending_says_so(five, tmp_path):
+    seen, lines, message = propose(five, tmp_path / "p.csv", "same")
+    assert (seen, lines) == ([11, 12, 13, 14, 15], [])
+    assert message == f"5 of 5 pictures, 5 proposals by whole, written to {tmp_path / 'p.csv'}"
+    table = (tmp_path / "p.csv").read_text().splitlines()
+    assert table[:2] == ["file,x1,y1,x2,y2,score", "1.png,0.0,0.0,11.0,10.0,1.0"]
+    assert len(table) == 6
+
+
+def test_an_ending_that_cannot_be_written_is_refused_before_any_work(five, tmp_path):
+    method = Method("same")
+    with pytest.raises(UsageError, match=r"p\.mat: no format to write proposals in"):
+        propose_to_file([str(five)], tmp_path / "p.mat", method.proposer, lambda line: None)
+    assert method.seen == []

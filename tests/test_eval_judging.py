@@ -128,3 +128,56 @@ def test_unusable_predictions_and_data_are_named(tmp_path: Path, data: str, ledg
 def test_a_class_that_nobody_knows_is_a_mistake(tmp_path: Path, data: str, ledger: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'cat'"):
         evaluate_files(ledger, data, "voc10", "dog,catt", tmp_path / "out")
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """Of the three objects two are covered; the names have no endings, as in others' files."""
+    path = tmp_path / "<b>boxes.csv"
+    path.write_text("file,x1,y1,x2,y2,score\n1,0,0,10,10,1\n2,0,0,10,10,1\n2,80,0,90,10,.5\n3\n")
+    return path
+
+
+def test_proposals_alone_are_judged_on_all_objects(tmp_path: Path, data: str, boxes: Path) -> None:
+    table = evaluate_files(None, data, "voc10", "", tmp_path / "out", [boxes])
+    report = _report(tmp_path / "out")
+    assert report["metrics"] == {}
+    found = report["proposals"][str(boxes)]
+    assert (found["pictures"], found["boxes"]) == (3, 1)
+    assert (found["all"]["objects"], found["all"]["recall_50"]) == (3, pytest.approx(2 / 3))
+    assert {name: each["mean_best_overlap"] for name, each in found["classes"].items()} == {"cat": 0.5, "dog": 1}
+    assert report["run"] == {"data": data, "proposals": str(boxes)}
+    assert table.splitlines()[1].split()[-8:-1] == ["0.667", "0.667", "0.667", "0.667", "0.750", "0.667", "nan"]
+    html = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "<h2>Proposals</h2>" in html
+    assert "<b>boxes" not in html
+    assert "&lt;b&gt;boxes.csv" in html
+
+
+def test_predictions_and_several_files_of_proposals_make_one_report(
+    tmp_path: Path, data: str, ledger: Path, boxes: Path
+) -> None:
+    none = tmp_path / "none.json"
+    none.write_text(json.dumps({str(i): {"boxes": []} for i in (1, 2, 3)}))
+    table = evaluate_files(ledger, data, "voc10", "", tmp_path / "out", [boxes, none])
+    report = _report(tmp_path / "out")
+    assert report["metrics"]["voc10"]["map"] == 0.5
+    assert {name: each["all"]["objects"] for name, each in report["proposals"].items()} == {
+        str(boxes): 3,
+        str(none): 3,
+    }
+    assert report["run"]["proposals"] == f"{boxes}, {none}"
+    assert table.index("mAP (VOC10+") < table.index("MABO") < table.index("none.json")
+
+
+def test_nothing_to_judge_is_refused(tmp_path: Path, data: str) -> None:
+    with pytest.raises(UsageError, match="give --predictions, --proposals, or both"):
+        evaluate_files(None, data, "voc10", "", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_proposals_of_other_pictures_are_named_and_nothing_is_written(tmp_path: Path, data: str, boxes: Path) -> None:
+    boxes.write_text("file,x1,y1,x2,y2,score\n1\n4\n")
+    with pytest.raises(DataError, match=r"boxes\.csv has no proposals for 2 of 3 pictures, as 2\.jpg"):
+        evaluate_files(None, data, "voc10", "", tmp_path / "out", [boxes])
+    assert not (tmp_path / "out").exists()

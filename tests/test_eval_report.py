@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
 from inception_rcnn.eval.evaluation import Evaluation
+from inception_rcnn.eval.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.report import curve_points, format_table, render_html, report_content, write_report
 from inception_rcnn.eval.voc import evaluate_voc
 
@@ -46,6 +47,12 @@ def test_files(tmp_path: Path) -> None:
     assert "NaN" not in text
     assert set(json.loads(text)) == {"metrics", "run"}
     assert (tmp_path / "out" / "report.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def _recall(name: str, *boxes: list[int], label: str = HOSTILE) -> RecallEvaluation:
+    """One object of 10 by 10."""
+    truth = GroundTruth("a.jpg", 200, 100, as_boxes([A]), np.array([label]), np.array([False]))
+    return evaluate_recall(name, {"a.jpg": Proposals(as_boxes(boxes), np.zeros(len(boxes)))}, [truth])
 
 
 class _Page(HTMLParser):
@@ -114,3 +121,53 @@ def test_curve() -> None:
     cat = _evaluate(["cat"])[0].classes[0]
     assert curve_points(cat) == ["50.0,0.0"]  # recall .5 at precision 1, which is at the top
     assert curve_points(_evaluate(["dog"])[0].classes[0]) == []
+
+
+def test_json_of_proposals_by_eye(tmp_path: Path) -> None:
+    write_report([], tmp_path, {}, [_recall("x.csv", [0, 0, 10, 6], A), _recall("none.csv")])
+    text = (tmp_path / "report.json").read_text()
+    content = json.loads(text)
+    assert "NaN" not in text
+    assert content["metrics"] == {}
+    assert list(content["proposals"]) == ["x.csv", "none.csv"]
+    found = content["proposals"]["x.csv"]
+    assert (found["name"], found["pictures"], found["boxes"], found["mabo"]) == ("x.csv", 1, 2, 1)
+    perfect = {"objects": 1, "recall_50": 1, "recall_70": 1, "average_recall": 1, "mean_best_overlap": 1}
+    assert found["all"] == found["classes"][HOSTILE] == found["sizes"]["small"] == found["budgets"]["3"] == perfect
+    assert (found["budgets"]["1"]["recall_70"], found["budgets"]["1"]["mean_best_overlap"]) == (0, 0.6)
+    assert found["sizes"]["large"] == {"objects": 0, **dict.fromkeys(list(perfect)[1:])}  # None, not NaN
+    assert found["by_iou"][0] == [0.5, 1]
+
+
+def test_without_proposals_there_is_no_section_for_them(tmp_path: Path) -> None:
+    write_report(_evaluate(["cat"]), tmp_path)
+    assert "proposals" not in json.loads((tmp_path / "report.json").read_text())
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "<h2>Proposals" not in html
+    assert "Recall at IoU" not in html
+
+
+@pytest.mark.parametrize("classes", [None, ["cat", HOSTILE]])
+def test_page_of_proposals_is_whole_and_needs_nothing(classes: list[str] | None) -> None:
+    recalls = [_recall(name, A, label="<i>&") for name in (HOSTILE, "\x1b]0;x", "\udcff.csv")]
+    html = render_html(_evaluate(classes) if classes else [], {}, recalls)
+    page = _Page(html)
+    assert not page.tags & {"script", "link", "img", "iframe", "i"}
+    assert not page.attributes & {"src", "href", "onload"}
+    for text in ("url(", "://", HOSTILE, "<i>&", "\x1b"):
+        assert text not in html
+    assert html.count("&lt;script&gt;alert") >= 2  # in both tables
+    assert "&lt;i&gt;&amp;" in html
+    assert html.count("<h2>Proposals</h2>") == 1
+    assert html.count("<polyline") >= 3 * 4
+    assert ("<h2>Classes</h2>" in html) == bool(classes)
+    html.encode()
+
+
+def test_page_says_the_recall() -> None:
+    html = render_html([], {}, [_recall("x.csv", [0, 0, 10, 6])])
+    row = re.search(r"</span>x\.csv</td>(.*?)</tr>", html, re.DOTALL)
+    assert row
+    cells = re.findall(r"<td>(.*?)</td>", row[1])
+    assert cells == ["1", "1.0000", "0.0000", "0.3000", "0.6000", "0.6000", "0.3000", "n/a", "n/a"]
+    _Page(render_html([], {}, [evaluate_recall("x.csv", {}, [])]))  # a data set without pictures

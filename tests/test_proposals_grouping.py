@@ -5,7 +5,7 @@ import pytest
 
 from inception_rcnn.proposals.grouping import group
 from inception_rcnn.proposals.histograms import Regions, describe, pixel_codes
-from inception_rcnn.proposals.segmentation import Segmentation, pixel_graph, segment
+from inception_rcnn.proposals.segmentation import Segmentation, part_graph, segment
 
 
 def reference_similarity(a, b, similarity, num_pixels):
@@ -43,7 +43,7 @@ def reference_group(regions, similarity, num_pixels):
 
 
 def regions_of(image, k):
-    return describe(segment(pixel_graph(image, 0.8), k, k), pixel_codes(image))
+    return describe([segment(part_graph(image, 0.8, k), k, k)], pixel_codes(image))[0]
 
 
 SIMILARITIES = ["CTSF", "TSF", "F", "S"]
@@ -76,7 +76,8 @@ def test_ties_merge_the_smallest_numbers_first(similarity):
     down = [(i, i + 6) for i in range(18)]
     codes = np.zeros((12, 18, 15), np.uint8)
     codes[..., 3:] = 9
-    regions = describe(Segmentation(labels, 24, np.array(right + down, np.int32)), codes)
+    segmentation = Segmentation(labels, np.arange(24, dtype=np.int32), 24, np.array(right + down, np.int32))
+    (regions,) = describe([segmentation], codes)
     found = group(regions, similarity, 216)
     assert np.array_equal(found, reference_group(regions, similarity, 216))
     assert found[0].tolist() == [0, 0, 6, 3]

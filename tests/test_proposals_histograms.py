@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import correlate1d
 
 from inception_rcnn.proposals.histograms import describe, pixel_codes
-from inception_rcnn.proposals.segmentation import Segmentation
+from inception_rcnn.proposals.segmentation import Segmentation, part_graph, segment
 
 
 def picture(shape=(14, 19, 3), seed=0):
@@ -49,7 +49,7 @@ def test_regions_count_their_own_pixels():
     image = picture()
     labels = np.random.default_rng(1).integers(0, 6, image.shape[:2]).astype(np.int32)
     codes = pixel_codes(image)
-    regions = describe(Segmentation(labels, 6, np.zeros((0, 2), np.int32)), codes)
+    (regions,) = describe([Segmentation(labels, np.arange(6, dtype=np.int32), 6, np.zeros((0, 2), np.int32))], codes)
     for region in range(6):
         mask = labels == region
         ys, xs = np.nonzero(mask)
@@ -65,7 +65,38 @@ def test_regions_count_their_own_pixels():
 def test_each_histogram_sums_to_the_size():
     labels = np.zeros((14, 19), np.int32)
     labels[3:6, 4:9] = 1
-    regions = describe(Segmentation(labels, 2, np.array([[0, 1]], np.int32)), pixel_codes(picture()))
+    segmentation = Segmentation(labels, np.arange(2, dtype=np.int32), 2, np.array([[0, 1]], np.int32))
+    (regions,) = describe([segmentation], pixel_codes(picture()))
     assert regions.sizes.tolist() == [14 * 19 - 15, 15]
     assert (regions.colours.reshape(2, 3, 25).sum(axis=2) == regions.sizes[:, None]).all()
     assert (regions.textures.reshape(2, 24, 10).sum(axis=2) == regions.sizes[:, None]).all()
+
+
+def test_several_segmentations_are_counted_as_each_alone():
+    """Regions are sums of the cells that all have in common, whichever of them are asked for together."""
+    image = picture()
+    codes = pixel_codes(image)
+    graph = part_graph(image, 0.8, 20)
+    segmentations = [segment(graph, k, min_size) for k, min_size in ((20, 1), (60, 9), (200, 4))]
+    together = describe(segmentations, codes)
+    for regions, segmentation in zip(together, segmentations, strict=True):
+        whole = Segmentation(
+            segmentation.labels,
+            np.arange(segmentation.num_regions, dtype=np.int32),
+            segmentation.num_regions,
+            segmentation.neighbours,
+        )
+        (alone,) = describe([whole], codes)
+        assert regions.boxes.tolist() == alone.boxes.tolist()
+        assert regions.sizes.tolist() == alone.sizes.tolist()
+        assert np.array_equal(regions.colours, alone.colours)
+        assert np.array_equal(regions.textures, alone.textures)
+
+
+def test_the_authors_texture_is_that_of_the_first_channel():
+    image = picture()
+    first = pixel_codes(image, "first channel")
+    assert np.array_equal(first[..., :7], pixel_codes(image)[..., :7])
+    assert np.array_equal(first[..., 3:7], first[..., 7:11])
+    assert np.array_equal(first[..., 3:7], first[..., 11:])
+    assert not np.array_equal(first, pixel_codes(image))

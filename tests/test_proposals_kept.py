@@ -10,11 +10,12 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.dataset import Dataset
-from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.proposal_files import NamedProposals, read_proposal_file, write_proposal_file
 from inception_rcnn.data.records import GroundTruth, Proposals
-from inception_rcnn.data.store import read_proposals
+from inception_rcnn.data.store import hash_of, read_proposals
 from inception_rcnn.proposals import kept, methods
-from inception_rcnn.proposals.kept import home, kept_proposals
+from inception_rcnn.proposals.kept import check_fresh, home, kept_proposals
 from inception_rcnn.proposals.methods import proposer
 
 
@@ -159,7 +160,7 @@ def test_a_person_is_told_what_happens(
     ]
     assert path.parent == own_home / "proposals"
     stored = read_proposals(path)
-    assert (stored.method, stored.parameters) == ("opencv:fast", path.stem)
+    assert (stored.method, stored.parameters) == ("opencv:fast", hash_of(*proposer("opencv:fast").parameters))
 
 
 def test_a_method_is_run_on_the_pixels(tmp_path: Path) -> None:
@@ -168,6 +169,57 @@ def test_a_method_is_run_on_the_pixels(tmp_path: Path) -> None:
     Image.fromarray(image).save(tmp_path / "a.png")
     boxes = np.array(_ask(_dataset(tmp_path, "a.png"), "opencv:fast")["a.png"])
     assert np.abs(boxes - [100, 20, 400, 60]).max(axis=1).min() <= 3
+
+
+FAST = "selective-search:fast"
+
+
+def _stored(tmp_path: Path, method: str, parameters: tuple[object, ...], ending: str) -> tuple[Path, NamedProposals]:
+    path = tmp_path / f"p{ending}"
+    write_proposal_file(path, {"a.png": Proposals(as_boxes([[0, 0, 1, 1]]), np.ones(1))}, method, parameters)
+    return path, read_proposal_file(path)
+
+
+def test_what_the_method_would_make_again_is_fresh(tmp_path: Path) -> None:
+    check_fresh(*_stored(tmp_path, FAST, proposer(FAST).parameters, ".safetensors"), proposer)
+
+
+def test_what_the_method_would_no_longer_make_is_refused(tmp_path: Path) -> None:
+    path, stored = _stored(tmp_path, FAST, proposer(FAST, seed=1).parameters, ".safetensors")
+    was, now = hash_of(*proposer(FAST, seed=1).parameters), hash_of(*proposer(FAST).parameters)
+    with pytest.raises(DataError, match=f"was made by {FAST} with parameters {was}, which now are {now}") as caught:
+        check_fresh(path, stored, proposer)
+    assert str(caught.value).startswith(str(path))
+    assert f"inception-rcnn propose --proposals {FAST}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "ending"),
+    [
+        (FAST, ".csv"),  # a format that does not say how its boxes were made
+        (FAST, ".npz"),
+        ("", ".safetensors"),
+        ("somebody's own", ".safetensors"),
+        ("selective-search:fats", ".safetensors"),
+        ("mix", ".safetensors"),  # `proposer` has no network to ask here
+    ],
+)
+def test_proposals_of_unknown_origin_pass(tmp_path: Path, method: str, ending: str) -> None:
+    check_fresh(*_stored(tmp_path, method, ("others",), ending), proposer)
+
+
+def test_only_the_method_being_unknown_is_forgiven(tmp_path: Path) -> None:
+    def broken(name: str) -> methods.Proposer:
+        raise DataError(f"{name}: no weights")
+
+    def unknown(name: str) -> methods.Proposer:
+        raise UsageError(name)
+
+    path, stored = _stored(tmp_path, "mix", ("others",), ".safetensors")
+    check_fresh(path, stored, unknown)
+    check_fresh(path, NamedProposals({}), broken)  # nobody is asked about proposals that do not say who made them
+    with pytest.raises(DataError, match="mix: no weights"):
+        check_fresh(path, stored, broken)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from inception_rcnn.proposals.segmentation import UNITS_PER_LEVEL, pixel_graph, segment
+from inception_rcnn.proposals.pixel_edges import UNITS_PER_LEVEL
+from inception_rcnn.proposals.segmentation import part_graph, segment
 
 DIRECTIONS = ((0, 1), (1, -1), (1, 0), (1, 1))  # down, right; in the order of equal edges
 
@@ -63,8 +66,8 @@ def reference_neighbours(labels):
     return {pair for pair in pairs if pair[0] != pair[1]}
 
 
-def assert_as_reference(image, k, min_size):
-    found = segment(pixel_graph(image, 0.8), k, min_size)
+def assert_as_reference(image, k, min_size, smallest_k=None):
+    found = segment(part_graph(image, 0.8, smallest_k or k), k, min_size)
     expected = reference_labels(image, k, min_size)
     assert np.array_equal(found.labels, expected)
     assert found.num_regions == expected.max() + 1
@@ -94,7 +97,7 @@ def test_random_blocks(levels, k, min_size):
 
 def test_a_real_picture_at_every_scale_from_one_graph():
     image = pytest.importorskip("skimage.data").chelsea()[80:150, 120:200]
-    found = [assert_as_reference(image, k, k) for k in (50, 100, 300)]
+    found = [assert_as_reference(image, k, k, 50) for k in (50, 100, 300)]
     assert found[0] > found[1] > found[2] > 1
 
 
@@ -102,39 +105,46 @@ def test_the_texture_of_a_flat_region_counts():
     """Two halves a little apart: at a small k they stay apart, at a large one the evidence does not suffice."""
     image = np.zeros((20, 20, 3), np.uint8)
     image[:, 10:] = 40
-    assert segment(pixel_graph(image, 0.8), 50, 1).num_regions > 1
-    assert segment(pixel_graph(image, 0.8), 20_000, 1).num_regions == 1
+    assert segment(part_graph(image, 0.8, 50), 50, 1).num_regions > 1
+    assert segment(part_graph(image, 0.8, 50), 20_000, 1).num_regions == 1
 
 
 def test_no_region_is_smaller_than_the_smallest_allowed():
     image = np.random.default_rng(3).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    labels = segment(pixel_graph(image, 0.8), 10, 25).labels
+    labels = segment(part_graph(image, 0.8, 10), 10, 25).labels
     assert np.bincount(labels.ravel()).min() >= 25
 
 
-def test_edges_are_all_there_once_and_sorted():
-    image = np.random.default_rng(1).integers(0, 256, (11, 6, 3), dtype=np.uint8)
-    graph = pixel_graph(image, 0.8)
-    expected = [
-        (weight, 4 * (y * 6 + x) + DIRECTIONS.index((y2 - y, x2 - x)))
-        for weight, (y, x), (y2, x2) in reference_edges(image)
-    ]
-    assert list(zip(graph.weights.tolist(), graph.edges.tolist(), strict=True)) == expected
+@settings(max_examples=60, deadline=None)
+@given(
+    image=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)), elements=st.integers(0, 60)),
+    smallest_k=st.integers(1, 60),
+    factor=st.sampled_from([1, 2, 7]),
+    min_size=st.integers(1, 8),
+)
+def test_parts_made_for_a_smaller_k_lead_to_the_same(image, smallest_k, factor, min_size):
+    assert_as_reference(image, smallest_k * factor, min_size, smallest_k)
 
 
-def test_weights_are_distances_of_blurred_colours():
-    image = np.random.default_rng(2).integers(0, 256, (8, 9, 3), dtype=np.uint8)
-    blurred = gaussian_filter(image.astype(float), (0.8, 0.8, 0), mode="nearest", radius=(4, 4, 0))
-    graph = pixel_graph(image, 0.8)
-    for edge, weight in zip(graph.edges, graph.weights, strict=True):
-        (y, x), (down, right) = divmod(edge >> 2, 9), DIRECTIONS[edge & 3]
-        distance = np.linalg.norm(blurred[y, x] - blurred[y + down, x + right])
-        assert weight / UNITS_PER_LEVEL == pytest.approx(distance, abs=2e-3)
+def test_parts_hold_what_all_scales_merge():
+    """A part is inside one region at every k, and between two parts is the lightest of their pixels' edges."""
+    image = np.random.default_rng(5).integers(0, 90, (30, 40, 3), dtype=np.uint8)
+    graph = part_graph(image, 0.8, 30)
+    assert len(graph.sizes) < image.shape[0] * image.shape[1] / 2
+    assert np.bincount(graph.parts.ravel()).tolist() == graph.sizes.tolist()
+    for k in (30, 60, 200):
+        labels = segment(graph, k, 1).labels
+        assert all(len(np.unique(labels[graph.parts == part])) == 1 for part in range(len(graph.sizes)))
+    lightest = {}
+    for weight, a, b in reference_edges(image):
+        pair = tuple(sorted((graph.parts[a], graph.parts[b])))
+        if pair[0] != pair[1]:
+            lightest.setdefault(pair, weight)
+    found = list(zip(map(tuple, graph.ends.tolist()), graph.weights.tolist(), strict=True))
+    assert found == list(lightest.items())
 
 
-def test_the_heaviest_edge_there_can_be_is_sorted_too():
-    image = np.zeros((60, 60, 3), np.uint8)
-    image[:, 30:] = 255
-    graph = pixel_graph(image, 0.01)  # hardly a blur
-    assert graph.weights.max() == int(np.sqrt(np.float32(3 * 255**2)) * np.float32(UNITS_PER_LEVEL))
-    assert (np.diff(graph.weights) >= 0).all()
+def test_a_graph_is_not_used_below_its_smallest_scale():
+    graph = part_graph(np.zeros((4, 4, 3), np.uint8), 0.8, 50)
+    with pytest.raises(ValueError, match="for k from 50 on"):
+        segment(graph, 49, 1)

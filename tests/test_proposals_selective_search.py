@@ -10,7 +10,7 @@ from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.proposals.colours import to_colour_space
 from inception_rcnn.proposals.grouping import group
 from inception_rcnn.proposals.histograms import describe, pixel_codes
-from inception_rcnn.proposals.segmentation import pixel_graph, segment
+from inception_rcnn.proposals.segmentation import part_graph, segment
 from inception_rcnn.proposals.selective_search import PRESETS, Settings, selective_search, settings_named
 
 SMALL = Settings(width=120, min_side=5)
@@ -32,7 +32,8 @@ def reference_boxes(image, settings, seed):
     for space in settings.colour_spaces:
         converted = to_colour_space(image, space)
         for k in settings.scales:
-            regions = describe(segment(pixel_graph(converted, settings.sigma), k, k), pixel_codes(converted))
+            segmentation = segment(part_graph(converted, settings.sigma, k), k, settings.min_size or k)
+            (regions,) = describe([segmentation], pixel_codes(converted, settings.texture_of))
             num_regions = len(regions.sizes)
             ranked += [(2 * num_regions - 1 - i, box) for i, box in enumerate(regions.boxes.tolist())]
             for similarity in settings.similarities:
