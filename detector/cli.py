@@ -7,7 +7,7 @@ the verbs, so that `--help` answers at once.
 import errno
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Json = Annotated[Path | None, typer.Option(help="Write the rows to this file too.")]
 Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
 
 
@@ -55,7 +56,12 @@ def detect(
 @app.command()
 def propose(
     source: Sources,
-    out: Annotated[Path, typer.Option(help="The file to write, NAME.safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write: .safetensors, .npz, .csv or .json; without an ending a folder of shards."
+        ),
+    ],
     proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
     model: Model = None,
     device: Device = "auto",
@@ -172,17 +178,45 @@ def draw(
 def benchmark_proposals_command(
     data: Annotated[str, typer.Option(help="A SPEC, for pictures and objects.")],
     methods: Annotated[str, typer.Option(help="With commas between.")] = (
-        "opencv:fast,selective-search:single,selective-search:fast,selective-search:googlenet,selective-search:quality"
+        "opencv:fast,selective-search:opencv-settings,selective-search:fast,selective-search:googlenet,"
+        "selective-search:quality,multibox:200,mix"
     ),
     pictures: Annotated[int, typer.Option(help="So many, evenly spread.")] = 50,
-    json: Annotated[Path | None, typer.Option(help="Write the rows to this file too.")] = None,
+    json: Json = None,
+    model: Model = None,
+    device: Device = "auto",
 ) -> None:
     """Methods of proposing regions: seconds, boxes, recall and overlap."""
-    from ..data.files import write_atomically
     from ..data.specs import open_dataset
-    from ..proposals.benchmarking import benchmark_proposals, format_rows, rows_to_json
+    from ..proposals.benchmarking import benchmark_proposals
+    from .pretrained import proposer_named
 
-    rows = benchmark_proposals(open_dataset(data), methods.split(","), pictures, _say)
+    named = [proposer_named(method, model, device) for method in methods.split(",")]
+    _show_rows(benchmark_proposals(open_dataset(data), named, pictures, _say), json)
+
+
+@benchmark_app.command("sizes")
+def benchmark_sizes_command(
+    data: Annotated[str, typer.Option(help="A SPEC; its first picture is taken, in several sizes.")],
+    method: Annotated[str, typer.Option(help="One that takes pictures as they are.")] = (
+        "selective-search:fast,width=none"
+    ),
+    megapixels: Annotated[list[float] | None, typer.Option(min=0.001, help="May be given again [0.1 to 12].")] = None,
+    json: Json = None,
+) -> None:
+    """What Selective Search costs where pictures are not brought to a working width: CPU time by size."""
+    from ..data.specs import open_dataset
+    from ..proposals.benchmarking import benchmark_sizes
+    from .pretrained import proposer_named
+
+    sizes = megapixels or (0.1, 0.3, 1, 3, 6, 12)
+    _show_rows(benchmark_sizes(open_dataset(data), proposer_named(method), sizes, _say), json)
+
+
+def _show_rows(rows: list[Any], json: Path | None) -> None:
+    from ..data.files import write_atomically
+    from ..proposals.benchmarking import format_rows, rows_to_json
+
     print(format_rows(rows))
     if json is not None:
         write_atomically(json, rows_to_json(rows))

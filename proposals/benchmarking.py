@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 
+import cv2
 import numpy as np
 
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.images import read_image
-from .methods import proposer
+from .methods import Proposer
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,43 @@ class MethodRow:
     mean_best_overlap: float
 
 
+@dataclass(frozen=True)
+class SizeRow:
+    """What a picture of a size costs a method that does not bring it to a working size."""
+
+    method: str
+    megapixels: float
+    cpu_seconds: float
+    cpu_seconds_per_megapixel: float
+    boxes: int
+
+
+def benchmark_sizes(
+    data: Dataset,
+    method: Proposer,
+    megapixels: Sequence[float],
+    report: Callable[[str], None] = lambda line: None,
+) -> list[SizeRow]:
+    """Run a method on one picture, the data set's first, enlarged or reduced to each size."""
+    if not len(data):
+        raise UsageError(f"{data.name} has no picture to measure on")
+    image = read_image(data.path(data.pictures[0]), ignore_exif=True)
+    method(image)
+    rows = []
+    for size in megapixels:
+        scale = (size * 1e6 / (image.shape[0] * image.shape[1])) ** 0.5
+        resized = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8)
+        cpu = time.process_time()
+        found = method(resized)
+        cpu = time.process_time() - cpu
+        pixels = resized.shape[0] * resized.shape[1] / 1e6
+        rows.append(SizeRow(method.name, round(pixels, 3), cpu, cpu / pixels, len(found)))
+        report(f"{method.name}: {pixels:.2f} megapixels, {cpu:.2f} s")
+    return rows
+
+
 def benchmark_proposals(
-    data: Dataset, methods: Sequence[str], num_pictures: int, report: Callable[[str], None] = lambda line: None
+    data: Dataset, methods: Sequence[Proposer], num_pictures: int, report: Callable[[str], None] = lambda line: None
 ) -> list[MethodRow]:
     """Run each method on the same pictures, evenly spread; a first call, which compiles, is not timed.
 
@@ -42,11 +78,10 @@ def benchmark_proposals(
     images = [read_image(data.path(truth), ignore_exif=True) for truth in truths]
     rows = []
     for method in methods:
-        report(f"{method} on {len(images)} pictures")
-        propose = proposer(method)
-        propose(images[0])
+        report(f"{method.name} on {len(images)} pictures")
+        method(images[0])
         wall, cpu = time.perf_counter(), time.process_time()
-        proposals = [propose(image) for image in images]
+        proposals = [method(image) for image in images]
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         best = np.concatenate(
             [
@@ -56,7 +91,7 @@ def benchmark_proposals(
         )
         rows.append(
             MethodRow(
-                method,
+                method.name,
                 len(images),
                 cpu / len(images),
                 wall / len(images),
@@ -69,14 +104,14 @@ def benchmark_proposals(
     return rows
 
 
-def rows_to_json(rows: Sequence[MethodRow]) -> str:
+def rows_to_json(rows: Sequence[MethodRow] | Sequence[SizeRow]) -> str:
     """The rows as a JSON list of objects."""
     return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
 
 
-def format_rows(rows: Sequence[MethodRow]) -> str:
+def format_rows(rows: Sequence[MethodRow] | Sequence[SizeRow]) -> str:
     """The rows as a table for a terminal."""
-    names = [field.name for field in fields(MethodRow)]
+    names = [field.name for field in fields(rows[0])] if rows else []
     lines = [names]
     for row in rows:
         values = asdict(row).values()

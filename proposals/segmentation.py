@@ -79,7 +79,7 @@ def _parts_of(edges: PixelEdges, smallest_k: float) -> PartGraph:
     sizes, limits = -parent[roots], limits[roots]
     heaviest = np.where(limits < 0, -1 - limits, limits) - scaled_k // sizes
     parts = labels.reshape(height, width)
-    ends, keys = _lightest_between(parts, len(roots), edges.weights)
+    ends, keys = _lightest_between(parts, edges.weights, 1 << (8 * len(roots)).bit_length())
     order = np.argsort(keys)
     weights = (keys[order] >> 32).astype(np.int32)
     return PartGraph(parts, sizes, heaviest.astype(np.int32), ends[order], weights, smallest_k)
@@ -125,17 +125,15 @@ def _grow_parts(edges, weights, height, width, scaled_k):
 
 
 @compiled()
-def _lightest_between(labels, num_parts, weights):
+def _lightest_between(labels, weights, room):
     """The first edge between every two parts: ends [E, 2], the smaller number first, and keys [E], by which to sort.
 
-    A key is the edge's weight, then its place in the order of equal ones.
+    A key is the edge's weight, then its place in the order of equal ones. `room`, a power of two, is that of the hash
+    table; eight for a part are enough, as neighbours in the plane make two to four pairs for each, else it is doubled.
     """
     height, width = labels.shape
-    room = 64
-    while room < 8 * num_parts:  # neighbours in the plane: two to four pairs for each part
-        room *= 2
     table = np.full(room, -1, np.int32)  # which pair lies at a place
-    pairs, keys = np.empty((4 * num_parts, 2), np.int32), np.empty(4 * num_parts, np.int64)
+    pairs, keys = np.empty((room // 2, 2), np.int32), np.empty(room // 2, np.int64)
     num_pairs = 0
     for y in range(height):
         for direction in range(4):
@@ -155,6 +153,8 @@ def _lightest_between(labels, num_parts, weights):
                     place = (place + 1) & (room - 1)
                 pair = table[place]
                 if pair < 0:
+                    if num_pairs == len(keys):
+                        return _lightest_between(labels, weights, 2 * room)
                     table[place] = num_pairs
                     pairs[num_pairs, 0], pairs[num_pairs, 1], keys[num_pairs] = a, b, key
                     num_pairs += 1

@@ -8,7 +8,8 @@ from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
-from inception_rcnn.proposals.benchmarking import benchmark_proposals, format_rows, rows_to_json
+from inception_rcnn.proposals.benchmarking import benchmark_proposals, benchmark_sizes, format_rows, rows_to_json
+from inception_rcnn.proposals.methods import Proposer, proposer
 
 
 @pytest.fixture
@@ -24,10 +25,13 @@ def data(tmp_path):
     return Dataset("two", ("x",), tuple(truths), tmp_path)
 
 
-def test_recall_and_overlap_are_over_the_objects_to_find(data, monkeypatch):
+def always(found):
+    return Proposer("any", (), lambda image: found)
+
+
+def test_recall_and_overlap_are_over_the_objects_to_find(data):
     found = Proposals(as_boxes([[0, 0, 10, 10], [30, 30, 40, 40]]), [0.9, 0.8])  # IoU 1 with a's, .5 with b's
-    monkeypatch.setattr("inception_rcnn.proposals.benchmarking.proposer", lambda method: lambda image: found)
-    (row,) = benchmark_proposals(data, ["any"], 10)
+    (row,) = benchmark_proposals(data, [always(found)], 10)
     assert (row.method, row.pictures, row.boxes) == ("any", 2, 2)
     assert (row.recall_50, row.recall_70, row.mean_best_overlap) == (1.0, 0.5, 0.75)
     assert json.loads(rows_to_json([row]))[0]["recall_70"] == 0.5
@@ -36,4 +40,15 @@ def test_recall_and_overlap_are_over_the_objects_to_find(data, monkeypatch):
 
 def test_nothing_to_find_is_said(data, tmp_path):
     with pytest.raises(UsageError, match="no objects"):
-        benchmark_proposals(Dataset("none", (), (), tmp_path), ["selective-search:single"], 5)
+        benchmark_proposals(Dataset("none", (), (), tmp_path), [proposer("selective-search:single")], 5)
+
+
+def test_sizes_are_those_asked_for(data):
+    seen = []
+    method = Proposer("any", (), lambda image: seen.append(image.shape[:2]) or Proposals(as_boxes([[0, 0, 1, 1]]), [1]))
+    rows = benchmark_sizes(data, method, [0.0064, 0.0256])
+    assert seen == [(80, 80), (80, 80), (160, 160)]  # once untimed
+    assert [(row.megapixels, row.boxes) for row in rows] == [(0.006, 1), (0.026, 1)]
+    assert "cpu_seconds_per_megapixel" in format_rows(rows)
+    with pytest.raises(UsageError, match="no picture"):
+        benchmark_sizes(Dataset("none", (), (), data.folder), method, [1])

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from inception_rcnn.proposals.pixel_edges import UNITS_PER_LEVEL
-from inception_rcnn.proposals.segmentation import part_graph, segment
+from inception_rcnn.proposals.pixel_edges import UNITS_PER_LEVEL, pixel_edges
+from inception_rcnn.proposals.segmentation import _lightest_between, part_graph, segment
 
 DIRECTIONS = ((0, 1), (1, -1), (1, 0), (1, 1))  # down, right; in the order of equal edges
 
@@ -142,6 +142,16 @@ def test_parts_hold_what_all_scales_merge():
             lightest.setdefault(pair, weight)
     found = list(zip(map(tuple, graph.ends.tolist()), graph.weights.tolist(), strict=True))
     assert found == list(lightest.items())
+
+
+def test_a_table_that_is_too_small_is_made_anew():
+    image = np.random.default_rng(6).integers(0, 90, (20, 25, 3), dtype=np.uint8)
+    weights = pixel_edges(image, 0.8).weights
+    labels = part_graph(image, 0.8, 30).parts
+    for found, expected in zip(
+        _lightest_between(labels, weights, 2), _lightest_between(labels, weights, 4096), strict=True
+    ):
+        assert np.array_equal(found, expected)
 
 
 def test_a_graph_is_not_used_below_its_smallest_scale():
