@@ -1,9 +1,11 @@
-"""How the inner loops of this folder are compiled."""
+"""How the inner loops of this folder are compiled: once, then kept on disk, and loaded by every process."""
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import event
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -22,3 +24,22 @@ def compiled(*, fastmath: bool = False) -> Callable[[Function], Function]:
             return cast(Function, njit(nogil=True, fastmath=fastmath)(function))
 
     return decorate
+
+
+class _FirstCompilation(event.Listener):
+    """Says once that something is compiled, lest the first picture seem to hang; loading from disk is no such event."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: Any) -> None:
+        module = getattr(getattr(event.data["dispatcher"], "py_func", None), "__module__", "")
+        if not self.said and module.startswith(__package__ or ""):
+            self.said = True
+            logging.getLogger(__package__).warning("compiling Selective Search, once on this machine: some seconds")
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _FirstCompilation())

@@ -17,7 +17,7 @@ from ..data.errors import DataError, UsageError
 from ..data.records import Proposals
 from .external import opencv_selective_search, package_selective_search
 from .mixing import NUM_OWN, mix
-from .multibox import MultiBox
+from .multibox import CROPS, MultiBox
 from .selective_search import PRESETS, selective_search, settings_named
 
 Image = NDArray[np.uint8]
@@ -65,7 +65,8 @@ class Proposer:
 def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None = None) -> Proposer:
     """The method that a name such as `selective-search:fast` stands for.
 
-    `multibox` brings the trained network for `multibox:N` (the best N boxes) and `mix`, which need one.
+    `multibox` brings the trained network for `multibox:N` (the best N boxes; `multibox:N,crops=2` looks at overlapping
+    parts of the picture too) and `mix`, which need one.
     """
     family, _, variant = method.partition(":")
     release = version("inception-rcnn")
@@ -89,16 +90,25 @@ def _with_network(
 ) -> Proposer:
     if multibox is None:
         raise UsageError(f"{method} needs a trained MultiBox network, and none was given")
-    if family == "multibox" and not (variant or "200").isdigit():
-        raise UsageError(f"{method}: need a number of boxes, as in multibox:200")
-    network = multibox()
     if family == "multibox":
-        count = int(variant or NUM_OWN)
+        count, crops = _multibox_variant(method, variant)
+        network = multibox()
+        network = MultiBox(network.trunk, network.head, crops=crops)
         parameters = (method, network.fingerprint, version("inception-rcnn"))
         return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
-    searched = proposer(MIXED, seed)
+    searched, network = proposer(MIXED, seed), multibox()
     parameters = (method, *searched.parameters, network.fingerprint)
     return Proposer(method, parameters, searched.search, network, lambda found, maps: mix(found, network, maps))
+
+
+def _multibox_variant(method: str, variant: str) -> tuple[int, int]:
+    """How many boxes and windows along a side: `200,crops=2` or less."""
+    count, _, crops = variant.partition(",crops=")
+    if not ((count or "200").isdigit() and (crops or "1").isdigit()):
+        raise UsageError(
+            f"{method}: need a number of boxes, as in multibox:200, or also of crops, multibox:200,crops=2"
+        )
+    return int(count or NUM_OWN), int(crops or CROPS)
 
 
 def _nothing(image: Image) -> Proposals:

@@ -1,20 +1,13 @@
-"""The entry's proposals: Selective Search's boxes and the best of MultiBox's, in one order (GoogLeNet, section 8).
-
-Shapes: N boxes of both kinds.
-"""
+"""The entry's proposals: Selective Search's boxes and the best of MultiBox's, in one order (GoogLeNet, section 8)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..backbone.shared_maps import SharedMaps
-from ..data.boxes import Boxes
 from ..data.records import Proposals
-from .compiling import compiled
 from .multibox import MultiBox
+from .ordering import best_first
 
 NUM_OWN = 200  # MultiBox's boxes
-TWINS = 0.9  # IoU above which the worse of two boxes goes
-DECAY = 1.0  # how strongly a box that is taken already speaks against another, by the square of their IoU
 
 
 def mix(searched: Proposals, multibox: MultiBox, maps: SharedMaps) -> Proposals:
@@ -22,42 +15,9 @@ def mix(searched: Proposals, multibox: MultiBox, maps: SharedMaps) -> Proposals:
 
     MultiBox's confidence orders its own boxes, and its head says of the others too how well they hold an object.
     """
-    own = multibox.propose(maps, NUM_OWN)
-    boxes = np.concatenate([own.boxes, searched.boxes])
-    scores = np.concatenate([own.scores, multibox.fit(maps, searched.boxes)])
-    order, ranked = best_first(boxes, scores)
-    return Proposals(boxes[order], ranked)
-
-
-def best_first(boxes: Boxes, scores: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Which of the boxes (N, 4) to look at first, second, …, and what each adds: near-duplicates are left out.
-
-    Greedy: each time the box with the highest score, which then lowers those of the boxes that overlap it. So a
-    prefix of any length spreads over the objects instead of dwelling on the surest one. Of equal ones the earlier
-    comes first.
-    """
-    return _best_first(boxes, scores, TWINS, DECAY)
-
-
-@compiled()
-def _best_first(boxes, scores, twins, decay):
-    left = scores.astype(np.float64)  # a copy; -1 for a box that is taken or left out
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    order, worth = np.empty(len(boxes), np.int64), np.empty(len(boxes), np.float64)
-    taken = 0
-    while True:
-        best, most = -1, -1.0
-        for i in range(len(boxes)):
-            if left[i] > most:
-                best, most = i, left[i]
-        if most < 0:
-            return order[:taken].copy(), worth[:taken].copy()
-        order[taken], worth[taken] = best, most
-        taken += 1
-        left[best] = -1
-        for i in range(len(boxes)):
-            wide = min(boxes[i, 2], boxes[best, 2]) - max(boxes[i, 0], boxes[best, 0])
-            high = min(boxes[i, 3], boxes[best, 3]) - max(boxes[i, 1], boxes[best, 1])
-            if left[i] >= 0 and wide > 0 and high > 0:
-                overlap = wide * high / (areas[i] + areas[best] - wide * high)
-                left[i] = -1 if overlap > twins else left[i] * (1 - decay * overlap**2)
+    own, confidence = multibox.candidates(maps)
+    best = best_first(own, confidence)[0][:NUM_OWN]
+    boxes = np.concatenate([own[best], searched.boxes])
+    scores = np.concatenate([confidence[best], multibox.fit(maps, searched.boxes)])
+    order, worth = best_first(boxes, scores)
+    return Proposals(boxes[order], worth)

@@ -23,14 +23,16 @@ from ..backbone.weights import tensors_hash
 from ..data.boxes import Boxes, clip_boxes
 from ..data.records import Proposals
 from .deltas import decode
+from .ordering import best_first
 
 MAP_CHANNELS = 832
 CHANNELS = 128
 HIDDEN = 256
 WINDOW = 7  # cells along a side of what is read under a box
 AT_ONCE = 512  # boxes pooled together: 50 MB between the two products
-CROPS = 1  # windows along a side
-NMS_THRESHOLD = 0.5  # IoU (Erhan et al., section 4.2)
+CROPS = 2  # windows along a side: .979 instead of .975 of the objects of VOC val covered in the mix, .08 s a picture
+NMS_THRESHOLD = 0.7  # IoU; the .5 of Erhan et al., section 4.2, loses a seventh of the recall at .7 here
+MOST = 1000  # boxes left after it
 
 
 class MultiBoxHead(nn.Module):
@@ -103,8 +105,14 @@ class MultiBox:
         return f"{tensors_hash(self.trunk)} {tensors_hash(self.head)} {self.crops} {self.nms_threshold}"
 
     def propose(self, maps: SharedMaps, count: int) -> Proposals:
-        """The best `count` boxes after suppression, surest first; scores are confidences in 0..1."""
-        priors = place_priors(self.head.priors.double().cpu().numpy(), crop_windows(maps.image.shape, self.crops))
+        """The best `count` boxes, ordered so that any prefix is a good choice; a score is what a box adds, 0..1."""
+        boxes, confidence = self.candidates(maps)
+        order, worth = best_first(boxes, confidence)
+        return Proposals(boxes[order[:count]], worth[:count])
+
+    def candidates(self, maps: SharedMaps) -> tuple[Boxes, NDArray[np.float64]]:
+        """All boxes (N, 4) that are left after suppression, 1,000 at most, and their confidences (N,), surest first."""
+        priors = self._placed_priors(maps.image.shape)
         confidence, deltas, _ = self._judge(maps, priors)
         moved = decode(torch.as_tensor(priors, dtype=deltas.dtype), deltas)  # [R, 4]
         height, width = maps.image.shape[:2]
@@ -112,8 +120,16 @@ class MultiBox:
         scores = confidence.double().sigmoid()
         whole = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
         boxes, scores = boxes[whole], scores[whole]
-        kept = nms(boxes, scores, self.nms_threshold)[:count]
-        return Proposals(boxes[kept].numpy(), scores[kept].numpy())
+        kept = nms(boxes, scores, self.nms_threshold)[:MOST]
+        return boxes[kept].numpy(), scores[kept].numpy()
+
+    def _placed_priors(self, shape: tuple[int, ...]) -> Boxes:
+        """All priors in the whole picture, and the smaller half of them in each further window: large ones abound."""
+        priors = self.head.priors.double().cpu().numpy()
+        windows = crop_windows(shape, self.crops)
+        return np.concatenate(
+            [place_priors(priors, windows[:1]), place_priors(priors[len(priors) // 2 :], windows[1:])]
+        )
 
     def fit(self, maps: SharedMaps, boxes: Boxes) -> NDArray[np.float64]:
         """How well each of the boxes (R, 4) holds an object as it is, (R,), in 0..1 as confidences are."""

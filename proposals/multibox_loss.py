@@ -39,12 +39,13 @@ def overlap_target(overlaps: Tensor) -> Tensor:
 
 
 def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha: float) -> dict[str, Tensor]:
-    """`alpha` times the location loss of matched priors plus the confidence loss of all boxes, a mean over the matched.
+    """`alpha` times the location loss, a mean over matched priors, plus the confidence loss, a mean over boxes.
 
     The location loss is that of Erhan et al., ½ of the squared distance, in the prior's deltas (a unit is a tenth of
     its side; of the logarithm of a side, a fifth), linear beyond 1 so that far priors do not rule. The confidence
     loss is the logistic one, asked not for 1 but for the overlap that the moved box reaches (as Kim et al., "Learning
-    Open-World Object Proposals": it ranks better), so a twin of a matched prior is not called background.
+    Open-World Object Proposals": it ranks better), so a twin of a matched prior is not called background. "fit" is
+    the same of all boxes as they are.
     """
     device = next(network.parameters()).device
     location = confidence = fit = torch.zeros((), device=device)

@@ -8,6 +8,7 @@ from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.proposals import multibox
 from inception_rcnn.proposals.deltas import USUAL_SIZE
 from inception_rcnn.proposals.multibox import MAP_CHANNELS, MultiBox, MultiBoxHead, crop_windows, place_priors
+from inception_rcnn.proposals.ordering import DECAY
 
 
 class QuickTrunk(torch.nn.Module):
@@ -144,7 +145,7 @@ def test_priors_move_and_end_at_the_pictures_edge():
     deltas = [0.5 / USUAL_SIZE[0], 0, 0, 0], [0, -1 / USUAL_SIZE[1], 0, np.log(3) / USUAL_SIZE[3]]
     found = proposing([[0.25, 0.25, 0.75, 0.75]] * 2, [2, 0], deltas).propose(MAPS, 10)
     np.testing.assert_allclose(found.boxes, [[100, 25, 200, 75], [50, 0, 150, 75]], atol=1e-4)
-    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2)), 0.5])
+    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2)), 0.5 * (1 - DECAY / 4**2)])  # they overlap by 1/4
 
 
 def test_the_surest_come_first_and_no_more_than_asked_for():
@@ -169,12 +170,13 @@ def test_what_is_thinner_than_a_pixel_is_left_out():
     ]
 
 
-def test_with_crops_every_window_has_all_priors():
-    model = proposing([[0, 0, 1, 1], [0, 0, 0.5, 0.5]], [0.0] * 10, crops=2)
+def test_with_crops_every_window_has_the_smaller_half_of_the_priors():
+    model = proposing([[0, 0, 1, 1], [0, 0, 0.5, 0.5]], [0.0] * 6, crops=2)
     found = model.propose(MAPS, 100)
-    np.testing.assert_allclose(
-        model.head.asked[0], place_priors(as_boxes([[0, 0, 1, 1], [0, 0, 0.5, 0.5]]), crop_windows((100, 200), 2))
-    )
+    windows = crop_windows((100, 200), 2)
+    whole = place_priors(as_boxes([[0, 0, 1, 1], [0, 0, 0.5, 0.5]]), windows[:1])
+    parts = place_priors(as_boxes([[0, 0, 0.5, 0.5]]), windows[1:])
+    np.testing.assert_allclose(model.head.asked[0], np.concatenate([whole, parts]))
     assert box_iou(found.boxes, as_boxes([[400 / 6, 100 / 3, 400 / 3, 200 / 3]])).max() > 0.99  # of the last crop
 
 
@@ -210,5 +212,5 @@ def test_the_fingerprint_changes_with_weights_and_settings():
         return made.fingerprint
 
     assert model() == model()
-    changed = [model(), model(trunk=2), model(weight=2), model(priors=2), model(crops=3), model(nms_threshold=0.7)]
+    changed = [model(), model(trunk=2), model(weight=2), model(priors=2), model(crops=3), model(nms_threshold=0.5)]
     assert len(set(changed)) == 6
