@@ -51,7 +51,8 @@ class Settings:
                 raise UsageError(f"no similarity {terms!r}: name each of its terms once, of {', '.join(TERMS)}")
         if self.texture_of not in get_args(TextureSource):
             raise UsageError(f"no texture of {self.texture_of!r} (known: {', '.join(get_args(TextureSource))})")
-        if not self.sigma > 0 or self.min_side < 1 or (self.width or 1) < 1 or (self.min_size or 1) < 1:
+        pixels = [each for each in (self.width, self.min_size, self.min_side) if each is not None]
+        if not self.sigma > 0 or min(pixels) < 1:
             raise UsageError("Selective Search needs a positive sigma, width, smallest side and smallest size")
 
 

@@ -58,3 +58,23 @@ def test_grey_has_no_colour(space):
     converted = to_colour_space(greys, space)
     varying = [channel for channel in range(3) if np.ptp(converted[..., channel]) > 2]
     assert varying == VARYING_ON_GREY[space]
+
+
+def test_opponent_colours_are_free_of_intensity():
+    """Black is grey; red-green from end to end in the first channel, yellow-blue in the second, then nothing."""
+    converted = to_colour_space(COLOURS, "C")[0].tolist()
+    grey = [128, 170, 0]
+    assert converted == [[255, 255, 0], [0, 255, 0], [128, 0, 0], grey, grey, [191, 128, 0]]
+    dark = to_colour_space(COLOURS // 5, "C")
+    assert np.abs(dark[0, :4].astype(int) - converted[:4]).max() <= 1
+
+
+def test_shares_of_the_channels():
+    assert to_colour_space(COLOURS, "rgb")[0].tolist() == [
+        [255, 0, 0],
+        [0, 255, 0],
+        [0, 0, 255],
+        [85, 85, 85],
+        [85, 85, 85],
+        [128, 0, 128],
+    ]

@@ -1,12 +1,14 @@
 """OpenCV's Selective Search through our types."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.errors import SetupError, UsageError
-from inception_rcnn.proposals.external import opencv_selective_search
+from inception_rcnn.proposals.external import opencv_selective_search, package_selective_search
 
 
 def test_boxes_are_corners_in_the_pictures_own_pixels():
@@ -33,3 +35,18 @@ def test_an_opencv_without_contrib_says_what_to_install(monkeypatch):
     monkeypatch.delattr(cv2, "ximgproc")
     with pytest.raises(SetupError, match="opencv-contrib-python-headless"):
         opencv_selective_search(np.zeros((30, 100, 3), np.uint8))
+
+
+def test_the_package_gives_boxes_in_the_pictures_own_pixels():
+    pytest.importorskip("selectivesearch")
+    image = np.full((120, 1000, 3), 90, np.uint8)
+    image[30:90, 300:620] = (200, 30, 40)
+    found = package_selective_search(image)
+    assert box_iou(as_boxes([[300, 30, 620, 90]]), found.boxes).max() > 0.9
+    assert box_iou(as_boxes([[0, 0, 1000, 120]]), found.boxes).max() > 0.95
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "selectivesearch", None)
+    with pytest.raises(SetupError, match=r"inception-rcnn\[backends\]"):
+        package_selective_search(np.zeros((30, 100, 3), np.uint8))

@@ -1,13 +1,17 @@
 """Selective Search as a whole: its order, its promises, its presets."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.errors import DataError, UsageError
-from inception_rcnn.proposals.colours import to_colour_space
+from inception_rcnn.proposals.colours import COLOUR_SPACES, to_colour_space
 from inception_rcnn.proposals.grouping import group
 from inception_rcnn.proposals.histograms import describe, pixel_codes
 from inception_rcnn.proposals.segmentation import part_graph, segment
@@ -49,11 +53,68 @@ def reference_boxes(image, settings, seed):
 
 
 @pytest.mark.parametrize("seed", [0, 7])
-def test_boxes_come_in_the_order_of_the_authors(seed):
-    image = drawn()
-    found = selective_search(image, SMALL, seed=seed)
-    assert found.boxes.tolist() == reference_boxes(image, SMALL, seed)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"min_size": 7}, {"texture_of": "first channel"}, {"scales": (120, 60)}, {"similarities": ("C", "ST")}],
+)
+def test_boxes_come_in_the_order_of_the_authors(seed, changes):
+    image, settings = drawn(), replace(SMALL, **changes)
+    found = selective_search(image, settings, seed=seed)
+    assert found.boxes.tolist() == reference_boxes(image, settings, seed)
     assert len(found) > 20
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    levels=st.sampled_from([1, 2, 256]),
+    grey=st.booleans(),
+    width_wanted=st.sampled_from([None, 1, 33]),
+    min_side=st.integers(1, 6),
+)
+def test_any_picture_has_boxes_in_it_once_each(height, width, levels, grey, width_wanted, min_side):
+    shape = (height, width) if grey else (height, width, 3)
+    image = np.random.default_rng(height).choice(np.linspace(0, 255, levels), shape).astype(np.uint8)
+    settings = replace(SMALL, width=width_wanted, min_side=min_side)
+    found = selective_search(image, settings)
+    assert len(found) >= 1
+    assert len(np.unique(found.boxes, axis=0)) == len(found)
+    assert ((found.boxes[:, :2] >= 0) & (found.boxes[:, 2:] <= (width, height))).all()
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    assert found.boxes.tobytes() == selective_search(image, settings).boxes.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fast", PRESETS["fast"]),
+        ("fast,scales=150", Settings(scales=(150,))),
+        ("single,scales=30/60,width=none,sigma=1", Settings(("HSV",), ("CTSF",), (30, 60), width=None, sigma=1.0)),
+        ("fast,colour_spaces=RGB/C,min_size=9,min_side=3", Settings(("RGB", "C"), min_size=9, min_side=3)),
+        (
+            "opencv-settings,min_size=none,texture_of=first channel",
+            Settings(scales=(150, 300, 450), min_side=1, texture_of="first channel"),
+        ),
+    ],
+)
+def test_every_setting_can_be_named(text, expected):
+    assert settings_named(text) == expected
+
+
+@pytest.mark.parametrize("space", COLOUR_SPACES)
+def test_every_colour_space_finds_a_coloured_patch(space):
+    """Red on a grey of the same intensity, so that no space but intensity alone is blind to it."""
+    image = np.full((90, 120, 3), 90, np.uint8)
+    image[20:70, 30:100] = (200, 40, 50) if space != "I" else (200, 200, 200)
+    found = selective_search(image, replace(SMALL, colour_spaces=(space,), width=120))
+    assert box_iou(as_boxes([[30, 20, 100, 70]]), found.boxes).max() > 0.85
+
+
+def test_without_a_width_the_picture_is_searched_as_it_is():
+    image = drawn(60, 700)
+    found = selective_search(image, replace(SMALL, width=None))
+    assert found.boxes.tolist() == reference_boxes(image, SMALL, 0)
 
 
 def test_scores_fall_evenly_from_one():
@@ -167,7 +228,23 @@ def test_an_unknown_preset_names_the_nearest():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"scales": ()}, {"colour_spaces": ()}, {"similarities": ()}, {"scales": (0,)}, {"scales": (200_000,)}]
+    "fields",
+    [
+        {"scales": ()},
+        {"colour_spaces": ()},
+        {"similarities": ()},
+        {"scales": (0,)},
+        {"scales": (200_000,)},
+        {"colour_spaces": ("HSL",)},
+        {"similarities": ("CX",)},
+        {"similarities": ("CC",)},  # a term twice
+        {"similarities": ("",)},
+        {"texture_of": "no channel"},
+        {"sigma": 0},
+        {"width": 0},
+        {"min_side": 0},
+        {"min_size": 0},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(fields):
     with pytest.raises(UsageError):

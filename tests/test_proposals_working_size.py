@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from inception_rcnn.proposals import working_size
 from inception_rcnn.proposals.working_size import MAX_PIXELS, to_original_size, to_working_size
 
 
@@ -21,6 +22,12 @@ from inception_rcnn.proposals.working_size import MAX_PIXELS, to_original_size, 
 def test_sizes(height, width, expected):
     working = to_working_size(np.zeros((height, width, 3), np.uint8))
     assert working.shape == (*expected, 3)
+
+
+def test_without_a_width_a_picture_stays_as_it_is_up_to_a_limit(monkeypatch):
+    assert to_working_size(np.zeros((30, 1000, 3), np.uint8), None).shape == (30, 1000, 3)
+    monkeypatch.setattr(working_size, "MAX_PIXELS_UNSCALED", 10_000)
+    assert to_working_size(np.zeros((100, 400, 3), np.uint8), None).shape == (50, 200, 3)
 
 
 def test_no_strip_exceeds_the_limit():
