@@ -34,6 +34,13 @@ def spread(data: Dataset, count: int) -> Dataset:
     return replace(data, name=f"{count} pictures of {data.name}", pictures=pictures)
 
 
+def picture_at(data: Dataset, seed: int, index: int) -> tuple[GroundTruth, np.random.Generator]:
+    """The picture at a place in the endless sequence of epochs, each a new order, and a source of chance of its own."""
+    epoch, place = divmod(index, len(data))
+    order = np.random.default_rng((seed, epoch)).permutation(len(data))
+    return data.pictures[order[place]], np.random.default_rng((seed, epoch, place))
+
+
 def names_seen(pictures: Iterable[GroundTruth]) -> tuple[str, ...]:
     """The class names on the pictures, each once, sorted."""
     return tuple(sorted({str(label) for picture in pictures for label in picture.labels}))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..data.augment import mirror
 from ..data.boxes import Boxes
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, picture_at
 from ..data.images import read_image
 from ..data.records import GroundTruth, Proposals
 from .regions import Mode
@@ -49,11 +49,7 @@ class Batches:
         return [self._example(index) for index in range(start, start + self.pictures)]
 
     def _example(self, index: int) -> Example:
-        """The picture at a place in the endless sequence of epochs, each a new order of all pictures."""
-        epoch, place = divmod(index, len(self.dataset))
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
-        truth = self.dataset.pictures[order[place]]
-        rng = np.random.default_rng((self.seed, epoch, place))
+        truth, rng = picture_at(self.dataset, self.seed, index)
         image = read_image(self.dataset.path(truth), ignore_exif=True)  # annotations are of the pixels as stored
         proposals = self.proposals[truth.file].boxes
         size = _pick_size(truth, proposals, image.shape, rng)

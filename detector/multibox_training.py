@@ -51,7 +51,7 @@ def train_multibox(
     """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
     check_out(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the head's first weights
-    detector, config = load_network(model_folder(init))
+    detector, config = load_network(out if resume else model_folder(init))
     priors = _priors(data, options.priors, recipe.seed)
     head = MultiBoxHead(len(priors))
     head.priors.copy_(torch.as_tensor(priors))
@@ -59,7 +59,8 @@ def train_multibox(
     batches = MultiBoxBatches(
         data, kept_proposals(data, proposer(MIXED), report), priors, options.pictures, recipe.seed
     )
-    save_network(out, detector, config)
+    if not resume:
+        save_network(out, detector, config)
 
     def loss(model: nn.Module, batch: list[MultiBoxExample]) -> dict[str, Tensor]:
         with autocast(next(model.parameters()).device):
@@ -91,6 +92,8 @@ def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
 def _validator(validation: Dataset, options: MultiBoxOptions) -> Callable[[nn.Module], float]:
     """Average recall of the best 200 boxes on a fixed sample of the validation pictures, evenly spread."""
     sample = spread(validation, options.validation_pictures)
+    if all(truth.difficult.all() for truth in sample.pictures):
+        raise UsageError(f"{validation.name}: the chosen pictures have no objects to measure recall on")
 
     def validate(model: nn.Module) -> float:
         network = cast(MultiBoxNetwork, model)

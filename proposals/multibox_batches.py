@@ -14,9 +14,9 @@ from scipy.optimize import linear_sum_assignment
 from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..data.augment import mirror
 from ..data.boxes import Boxes, box_area, box_intersection
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, picture_at
 from ..data.images import read_image
-from ..data.records import Proposals
+from ..data.records import GroundTruth, Proposals
 from .deltas import encode
 from .multibox import place_priors
 
@@ -76,43 +76,47 @@ class MultiBoxBatches:
         return [self._example(index) for index in range(start, start + self.pictures)]
 
     def _example(self, index: int) -> MultiBoxExample:
-        epoch, place = divmod(index, len(self.dataset))
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.dataset))
-        truth = self.dataset.pictures[order[place]]
-        rng = np.random.default_rng((self.seed, epoch, place))
+        truth, rng = picture_at(self.dataset, self.seed, index)
+        image, objects, unfair, others = self._seen(truth, rng)
+        window = pick_window(image.shape, rng)
+        priors = place_priors(self.priors, window)
+        boxes = np.concatenate([priors, others])
+        matched = np.full(len(boxes), -1, dtype=np.intp)
+        matched[: len(priors)] = _assigned(priors, objects, window)
+        sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES)
+        size = _pick_size(sizes, matched, len(priors), rng)
+        fits = sizes == size
+        fits[len(priors) :] &= np.cumsum(fits[len(priors) :]) <= OTHERS
+        short_sides = (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),)
+        num_priors = int(fits[: len(priors)].sum())
+        return MultiBoxExample(truth.file, image, short_sides, boxes[fits], num_priors, matched[fits], objects, unfair)
+
+    def _seen(self, truth: GroundTruth, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Boxes, Boxes, Boxes]:
+        """A picture, mirrored or not, its objects, the difficult ones, and other boxes to judge, in random order."""
         image = read_image(self.dataset.path(truth), ignore_exif=True)  # annotations are of the pixels as stored
         objects, unfair = truth.boxes[~truth.difficult], truth.boxes[truth.difficult]
         others = self.others[truth.file].boxes
         if rng.random() < 0.5:
-            size = len(objects), len(unfair), len(others)
+            counts = len(objects), len(unfair)
             image, flipped = mirror(image, np.concatenate([objects, unfair, others]))
-            objects, unfair, others = np.split(flipped, np.cumsum(size)[:-1])
-        others = rng.permutation(np.concatenate([others, jittered(objects, rng)]))[: 4 * OTHERS]
-        window = pick_window(image.shape, rng)
-        seen = box_intersection(objects, window)[:, 0] >= VISIBLE * np.maximum(box_area(objects), 1e-9)
-        priors = place_priors(self.priors, window)
-        matched = np.full(len(priors), -1, dtype=np.intp)
-        assigned = assign(priors, objects[seen])
-        matched[assigned >= 0] = np.flatnonzero(seen)[assigned[assigned >= 0]]
-        boxes = np.concatenate([priors, others])
-        matched = np.concatenate([matched, np.full(len(others), -1, dtype=np.intp)])
-        sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES)
-        wanted = np.flatnonzero(matched >= 0)
-        if rng.random() >= OBJECT_SHARE or not len(wanted):
-            wanted = np.arange(len(priors))  # so that there are boxes of that size in any case
-        size = int(sizes[rng.choice(wanted)]) if len(wanted) else 0
-        fits = sizes == size
-        fits[len(priors) :] &= np.cumsum(fits[len(priors) :]) <= OTHERS
-        return MultiBoxExample(
-            truth.file,
-            image,
-            (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),),
-            boxes[fits],
-            int(fits[: len(priors)].sum()),
-            matched[fits],
-            objects,
-            unfair,
-        )
+            objects, unfair, others = np.split(flipped, np.cumsum(counts))
+        return image, objects, unfair, rng.permutation(np.concatenate([others, jittered(objects, rng)]))[: 4 * OTHERS]
+
+
+def _assigned(priors: Boxes, objects: Boxes, window: Boxes) -> NDArray[np.intp]:
+    """The object of each prior of a window, -1 for none; objects that are hardly in the window have none."""
+    seen = np.flatnonzero(box_intersection(objects, window)[:, 0] >= VISIBLE * np.maximum(box_area(objects), 1e-9))
+    found = assign(priors, objects[seen])
+    found[found >= 0] = seen[found[found >= 0]]
+    return found
+
+
+def _pick_size(sizes: NDArray[np.intp], matched: NDArray[np.intp], num_priors: int, rng: np.random.Generator) -> int:
+    """The index of the size to look at a picture in: that of a matched prior, or of any, picked at random."""
+    wanted = np.flatnonzero(matched >= 0)
+    if rng.random() >= OBJECT_SHARE or not len(wanted):
+        wanted = np.arange(num_priors)  # so that there are boxes of that size in any case
+    return int(sizes[rng.choice(wanted)]) if len(wanted) else 0
 
 
 def jittered(objects: Boxes, rng: np.random.Generator, copies: int = 12) -> Boxes:
