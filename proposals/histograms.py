@@ -62,11 +62,10 @@ def describe(segmentations: Sequence[Segmentation], codes: NDArray[np.uint8]) ->
 
     The pixels are counted once, in the cells that all segmentations have in common; regions are sums of cells.
     """
-    cell_of = np.zeros(len(segmentations[0].region_of), np.int64)  # [parts]
-    for each in segmentations:
-        cell_of = np.unique(cell_of * each.num_regions + each.region_of, return_inverse=True)[1]
-    num_cells = int(cell_of.max()) + 1
-    cells = _accumulate(cell_of.astype(np.int32)[segmentations[0].parts], codes, num_cells)
+    cell_of, num_cells = segmentations[0].region_of, segmentations[0].num_regions  # [parts]
+    for each in segmentations[1:]:
+        cell_of, num_cells = _cut(cell_of, num_cells, each.region_of, each.num_regions)
+    cells = _accumulate(cell_of[segmentations[0].parts], codes, num_cells)
     region_of = np.empty(num_cells, np.int32)
     described = []
     for each in segmentations:
@@ -126,6 +125,31 @@ def _accumulate(labels, codes, num_regions):
             for j in range(_AXES):
                 signed[region, j * _SIGNED_BINS + codes[y, x, COLOUR_HISTOGRAMS + j]] += 1
     return sizes, boxes, colours, signed
+
+
+@compiled()
+def _cut(cell_of, num_cells, region_of, num_regions):
+    """The cells of parts after each was cut along the borders of regions, and how many there are now."""
+    starts = np.zeros(num_regions + 1, np.int64)
+    for region in region_of:
+        starts[region + 1] += 1
+    for region in range(num_regions):
+        starts[region + 1] += starts[region]
+    by_region = np.empty(len(region_of), np.int32)
+    for part in range(len(region_of)):
+        by_region[starts[region_of[part]]] = part
+        starts[region_of[part]] += 1
+    new_cell_of = np.empty(len(cell_of), np.int32)
+    last_region, number = np.full(num_cells, -1, np.int32), np.empty(num_cells, np.int32)
+    count = 0
+    for part in by_region:
+        cell = cell_of[part]
+        if last_region[cell] != region_of[part]:
+            last_region[cell] = region_of[part]
+            number[cell] = count
+            count += 1
+        new_cell_of[part] = number[cell]
+    return new_cell_of, count
 
 
 @compiled()

@@ -39,10 +39,12 @@ def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
     The heaviest of the three edges of a triangle leads nowhere that the other two have not led already, see
     `segmentation.py`: three of five edges need not be sorted.
     """
-    blurred = cv2.GaussianBlur(
-        image.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
-    )
-    weights = _weigh(np.ascontiguousarray(blurred.transpose(2, 0, 1)))
+    planes = np.empty((3, *image.shape[:2]), np.float32)
+    for plane, channel in zip(planes, cv2.split(image), strict=True):
+        plane[:] = cv2.GaussianBlur(
+            channel.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
+        )
+    weights = _weigh(planes)
     return PixelEdges(weights, *_sort(weights, _heaviest_of_triangles(weights)))
 
 
