@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.errors import UsageError
-from ..data.proposal_files import read_proposal_file
+from ..data.proposal_files import NamedProposals, read_proposal_file
 from ..data.results import read_categories, read_predictions
 from ..data.specs import open_dataset
 from .recall import evaluate_recall, format_recall
@@ -36,12 +36,22 @@ def evaluate_files(
         _check_known(wanted, {*predicted, *dataset.classes})
         evaluations = [evaluate_voc(pictures, dataset.pictures, wanted, name) for name in names]
         facts["predictions"] = str(predictions)
-    recalls = [evaluate_recall(str(path), read_proposal_file(path), dataset.pictures) for path in proposals]
+    recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(proposals).items()]
     if recalls:
         facts["proposals"] = ", ".join(map(str, proposals))
     write_report(evaluations, out, facts, recalls)
     tables = [format_table(evaluations)] if evaluations else []
     return "\n\n".join([*tables, format_recall(recalls)] if recalls else tables)
+
+
+def _named(paths: Sequence[Path]) -> dict[str, NamedProposals]:
+    """Files of proposals by the method that made them, or by their paths where that is unknown or one of several."""
+    files = {path: read_proposal_file(path) for path in paths}
+    methods = [found.method for found in files.values()]
+    return {
+        found.method if found.method and methods.count(found.method) == 1 else str(path): found
+        for path, found in files.items()
+    }
 
 
 def _check_known(wanted: tuple[str, ...], known: set[str]) -> None:

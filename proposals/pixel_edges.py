@@ -40,8 +40,8 @@ def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
     `segmentation.py`: three of five edges need not be sorted.
     """
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for plane, channel in zip(planes, cv2.split(image), strict=True):
-        plane[:] = cv2.GaussianBlur(
+    for place, channel in enumerate(cv2.split(image)):
+        planes[place] = cv2.GaussianBlur(
             channel.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
         )
     weights = _weigh(planes)

@@ -11,8 +11,10 @@ from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.exports import write_coco
 from inception_rcnn.data.ledger import write_ledger
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
 from inception_rcnn.data.results import COCO_NAME
+from inception_rcnn.data.specs import open_dataset
+from inception_rcnn.data.store import write_proposals
 from inception_rcnn.data.voc import write_voc_annotation
 from inception_rcnn.eval.judging import evaluate_files
 
@@ -181,3 +183,14 @@ def test_proposals_of_other_pictures_are_named_and_nothing_is_written(tmp_path: 
     with pytest.raises(DataError, match=r"boxes\.csv has no proposals for 2 of 3 pictures, as 2\.jpg"):
         evaluate_files(None, data, "voc10", "", tmp_path / "out", [boxes])
     assert not (tmp_path / "out").exists()
+
+
+def test_proposals_are_named_by_their_method_where_that_tells_them_apart(tmp_path: Path, data: str) -> None:
+    truths = open_dataset(data).pictures
+    empty = {truth.file: Proposals(np.zeros((0, 4)), np.zeros(0)) for truth in truths}
+    files = [tmp_path / name for name in ("a.safetensors", "b.safetensors", "c.safetensors")]
+    for file, method in zip(files, ("mix", "fast", "fast"), strict=True):
+        write_proposals(file, empty, method, ())
+    evaluate_files(None, data, "voc10", "", tmp_path / "out", files)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert list(report["proposals"]) == ["mix", str(files[1]), str(files[2])]
