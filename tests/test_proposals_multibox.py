@@ -132,7 +132,7 @@ MAPS = SharedMaps(QuickTrunk(), np.zeros((100, 200, 3), dtype=np.uint8))
 
 
 def proposing(*script, **settings):
-    return MultiBox(MAPS.trunk, Scripted(*script), **settings)
+    return MultiBox(MAPS.trunk, Scripted(*script), **{"crops": 1, **settings})
 
 
 def test_no_priors_propose_nothing():
