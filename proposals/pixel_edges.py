@@ -29,8 +29,7 @@ class PixelEdges:
     """
 
     weights: NDArray[np.int32]  # [H, 4, W], in 1/8192 of a grey level; -1 where an edge would leave the picture
-    sorted_edges: NDArray[np.int32]  # [E], 4 * pixel + direction, without the heaviest edge of every triangle of pixels
-    sorted_weights: NDArray[np.int32]  # [E]
+    walk: NDArray[np.int32]  # [E, 2], weight and 4 * pixel + direction; without the heaviest edge of every triangle
 
 
 def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
@@ -45,7 +44,7 @@ def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
             channel.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
         )
     weights = _weigh(planes)
-    return PixelEdges(weights, *_sort(weights, _heaviest_of_triangles(weights)))
+    return PixelEdges(weights, _sort(weights, _heaviest_of_triangles(weights)))
 
 
 @compiled()
@@ -91,12 +90,17 @@ def _heaviest_of_triangles(weights):
 
 @compiled()
 def _sort(weights, left_out):
-    """Stable radix sort by the low, then the high digit of the weights of the edges that are not left out.
+    """Weights and edges, [E, 2], of those not left out: a stable radix sort by the low, then by the high digit.
 
     They are picked first, without a branch: which ones they are is as good as random, and wrong guesses cost most.
     """
     height, _, width = weights.shape
-    picked = np.empty((weights.size + 1, 2), np.int32)
+    num_edges = 0
+    for y in range(height):
+        for direction in range(4):
+            for x in range(width):
+                num_edges += (weights[y, direction, x] >= 0) & (left_out[y, direction, x] == 0)
+    picked = np.empty((num_edges + 1, 2), np.int32)  # what is not picked is overwritten, in the end in the last row
     num_edges = 0
     for y in range(height):
         for direction in range(4):
@@ -118,10 +122,9 @@ def _sort(weights, left_out):
         place = starts[0, digit]
         half_sorted[place, 0], half_sorted[place, 1] = picked[i, 0], picked[i, 1]
         starts[0, digit] = place + 1
-    sorted_edges, sorted_weights = np.empty(num_edges, np.int32), np.empty(num_edges, np.int32)
     for i in range(num_edges):
         digit = half_sorted[i, 0] >> _DIGIT_BITS
         place = starts[1, digit]
-        sorted_weights[place], sorted_edges[place] = half_sorted[i, 0], half_sorted[i, 1]
+        picked[place, 0], picked[place, 1] = half_sorted[i, 0], half_sorted[i, 1]
         starts[1, digit] = place + 1
-    return sorted_edges, sorted_weights
+    return picked[:num_edges]

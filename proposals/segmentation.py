@@ -74,7 +74,7 @@ def segment(graph: PartGraph, k: float, min_size: int) -> Segmentation:
 def _parts_of(edges: PixelEdges, smallest_k: float) -> PartGraph:
     height, _, width = edges.weights.shape
     scaled_k = int(smallest_k * UNITS_PER_LEVEL)
-    parent, limits = _grow_parts(edges.sorted_edges, edges.sorted_weights, height, width, scaled_k)
+    parent, limits = _grow_parts(edges.walk, height, width, scaled_k)
     labels, roots = _number(parent)
     sizes, limits = -parent[roots], limits[roots]
     heaviest = np.where(limits < 0, -1 - limits, limits) - scaled_k // sizes
@@ -100,25 +100,25 @@ def _root(parent, node):
 
 
 @compiled()
-def _grow_parts(edges, weights, height, width, scaled_k):
+def _grow_parts(walk, height, width, scaled_k):
     """Merge pixels into parts until an edge is refused at one: parents (minus the size at a root), and limits.
 
     The limit of a part at which an edge was refused is turned into -1 - limit: nothing is below that.
     """
     parent = np.full(height * width, -1, np.int32)
     limits = np.full(height * width, scaled_k, np.int32)
-    for i in range(len(edges)):
-        pixel, direction = edges[i] >> 2, edges[i] & 3
+    for i in range(len(walk)):
+        weight, pixel, direction = walk[i, 0], walk[i, 1] >> 2, walk[i, 1] & 3
         a = _root(parent, pixel)
         b = _root(parent, pixel + (1 if direction == 0 else width + direction - 2))
         if a == b:
             continue
-        if weights[i] <= limits[a] and weights[i] <= limits[b]:
+        if weight <= limits[a] and weight <= limits[b]:
             if parent[a] > parent[b]:  # the larger part stays
                 a, b = b, a
             parent[a] += parent[b]
             parent[b] = a
-            limits[a] = weights[i] + scaled_k // -parent[a]
+            limits[a] = weight + scaled_k // -parent[a]
         else:
             limits[a], limits[b] = min(limits[a], -1 - limits[a]), min(limits[b], -1 - limits[b])
     return parent, limits
@@ -134,7 +134,7 @@ def _lightest_between(labels, weights, room):
     height, width = labels.shape
     table = np.full(room, -1, np.int32)  # which pair lies at a place
     pairs, keys = np.empty((room // 2, 2), np.int32), np.empty(room // 2, np.int64)
-    num_pairs = 0
+    num_pairs, pair = 0, np.int32(-1)
     for y in range(height):
         for direction in range(4):
             down = 0 if direction == 0 else 1
@@ -148,17 +148,19 @@ def _lightest_between(labels, weights, room):
                 if a > b:
                     a, b = b, a
                 key = (np.int64(weights[y, direction, x]) << 32) | ((4 * y + direction) * width + x)
-                place = (a * 40503 ^ b * 10007) & (room - 1)
-                while table[place] >= 0 and (pairs[table[place], 0] != a or pairs[table[place], 1] != b):
-                    place = (place + 1) & (room - 1)
-                pair = table[place]
-                if pair < 0:
-                    if num_pairs == len(keys):
-                        return _lightest_between(labels, weights, 2 * room)
-                    table[place] = num_pairs
-                    pairs[num_pairs, 0], pairs[num_pairs, 1], keys[num_pairs] = a, b, key
-                    num_pairs += 1
-                elif key < keys[pair]:
+                if pair < 0 or pairs[pair, 0] != a or pairs[pair, 1] != b:  # not the one before, along a border
+                    place = (a * 40503 ^ b * 10007) & (room - 1)
+                    while table[place] >= 0 and (pairs[table[place], 0] != a or pairs[table[place], 1] != b):
+                        place = (place + 1) & (room - 1)
+                    pair = table[place]
+                    if pair < 0:
+                        if num_pairs == len(keys):
+                            return _lightest_between(labels, weights, 2 * room)
+                        pair = np.int32(num_pairs)
+                        table[place] = pair
+                        pairs[pair, 0], pairs[pair, 1], keys[pair] = a, b, key
+                        num_pairs += 1
+                if key < keys[pair]:
                     keys[pair] = key
     return pairs[:num_pairs], keys[:num_pairs]
 

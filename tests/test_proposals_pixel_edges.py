@@ -37,7 +37,7 @@ def test_all_edges_are_sorted_but_the_last_of_every_triangle(shape, levels):
             for corners in combinations([(y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)], 3):
                 left_out.add(max(by_pixels[frozenset(pair)] for pair in combinations(corners, 2)))
     expected = [(weight, 4 * (y * shape[1] + x) + d) for weight, y, d, x in sorted(set(joined) - left_out)]
-    assert list(zip(edges.sorted_weights.tolist(), edges.sorted_edges.tolist(), strict=True)) == expected
+    assert list(map(tuple, edges.walk.tolist())) == expected
 
 
 def test_weights_are_distances_of_blurred_colours():
@@ -52,6 +52,6 @@ def test_weights_are_distances_of_blurred_colours():
 def test_the_heaviest_edge_there_can_be_is_sorted_too():
     image = np.zeros((60, 60, 3), np.uint8)
     image[:, 30:] = 255
-    weights = pixel_edges(image, 0.01).sorted_weights  # hardly a blur
+    weights = pixel_edges(image, 0.01).walk[:, 0]  # hardly a blur
     assert weights.max() == int(np.sqrt(np.float32(3 * 255**2)) * np.float32(UNITS_PER_LEVEL))
     assert (np.diff(weights) >= 0).all()
