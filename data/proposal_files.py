@@ -115,8 +115,7 @@ class _Joined(Mapping[str, Proposals]):
 
 def _read_npz(path: Path) -> Mapping[str, Proposals]:
     with np.load(path, allow_pickle=False) as arrays:
-        store = unpack([str(name) for name in arrays["files"]], {name: arrays[name] for name in arrays.files})
-    return dict(store)  # so that a box that is none is found now
+        return unpack([str(name) for name in arrays["files"]], {name: arrays[name] for name in arrays.files})
 
 
 def _read_csv(path: Path) -> Mapping[str, Proposals]:

@@ -82,6 +82,10 @@ def unpack(
     offsets, boxes, scores = (arrays[name] for name in ("offsets", "boxes", "scores"))
     if not _fit_together(names, offsets, boxes, scores):
         raise DataError("its names, offsets, boxes and scores do not fit together; make it anew")
+    bad = np.flatnonzero(~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)))
+    if len(bad):
+        name = names[int(np.searchsorted(offsets, bad[0], side="right")) - 1]
+        raise DataError(f"a box of {name} is {boxes[bad[0]].tolist()}: need finite x1 <= x2 and y1 <= y2; make it anew")
     files = {name: index for index, name in enumerate(names)}
     return ProposalStore(files, offsets, boxes, scores, method, settings, parameters)
 

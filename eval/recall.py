@@ -5,6 +5,7 @@ average recall is the mean of the recalls at IoU .50, .55 … .95 (Hosang et al.
 not asked for. Shapes: O objects, B budgets.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,11 +104,15 @@ def format_recall(evaluations: Sequence[RecallEvaluation]) -> str:
         found = one.all
         numbers = [found.recall_50, found.recall_70, found.average_recall, found.mean_best_overlap, one.mabo]
         numbers += [one.sizes[size].average_recall for size in SIZES]
-        lines.append([printable(one.name), f"{one.boxes:.0f}", *(f"{number:.3f}" for number in numbers)])
+        lines.append([printable(one.name), f"{one.boxes:.0f}", *map(_short, numbers)])
     widths = [max(num_cells(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
         "  ".join(pad(line[i], width, right=i > 0) for i, width in enumerate(widths)).rstrip() for line in lines
     )
+
+
+def _short(number: float) -> str:
+    return "n/a" if math.isnan(number) else f"{number:.3f}"
 
 
 def recall_content(evaluation: RecallEvaluation) -> dict[str, Any]:

@@ -207,3 +207,16 @@ def test_hash_is_the_same_for_the_same_parts() -> None:
 def test_hash_tells_where_one_part_ends() -> None:
     assert hash_of(1, 23) != hash_of(12, 3)
     assert len({hash_of("a", "b"), hash_of("ab"), hash_of("a\nb"), hash_of("a'\n'b"), hash_of(("a", "b"))}) == 5
+
+
+@pytest.mark.parametrize("box", [[np.nan, 0, 1, 1], [0, 0, np.inf, 1], [5, 0, 4, 1], [0, 5, 1, 4]])
+def test_a_box_that_is_none_is_named_when_the_file_is_read(tmp_path: Path, box: list[float]) -> None:
+    arrays = {
+        "offsets": np.array([0, 1, 1, 3]),
+        "boxes": np.array([[0, 0, 1, 1], [0, 0, 2, 2], box], np.float32),
+        "scores": np.ones(3, np.float32),
+    }
+    metadata = {"format": FORMAT, "method": "m", "parameters": "p", "files": json.dumps(["a.jpg", "b.jpg", "c.jpg"])}
+    (tmp_path / "p.safetensors").write_bytes(save(arrays, metadata))
+    with pytest.raises(DataError, match=r"p\.safetensors: a box of c\.jpg is"):
+        read_proposals(tmp_path / "p.safetensors")

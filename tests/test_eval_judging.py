@@ -149,7 +149,7 @@ def test_proposals_alone_are_judged_on_all_objects(tmp_path: Path, data: str, bo
     assert (found["all"]["objects"], found["all"]["recall_50"]) == (3, pytest.approx(2 / 3))
     assert {name: each["mean_best_overlap"] for name, each in found["classes"].items()} == {"cat": 0.5, "dog": 1}
     assert report["run"] == {"data": data, "proposals": str(boxes)}
-    assert table.splitlines()[1].split()[-8:-1] == ["0.667", "0.667", "0.667", "0.667", "0.750", "0.667", "nan"]
+    assert table.splitlines()[1].split()[-8:-1] == ["0.667", "0.667", "0.667", "0.667", "0.750", "0.667", "n/a"]
     html = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "<h2>Proposals</h2>" in html
     assert "<b>boxes" not in html
