@@ -162,14 +162,17 @@ def propose_to_file(sources: Sequence[str], out: Path, method: Proposer, report:
     The ending of `out` names the format. Without one it is a folder of shards, each on disk when it is full; those
     that an earlier run left are not made again.
     """
-    if out.suffix:
-        check_writable(out)
+    if not out.suffix:
+        return _propose_shards(resolve_sources(sources), out, method, report)
+    check_writable(out)  # before minutes go into proposals
     listed = resolve_sources(sources)
-    if out.suffix:
-        made = _proposed(listed, method, report)
-        write_proposal_file(out, made, method.name, method.parameters)
-        boxes = sum(map(len, made.values()))
-        return f"{len(made)} of {len(listed)} pictures, {boxes} proposals by {method.name}, written to {out}"
+    made = _proposed(listed, method, report)
+    write_proposal_file(out, made, method.name, method.parameters)
+    boxes = sum(map(len, made.values()))
+    return f"{len(made)} of {len(listed)} pictures, {boxes} proposals by {method.name}, written to {out}"
+
+
+def _propose_shards(listed: Sequence[Source], out: Path, method: Proposer, report: Callable[[str], None]) -> str:
     by_file, kept = {source.file: source for source in listed}, 0
     for name, files in shard_names(by_file, SHARD).items():
         earlier = _earlier_shard(out / name, files, method)

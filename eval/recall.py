@@ -7,8 +7,7 @@ not asked for. Shapes: O objects, B budgets.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,8 +112,3 @@ def format_recall(evaluations: Sequence[RecallEvaluation]) -> str:
 
 def _short(number: float) -> str:
     return "n/a" if math.isnan(number) else f"{number:.3f}"
-
-
-def recall_content(evaluation: RecallEvaluation) -> dict[str, Any]:
-    """One method's part of `report.json`."""
-    return asdict(evaluation)

@@ -6,6 +6,7 @@ Every number stands beside the name of its protocol: the most frequent question 
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..data.files import write_atomically
 from .evaluation import ClassEvaluation, Evaluation, Outcome
 from .printable import num_cells, pad, printable
-from .recall import SIZES, RecallEvaluation, recall_content
+from .recall import SIZES, RecallEvaluation
 from .recall_plots import COLOURS, recall_plots
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -44,7 +45,7 @@ def report_content(
     """What `report.json` holds; a number that does not exist is None."""
     return {
         "metrics": {one.metric: _metric_content(one) for one in evaluations},
-        **({"proposals": {one.name: _plain(recall_content(one)) for one in recalls}} if recalls else {}),
+        **({"proposals": {one.name: _plain(asdict(one)) for one in recalls}} if recalls else {}),
         "run": _plain(dict(facts or {})),
     }
 

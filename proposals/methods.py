@@ -18,6 +18,7 @@ from ..data.records import Proposals
 from .external import opencv_selective_search, package_selective_search
 from .mixing import NUM_OWN, mix
 from .multibox import CROPS, MultiBox
+from .ordering import DECAY, TWINS
 from .selective_search import PRESETS, selective_search, settings_named
 
 Image = NDArray[np.uint8]
@@ -94,10 +95,10 @@ def _with_network(
         count, crops = _multibox_variant(method, variant)
         network = multibox()
         network = MultiBox(network.trunk, network.head, crops=crops)
-        parameters = (method, network.fingerprint, version("inception-rcnn"))
+        parameters = (method, network.fingerprint, TWINS, DECAY, version("inception-rcnn"))
         return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
     searched, network = proposer(MIXED, seed), multibox()
-    parameters = (method, *searched.parameters, network.fingerprint)
+    parameters = (method, *searched.parameters, network.fingerprint, NUM_OWN, TWINS, DECAY)
     return Proposer(method, parameters, searched.search, network, lambda found, maps: mix(found, network, maps))
 
 

@@ -89,8 +89,8 @@ def crop_windows(shape: tuple[int, ...], crops: int) -> Boxes:
 class MultiBox:
     """A trained head on its trunk, ready to propose.
 
-    `crops` looks at the picture in so many times so many overlapping windows too, each with all priors (Szegedy et
-    al., section 4.3): small objects have priors near them only there.
+    `crops` looks at the picture in so many times so many overlapping windows too (Szegedy et al., section 4.3), each
+    with the smaller half of the priors: small objects have priors near them only there.
     """
 
     def __init__(
