@@ -8,7 +8,7 @@ Shapes: H x W pixels, R regions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -42,30 +42,23 @@ class Regions:
     neighbours: NDArray[np.int32]  # [P, 2]
 
 
-def pixel_codes(image: NDArray[np.uint8], texture_of: TextureSource = "each channel") -> NDArray[np.uint8]:
-    """For each pixel three colour bins and a signed texture bin for each of 3 channels x 4 axes, (H, W, 15).
+def describe(
+    segmentations: Sequence[Segmentation], image: NDArray[np.uint8], texture_of: TextureSource = "each channel"
+) -> list[Regions]:
+    """The regions of every segmentation of one picture (H, W, 3), all made from one graph of parts.
 
-    An axis stands for two orientations: half-wave rectification leaves a response to only one of them, the sign of
-    the code says to which, and the other one counts in its bin 0. The authors' code takes the texture of the first
-    channel three times, against the paper; `texture_of="first channel"` does so too.
+    The pixels are counted once, in the cells that all segmentations have in common; regions are sums of cells. The
+    authors' code takes the texture of the first channel three times, against the paper; `texture_of="first channel"`
+    does so too.
     """
     along, across = _gaussian_derivative()
-    right = cv2.sepFilter2D(image, cv2.CV_32F, along, across, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
-    down = cv2.sepFilter2D(image, cv2.CV_32F, across, along, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
-    if texture_of == "first channel":
-        right, down = (np.repeat(response[..., :1], 3, axis=2) for response in (right, down))
-    return _encode(image, cast(NDArray[np.float32], right), cast(NDArray[np.float32], down))
-
-
-def describe(segmentations: Sequence[Segmentation], codes: NDArray[np.uint8]) -> list[Regions]:
-    """Sizes, boxes and histograms of the regions of every segmentation of one picture, all from one graph of parts.
-
-    The pixels are counted once, in the cells that all segmentations have in common; regions are sums of cells.
-    """
+    textured = image if texture_of == "each channel" else image[..., :1].repeat(3, axis=2)
+    right = cv2.sepFilter2D(textured, cv2.CV_32F, along, across, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
+    down = cv2.sepFilter2D(textured, cv2.CV_32F, across, along, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
     cell_of, num_cells = segmentations[0].region_of, segmentations[0].num_regions  # [parts]
     for each in segmentations[1:]:
         cell_of, num_cells = _cut(cell_of, num_cells, each.region_of, each.num_regions)
-    cells = _accumulate(cell_of[segmentations[0].parts], codes, num_cells)
+    cells = _accumulate(cell_of[segmentations[0].parts], image, right, down, num_cells)
     region_of = np.empty(num_cells, np.int32)
     described = []
     for each in segmentations:
@@ -84,35 +77,21 @@ def _gaussian_derivative() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 @compiled()
-def _encode(image, right, down):
-    """Codes [H, W, 15]: round(v / 255 * 24) for colours; for textures, 10 bins of 0...43 on either side of code 9."""
-    height, width, _ = image.shape
-    codes = np.empty((height, width, COLOUR_HISTOGRAMS + _AXES), np.uint8)
-    scale = np.float32(TEXTURE_BINS / _STRONGEST)
-    diagonal = np.float32(np.sqrt(0.5)) * scale
-    last = np.int32(TEXTURE_BINS - 1)
-    for y in range(height):
-        for x in range(width):
-            for c in range(3):
-                codes[y, x, c] = (np.int32(image[y, x, c]) * (COLOUR_BINS - 1) + 127) // 255
-                r, d = right[y, x, c], down[y, x, c]
-                first = COLOUR_HISTOGRAMS + 4 * c
-                codes[y, x, first] = last + max(-last, min(last, np.int32(r * scale)))
-                codes[y, x, first + 1] = last + max(-last, min(last, np.int32((r + d) * diagonal)))
-                codes[y, x, first + 2] = last + max(-last, min(last, np.int32(d * scale)))
-                codes[y, x, first + 3] = last + max(-last, min(last, np.int32((d - r) * diagonal)))
-    return codes
+def _accumulate(labels, image, right, down, num_regions):
+    """Sizes [R], boxes [R, 4], colours [R, 3 * 25] and signed textures [R, 12 * 19] of the labelled pixels.
 
-
-@compiled()
-def _accumulate(labels, codes, num_regions):
-    """Sizes [R], boxes [R, 4], colours [R, 3 * 25] and signed textures [R, 12 * 19] of the labelled pixels."""
+    Colours are binned by round(v / 255 * 24). An axis of texture stands for two orientations: half-wave rectification
+    leaves a response to only one of them. Its 19 bins are the 10 of 0...43 hundredths on either side of bin 9.
+    """
     height, width = labels.shape
     sizes = np.zeros(num_regions, np.int32)
     boxes = np.zeros((num_regions, 4), np.int32)
     boxes[:, :2] = max(height, width)
     colours = np.zeros((num_regions, COLOUR_HISTOGRAMS * COLOUR_BINS), np.float32)
     signed = np.zeros((num_regions, _AXES * _SIGNED_BINS), np.float32)
+    scale = np.float32(TEXTURE_BINS / _STRONGEST)
+    diagonal = np.float32(np.sqrt(0.5)) * scale
+    last = np.int32(TEXTURE_BINS - 1)
     for y in range(height):
         for x in range(width):
             region = labels[y, x]
@@ -120,10 +99,17 @@ def _accumulate(labels, codes, num_regions):
             box = boxes[region]
             box[0], box[1] = min(box[0], x), min(box[1], y)
             box[2], box[3] = max(box[2], x + 1), max(box[3], y + 1)
-            for j in range(COLOUR_HISTOGRAMS):
-                colours[region, j * COLOUR_BINS + codes[y, x, j]] += 1
-            for j in range(_AXES):
-                signed[region, j * _SIGNED_BINS + codes[y, x, COLOUR_HISTOGRAMS + j]] += 1
+            for c in range(3):
+                colours[region, c * COLOUR_BINS + (np.int32(image[y, x, c]) * (COLOUR_BINS - 1) + 127) // 255] += 1
+                r, d = right[y, x, c], down[y, x, c]
+                zero = 4 * c * _SIGNED_BINS + last
+                signed[region, zero + max(-last, min(last, np.int32(r * scale)))] += 1
+                zero += _SIGNED_BINS
+                signed[region, zero + max(-last, min(last, np.int32((r + d) * diagonal)))] += 1
+                zero += _SIGNED_BINS
+                signed[region, zero + max(-last, min(last, np.int32(d * scale)))] += 1
+                zero += _SIGNED_BINS
+                signed[region, zero + max(-last, min(last, np.int32((d - r) * diagonal)))] += 1
     return sizes, boxes, colours, signed
 
 

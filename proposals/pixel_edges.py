@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from .compiling import compiled
 
-# Weights are whole numbers of 1/8192 of a grey level. The heaviest, sqrt(3) * 255 * 8192, stays below 2**22, so two
-# passes of 11 bits sort them all, and thresholds are exact. (12 bits are too coarse: large regions stop growing.)
+# Weights are whole numbers of 1/8192 of a grey level, so thresholds are exact. (1/8 is too coarse: large regions stop
+# growing.)
 UNITS_PER_LEVEL = 8192
-_DIGIT_BITS = 11
-_DIGITS = 1 << _DIGIT_BITS
 # As in the authors' code: the Gaussian is cut at four standard deviations of .8 and one more pixel.
 _BLUR_SIZE = 9
 
@@ -28,8 +26,9 @@ class PixelEdges:
     by row, then direction, then column.
     """
 
-    weights: NDArray[np.int32]  # [H, 4, W], in 1/8192 of a grey level; -1 where an edge would leave the picture
-    walk: NDArray[np.int32]  # [E, 2], weight and 4 * pixel + direction; without the heaviest edge of every triangle
+    weights: NDArray[np.int32]  # [H, 4, W], in 1/8192 of a grey level; 0 where an edge would leave the picture
+    walk: NDArray[np.int64]  # [E], the keys of edges, without the heaviest of every triangle
+    column_bits: int  # of a key
 
 
 def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
@@ -44,14 +43,30 @@ def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
             channel.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
         )
     weights = _weigh(planes)
-    return PixelEdges(weights, _sort(weights, _heaviest_of_triangles(weights)))
+    column_bits = image.shape[1].bit_length()
+    walk = _picked(weights, _left_out(weights), column_bits)
+    walk.sort()
+    return PixelEdges(weights, walk, column_bits)
+
+
+@compiled()
+def edge_key(weight, y, direction, x, column_bits):
+    """What edges are sorted by: weight, row, direction and column in one number."""
+    return (np.int64(weight) << 32) | ((4 * y + direction) << column_bits) | x
+
+
+@compiled()
+def edge_of(key, column_bits):
+    """Weight, row, direction and column from a key."""
+    row = np.int32(key & 0xFFFFFFFF) >> column_bits
+    return np.int32(key >> 32), row >> 2, row & 3, np.int32(key) & ((1 << column_bits) - 1)
 
 
 @compiled()
 def _weigh(planes):
     """Weights of all edges, [H, 4, W], of a picture in planes [3, H, W]."""
     _, height, width = planes.shape
-    weights = np.full((height, 4, width), -1, np.int32)
+    weights = np.zeros((height, 4, width), np.int32)
     for y in range(height):
         for direction in range(4):
             down = 0 if direction == 0 else 1
@@ -67,14 +82,18 @@ def _weigh(planes):
 
 
 @compiled()
-def _heaviest_of_triangles(weights):
-    """1 for edges that are walked last in a triangle of pixels, [H, 4, W].
+def _left_out(weights):
+    """1 for edges that would leave the picture or are walked last in a triangle of pixels, [H, 4, W].
 
     The pixels of a 2 x 2 block are a b above c d; its edges are numbered in the order ab bc ac bd ad cd, so of two
     equal ones the later in this list is walked later.
     """
     height, _, width = weights.shape
     last = np.zeros((height, 4, width), np.uint8)
+    last[:, 1, 0] = 1
+    last[:, 0, width - 1] = 1
+    last[:, 3, width - 1] = 1
+    last[height - 1, 1:] = 1
     for y in range(height - 1):
         for x in range(width - 1):
             ab, bc, ac = weights[y, 0, x], weights[y, 1, x + 1], weights[y, 2, x]
@@ -89,42 +108,22 @@ def _heaviest_of_triangles(weights):
 
 
 @compiled()
-def _sort(weights, left_out):
-    """Weights and edges, [E, 2], of those not left out: a stable radix sort by the low, then by the high digit.
+def _picked(weights, left_out, column_bits):
+    """The keys of the edges that are not left out, [E], unsorted.
 
-    They are picked first, without a branch: which ones they are is as good as random, and wrong guesses cost most.
+    Without a branch: which ones they are is as good as random, and wrong guesses cost most.
     """
     height, _, width = weights.shape
     num_edges = 0
     for y in range(height):
         for direction in range(4):
             for x in range(width):
-                num_edges += (weights[y, direction, x] >= 0) & (left_out[y, direction, x] == 0)
-    picked = np.empty((num_edges + 1, 2), np.int32)  # what is not picked is overwritten, in the end in the last row
+                num_edges += left_out[y, direction, x] == 0
+    keys = np.empty(num_edges + 1, np.int64)  # what is not picked is overwritten, in the end in the last place
     num_edges = 0
     for y in range(height):
         for direction in range(4):
             for x in range(width):
-                weight = weights[y, direction, x]
-                picked[num_edges, 0] = weight
-                picked[num_edges, 1] = 4 * (y * width + x) + direction
-                num_edges += (weight >= 0) & (left_out[y, direction, x] == 0)
-    starts = np.zeros((2, _DIGITS + 1), np.int64)
-    for i in range(num_edges):
-        starts[0, (picked[i, 0] & (_DIGITS - 1)) + 1] += 1
-        starts[1, (picked[i, 0] >> _DIGIT_BITS) + 1] += 1
-    for digit in range(_DIGITS):
-        starts[0, digit + 1] += starts[0, digit]
-        starts[1, digit + 1] += starts[1, digit]
-    half_sorted = np.empty((num_edges, 2), np.int32)
-    for i in range(num_edges):
-        digit = picked[i, 0] & (_DIGITS - 1)
-        place = starts[0, digit]
-        half_sorted[place, 0], half_sorted[place, 1] = picked[i, 0], picked[i, 1]
-        starts[0, digit] = place + 1
-    for i in range(num_edges):
-        digit = half_sorted[i, 0] >> _DIGIT_BITS
-        place = starts[1, digit]
-        picked[place, 0], picked[place, 1] = half_sorted[i, 0], half_sorted[i, 1]
-        starts[1, digit] = place + 1
-    return picked[:num_edges]
+                keys[num_edges] = edge_key(weights[y, direction, x], y, direction, x, column_bits)
+                num_edges += left_out[y, direction, x] == 0
+    return keys[:num_edges]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiling import compiled
-from .pixel_edges import UNITS_PER_LEVEL, PixelEdges, pixel_edges
+from .pixel_edges import UNITS_PER_LEVEL, PixelEdges, edge_key, edge_of, pixel_edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +74,13 @@ def segment(graph: PartGraph, k: float, min_size: int) -> Segmentation:
 def _parts_of(edges: PixelEdges, smallest_k: float) -> PartGraph:
     height, _, width = edges.weights.shape
     scaled_k = int(smallest_k * UNITS_PER_LEVEL)
-    parent, limits = _grow_parts(edges.walk, height, width, scaled_k)
+    parent, limits, refused = _grow_parts(edges.walk, edges.column_bits, height, width, scaled_k)
     labels, roots = _number(parent)
     sizes, limits = -parent[roots], limits[roots]
     heaviest = np.where(limits < 0, -1 - limits, limits) - scaled_k // sizes
     parts = labels.reshape(height, width)
-    ends, keys = _lightest_between(parts, edges.weights, 1 << (8 * len(roots)).bit_length())
+    room = 1 << (8 * len(roots)).bit_length()
+    ends, keys = _first_between(parts, edges.weights, refused, edges.column_bits, room)
     order = np.argsort(keys)
     weights = (keys[order] >> 32).astype(np.int32)
     return PartGraph(parts, sizes, heaviest.astype(np.int32), ends[order], weights, smallest_k)
@@ -100,20 +101,24 @@ def _root(parent, node):
 
 
 @compiled()
-def _grow_parts(walk, height, width, scaled_k):
-    """Merge pixels into parts until an edge is refused at one: parents (minus the size at a root), and limits.
+def _grow_parts(walk, column_bits, height, width, scaled_k):
+    """Merge pixels into parts until an edge is refused at one.
 
-    The limit of a part at which an edge was refused is turned into -1 - limit: nothing is below that.
+    Parents (minus the size at a root), limits, and the keys of the refused edges. The limit of a part at which an edge
+    was refused is turned into -1 - limit: nothing is below that.
     """
     parent = np.full(height * width, -1, np.int32)
     limits = np.full(height * width, scaled_k, np.int32)
-    for i in range(len(walk)):
-        weight, pixel, direction = walk[i, 0], walk[i, 1] >> 2, walk[i, 1] & 3
+    refused = np.empty(len(walk), np.int64)
+    num_refused = 0
+    for key in walk:
+        weight, y, direction, x = edge_of(key, column_bits)
+        pixel = y * width + x
         a = _root(parent, pixel)
         b = _root(parent, pixel + (1 if direction == 0 else width + direction - 2))
         if a == b:
             continue
-        if weight <= limits[a] and weight <= limits[b]:
+        if weight <= min(limits[a], limits[b]):
             if parent[a] > parent[b]:  # the larger part stays
                 a, b = b, a
             parent[a] += parent[b]
@@ -121,48 +126,69 @@ def _grow_parts(walk, height, width, scaled_k):
             limits[a] = weight + scaled_k // -parent[a]
         else:
             limits[a], limits[b] = min(limits[a], -1 - limits[a]), min(limits[b], -1 - limits[b])
-    return parent, limits
+            refused[num_refused] = key
+            num_refused += 1
+    return parent, limits, refused[:num_refused]
 
 
 @compiled()
-def _lightest_between(labels, weights, room):
-    """The first edge between every two parts: ends [E, 2], the smaller number first, and keys [E], by which to sort.
+def _first_between(labels, weights, refused, column_bits, room):
+    """The first edge between every two parts: ends [E, 2], the smaller number first, and keys [E].
 
-    A key is the edge's weight, then its place in the order of equal ones. `room`, a power of two, is that of the hash
-    table; eight for a part are enough, as neighbours in the plane make two to four pairs for each, else it is doubled.
+    It is the first that was refused, or it was never walked, being the last in a triangle. That triangle lies in three
+    parts: if it lay in two, another of its edges would lead between them, and come before. `room`, a power of two, is
+    that of the hash table; eight for a part are enough, as neighbours in the plane make two to four pairs for each,
+    else it is doubled.
     """
     height, width = labels.shape
     table = np.full(room, -1, np.int32)  # which pair lies at a place
     pairs, keys = np.empty((room // 2, 2), np.int32), np.empty(room // 2, np.int64)
-    num_pairs, pair = 0, np.int32(-1)
-    for y in range(height):
-        for direction in range(4):
-            down = 0 if direction == 0 else 1
-            right = 1 if direction == 0 else direction - 2
-            if y + down == height:
+    num_pairs = 0
+    for key in refused:
+        _, y, direction, x = edge_of(key, column_bits)
+        if direction == 0:
+            num_pairs = _offer(table, pairs, keys, num_pairs, labels[y, x], labels[y, x + 1], key)
+        else:
+            num_pairs = _offer(table, pairs, keys, num_pairs, labels[y, x], labels[y + 1, x + direction - 2], key)
+        if num_pairs == len(keys):
+            return _first_between(labels, weights, refused, column_bits, 2 * room)
+    for y in range(height - 1):
+        for x in range(width - 1):
+            a, b, c, d = labels[y, x], labels[y, x + 1], labels[y + 1, x], labels[y + 1, x + 1]
+            ab, bc, ac, bd, ad, cd = a != b, b != c, a != c, b != d, a != d, c != d
+            if not ((ab & bc & ac) | (ab & bd & ad) | (ac & cd & ad) | (bc & cd & bd)):
                 continue
-            for x in range(1 if right < 0 else 0, width - 1 if right > 0 else width):
-                a, b = labels[y, x], labels[y + down, x + right]
-                if a == b:
-                    continue
-                if a > b:
-                    a, b = b, a
-                key = (np.int64(weights[y, direction, x]) << 32) | ((4 * y + direction) * width + x)
-                if pair < 0 or pairs[pair, 0] != a or pairs[pair, 1] != b:  # not the one before, along a border
-                    place = (a * 40503 ^ b * 10007) & (room - 1)
-                    while table[place] >= 0 and (pairs[table[place], 0] != a or pairs[table[place], 1] != b):
-                        place = (place + 1) & (room - 1)
-                    pair = table[place]
-                    if pair < 0:
-                        if num_pairs == len(keys):
-                            return _lightest_between(labels, weights, 2 * room)
-                        pair = np.int32(num_pairs)
-                        table[place] = pair
-                        pairs[pair, 0], pairs[pair, 1], keys[pair] = a, b, key
-                        num_pairs += 1
-                if key < keys[pair]:
-                    keys[pair] = key
+            for first, second, row, direction, column in (
+                (a, b, y, 0, x),
+                (b, c, y, 1, x + 1),
+                (a, c, y, 2, x),
+                (b, d, y, 2, x + 1),
+                (a, d, y, 3, x),
+                (c, d, y + 1, 0, x),
+            ):
+                if first != second:
+                    key = edge_key(weights[row, direction, column], row, direction, column, column_bits)
+                    num_pairs = _offer(table, pairs, keys, num_pairs, first, second, key)
+                    if num_pairs == len(keys):
+                        return _first_between(labels, weights, refused, column_bits, 2 * room)
     return pairs[:num_pairs], keys[:num_pairs]
+
+
+@compiled()
+def _offer(table, pairs, keys, num_pairs, a, b, key):
+    """Enter an edge between parts a and b if it is their first so far; the number of pairs after that."""
+    if a > b:
+        a, b = b, a
+    place = (a * 40503 ^ b * 10007) & (len(table) - 1)
+    while table[place] >= 0 and (pairs[table[place], 0] != a or pairs[table[place], 1] != b):
+        place = (place + 1) & (len(table) - 1)
+    pair = table[place]
+    if pair < 0:
+        table[place] = num_pairs
+        pairs[num_pairs, 0], pairs[num_pairs, 1], keys[num_pairs] = a, b, key
+        return num_pairs + 1
+    keys[pair] = min(keys[pair], key)
+    return num_pairs
 
 
 @compiled()

@@ -17,7 +17,7 @@ from ..data.errors import UsageError
 from ..data.records import Proposals
 from .colours import COLOUR_SPACES, ColourSpace, to_colour_space
 from .grouping import TERMS, group
-from .histograms import TextureSource, describe, pixel_codes
+from .histograms import TextureSource, describe
 from .segmentation import part_graph, segment
 from .working_size import WORKING_WIDTH, checked_picture, to_original_size, to_working_size
 
@@ -143,9 +143,8 @@ def _hierarchies(image: NDArray[np.uint8], settings: Settings) -> list[tuple[NDA
     for space in settings.colour_spaces:
         converted = to_colour_space(image, space)
         graph = part_graph(converted, settings.sigma, min(settings.scales))
-        codes = pixel_codes(converted, settings.texture_of)
         segmentations = [segment(graph, k, settings.min_size or k) for k in settings.scales]
-        for regions in describe(segmentations, codes):
+        for regions in describe(segmentations, converted, settings.texture_of):
             hierarchies.append((regions.boxes, 2 * len(regions.boxes) - 1))
             for similarity in settings.similarities:
                 merged = group(regions, similarity, num_pixels)

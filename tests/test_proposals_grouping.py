@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.proposals.grouping import group
-from inception_rcnn.proposals.histograms import Regions, describe, pixel_codes
+from inception_rcnn.proposals.histograms import Regions, describe
 from inception_rcnn.proposals.segmentation import Segmentation, part_graph, segment
 
 
@@ -43,7 +43,7 @@ def reference_group(regions, similarity, num_pixels):
 
 
 def regions_of(image, k):
-    return describe([segment(part_graph(image, 0.8, k), k, k)], pixel_codes(image))[0]
+    return describe([segment(part_graph(image, 0.8, k), k, k)], image)[0]
 
 
 SIMILARITIES = ["CTSF", "TSF", "F", "S"]

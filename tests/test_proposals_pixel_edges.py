@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from inception_rcnn.proposals.pixel_edges import UNITS_PER_LEVEL, pixel_edges
+from inception_rcnn.proposals.pixel_edges import UNITS_PER_LEVEL, edge_of, pixel_edges
 
 DIRECTIONS = ((0, 1), (1, -1), (1, 0), (1, 1))  # down, right; in the order of equal edges
 
@@ -36,8 +36,7 @@ def test_all_edges_are_sorted_but_the_last_of_every_triangle(shape, levels):
         for x in range(shape[1] - 1):
             for corners in combinations([(y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)], 3):
                 left_out.add(max(by_pixels[frozenset(pair)] for pair in combinations(corners, 2)))
-    expected = [(weight, 4 * (y * shape[1] + x) + d) for weight, y, d, x in sorted(set(joined) - left_out)]
-    assert list(map(tuple, edges.walk.tolist())) == expected
+    assert [edge_of(key, edges.column_bits) for key in edges.walk] == sorted(set(joined) - left_out)
 
 
 def test_weights_are_distances_of_blurred_colours():
@@ -52,6 +51,7 @@ def test_weights_are_distances_of_blurred_colours():
 def test_the_heaviest_edge_there_can_be_is_sorted_too():
     image = np.zeros((60, 60, 3), np.uint8)
     image[:, 30:] = 255
-    weights = pixel_edges(image, 0.01).walk[:, 0]  # hardly a blur
-    assert weights.max() == int(np.sqrt(np.float32(3 * 255**2)) * np.float32(UNITS_PER_LEVEL))
-    assert (np.diff(weights) >= 0).all()
+    edges = pixel_edges(image, 0.01)  # hardly a blur
+    weights = [edge_of(key, edges.column_bits)[0] for key in edges.walk]
+    assert weights[-1] == int(np.sqrt(np.float32(3 * 255**2)) * np.float32(UNITS_PER_LEVEL))
+    assert weights == sorted(weights)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from inception_rcnn.proposals.pixel_edges import UNITS_PER_LEVEL, pixel_edges
-from inception_rcnn.proposals.segmentation import _lightest_between, part_graph, segment
+from inception_rcnn.proposals.segmentation import _first_between, part_graph, segment
 
 DIRECTIONS = ((0, 1), (1, -1), (1, 0), (1, 1))  # down, right; in the order of equal edges
 
@@ -146,11 +146,10 @@ def test_parts_hold_what_all_scales_merge():
 
 def test_a_table_that_is_too_small_is_made_anew():
     image = np.random.default_rng(6).integers(0, 90, (20, 25, 3), dtype=np.uint8)
-    weights = pixel_edges(image, 0.8).weights
+    edges = pixel_edges(image, 0.8)
     labels = part_graph(image, 0.8, 30).parts
-    for found, expected in zip(
-        _lightest_between(labels, weights, 2), _lightest_between(labels, weights, 4096), strict=True
-    ):
+    small, large = (_first_between(labels, edges.weights, edges.walk, edges.column_bits, room) for room in (2, 4096))
+    for found, expected in zip(small, large, strict=True):
         assert np.array_equal(found, expected)
 
 

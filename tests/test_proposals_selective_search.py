@@ -13,7 +13,7 @@ from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.proposals.colours import COLOUR_SPACES, to_colour_space
 from inception_rcnn.proposals.grouping import group
-from inception_rcnn.proposals.histograms import describe, pixel_codes
+from inception_rcnn.proposals.histograms import describe
 from inception_rcnn.proposals.segmentation import part_graph, segment
 from inception_rcnn.proposals.selective_search import PRESETS, Settings, selective_search, settings_named
 
@@ -37,7 +37,7 @@ def reference_boxes(image, settings, seed):
         converted = to_colour_space(image, space)
         for k in settings.scales:
             segmentation = segment(part_graph(converted, settings.sigma, k), k, settings.min_size or k)
-            (regions,) = describe([segmentation], pixel_codes(converted, settings.texture_of))
+            (regions,) = describe([segmentation], converted, settings.texture_of)
             num_regions = len(regions.sizes)
             ranked += [(2 * num_regions - 1 - i, box) for i, box in enumerate(regions.boxes.tolist())]
             for similarity in settings.similarities:
