@@ -28,14 +28,6 @@ def box_area(boxes: Boxes) -> NDArray[np.float64]:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def box_intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
-    """Area shared by every pair, (N, M)."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])  # [N, M, 2]
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])  # [N, M, 2]
-    sides = np.clip(bottom_right - top_left, 0, None)
-    return sides[..., 0] * sides[..., 1]
-
-
 def box_iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     """Intersection over union of every pair, (N, M); 0 where both boxes are empty.
 
@@ -45,8 +37,33 @@ def box_iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     [[1.0, 0.333]]
     """
     shared = box_intersection(a, b)
-    union = box_area(a)[:, None] + box_area(b)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return _share(shared, box_area(a)[:, None] + box_area(b)[None, :] - shared)
+
+
+def box_intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Area shared by every pair, (N, M)."""
+    return _intersection(a[:, None], b[None])
+
+
+def paired_overlaps(a: Boxes, b: Boxes, of_first: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """Intersection over union of the boxes in the same row of two arrays, (N,).
+
+    Where `of_first` [N] is true it is the part of the first box that lies in the second: COCO's overlap with a crowd.
+    """
+    shared = _intersection(a, b)
+    union = box_area(a) + box_area(b) - shared
+    return _share(shared, union if of_first is None else np.where(of_first, box_area(a), union))
+
+
+def _intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    top_left = np.maximum(a[..., :2], b[..., :2])
+    bottom_right = np.minimum(a[..., 2:], b[..., 2:])
+    sides = np.clip(bottom_right - top_left, 0, None)
+    return sides[..., 0] * sides[..., 1]
+
+
+def _share(shared: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
 def clip_boxes(boxes: Boxes, width: float, height: float) -> Boxes:

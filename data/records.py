@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .boxes import Boxes, as_boxes
+from .boxes import Boxes, as_boxes, box_area
 from .errors import DataError
 
 Labels = NDArray[np.str_]
@@ -37,6 +37,10 @@ def _checked_column(
     if array.shape != (num_boxes,):
         raise DataError(f"{owner}: {name} must have shape ({num_boxes},), one for each box, got {array.shape}")
     return array
+
+
+def _unset() -> NDArray[Any]:
+    return np.zeros(0)
 
 
 class _Columns:
@@ -90,7 +94,10 @@ class Detections(_Columns):
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth(_Columns):
-    """The annotated objects of one picture. `file` is its path below the data set's picture folder."""
+    """The annotated objects of one picture. `file` is its path below the data set's picture folder.
+
+    What a data set does not tell may be left out: no object is then crowd or truncated, and areas are the boxes'.
+    """
 
     file: str
     width: int
@@ -98,13 +105,24 @@ class GroundTruth(_Columns):
     boxes: Boxes  # [N, 4]
     labels: Labels  # [N]
     difficult: NDArray[np.bool_]  # [N], VOC's flag: neither asked for nor held against a detector
+    crowd: NDArray[np.bool_] = field(default_factory=_unset)  # [N], COCO's flag: a region with many of the class
+    truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the picture or hides
+    areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
+    unjudged: tuple[str, ...] = ()  # classes that nobody is judged on here: ILSVRC's blacklist
 
-    _columns = ("boxes", "labels", "difficult")
+    _columns = ("boxes", "labels", "difficult", "crowd", "truncated", "areas")
 
     def __post_init__(self) -> None:
         self._set("boxes", _checked_boxes(self.boxes, self.file))
         self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", self.file))
-        self._set("difficult", _checked_column(self.difficult, np.bool_, len(self), "difficult", self.file))
+        for name in ("crowd", "truncated"):
+            if len(getattr(self, name)) == 0:
+                self._set(name, np.zeros(len(self), np.bool_))
+        if len(self.areas) == 0:
+            self._set("areas", box_area(self.boxes))
+        for name in ("difficult", "crowd", "truncated"):
+            self._set(name, _checked_column(getattr(self, name), np.bool_, len(self), name, self.file))
+        self._set("areas", _checked_column(self.areas, np.float64, len(self), "areas", self.file))
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.images import read_image
 from ..data.records import Picture, Proposals
+from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
 from ..proposals.deltas import encode
 from ..proposals.kept import kept_proposals
@@ -138,7 +139,7 @@ def _validator(
             for truth in sample.pictures
             for image in [read_image(sample.path(truth), ignore_exif=True)]
         ]
-        return evaluate_voc(found, sample.pictures, config.classes, "voc10").map
+        return evaluate_voc(tabulate(found, sample.pictures, config.classes), "voc10").map
 
     return validate
 

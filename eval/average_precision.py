@@ -3,16 +3,45 @@
 Shapes: D detections of one class, the best first.
 """
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .evaluation import Outcome
+from .evaluation import ClassEvaluation, Outcome
+from .matching import NO_OBJECT, Matches
+from .table import Indices, Table
 
 Curve = NDArray[np.float64]
 
 # As MATLAB's colon makes 0:.1:1: counted up from 0 to the middle, then down from 1. The thresholds .6 and .7 are then
 # the numbers that 6/10 and 7/10 give; k * .1 lies above both, and a class with 7 of 10 objects found loses an eleventh.
 RECALL_THRESHOLDS = np.array([k * 0.1 if k <= 5 else 1 - (10 - k) * 0.1 for k in range(11)])
+
+
+def judged_class(
+    table: Table,
+    number: int,
+    rows: Indices,
+    objects: Indices,
+    matches: Matches,
+    average: Callable[[Curve, Curve], float],
+    numbers: Mapping[str, float] | None = None,
+) -> ClassEvaluation:
+    """A class's evaluation from the matches between its detections (`rows`) and its objects."""
+    positives = int(table.objects.asked[objects].sum())
+    precision, recall = precision_recall(matches.outcomes, positives)
+    return ClassEvaluation(
+        name=table.classes[number],
+        ap=average(precision, recall) if positives else float("nan"),
+        positives=positives,
+        recall=recall,
+        precision=precision,
+        outcomes=matches.outcomes,
+        rows=rows,
+        objects=np.where(matches.objects == NO_OBJECT, NO_OBJECT, np.append(objects, NO_OBJECT)[matches.objects]),
+        numbers=numbers or {},
+    )
 
 
 def precision_recall(outcomes: NDArray[np.uint8], positives: int) -> tuple[Curve, Curve]:

@@ -3,13 +3,14 @@
 Shapes: D detections of one class, the best first.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import Boxes
+from .table import Table
 
 
 class Outcome(IntEnum):
@@ -30,27 +31,25 @@ class ClassEvaluation:
     positives: int  # objects to find
     recall: NDArray[np.float64]  # [D], after each detection
     precision: NDArray[np.float64]  # [D]
-    scores: NDArray[np.float64]  # [D]
-    boxes: Boxes  # [D, 4]
     outcomes: NDArray[np.uint8]  # [D] of Outcome
-    pictures: NDArray[np.int64]  # [D], into the pictures of the ground truth
+    rows: NDArray[np.int64]  # [D], into the table's detections
+    objects: NDArray[np.int64]  # [D], into the table's objects: what a detection is about, or NO_OBJECT
+    numbers: Mapping[str, float] = field(default_factory=dict)  # what else the protocol tells of a class, by name
 
     @property
     def detections(self) -> int:
-        return len(self.scores)
+        return len(self.outcomes)
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One protocol's judgement of a set of predictions."""
+    """One protocol's judgement of a table of predictions and ground truth."""
 
     metric: str  # its key in a report, as `voc07`
     protocol: str  # its name for people, to stand beside every number
     classes: tuple[ClassEvaluation, ...]
-    num_pictures: int  # in the ground truth
-    num_failed: int  # of these, predictions say that they could not be read
-    left_out_pictures: int  # predicted, but not in the ground truth
-    left_out_detections: int  # on those
+    table: Table
+    numbers: Mapping[str, float] = field(default_factory=dict)  # what the protocol tells besides the mean, by name
 
     @property
     def map(self) -> float:

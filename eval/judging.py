@@ -8,9 +8,10 @@ from ..data.errors import UsageError
 from ..data.proposal_files import NamedProposals, read_proposal_file
 from ..data.results import read_categories, read_predictions
 from ..data.specs import open_dataset
+from .protocols import checked_metrics, evaluate
 from .recall import evaluate_recall, format_recall
 from .report import format_table, write_report
-from .voc import PROTOCOLS, evaluate_voc
+from .table import tabulate
 
 
 def evaluate_files(
@@ -21,10 +22,7 @@ def evaluate_files(
     Gives the tables. Without `classes` those are judged that the predictions name (their classes file, else their
     labels); proposals are judged on all objects of the data set.
     """
-    names = _listed(metrics)
-    for name in names or ("",):
-        if name not in PROTOCOLS:
-            raise UsageError(f"unknown --metric {name!r}; known: {', '.join(PROTOCOLS)}")
+    names = checked_metrics(_listed(metrics))
     if predictions is None and not proposals:
         raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
     dataset = open_dataset(data)
@@ -34,7 +32,7 @@ def evaluate_files(
         predicted = read_categories(predictions, pictures)
         wanted = _listed(classes) or predicted
         _check_known(wanted, {*predicted, *dataset.classes})
-        evaluations = [evaluate_voc(pictures, dataset.pictures, wanted, name) for name in names]
+        evaluations = evaluate(tabulate(pictures, dataset.pictures, wanted), names)
         facts["predictions"] = str(predictions)
     recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(proposals).items()]
     if recalls:

@@ -64,10 +64,10 @@ def _metric_content(evaluation: Evaluation) -> dict[str, Any]:
             for one in evaluation.classes
         },
         "without_objects": list(evaluation.without_objects),
-        "pictures": evaluation.num_pictures,
-        "failed_pictures": evaluation.num_failed,
-        "left_out_pictures": evaluation.left_out_pictures,
-        "left_out_detections": evaluation.left_out_detections,
+        "pictures": len(evaluation.table.truths),
+        "failed_pictures": evaluation.table.num_failed,
+        "left_out_pictures": evaluation.table.left_out_pictures,
+        "left_out_detections": evaluation.table.left_out_detections,
     }
 
 
@@ -157,12 +157,13 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
     if one.without_objects:
         names = ", ".join(map(printable, one.without_objects))
         sentences.append(f"n/a: no objects to find, left out of the mean: {names}.")
-    if one.left_out_pictures:
+    table = one.table
+    if table.left_out_pictures:
         sentences.append(
-            f"Left out: {one.left_out_detections} detections on {one.left_out_pictures} pictures outside the split."
+            f"Left out: {table.left_out_detections} detections on {table.left_out_pictures} pictures outside the split."
         )
-    if one.num_failed:
-        sentences.append(f"{one.num_failed} pictures could not be read; their objects count as not found.")
+    if table.num_failed:
+        sentences.append(f"{table.num_failed} pictures could not be read; their objects count as not found.")
     return sentences
 
 

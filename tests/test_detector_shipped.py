@@ -10,6 +10,7 @@ from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.pretrained import proposer_named
 from inception_rcnn.eval.recall import evaluate_recall
+from inception_rcnn.eval.table import tabulate
 from inception_rcnn.eval.voc import evaluate_voc
 
 
@@ -28,7 +29,7 @@ def test_the_detector_that_ships_knows_its_classes(shared, mode, regions, num_ph
     present = [
         name for name in model.config.classes if any((truth.labels[~truth.difficult] == name).any() for truth in truths)
     ]
-    assert evaluate_voc(found, truths, present, "voc10").map > 0.6
+    assert evaluate_voc(tabulate(found, truths, present), "voc10").map > 0.6
 
 
 @pytest.mark.shared

@@ -2,25 +2,14 @@ import numpy as np
 import pytest
 
 from inception_rcnn.eval.evaluation import ClassEvaluation, Evaluation
+from inception_rcnn.eval.table import tabulate
 
 
 def _evaluation(*aps: float) -> Evaluation:
-    nothing = np.zeros(0)
-    classes = [
-        ClassEvaluation(
-            f"class{i}",
-            ap,
-            0,
-            nothing,
-            nothing,
-            nothing,
-            np.zeros((0, 4)),
-            nothing.astype(np.uint8),
-            nothing.astype(int),
-        )
-        for i, ap in enumerate(aps)
-    ]
-    return Evaluation("voc07", "mAP (VOC07)", tuple(classes), 0, 0, 0, 0)
+    none, nowhere = np.zeros(0), np.zeros(0, dtype=np.int64)
+    outcomes = np.zeros(0, dtype=np.uint8)
+    classes = [ClassEvaluation(f"class{i}", ap, 0, none, none, outcomes, nowhere, nowhere) for i, ap in enumerate(aps)]
+    return Evaluation("voc07", "mAP (VOC07)", tuple(classes), tabulate([], [], []))
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_voc_results_pair_with_the_pictures_by_their_ids(tmp_path: Path, data: s
     assert _classes(tmp_path, tmp_path, data) == {"cat": 1, "dog": 0}
 
 
-@pytest.mark.parametrize("metric", ["", ",", "voc", "voc10,coco", "VOC10"])
+@pytest.mark.parametrize("metric", ["", ",", "voc", "voc10,coco12", "VOC10"])
 def test_an_unknown_metric_is_refused_before_anything_is_written(
     tmp_path: Path, data: str, ledger: Path, metric: str
 ) -> None:

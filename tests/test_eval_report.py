@@ -11,6 +11,7 @@ from inception_rcnn.data.records import Detections, GroundTruth, Picture, Propos
 from inception_rcnn.eval.evaluation import Evaluation
 from inception_rcnn.eval.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.report import curve_points, format_table, render_html, report_content, write_report
+from inception_rcnn.eval.table import tabulate
 from inception_rcnn.eval.voc import evaluate_voc
 
 HOSTILE = '<script>alert("1")</script>'
@@ -23,7 +24,8 @@ def _evaluate(classes: list[str], *, left_out: bool = False) -> list[Evaluation]
     truth = GroundTruth("a.jpg", 200, 100, as_boxes([A, [100, 0, 110, 10]]), labels, np.array([False, False]))
     found = Picture("a.jpg", 200, 100, Detections(as_boxes([A]), labels[:1], np.array([0.9])))
     pictures = [found, Picture("b.jpg", error="x"), found]
-    return [evaluate_voc(pictures[: 2 if left_out else 1], [truth], classes, metric) for metric in ("voc07", "voc10")]
+    table = tabulate(pictures[: 2 if left_out else 1], [truth], classes)
+    return [evaluate_voc(table, metric) for metric in ("voc07", "voc10")]
 
 
 def test_json_numbers_by_eye() -> None:

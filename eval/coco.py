@@ -1,0 +1,141 @@
+"""Average precision and recall by COCO's own code: pycocotools, or faster-coco-eval where it is installed.
+
+Objects that VOC calls difficult are given to it as crowds: COCO has no other way to say that something need not be
+found. What became of each detection, which COCO's code does not tell, is found by its rule at an overlap of .5.
+"""
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.boxes import box_area, xyxy_to_xywh
+from .average_precision import judged_class
+from .evaluation import ClassEvaluation, Evaluation
+from .matching import match_free, pairs_of
+from .table import Indices, Table
+
+COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
+COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+_MOST = 100  # detections of a class in a picture, the best; others are not looked at
+
+
+def evaluate_coco(table: Table) -> Evaluation:
+    """Judge by COCO's protocol; equal scores are taken picture by picture in the order of the ground truth.
+
+    The mean is COCO's AP; each class has its AP50 and AP75 besides.
+    """
+    if len(table.objects):
+        stats, precision = _official(table)
+    else:
+        stats, precision = [-1.0] * len(COCO_NUMBERS), np.full((10, 101, len(table.classes)), -1.0)
+    classes = tuple(_class(table, number, precision[:, :, number]) for number in range(len(table.classes)))
+    return Evaluation("coco", COCO_PROTOCOL, classes, table, dict(zip(COCO_NUMBERS, map(_number, stats), strict=True)))
+
+
+def engine_name() -> str:
+    """Which package does the work."""
+    return "faster-coco-eval" if _engine()[1].__module__.startswith("faster") else "pycocotools"
+
+
+def _engine() -> tuple[type[Any], type[Any]]:
+    """COCO's class for annotations, and its evaluator: the same interface in both packages."""
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        return COCO, COCOeval
+    return COCO, COCOeval_faster
+
+
+def _official(table: Table, engine: tuple[type[Any], type[Any]] | None = None) -> tuple[list[float], NDArray[Any]]:
+    """The twelve numbers, and precision [IoU, recall, class] for objects of all sizes; -1 where there is none."""
+    coco_class, evaluator_class = engine or _engine()
+    with contextlib.redirect_stdout(io.StringIO()):  # both packages print their progress there
+        truth, found = coco_class(), coco_class()
+        truth.dataset, found.dataset = _truth_content(table), _found_content(table)
+        truth.createIndex()
+        found.createIndex()
+        evaluator = evaluator_class(truth, found, "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return list(evaluator.stats[: len(COCO_NUMBERS)]), evaluator.eval["precision"][:, :, :, 0, -1]
+
+
+def _truth_content(table: Table) -> dict[str, Any]:
+    objects = table.objects
+    columns = zip(
+        (objects.pictures + 1).tolist(),
+        (objects.classes + 1).tolist(),
+        xyxy_to_xywh(objects.boxes).tolist(),
+        objects.areas.tolist(),
+        (~objects.asked).tolist(),
+        strict=True,
+    )
+    annotations = [
+        {"id": i, "image_id": picture, "category_id": number, "bbox": box, "area": area, "iscrowd": int(crowd)}
+        for i, (picture, number, box, area, crowd) in enumerate(columns, 1)  # an id of 0 would never count as found
+    ]
+    return {**_frame(table), "annotations": annotations}
+
+
+def _found_content(table: Table) -> dict[str, Any]:
+    found = table.found
+    columns = zip(
+        (found.pictures + 1).tolist(),
+        (found.classes + 1).tolist(),
+        xyxy_to_xywh(found.boxes).tolist(),
+        box_area(found.boxes).tolist(),
+        found.scores.tolist(),
+        strict=True,
+    )
+    annotations = [
+        {
+            "id": i,
+            "image_id": picture,
+            "category_id": number,
+            "bbox": box,
+            "area": area,
+            "score": score,
+            "iscrowd": 0,
+        }
+        for i, (picture, number, box, area, score) in enumerate(columns, 1)
+    ]
+    return {**_frame(table), "annotations": annotations}
+
+
+def _frame(table: Table) -> dict[str, Any]:
+    return {
+        "info": {},
+        "images": [{"id": i} for i in range(1, len(table.truths) + 1)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(table.classes, 1)],
+    }
+
+
+def _class(table: Table, number: int, precision: NDArray[Any]) -> ClassEvaluation:
+    rows, objects = table.found_of(number, by_picture=True), table.objects_of(number)
+    rows = _first_of_each_picture(rows, table.found.pictures[rows])
+    thresholds = np.full(len(objects), 0.5)
+    ignored = ~table.objects.asked[objects]
+    pairs = pairs_of(table, rows, objects, ignored)
+    matches = match_free(pairs, len(rows), thresholds, ignored, ignored, last_of_equal=True)
+    aps = {name: _number(float(precision[i].mean())) for name, i in (("AP50", 0), ("AP75", 5))}
+    return judged_class(table, number, rows, objects, matches, lambda *_: _number(float(precision.mean())), numbers=aps)
+
+
+def _first_of_each_picture(rows: Indices, pictures: Indices) -> Indices:
+    """The first `_MOST` rows of each picture, in the same order."""
+    order = np.argsort(pictures, kind="stable")
+    sorted_pictures = pictures[order]
+    place = np.arange(len(rows)) - np.searchsorted(sorted_pictures, sorted_pictures)
+    return rows[np.sort(order[place < _MOST])]
+
+
+def _number(value: float) -> float:
+    return float("nan") if value < 0 else float(value)
