@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .dataset import Dataset
 from .errors import UsageError
+from .problems import OnProblem, refuse
 from .sources import Source, list_sources
 from .voc import read_voc
 
@@ -22,14 +23,14 @@ def is_spec(text: str) -> bool:
     return bool(colon) and kind in _READERS
 
 
-def open_dataset(spec: str) -> Dataset:
-    """Read the annotations of the data set that a SPEC names."""
+def open_dataset(spec: str, on_problem: OnProblem = refuse) -> Dataset:
+    """Read the annotations of the data set that a SPEC names; `on_problem` is told of what cannot be used."""
     kind, _, rest = spec.partition(":")
     if kind not in _READERS:
         known = "; ".join(form for form, _ in _READERS.values())
         raise UsageError(f"{spec!r}: {kind!r} is no kind of data set; known are {known}")
     form, read = _READERS[kind]
-    dataset = read(rest)
+    dataset = read(rest, on_problem)
     if dataset is None:
         raise UsageError(f"{spec!r}: need {form}")
     return dataset
@@ -65,7 +66,7 @@ def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) 
     return [Source(dataset.folder / file, file, as_stored=True) for file in files]
 
 
-def _open_voc(rest: str) -> Dataset | None:
+def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
     # From the right, so that a colon in the folder's name does no harm.
     folder, _, split = rest.rpartition(":")
     if not folder or not split:
@@ -76,6 +77,6 @@ def _open_voc(rest: str) -> Dataset | None:
     return read_voc(Path(folder).expanduser(), split)
 
 
-_READERS: dict[str, tuple[str, Callable[[str], Dataset | None]]] = {
+_READERS: dict[str, tuple[str, Callable[[str, OnProblem], Dataset | None]]] = {
     "voc": ("voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT", _open_voc),
 }
