@@ -11,12 +11,18 @@ from .records import GroundTruth
 
 @dataclass(frozen=True)
 class Dataset:
-    """One split of a data set. `classes` gives the order in which a classifier or a table lists the names."""
+    """One split of a data set. `classes` gives the order in which a classifier or a table lists the names.
+
+    Result files of some kinds have numbers in place of names: `picture_ids` and `class_ids` say which, in the order of
+    `pictures` and `classes`; they are empty where names are used.
+    """
 
     name: str
     classes: tuple[str, ...]
     pictures: tuple[GroundTruth, ...]
     folder: Path  # of the picture files
+    picture_ids: tuple[str, ...] = ()
+    class_ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -31,7 +37,8 @@ def spread(data: Dataset, count: int) -> Dataset:
     count = min(count, len(data))
     places = np.linspace(0, len(data) - 1, count).round().astype(int) if count else []
     pictures = tuple(data.pictures[place] for place in places)
-    return replace(data, name=f"{count} pictures of {data.name}", pictures=pictures)
+    ids = tuple(data.picture_ids[place] for place in places) if data.picture_ids else ()
+    return replace(data, name=f"{count} pictures of {data.name}", pictures=pictures, picture_ids=ids)
 
 
 def picture_at(data: Dataset, seed: int, index: int) -> tuple[GroundTruth, np.random.Generator]:
