@@ -18,6 +18,8 @@ Curve = NDArray[np.float64]
 # the numbers that 6/10 and 7/10 give; k * .1 lies above both, and a class with 7 of 10 objects found loses an eleventh.
 RECALL_THRESHOLDS = np.array([k * 0.1 if k <= 5 else 1 - (10 - k) * 0.1 for k in range(11)])
 
+COCO_RECALLS = np.linspace(0.0, 1.0, 101)
+
 
 def judged_class(
     table: Table,
@@ -44,13 +46,16 @@ def judged_class(
     )
 
 
-def precision_recall(outcomes: NDArray[np.uint8], positives: int) -> tuple[Curve, Curve]:
+def precision_recall(
+    outcomes: NDArray[np.uint8], positives: float, weights: NDArray[np.float64] | float = 1.0
+) -> tuple[Curve, Curve]:
     """Precision and recall after each detection, (D,) each; NaN recall where there is nothing to find.
 
-    Before the first detection that counts at all, precision is 0: the devkit's 0/0, which its maximum skips.
+    A detection may count several times, by its `weights` (D,). Before the first that counts at all, precision is 0: the
+    devkit's 0/0, which its maximum skips.
     """
-    true = np.cumsum(outcomes == Outcome.TRUE_POSITIVE, dtype=np.float64)
-    counted = np.cumsum(outcomes != Outcome.IGNORED, dtype=np.float64)
+    true = np.cumsum((outcomes == Outcome.TRUE_POSITIVE) * weights, dtype=np.float64)
+    counted = np.cumsum((outcomes != Outcome.IGNORED) * weights, dtype=np.float64)
     precision = np.divide(true, counted, out=np.zeros_like(true), where=counted > 0)
     recall = true / positives if positives else np.full_like(true, np.nan)
     return precision, recall
@@ -75,6 +80,12 @@ def area_ap(precision: Curve, recall: Curve) -> float:
     """
     steps = np.diff(recall, prepend=0.0)
     return float(steps @ _envelope(precision))
+
+
+def coco_ap(precision: Curve, recall: Curve) -> float:
+    """COCO, at one overlap: the mean over 101 recalls of the best precision at that recall or a higher one."""
+    envelope = np.append(_envelope(precision), 0.0)
+    return float(envelope[np.searchsorted(recall, COCO_RECALLS, side="left")].mean())
 
 
 def _envelope(precision: Curve) -> Curve:

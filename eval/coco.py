@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from ..data.boxes import box_area, xyxy_to_xywh
 from .average_precision import judged_class
 from .evaluation import ClassEvaluation, Evaluation
-from .matching import match_free, pairs_of
+from .matching import Matches, match_free, pairs_of
 from .table import Indices, Table
 
 COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
 COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+COCO_OVERLAPS = np.linspace(0.5, 0.95, 10)
 
 _MOST = 100  # detections of a class in a picture, the best; others are not looked at
 
@@ -119,14 +121,20 @@ def _frame(table: Table) -> dict[str, Any]:
 
 
 def _class(table: Table, number: int, precision: NDArray[Any]) -> ClassEvaluation:
+    rows, matches = matches_at(table, number, COCO_OVERLAPS[0])
+    aps = {name: _number(float(precision[i].mean())) for name, i in (("AP50", 0), ("AP75", 5))}
+    mean = _number(float(precision.mean()))
+    return judged_class(table, number, rows, table.objects_of(number), matches, lambda *_: mean, aps)
+
+
+def matches_at(table: Table, number: int, overlap: float) -> tuple[Indices, Matches]:
+    """A class's detections, the best first, and what becomes of them by COCO's rule at an overlap."""
     rows, objects = table.found_of(number, by_picture=True), table.objects_of(number)
     rows = _first_of_each_picture(rows, table.found.pictures[rows])
-    thresholds = np.full(len(objects), 0.5)
     ignored = ~table.objects.asked[objects]
     pairs = pairs_of(table, rows, objects, ignored)
-    matches = match_free(pairs, len(rows), thresholds, ignored, ignored, last_of_equal=True)
-    aps = {name: _number(float(precision[i].mean())) for name, i in (("AP50", 0), ("AP75", 5))}
-    return judged_class(table, number, rows, objects, matches, lambda *_: _number(float(precision.mean())), numbers=aps)
+    thresholds = np.full(len(objects), overlap)
+    return rows, match_free(pairs, len(rows), thresholds, ignored, ignored, last_of_equal=True)
 
 
 def _first_of_each_picture(rows: Indices, pictures: Indices) -> Indices:

@@ -1,0 +1,149 @@
+"""How sure a mean average precision is: bootstrap over pictures.
+
+Pictures are drawn anew, as many as there are, with replacement, and every class is judged on each draw. What a
+detection is does not depend on other pictures, so matching is done once; a picture that is drawn twice counts twice.
+
+Shapes: D detections of a class, the best first, K classes, B draws, P pictures.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .average_precision import Curve, area_ap, coco_ap, eleven_point_ap, precision_recall
+from .coco import COCO_OVERLAPS, matches_at
+from .evaluation import Evaluation, Outcome
+from .table import Indices
+
+LEVEL = 0.95
+MOST_DRAWS, FEWEST_DRAWS = 1000, 100
+# Draws times detections that are looked at: some seconds. Large sets need fewer draws for the same precision anyway.
+_WORK = 1e8
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From the value that 2.5 % of the draws lie below to the one that 2.5 % lie above; NaN where there is none."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The intervals of one evaluation's numbers."""
+
+    map: Interval
+    classes: Mapping[str, Interval]
+    draws: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Judgement:
+    """What a class's average precision is the mean of: outcomes, each with its detections' pictures."""
+
+    outcomes: NDArray[np.uint8]  # [D]
+    pictures: Indices  # [D]
+
+
+def find_intervals(evaluation: Evaluation, seed: int = 0) -> Intervals:
+    """95 % intervals of the mean and of each class."""
+    aps = resampled_aps(evaluation, seed)
+    names = [one.name for one in evaluation.classes]
+    return Intervals(interval(mean_of_classes(aps)), dict(zip(names, map(interval, aps.T), strict=True)), len(aps))
+
+
+def interval(values: NDArray[np.float64]) -> Interval:
+    """The middle 95 % of the values that are numbers."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Interval(float("nan"), float("nan"))
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
+
+
+def mean_of_classes(aps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean average precision of each row, (B,), over the classes that have objects in that draw."""
+    there = ~np.isnan(aps)
+    counts = there.sum(axis=1)
+    return np.divide(np.where(there, aps, 0).sum(axis=1), counts, out=np.full(len(aps), np.nan), where=counts > 0)
+
+
+def resampled_aps(evaluation: Evaluation, seed: int = 0, draws: int | None = None) -> NDArray[np.float64]:
+    """The average precision of every class in every draw, (B, K); NaN where a draw has no object of the class.
+
+    The same seed draws the same pictures, so two evaluations on the same pictures can be compared draw by draw.
+    """
+    table = evaluation.table
+    draws = num_draws(len(table.found)) if draws is None else draws
+    num_pictures = len(table.truths)
+    times = _times_drawn(num_pictures, draws, seed)
+    asked = np.flatnonzero(table.objects.asked)
+    aps = np.full((draws, len(evaluation.classes)), np.nan)
+    for number in range(len(evaluation.classes)):
+        own = asked[table.objects.classes[asked] == number]
+        if not len(own):
+            continue
+        positives = times[:, table.objects.pictures[own]].sum(axis=1)  # [B]
+        parts = [
+            _ap_of_draws(each, positives, times, _AVERAGES[evaluation.metric])
+            for each in _judgements(evaluation, number)
+        ]
+        aps[:, number] = np.mean(parts, axis=0)
+    return aps
+
+
+def num_draws(num_detections: int) -> int:
+    """How many draws are worth their time."""
+    return int(np.clip(_WORK / max(num_detections, 1), FEWEST_DRAWS, MOST_DRAWS))
+
+
+def _times_drawn(num_pictures: int, draws: int, seed: int) -> NDArray[np.uint8]:
+    """How often each picture is in each draw, (B, P)."""
+    generator = np.random.default_rng(seed)
+    times = np.zeros((draws, num_pictures), np.uint8)  # 255 times the same picture: not in the life of the universe
+    for row in times:
+        row += np.bincount(generator.integers(0, num_pictures, num_pictures), minlength=num_pictures).astype(np.uint8)
+    return times
+
+
+def _judgements(evaluation: Evaluation, number: int) -> list[_Judgement]:
+    """One, or for COCO one for each overlap; without the detections after the last that counts for the class."""
+    table, one = evaluation.table, evaluation.classes[number]
+    if evaluation.metric == "coco":
+        found = [(rows, matches.outcomes) for o in COCO_OVERLAPS for rows, matches in [matches_at(table, number, o)]]
+    else:
+        found = [(one.rows, one.outcomes)]
+    judgements = []
+    for rows, outcomes in found:
+        last = np.flatnonzero(outcomes == Outcome.TRUE_POSITIVE)[-1:]
+        rows, outcomes = rows[: last[0] + 1 if len(last) else 0], outcomes[: last[0] + 1 if len(last) else 0]
+        counted = outcomes != Outcome.IGNORED
+        judgements.append(_Judgement(outcomes[counted], table.found.pictures[rows[counted]]))
+    return judgements
+
+
+def _ap_of_draws(
+    judgement: _Judgement,
+    positives: NDArray[np.int64],
+    times: NDArray[np.uint8],
+    average: Callable[[Curve, Curve], float],
+) -> NDArray[np.float64]:
+    return np.array(
+        [
+            average(*precision_recall(judgement.outcomes, float(number), weights[judgement.pictures]))
+            if number
+            else np.nan
+            for number, weights in zip(positives, times, strict=True)
+        ]
+    )
+
+
+_AVERAGES: dict[str, Callable[[Curve, Curve], float]] = {
+    "voc07": eleven_point_ap,
+    "voc10": area_ap,
+    "ilsvrc": area_ap,
+    "coco": coco_ap,
+}
