@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .images import read_image
 from .records import GroundTruth
 
 
@@ -15,6 +17,9 @@ class Dataset:
 
     Result files of some kinds have numbers in place of names: `picture_ids` and `class_ids` say which, in the order of
     `pictures` and `classes`; they are empty where names are used.
+
+    Boxes are of the pixels as stored, or, where `upright`, of the picture turned upright by its EXIF data, as it was
+    shown to whoever drew them.
     """
 
     name: str
@@ -23,6 +28,7 @@ class Dataset:
     folder: Path  # of the picture files
     picture_ids: tuple[str, ...] = ()
     class_ids: tuple[str, ...] = ()
+    upright: bool = False
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -30,6 +36,10 @@ class Dataset:
     def path(self, picture: GroundTruth) -> Path:
         """Where the file of one of the pictures is."""
         return self.folder / picture.file
+
+    def read(self, picture: GroundTruth) -> NDArray[np.uint8]:
+        """The pixels that the boxes are of, RGB (H, W, 3)."""
+        return read_image(self.path(picture), ignore_exif=not self.upright)
 
 
 def spread(data: Dataset, count: int) -> Dataset:

@@ -1,18 +1,24 @@
 """Detections in the formats that other tools read. Pictures that failed are left out: only the ledger names them."""
 
-import csv
-import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from .boxes import box_area, half_open_to_inclusive, xyxy_to_xywh
+from .class_names import check_classes
+from .coco_columns import id_of
+from .dataset import Dataset
 from .errors import DataError, UsageError
 from .files import write_atomically
+from .label_studio import to_regions, to_task
 from .records import Picture
+from .tables import csv_text
+from .yolo_lines import shares_to_lines, xyxy_to_shares
 
 
 def write_coco(pictures: Iterable[Picture], path: str | Path, classes: Sequence[str]) -> None:
@@ -34,7 +40,26 @@ def write_coco(pictures: Iterable[Picture], path: str | Path, classes: Sequence[
     write_atomically(path, json.dumps(content) + "\n")
 
 
-def _coco_rows(picture: Picture, image_id: int, category_ids: dict[str, int]) -> list[dict[str, Any]]:
+def write_coco_results(pictures: Iterable[Picture], path: str | Path, data: Dataset) -> None:
+    """Write the bare list of results that COCO's evaluation takes, with the ids of the data set, a `coco:` one.
+
+    Pictures that the data set lacks are refused: they have no id.
+    """
+    if not data.picture_ids or not data.class_ids:
+        raise UsageError(f"{data.name}: has no ids, which results in COCO's form need; give a coco: data set")
+    category_ids = dict(zip(data.classes, map(id_of, data.class_ids), strict=True))
+    image_ids = {truth.file: id_of(text) for truth, text in zip(data.pictures, data.picture_ids, strict=True)}
+    rows = []
+    for picture in _usable(pictures, data.classes):
+        if picture.file not in image_ids:
+            raise DataError(f"{picture.file}: is not in the data set {data.name}; detect in its pictures")
+        rows.extend(_coco_rows(picture, image_ids[picture.file], category_ids))
+    write_atomically(path, json.dumps(rows) + "\n")
+
+
+def _coco_rows(
+    picture: Picture, image_id: int | str, category_ids: Mapping[str, int] | Mapping[str, int | str]
+) -> list[dict[str, Any]]:
     found = picture.detections
     boxes, areas = xyxy_to_xywh(found.boxes).tolist(), box_area(found.boxes).tolist()
     return [
@@ -74,14 +99,17 @@ def write_voc_results(
 
 def write_csv(pictures: Iterable[Picture], path: str | Path) -> None:
     """Write one table with a row for each detection: `file, label, score, x1, y1, x2, y2`."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["file", "label", "score", "x1", "y1", "x2", "y2"])
-    for picture in pictures:
-        found = picture.detections
-        for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True):
-            table.writerow([picture.file, label, score, *box])
-    write_atomically(path, text.getvalue())
+    rows = [
+        [picture.file, label, score, *box]
+        for picture in pictures
+        for label, score, box in zip(
+            picture.detections.labels.tolist(),
+            picture.detections.scores.tolist(),
+            picture.detections.boxes.tolist(),
+            strict=True,
+        )
+    ]
+    write_atomically(path, csv_text(["file", "label", "score", "x1", "y1", "x2", "y2"], rows))
 
 
 def write_yolo(pictures: Iterable[Picture], folder: str | Path, classes: Sequence[str]) -> None:
@@ -98,16 +126,25 @@ def write_yolo(pictures: Iterable[Picture], folder: str | Path, classes: Sequenc
     write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in classes))
 
 
-def _yolo_lines(picture: Picture, numbers: dict[str, int]) -> str:
+def _yolo_lines(picture: Picture, numbers: Mapping[str, int]) -> str:
     found = picture.detections
-    if len(found) and not (picture.width > 0 and picture.height > 0):
-        raise DataError(f"{picture.file}: YOLO's format needs the picture's size, which these predictions lack")
-    x1, y1, x2, y2 = found.boxes.T
-    columns = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
-    sizes = [picture.width, picture.height] * 2
-    shares = [(column / size).tolist() for column, size in zip(columns, sizes, strict=True)] if len(found) else [[]] * 4
-    rows = zip(found.labels.tolist(), *shares, found.scores.tolist(), strict=True)
-    return "".join(" ".join([str(numbers[label]), *map(repr, values)]) + "\n" for label, *values in rows)
+    shares = xyxy_to_shares(found.boxes, picture.file, (picture.width, picture.height))
+    return shares_to_lines(found.labels.tolist(), np.column_stack([shares, found.scores]), numbers)
+
+
+def write_label_studio(pictures: Iterable[Picture], path: str | Path, model_version: str = "inception-rcnn") -> None:
+    """Write tasks with predictions, for Label Studio to import: a person goes on from what the detector found.
+
+    Label Studio serves the pictures from its own disk (local files), by the names that they have here.
+    """
+    tasks = []
+    for picture in pictures:
+        if picture.error is None:
+            found = picture.detections
+            regions = to_regions(picture, found.labels, found.boxes)
+            scored = [region | {"score": score} for region, score in zip(regions, found.scores.tolist(), strict=True)]
+            tasks.append(to_task(picture, "predictions", {"model_version": model_version, "result": scored}))
+    write_atomically(path, json.dumps(tasks) + "\n")
 
 
 def _usable(pictures: Iterable[Picture], classes: Sequence[str]) -> list[Picture]:
@@ -115,10 +152,8 @@ def _usable(pictures: Iterable[Picture], classes: Sequence[str]) -> list[Picture
     if unfit := [name for name in classes if "\n" in name or "\r" in name]:
         raise UsageError(f"class {unfit[0]!r}: has a line break; rename the class")
     pictures = [picture for picture in pictures if picture.error is None]
-    known = set(classes)
     for picture in pictures:
-        if unknown := set(picture.detections.labels.tolist()) - known:
-            raise DataError(f"{picture.file}: has the class {min(unknown)!r}, which is not among {', '.join(classes)}")
+        check_classes(picture.detections.labels.tolist(), classes, picture.file)
     return pictures
 
 

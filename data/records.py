@@ -134,3 +134,36 @@ class Picture:
     height: int = 0
     detections: Detections = field(default_factory=Detections)
     error: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """What a detector made of one picture, step by step, and the rules by which detections come of it.
+
+    Shapes: P proposals, of which the first R were looked at, K classes (0 = background in the probabilities).
+    """
+
+    proposals: Boxes  # [P, 4], the best first, also those beyond the budget
+    probabilities: NDArray[np.float64]  # [R, K + 1], background first
+    boxes: NDArray[np.float64]  # [R, K, 4], refined for each class and cut to the picture
+    classes: tuple[str, ...]  # [K]
+    score_threshold: float  # detections below are left out
+    nms_threshold: float  # IoU above which a better box of the same class suppresses
+    max_detections: int
+
+    def __post_init__(self) -> None:
+        probabilities = np.asarray(self.probabilities, dtype=np.float64)
+        boxes = np.asarray(self.boxes, dtype=np.float64)
+        regions, columns = len(probabilities), len(self.classes) + 1
+        if probabilities.shape != (regions, columns) or not np.isfinite(probabilities).all():
+            raise DataError(
+                f"Stages: probabilities must be finite and have shape (R, {columns}), got {probabilities.shape}"
+            )
+        if boxes.shape != (regions, len(self.classes), 4):
+            raise DataError(f"Stages: boxes must have shape ({regions}, {len(self.classes)}, 4), got {boxes.shape}")
+        _checked_boxes(boxes.reshape(-1, 4), "Stages")
+        proposals = _checked_boxes(self.proposals, "Stages: proposals")
+        if regions > len(proposals):
+            raise DataError(f"Stages: {regions} regions cannot be the first of {len(proposals)} proposals")
+        for name, value in (("proposals", proposals), ("probabilities", probabilities), ("boxes", boxes)):
+            object.__setattr__(self, name, value)

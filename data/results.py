@@ -1,7 +1,14 @@
-"""Predictions from files: whatever `detect` wrote, a COCO file with scores, or a folder of VOC result files."""
+"""Predictions from files: whatever `detect` wrote, and what other tools write.
+
+- A folder: one that `detect` wrote, VOC result files `comp4_det_*.txt[.gz]`, or YOLO's `labels/` with `classes.txt`.
+- A `.json` file: COCO's whole file with scores, COCO's bare list of results, or tasks of Label Studio.
+- A `.csv` file as `detect` writes it; a `.txt` or `.txt.gz` file in the form of ILSVRC's submissions.
+- Any other file: a ledger.
+
+Some of these hold ids or parts of a picture's size, which only the data set explains that they are about.
+"""
 
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Iterable
@@ -9,59 +16,70 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .boxes import inclusive_to_half_open, xywh_to_xyxy
+from .boxes import inclusive_to_half_open
+from .coco_results import category_names, coco_list_predictions, coco_predictions
+from .dataset import Dataset
 from .errors import DataError
+from .ilsvrc_results import read_ilsvrc_results
+from .json_files import load_json
+from .label_studio import is_label_studio, label_studio_predictions
 from .ledger import LEDGER_NAME, read_ledger
 from .records import Detections, Picture
+from .tables import read_csv_predictions
+from .yolo_results import read_yolo_predictions, yolo_names
 
 COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
 
 # comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not.
 _VOC_NAME = re.compile(r"comp[34]_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
 
-_Row = tuple[str, str, float, list[float]]  # picture, label, score, box in the file's own convention
+_Row = tuple[str, str, float, list[float]]  # picture, label, score, box as in the file
 
 
-def read_predictions(path: str | Path) -> list[Picture]:
-    """Read a folder that `detect` wrote, a ledger, a COCO file with scores, or a folder of `comp4_det_*.txt[.gz]`.
+def read_predictions(path: str | Path, data: Dataset | None = None) -> list[Picture]:
+    """Read predictions in any form that is known; `data` is the data set that they are about.
 
-    VOC result files give no sizes (0) and the picture's id as `file`. Where equal scores would change their order if
-    a picture's lines were gathered, the picture comes in several parts: an evaluation breaks ties by the files' order.
+    Without sizes in the file a picture's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
+    give the picture's id as `file`. Where equal scores would change their order if a picture's lines were gathered, the
+    picture comes in several parts: an evaluation breaks ties by the files' order.
     """
     path = Path(path)
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path, data)
     if not path.exists():
         raise DataError(f"{path}: does not exist; give what detect wrote, a .jsonl, a COCO .json or VOC result files")
-    return _read_coco(path) if path.suffix.lower() == ".json" else read_ledger(path)
+    if path.suffix.lower() == ".json":
+        return _read_json(path, data)
+    if path.suffix.lower() == ".csv":
+        return read_csv_predictions(path)
+    return _read_ilsvrc(path, data) if _is_ilsvrc(path) else read_ledger(path)
 
 
-def read_categories(path: str | Path, pictures: Iterable[Picture]) -> tuple[str, ...]:
-    """The classes that predictions are about: a COCO file's categories, VOC result files' names, else the labels seen.
+def read_categories(path: str | Path, pictures: Iterable[Picture], data: Dataset | None = None) -> tuple[str, ...]:
+    """The classes that predictions are about: those that their files name, else the labels seen.
 
-    A detector's class counts even where nothing of it was found, so a folder that `detect` wrote is asked for its COCO
-    file. `pictures` are what `read_predictions` gave for the same path.
+    COCO's whole files, VOC result files and YOLO's `classes.txt` name them; what uses the numbers of a data set is
+    about its classes. A detector's class counts even where nothing of it was found, so of a folder that `detect` wrote
+    the COCO file is asked. `pictures` are what `read_predictions` gave for the same path and data set.
     """
     path = Path(path)
     if path.is_dir() and not (path / LEDGER_NAME).is_file():
-        return tuple(sorted({match["label"] for file in path.iterdir() if (match := _VOC_NAME.fullmatch(file.name))}))
+        return yolo_names(path, data) if _is_yolo(path) else tuple(sorted({label for _, label in _voc_files(path)}))
+    if data is not None and _is_ilsvrc(path):
+        return data.classes
+    if path.suffix.lower() == ".json":
+        content = load_json(path)
+        if not isinstance(content, list):
+            return category_names(content, path)
+        if data is not None and not is_label_studio(content):
+            return data.classes
     beside = (path if path.is_dir() else path.parent) / COCO_NAME
-    coco = path if path.suffix.lower() == ".json" else beside
-    if coco.is_file():
-        return _category_names(coco)
+    if beside.is_file() and beside != path:
+        return category_names(load_json(beside), beside)
     return tuple(sorted({str(label) for picture in pictures for label in picture.detections.labels}))
-
-
-def _category_names(coco: Path) -> tuple[str, ...]:
-    content = _load_json(coco)
-    try:
-        return tuple(dict.fromkeys(str(category["name"]) for category in content["categories"]))
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{coco}: names no categories ({error!r}); run detect again, or say which classes") from None
 
 
 def merge_parts(pictures: Iterable[Picture]) -> list[Picture]:
@@ -82,21 +100,50 @@ def _joined(parts: list[Picture]) -> Picture:
     return replace(parts[0], detections=joined[np.argsort(-joined.scores, kind="stable")])
 
 
-def _read_folder(folder: Path) -> list[Picture]:
+def _read_folder(folder: Path, data: Dataset | None) -> list[Picture]:
     if (folder / LEDGER_NAME).is_file():
         return read_ledger(folder / LEDGER_NAME)
+    if _is_yolo(folder):
+        return read_yolo_predictions(folder, data)
+    return _pictures_in_tie_order([row for path, label in _voc_files(folder) for row in _read_voc_rows(path, label)])
+
+
+def _voc_files(folder: Path) -> list[tuple[Path, str]]:
+    """VOC's result files, each with its class."""
     matches = {path: _VOC_NAME.fullmatch(path.name) for path in sorted(folder.iterdir())}
     files = [(path, match["label"]) for path, match in matches.items() if match]
     splits = sorted({match["split"] for match in matches.values() if match})
     if not files:
         raise DataError(
-            f"{folder}: has neither {LEDGER_NAME} nor comp4_det_<split>_<class>.txt; is it the right folder?"
+            f"{folder}: has neither {LEDGER_NAME} nor comp4_det_<split>_<class>.txt nor YOLO's labels; "
+            "is it the right folder?"
         )
     if len(splits) > 1 or len({label for _, label in files}) < len(files):
         raise DataError(
             f"{folder}: has several result files of one class (splits {', '.join(splits)}); keep one set here"
         )
-    return _pictures_in_tie_order([row for path, label in files for row in _read_voc_rows(path, label)])
+    return files
+
+
+def _is_yolo(folder: Path) -> bool:
+    return (folder / "labels").is_dir()
+
+
+def _is_ilsvrc(path: Path) -> bool:
+    return path.name.lower().endswith((".txt", ".txt.gz"))
+
+
+def _read_ilsvrc(path: Path, data: Dataset | None) -> list[Picture]:
+    if data is None:
+        raise DataError(f"{path}: has numbers for pictures and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
+    return read_ilsvrc_results(path, data)
+
+
+def _read_json(path: Path, data: Dataset | None) -> list[Picture]:
+    content = load_json(path)
+    if is_label_studio(content):
+        return label_studio_predictions(content, path)
+    return coco_list_predictions(content, path, data) if isinstance(content, list) else coco_predictions(content, path)
 
 
 def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
@@ -126,7 +173,7 @@ def _pictures_in_tie_order(rows: list[_Row]) -> list[Picture]:
         for row in rows:
             gathered[row[0]].append(row)
         groups = list(gathered.values())
-    return [_picture(group[0][0], 0, 0, group, inclusive_to_half_open) for group in groups]
+    return list(map(_picture, groups))
 
 
 def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
@@ -142,53 +189,15 @@ def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
         return None
 
 
-def _picture(file: str, width: int, height: int, rows: list[_Row], convert: Any) -> Picture:
-    rows = sorted(rows, key=lambda row: -row[2])
+def _picture(rows: list[_Row]) -> Picture:
+    """A picture of unknown size with all its rows."""
+    file, rows = rows[0][0], sorted(rows, key=lambda row: -row[2])
     try:
         found = Detections(
-            boxes=convert([box for *_, box in rows]),
+            boxes=inclusive_to_half_open([box for *_, box in rows]),
             labels=np.array([label for _, label, _, _ in rows], dtype=np.str_),
             scores=np.array([score for _, _, score, _ in rows], dtype=np.float64),
         )
     except DataError as error:
         raise DataError(f"predictions for {file}: {error}") from error
-    return Picture(file, width, height, found)
-
-
-def _read_coco(path: Path) -> list[Picture]:
-    """Read a COCO file that holds images, categories, and annotations with a score each; images keep their order."""
-    content = _load_json(path)
-    if isinstance(content, list):
-        raise DataError(
-            f"{path}: is a bare list of COCO results, which names neither pictures nor classes; "
-            "give the full file with images, categories and annotations that have a score"
-        )
-    try:
-        names = {category["id"]: str(category["name"]) for category in content["categories"]}
-        rows: dict[Any, list[_Row]] = {image["id"]: [] for image in content["images"]}
-        for annotation in content["annotations"]:
-            x, y, width, height = map(float, annotation["bbox"])
-            row = (path.name, names[annotation["category_id"]], float(annotation["score"]), [x, y, width, height])
-            rows[annotation["image_id"]].append(row)
-        return [
-            _picture(str(image["file_name"]), *_size(image), rows[image["id"]], xywh_to_xyxy)
-            for image in content["images"]
-        ]
-    except KeyError as error:
-        hint = "; this looks like ground truth, not predictions" if error.args == ("score",) else ""
-        raise DataError(f"{path}: an entry lacks or refers to a missing {error}{hint}") from None
-    except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, DataError):
-            raise DataError(f"{path}: {error}") from error
-        raise DataError(f"{path}: is not a COCO file with scores ({error})") from error
-
-
-def _size(image: dict[str, Any]) -> tuple[int, int]:
-    return int(image.get("width") or 0), int(image.get("height") or 0)
-
-
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+    return Picture(file, detections=found)

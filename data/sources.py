@@ -34,7 +34,7 @@ class Source:
 
     path: Path
     file: str
-    as_stored: bool = False  # without EXIF rotation: boxes of data sets were drawn on the pixels as stored
+    as_stored: bool = False  # without EXIF rotation, as the boxes of most data sets are
 
 
 @dataclass(frozen=True)

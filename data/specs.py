@@ -1,4 +1,4 @@
-"""A data set by one line of text, the SPEC: `voc:ROOT:YEAR:SPLIT` or `voc:FOLDER:SPLIT`."""
+"""A data set by one line of text, the SPEC: its kind, its place and its split, as in `voc:ROOT:YEAR:SPLIT`."""
 
 import os
 import re
@@ -6,11 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .coco import read_coco
 from .dataset import Dataset
 from .errors import UsageError
+from .ilsvrc import read_ilsvrc, with_blacklist
+from .label_studio import read_label_studio
 from .problems import OnProblem, refuse
 from .sources import Source, list_sources
+from .tables import read_csv_truth, read_jsonl_truth
 from .voc import read_voc
+from .yolo import read_yolo
 
 
 def is_spec(text: str) -> bool:
@@ -23,8 +28,11 @@ def is_spec(text: str) -> bool:
     return bool(colon) and kind in _READERS
 
 
-def open_dataset(spec: str, on_problem: OnProblem = refuse) -> Dataset:
-    """Read the annotations of the data set that a SPEC names; `on_problem` is told of what cannot be used."""
+def open_dataset(spec: str, on_problem: OnProblem = refuse, blacklist: str | Path | None = None) -> Dataset:
+    """Read the annotations of the data set that a SPEC names; `on_problem` is told of what cannot be used.
+
+    The file `blacklist` takes the place of ILSVRC's own.
+    """
     kind, _, rest = spec.partition(":")
     if kind not in _READERS:
         known = "; ".join(form for form, _ in _READERS.values())
@@ -33,7 +41,7 @@ def open_dataset(spec: str, on_problem: OnProblem = refuse) -> Dataset:
     dataset = read(rest, on_problem)
     if dataset is None:
         raise UsageError(f"{spec!r}: need {form}")
-    return dataset
+    return dataset if blacklist is None else with_blacklist(dataset, blacklist)
 
 
 def open_datasets(specs: Sequence[str]) -> Dataset:
@@ -43,6 +51,8 @@ def open_datasets(specs: Sequence[str]) -> Dataset:
     datasets = [open_dataset(spec) for spec in specs]
     if len(datasets) == 1:
         return datasets[0]
+    if len({each.upright for each in datasets}) > 1:
+        raise UsageError("some of these data sets have boxes of upright pictures, others of pixels as stored")
     folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
     pictures = tuple(
         # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
@@ -51,7 +61,8 @@ def open_datasets(specs: Sequence[str]) -> Dataset:
         for truth in each.pictures
     )
     classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
-    return Dataset(" + ".join(each.name for each in datasets), classes, pictures, folder)
+    name = " + ".join(each.name for each in datasets)
+    return Dataset(name, classes, pictures, folder, upright=datasets[0].upright)
 
 
 def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) -> list[Source]:
@@ -63,7 +74,7 @@ def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) 
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
     dataset = open_datasets(named)
     files = dict.fromkeys(truth.file for truth in dataset.pictures)  # two splits may share some
-    return [Source(dataset.folder / file, file, as_stored=True) for file in files]
+    return [Source(dataset.folder / file, file, as_stored=not dataset.upright) for file in files]
 
 
 def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
@@ -73,10 +84,36 @@ def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
         return None
     root, _, year = folder.rpartition(":")
     if root and re.fullmatch(r"\d{4}", year):
-        return read_voc(Path(root).expanduser(), split, year)
-    return read_voc(Path(folder).expanduser(), split)
+        return read_voc(Path(root).expanduser(), split, year, on_problem)
+    return read_voc(Path(folder).expanduser(), split, on_problem=on_problem)
+
+
+def _open_ilsvrc(rest: str, on_problem: OnProblem) -> Dataset | None:
+    root, _, split = rest.rpartition(":")
+    return read_ilsvrc(Path(root).expanduser(), split, on_problem) if root and split else None
+
+
+def _open_yolo(rest: str, on_problem: OnProblem) -> Dataset | None:
+    file, _, split = rest.rpartition(":")
+    return read_yolo(Path(file).expanduser(), split, on_problem) if file and split else None
+
+
+def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callable[[str, OnProblem], Dataset | None]:
+    """What opens `FILE:IMAGES`, a file of annotations and the folder of its pictures."""
+
+    def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
+        file, _, images = rest.rpartition(":")
+        return read(Path(file).expanduser(), Path(images).expanduser(), on_problem) if file and images else None
+
+    return open_file
 
 
 _READERS: dict[str, tuple[str, Callable[[str, OnProblem], Dataset | None]]] = {
     "voc": ("voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT", _open_voc),
+    "ilsvrc": ("ilsvrc:ROOT:SPLIT", _open_ilsvrc),
+    "coco": ("coco:FILE.json:IMAGES", _file_and_images(read_coco)),
+    "yolo": ("yolo:DATA.yaml:SPLIT", _open_yolo),
+    "csv": ("csv:FILE.csv:IMAGES", _file_and_images(read_csv_truth)),
+    "jsonl": ("jsonl:FILE.jsonl:IMAGES", _file_and_images(read_jsonl_truth)),
+    "label-studio": ("label-studio:FILE.json:IMAGES", _file_and_images(read_label_studio)),
 }

@@ -10,7 +10,6 @@ from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..data.augment import mirror
 from ..data.boxes import Boxes
 from ..data.dataset import Dataset, picture_at
-from ..data.images import read_image
 from ..data.records import GroundTruth, Proposals
 from .regions import Mode
 from .sampling import RegionSample, sample_regions
@@ -50,7 +49,7 @@ class Batches:
 
     def _example(self, index: int) -> Example:
         truth, rng = picture_at(self.dataset, self.seed, index)
-        image = read_image(self.dataset.path(truth), ignore_exif=True)  # annotations are of the pixels as stored
+        image = self.dataset.read(truth)
         proposals = self.proposals[truth.file].boxes
         size = _pick_size(truth, proposals, image.shape, rng)
 

@@ -23,6 +23,7 @@ Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+PREDICTIONS = "What detect wrote, or COCO's, VOC's, ILSVRC's, YOLO's or Label Studio's results, or a CSV."
 Json = Annotated[Path | None, typer.Option(help="Write the rows to this file too.")]
 Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
 
@@ -44,12 +45,13 @@ def detect(
     draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the pictures.")] = True,
     format: Annotated[str, typer.Option(help="Further files: coco, voc, yolo, csv, with commas.")] = "coco",
     overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
+    keep_stages: Annotated[bool, typer.Option(help="Keep what was thought of each region, to explain misses.")] = False,
 ) -> None:
     """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
     from .running import DetectRun
 
     options = {"score": score, "proposals": proposals, "regions": regions, "mode": mode}
-    run = DetectRun(source, out, model, options, device=device, draw=draw, formats=format, overwrite=overwrite)
+    run = DetectRun(source, out, model, options, device, draw, format, overwrite, keep_stages)
     _say(run.execute(_say))
 
 
@@ -144,25 +146,49 @@ def multibox(
 def evaluate(
     data: Annotated[str, typer.Option(help="A SPEC such as voc:ROOT:2012:val.")],
     out: Out,
-    predictions: Annotated[
-        Path | None, typer.Option(help="What detect wrote, a COCO file with scores, or VOC results.")
-    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS)] = None,
     proposals: Annotated[
         list[Path] | None, typer.Option(help="A file of proposals, to measure recall; may be given again.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="voc07, voc10, with commas.")] = "voc10,voc07",
+    metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc, coco, with commas.")] = "voc10,voc07",
     classes: Classes = "",
+    blacklist: Annotated[Path | None, typer.Option(help="In place of ILSVRC's own: lines `index wnid`.")] = None,
+    explain: Annotated[str | None, typer.Option(help="A picture: tell what became of each object in it.")] = None,
 ) -> None:
-    """Judge predictions (average precision) and proposals (recall): a table, report.json and report.html."""
-    from ..eval.judging import evaluate_files
+    """Judge predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
+    from ..eval.judging import Judging
 
-    print(evaluate_files(predictions, data, metric, classes, out, proposals or ()))
+    print(Judging(predictions, data, out, metric, classes, proposals or (), blacklist, explain).execute())
     _say(f"written to {out}")
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Predictions, as evaluate takes them.")],
+    b: Annotated[Path, typer.Argument(help="Other predictions on the same pictures.")],
+    data: Annotated[str, typer.Option(help="A SPEC such as voc:ROOT:2012:val.")],
+    metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc or coco.")] = "voc10",
+    classes: Classes = "",
+    fail_if_drop: Annotated[
+        float | None, typer.Option(min=0, help="Exit 1 if B's mean is more than this below A's, as .01.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Whether B is better than A: differences for each class, with 95 % intervals over the pictures."""
+    from ..eval.comparing import format_comparison, write_comparison
+    from ..eval.judging import check_drop, compare_files
+
+    comparison = compare_files(a, b, data, metric, classes, _say)
+    print(format_comparison(comparison))
+    if json is not None:
+        write_comparison(comparison, json)
+    if fail_if_drop is not None:
+        check_drop(comparison, fail_if_drop)
+
+
+@app.command()
 def draw(
-    predictions: Annotated[Path, typer.Argument(help="What detect wrote, a COCO file with scores, or VOC results.")],
+    predictions: Annotated[Path, typer.Argument(help=PREDICTIONS)],
     images: Annotated[Path, typer.Option(help="The folder that the pictures are in.")],
     out: Out,
     data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
@@ -213,13 +239,46 @@ def benchmark_sizes_command(
     _show_rows(benchmark_sizes(open_dataset(data), proposer_named(method), sizes, _say), json)
 
 
+@benchmark_app.command("evaluate")
+def benchmark_evaluate_command(
+    pictures: Annotated[int, typer.Option(min=1)] = 4952,
+    classes: Annotated[int, typer.Option(min=1)] = 20,
+    detections: Annotated[int, typer.Option(min=0)] = 100_000,
+    ways: Annotated[str, typer.Option(help="With commas between.")] = (
+        "voc07,voc10,ilsvrc,coco:pycocotools,coco:faster-coco-eval"
+    ),
+    json: Json = None,
+) -> None:
+    """Judging by each protocol: seconds for a made-up set of the size of VOC2007 test, or another."""
+    from ..eval.benchmarking import benchmark_evaluation
+
+    _show_rows(benchmark_evaluation(pictures, classes, detections, ways.split(","), _say), json)
+
+
 def _show_rows(rows: list[Any], json: Path | None) -> None:
     from ..data.files import write_atomically
-    from ..proposals.benchmarking import format_rows, rows_to_json
+    from ..data.rows import format_rows, rows_to_json
 
     print(format_rows(rows))
     if json is not None:
         write_atomically(json, rows_to_json(rows))
+
+
+@app.command()
+def check(
+    data: Annotated[str, typer.Option(help="A SPEC such as voc:FOLDER:train.")],
+    json: Annotated[Path | None, typer.Option(help="Write all that was found to this file too.")] = None,
+) -> None:
+    """Look a data set over: what is in it, what cannot be used, what is odd."""
+    from ..data.checks import check_dataset
+    from ..data.files import write_atomically
+    from ..eval.printable import printable
+
+    report = check_dataset(data)
+    print("\n".join(map(printable, report.lines())))
+    if json is not None:
+        write_atomically(json, report.to_json())
+    report.require_usable()
 
 
 @app.command()

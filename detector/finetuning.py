@@ -21,7 +21,6 @@ from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
-from ..data.images import read_image
 from ..data.records import Picture, Proposals
 from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
@@ -137,7 +136,7 @@ def _validator(
         found = [
             Picture(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
             for truth in sample.pictures
-            for image in [read_image(sample.path(truth), ignore_exif=True)]
+            for image in [sample.read(truth)]
         ]
         return evaluate_voc(tabulate(found, sample.pictures, config.classes), "voc10").map
 

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from ..data.errors import DataError
 from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME, open_ledger, picture_to_line, read_ledger, write_ledger
-from ..data.records import Picture, Proposals
+from ..data.records import Picture, Proposals, Stages
 from ..data.sources import Source
+from ..data.stage_files import has_stages, write_stages
 from ..eval.drawing import draw_detections
 from ..eval.gallery import write_drawing
 from ..proposals.methods import mapped
 from .memory import return_free_memory
+from .nms import suppress
 from .rcnn import RCNN
 
 DRAWN = "drawn"  # the folder of drawn pictures, below a run's own
@@ -25,7 +27,7 @@ TRIM_EVERY = 16  # pictures; returning memory costs a tenth of a picture's time
 SPEAK_EVERY = 10.0  # seconds between lines of progress
 
 
-class Stages:
+class StageSeconds:
     """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads."""
 
     def __init__(self) -> None:
@@ -36,7 +38,7 @@ class Stages:
         """Book the time from `start` on a stage, from any thread; gives the time now."""
         now = time.perf_counter()
         with self._lock:
-            self.seconds[stage] += now - start
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
         return now
 
 
@@ -51,36 +53,49 @@ class _Prepared:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Looked:
+    """A picture that was looked at: its outcome, its pixels and what was thought of it, if it could be read."""
+
+    picture: Picture
+    image: NDArray[np.uint8] | None = None
+    stages: Stages | None = None
+
+
 def detect_stream(
-    model: RCNN, sources: Iterable[Source], kept: Mapping[str, Proposals] | None = None, stages: Stages | None = None
-) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
-    """Each source's outcome and pixels, in order; a picture that cannot be read is an outcome with an `error`.
+    model: RCNN,
+    sources: Iterable[Source],
+    kept: Mapping[str, Proposals] | None = None,
+    seconds: StageSeconds | None = None,
+) -> Iterator[Looked]:
+    """What became of each source, in order; a picture that cannot be read is an outcome with an `error`.
 
     Threads decode and propose a few pictures ahead while the network works; `kept` proposals, by file, save the latter.
     """
-    stages = stages or Stages()
-    for number, ready in enumerate(mapped(lambda source: _prepare(model, source, kept, stages), sources), start=1):
+    seconds = seconds or StageSeconds()
+    for number, ready in enumerate(mapped(lambda source: _prepare(model, source, kept, seconds), sources), start=1):
         if ready.image is None:
-            yield Picture(ready.source.file, error=ready.error), None
+            yield Looked(Picture(ready.source.file, error=ready.error))
             continue
         start = time.perf_counter()
-        found = model.detect(ready.image, ready.proposals, searched=ready.searched)
-        stages.since("network", start)
+        stages = model.look(ready.image, ready.proposals, searched=ready.searched)
+        found = suppress(stages)
+        seconds.since("network", start)
         if number % TRIM_EVERY == 0:
             return_free_memory()
         height, width = ready.image.shape[:2]
-        yield Picture(ready.source.file, width, height, found), ready.image
+        yield Looked(Picture(ready.source.file, width, height, found), ready.image, stages)
 
 
-def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, stages: Stages) -> _Prepared:
+def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, seconds: StageSeconds) -> _Prepared:
     start = time.perf_counter()
     try:
         image = read_image(source.path, ignore_exif=source.as_stored)
-        start = stages.since("decode", start)
+        start = seconds.since("decode", start)
         if kept is not None and source.file not in kept:
             raise DataError(f"{source.file}: the file of proposals has none for this picture")
         proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
-        stages.since("propose", start)
+        seconds.since("propose", start)
     except DataError as error:
         return _Prepared(source, error=str(error))
     return _Prepared(source, image, proposals, searched)
@@ -114,27 +129,34 @@ def detect_folder(
     out: Path,
     *,
     draw: bool = True,
+    keep_stages: bool = False,
     kept: Mapping[str, Proposals] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Picture], Summary]:
     """Detect in every source that `out` has no row of yet; write the ledger, and the drawn pictures below `drawn/`.
 
     A row is on disk before the next picture starts, so a run that is stopped loses nothing. Pictures that failed
-    before are tried again. Gives all rows in the order of the sources, rows of other pictures first.
+    before are tried again. With `keep_stages` a picture's stages are on disk before its row, and pictures that an
+    earlier run kept none of are done again. Gives all rows in the order of the sources, rows of other pictures first.
     """
-    begun, stages = time.perf_counter(), Stages()
-    done = _rows_done(out / LEDGER_NAME)
+    begun, seconds = time.perf_counter(), StageSeconds()
+    done = _rows_done(out, keep_stages)
     todo = [source for source in sources if source.file not in done]
     skipped = len(sources) - len(todo)
     if skipped:
         report(f"{skipped} of {len(sources)} pictures are done already")
     progress = _Progress(len(todo), report)
     with open_ledger(out / LEDGER_NAME) as ledger:
-        for picture, image in detect_stream(model, todo, kept, stages):
+        for looked in detect_stream(model, todo, kept, seconds):
+            picture, image = looked.picture, looked.image
+            if keep_stages and looked.stages is not None:
+                start = time.perf_counter()
+                write_stages(out, picture.file, looked.stages)
+                seconds.since("keep", start)
             if draw and image is not None:
                 start = time.perf_counter()
                 write_drawing(out / DRAWN, picture.file, draw_detections(image, picture.detections))
-                stages.since("draw", start)
+                seconds.since("draw", start)
             ledger.write(picture_to_line(picture))
             done[picture.file] = picture
             progress.add(picture)
@@ -143,16 +165,17 @@ def detect_folder(
     write_ledger(rows, out / LEDGER_NAME)
     failed = sum(done[source.file].error is not None for source in sources)
     found = sum(len(done[source.file].detections) for source in sources)
-    seconds = time.perf_counter() - begun
-    return rows, Summary(len(sources), skipped, failed, found, seconds, stages.seconds, out)
+    wall = time.perf_counter() - begun
+    return rows, Summary(len(sources), skipped, failed, found, wall, seconds.seconds, out)
 
 
-def _rows_done(path: Path) -> dict[str, Picture]:
+def _rows_done(out: Path, keep_stages: bool) -> dict[str, Picture]:
     """The rows of an earlier run that need no second try; the others are taken off the ledger."""
+    path = out / LEDGER_NAME
     if not path.exists():
         return {}
     rows = read_ledger(path)
-    good = [row for row in rows if row.error is None]
+    good = [row for row in rows if row.error is None and (not keep_stages or has_stages(out, row.file))]
     if len(good) < len(rows):
         write_ledger(good, path)
     return {row.file: row for row in good}

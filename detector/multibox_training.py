@@ -14,7 +14,6 @@ from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import Boxes
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
-from ..data.images import read_image
 from ..eval.recall import evaluate_recall
 from ..proposals.kept import kept_proposals
 from ..proposals.methods import MIXED, proposer
@@ -99,9 +98,7 @@ def _validator(validation: Dataset, options: MultiBoxOptions) -> Callable[[nn.Mo
         network = cast(MultiBoxNetwork, model)
         multibox = MultiBox(network.trunk, network.head)
         found = {
-            truth.file: multibox.propose(
-                SharedMaps(network.trunk, read_image(sample.path(truth), ignore_exif=True)), NUM_OWN
-            )
+            truth.file: multibox.propose(SharedMaps(network.trunk, sample.read(truth)), NUM_OWN)
             for truth in sample.pictures
         }
         return evaluate_recall("multibox", found, sample.pictures).all.average_recall

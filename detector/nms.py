@@ -1,32 +1,37 @@
 """Non-maximum suppression: of boxes of one class that overlap too much, only the best stays.
 
-Shapes: R regions, K classes, D detections.
+Shapes: R regions, K classes, C candidates.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, clip_boxes_to_image
+from torchvision.ops import nms
+
+from ..data.records import Detections, Stages
 
 
-def suppress(
-    boxes: Tensor,
-    scores: Tensor,
-    *,
-    size: tuple[int, int],
-    score_threshold: float,
-    iou_threshold: float,
-    max_detections: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Greedy suppression within each class of boxes [R, K, 4] and scores [R, K], clipped to a picture `size` (H, W).
+def suppress(stages: Stages) -> Detections:
+    """Greedy suppression within each class: the decision that turns what a detector thinks into detections.
 
-    Gives boxes [D, 4], classes [D] in 0..K-1 and scores [D], the best first. Scores below the threshold go before
-    the overlaps are looked at: they could suppress nothing better, and most scores are low. A box is dropped where
-    its IoU with a better one is above `iou_threshold` (R-CNN's `nms.m`), and where clipping left nothing of it.
+    Scores below the threshold go before the overlaps are looked at: they could suppress nothing better, and most scores
+    are low. A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the
+    picture's edge left nothing of it. Of equal scores the first region's, then the first class's, is the better.
     """
-    regions, classes = torch.nonzero(scores >= score_threshold, as_tuple=True)
-    boxes = clip_boxes_to_image(boxes[regions, classes], size)  # [candidates, 4]
-    scores = scores[regions, classes]
+    scores = torch.from_numpy(stages.probabilities[:, 1:])  # [R, K]
+    regions, classes = torch.nonzero(scores >= stages.score_threshold, as_tuple=True)
+    boxes, scores = torch.from_numpy(stages.boxes)[regions, classes], scores[regions, classes]  # [C, 4], [C]
     whole = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     boxes, classes, scores = boxes[whole], classes[whole], scores[whole]
-    keep = batched_nms(boxes, scores, classes, iou_threshold)[:max_detections]
-    return boxes[keep], classes[keep], scores[keep]
+    kept = _unsuppressed(boxes, classes, scores, stages.nms_threshold)[: stages.max_detections]
+    labels = np.array(stages.classes, dtype=np.str_)[classes[kept].numpy()]
+    return Detections(boxes[kept].numpy(), labels, scores[kept].numpy())
+
+
+def _unsuppressed(boxes: Tensor, classes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """The candidates that no better one of their class suppresses, the best first."""
+    # Class by class: `batched_nms` moves the classes apart instead, which rounds the overlaps.
+    parts = [torch.nonzero(classes == number).flatten() for number in torch.unique(classes)]
+    kept = [part[nms(boxes[part], scores[part], threshold)] for part in parts]
+    order = torch.cat([classes.new_zeros(0), *kept]).sort().values
+    return order[scores[order].argsort(descending=True, stable=True)]

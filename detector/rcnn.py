@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.ops import clip_boxes_to_image
 
 from ..backbone.precision import autocast, choose_device
 from ..backbone.shared_maps import SharedMaps
 from ..data.boxes import Boxes
 from ..data.images import require_rgb
-from ..data.records import Detections, Picture, Proposals
+from ..data.records import Detections, Picture, Proposals, Stages
 from ..data.specs import resolve_sources
 from ..proposals.deltas import decode
 from ..proposals.methods import proposer
@@ -77,12 +78,18 @@ class RCNN:
 
         `searched` is the part of its own that needs no network, where that was done before, as on another thread.
         """
+        return suppress(self.look(image, proposals, searched=searched))
+
+    def look(
+        self, image: NDArray[np.uint8], proposals: Proposals | None = None, *, searched: Proposals | None = None
+    ) -> Stages:
+        """All that it thinks of a picture, up to suppression; takes what `detect` takes."""
         maps = SharedMaps(self.network.trunk, require_rgb(image))
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
         refined = decode(_tensor(boxes, deltas)[:, None], deltas)  # [R, K, 4]
-        return self._suppress(refined, probabilities[:, 1:], maps.image.shape[:2])
+        return self._stages(proposals, probabilities, clip_boxes_to_image(refined, maps.image.shape[:2]))
 
     def search(self, image: NDArray[np.uint8]) -> Proposals:
         """The part of proposing that needs no network and may run on any thread."""
@@ -99,18 +106,17 @@ class RCNN:
             logits, deltas = self.network(self.config.mode, maps, boxes)
         return logits.softmax(dim=1).cpu(), deltas.cpu()
 
-    def _suppress(self, boxes: Tensor, scores: Tensor, size: tuple[int, int]) -> Detections:
-        """Clipped to the picture, one box for each object, as names and numpy arrays."""
-        kept, classes, scores = suppress(
-            boxes,
-            scores,
-            size=size,
+    def _stages(self, proposals: Proposals, probabilities: Tensor, boxes: Tensor) -> Stages:
+        """As numpy arrays, with the rules of suppression."""
+        return Stages(
+            proposals=proposals.boxes,
+            probabilities=probabilities.double().numpy(),
+            boxes=boxes.double().numpy(),
+            classes=self.config.classes,
             score_threshold=self.config.score,
-            iou_threshold=self.config.nms_threshold,
+            nms_threshold=self.config.nms_threshold,
             max_detections=self.config.max_detections,
         )
-        labels = np.array(self.config.classes, dtype=np.str_)[classes.numpy()]
-        return Detections(kept.double().numpy(), labels, scores.double().numpy())
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
         """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.
@@ -120,7 +126,7 @@ class RCNN:
         from .folder import detect_stream
 
         listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
-        return (picture for picture, _ in detect_stream(self, listed))
+        return (looked.picture for looked in detect_stream(self, listed))
 
 
 def _tensor(boxes: Boxes, like: Tensor) -> Tensor:

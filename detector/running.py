@@ -13,7 +13,7 @@ from typing import Any
 
 from ..backbone.weights import weights_sha256
 from ..data.errors import DataError, UsageError
-from ..data.exports import write_coco, write_csv, write_voc_results, write_yolo
+from ..data.exports import write_coco, write_csv, write_label_studio, write_voc_results, write_yolo
 from ..data.files import write_atomically
 from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME
@@ -22,6 +22,7 @@ from ..data.records import Picture, Proposals
 from ..data.results import COCO_NAME
 from ..data.sources import Source
 from ..data.specs import resolve_sources
+from ..data.stage_files import remove_stages
 from ..data.store import hash_of, read_proposals, write_proposals
 from ..proposals.kept import check_fresh
 from ..proposals.methods import Proposer, propose_all
@@ -30,7 +31,7 @@ from .folder import DRAWN, Summary, detect_folder
 from .pretrained import WEIGHTS, model_folder, proposer_named
 from .rcnn import RCNN
 
-FORMATS = ("coco", "voc", "yolo", "csv")
+FORMATS = ("coco", "voc", "yolo", "csv", "label-studio")
 PACKAGES = ("inception-rcnn", "torch", "torchvision", "numpy", "numba", "opencv-contrib-python-headless", "pillow")
 RUN_NAME = "run.json"
 SHARD = 2000  # pictures; about 60 MB of proposals
@@ -48,6 +49,7 @@ class DetectRun:
     draw: bool = True
     formats: str = "coco"
     overwrite: bool = False
+    keep_stages: bool = False
 
     def execute(self, report: Callable[[str], None] = lambda line: None) -> Summary:
         """Detect in all sources; an earlier run with the same settings is continued, one with others refused."""
@@ -59,7 +61,9 @@ class DetectRun:
         self._check_earlier(settings)
         report(f"{len(sources)} pictures, {model.config.mode} regions on {model.device}, model {folder.name}")
         self._write_run(settings, None)
-        rows, summary = detect_folder(model, sources, self.out, draw=self.draw, kept=kept, report=report)
+        rows, summary = detect_folder(
+            model, sources, self.out, draw=self.draw, keep_stages=self.keep_stages, kept=kept, report=report
+        )
         _export(rows, self.out, model.config.classes, formats)
         self._write_run(settings, summary)
         return summary
@@ -92,6 +96,7 @@ class DetectRun:
         path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
         if self.overwrite:
             ledger.unlink(missing_ok=True)
+            remove_stages(self.out)
         if not ledger.exists():
             return
         try:
@@ -143,6 +148,8 @@ def _export(rows: list[Picture], out: Path, classes: tuple[str, ...], formats: t
         write_yolo(rows, out / "yolo", classes)
     if "csv" in formats:
         write_csv(rows, out / "detections.csv")
+    if "label-studio" in formats:
+        write_label_studio(rows, out / "predictions.label-studio.json")
 
 
 def versions() -> dict[str, str]:

@@ -91,3 +91,12 @@ def coco_ap(precision: Curve, recall: Curve) -> float:
 def _envelope(precision: Curve) -> Curve:
     """The best precision from each detection on."""
     return np.maximum.accumulate(precision[::-1])[::-1]
+
+
+# How each protocol makes a number of a class's curve; COCO's is the mean of that at ten overlaps.
+AVERAGES: dict[str, Callable[[Curve, Curve], float]] = {
+    "voc07": eleven_point_ap,
+    "voc10": area_ap,
+    "ilsvrc": area_ap,
+    "coco": coco_ap,
+}

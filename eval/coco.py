@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.boxes import box_area, xyxy_to_xywh
+from ..data.errors import SetupError
 from .average_precision import judged_class
 from .evaluation import ClassEvaluation, Evaluation
 from .matching import Matches, match_free, pairs_of
 from .table import Indices, Table
 
 COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
+COCO_ENGINES = ("pycocotools", "faster-coco-eval")
 COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 COCO_OVERLAPS = np.linspace(0.5, 0.95, 10)
@@ -25,39 +27,39 @@ COCO_OVERLAPS = np.linspace(0.5, 0.95, 10)
 _MOST = 100  # detections of a class in a picture, the best; others are not looked at
 
 
-def evaluate_coco(table: Table) -> Evaluation:
+def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
     """Judge by COCO's protocol; equal scores are taken picture by picture in the order of the ground truth.
 
-    The mean is COCO's AP; each class has its AP50 and AP75 besides.
+    The mean is COCO's AP; each class has its AP50 and AP75 besides. Without `engine`, one of `COCO_ENGINES`, the quick
+    one is taken where it is installed; the numbers are the same.
     """
     if len(table.objects):
-        stats, precision = _official(table)
+        stats, precision = _official(table, engine)
     else:
         stats, precision = [-1.0] * len(COCO_NUMBERS), np.full((10, 101, len(table.classes)), -1.0)
     classes = tuple(_class(table, number, precision[:, :, number]) for number in range(len(table.classes)))
     return Evaluation("coco", COCO_PROTOCOL, classes, table, dict(zip(COCO_NUMBERS, map(_number, stats), strict=True)))
 
 
-def engine_name() -> str:
-    """Which package does the work."""
-    return "faster-coco-eval" if _engine()[1].__module__.startswith("faster") else "pycocotools"
-
-
-def _engine() -> tuple[type[Any], type[Any]]:
+def _engine(name: str | None) -> tuple[type[Any], type[Any]]:
     """COCO's class for annotations, and its evaluator: the same interface in both packages."""
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
+    if name != "pycocotools":
+        try:
+            from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            if name is not None:
+                raise SetupError(f"{name} is not installed: pip install 'inception-rcnn[coco]'") from None
+        else:
+            return COCO, COCOeval_faster
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
 
-        return COCO, COCOeval
-    return COCO, COCOeval_faster
+    return COCO, COCOeval
 
 
-def _official(table: Table, engine: tuple[type[Any], type[Any]] | None = None) -> tuple[list[float], NDArray[Any]]:
+def _official(table: Table, engine: str | None) -> tuple[list[float], NDArray[Any]]:
     """The twelve numbers, and precision [IoU, recall, class] for objects of all sizes; -1 where there is none."""
-    coco_class, evaluator_class = engine or _engine()
+    coco_class, evaluator_class = _engine(engine)
     with contextlib.redirect_stdout(io.StringIO()):  # both packages print their progress there
         truth, found = coco_class(), coco_class()
         truth.dataset, found.dataset = _truth_content(table), _found_content(table)

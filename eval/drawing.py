@@ -39,7 +39,7 @@ _RIM: Colour = (20, 20, 20)
 
 
 @dataclass(frozen=True)
-class _Style:
+class Style:
     """Sizes in pixels that suit a picture: lines of 2 and letters of 14 on a photo of 500 by 375."""
 
     line: int
@@ -61,29 +61,30 @@ def draw_detections(image: Pixels, detections: Detections, *, ground_truth: Grou
     """A copy of the picture with the detections on it, and under them the ground truth with dashed lines."""
     canvas = image.copy()
     height, width, _ = canvas.shape
-    style = _style(width, height)
+    style = style_of(width, height)
     if ground_truth is not None:
-        for corners in _corners(ground_truth.boxes, width, height):
-            _draw_dashed(canvas, corners, style)
+        for corners in corners_of(ground_truth.boxes, width, height):
+            draw_dashed(canvas, corners, style)
     weakest_first = detections[np.argsort(detections.scores, kind="stable")]
-    corners = _corners(weakest_first.boxes, width, height)
+    corners = corners_of(weakest_first.boxes, width, height)
     labels: list[str] = weakest_first.labels.tolist()
     for box, label in zip(corners, labels, strict=True):
-        _draw_box(canvas, box, class_colour(label), style)
+        draw_box(canvas, box, class_colour(label), style)
     # After all boxes: a line through a label makes it unreadable, a label over a line does little harm.
     for box, label, score in zip(corners, labels, weakest_first.scores, strict=True):
-        _draw_label(canvas, f"{printable(label)} {score:.2f}", box, class_colour(label), style)
+        draw_label(canvas, f"{printable(label)} {score:.2f}", box, class_colour(label), style)
     return canvas
 
 
-def _style(width: int, height: int) -> _Style:
+def style_of(width: int, height: int) -> Style:
+    """The sizes that suit a picture of so many pixels."""
     # By the area: a long strip has room for small letters only.
     scale = float(np.sqrt(width * height)) / np.sqrt(500 * 375)
     line = max(1, round(2 * scale))
-    return _Style(line, rim=max(1, line // 2), letters=max(11, round(14 * scale)))
+    return Style(line, rim=max(1, line // 2), letters=max(11, round(14 * scale)))
 
 
-def _corners(boxes: NDArray[np.float64], width: int, height: int) -> list[Corners]:
+def corners_of(boxes: NDArray[np.float64], width: int, height: int) -> list[Corners]:
     """The boxes' outermost pixels, cut to the picture; a box outside it becomes a line or a pixel on its edge."""
     last = np.array([width, height, width, height]) - 1
     pixels = np.clip(np.round(boxes) - [0, 0, 1, 1], 0, last).astype(int)
@@ -105,14 +106,15 @@ def _draw_frame(canvas: Pixels, corners: Corners, thickness: int, colour: Colour
     _fill(canvas, x2 - across, y1, x2, y2, colour)
 
 
-def _draw_box(canvas: Pixels, corners: Corners, colour: Colour, style: _Style) -> None:
+def draw_box(canvas: Pixels, corners: Corners, colour: Colour, style: Style) -> None:
+    """A frame with a dark rim, on the canvas itself."""
     x1, y1, x2, y2 = corners
     rim = style.rim
     _draw_frame(canvas, (x1 - rim, y1 - rim, x2 + rim, y2 + rim), style.line + 2 * rim, _RIM)
     _draw_frame(canvas, corners, style.line, colour)
 
 
-def _draw_dashed(canvas: Pixels, corners: Corners, style: _Style) -> None:
+def draw_dashed(canvas: Pixels, corners: Corners, style: Style) -> None:
     """White dashes on a dark line: to be seen on any ground, and like no class's colour."""
     x1, y1, x2, y2 = corners[0], corners[1], corners[2] + 1, corners[3] + 1
     _draw_frame(canvas, corners, style.line, _RIM)
@@ -127,7 +129,7 @@ def _draw_dashed(canvas: Pixels, corners: Corners, style: _Style) -> None:
         _fill(canvas, x2 - across, y, x2, end, _WHITE)
 
 
-def _draw_label(canvas: Pixels, text: str, corners: Corners, colour: Colour, style: _Style) -> None:
+def draw_label(canvas: Pixels, text: str, corners: Corners, colour: Colour, style: Style) -> None:
     """Above the box where there is room, else on its upper edge; inside the picture if that is large enough at all."""
     # OpenCV 5 brings its own fonts for Latin, Cyrillic, Greek, Arabic, Chinese, Japanese and Korean names; Pillow's
     # built-in one ends with ASCII.

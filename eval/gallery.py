@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.dataset import Dataset
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
 from ..data.images import IMAGE_EXTENSIONS, encode_image, read_image
@@ -51,12 +52,14 @@ def draw_predictions(
     """
     if out.resolve() == images.resolve():
         raise UsageError(f"{out}: drawing there would overwrite the pictures; choose another --out")
-    pictures = [each for each in merge_parts(read_predictions(predictions)) if each.error is None]
-    truths = _truths(pictures, data)
+    dataset = None if data is None else open_dataset(data)
+    pictures = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
+    truths = _truths(pictures, dataset)
+    as_stored = dataset is not None and not dataset.upright
     drawn = 0
     for picture, truth in zip(pictures, truths, strict=True):
         try:
-            image = read_image(_find(images, picture.file), ignore_exif=truth is not None)
+            image = read_image(_find(images, picture.file), ignore_exif=truth is not None and as_stored)
         except DataError as error:
             report(f"left out: {error}")
             continue
@@ -68,11 +71,11 @@ def draw_predictions(
     return f"{drawn} of {len(pictures)} pictures drawn, written to {out}"
 
 
-def _truths(pictures: list[Picture], data: str | None) -> list[GroundTruth | None]:
+def _truths(pictures: list[Picture], dataset: Dataset | None) -> list[GroundTruth | None]:
     """Each picture's ground truth, None without a data set or outside of it."""
-    if data is None:
+    if dataset is None:
         return [None] * len(pictures)
-    truths = open_dataset(data).pictures
+    truths = dataset.pictures
     paired = pair_files([picture.file for picture in pictures], [truth.file for truth in truths])
     return [None if index == NOT_PAIRED else truths[index] for index in paired]
 

@@ -3,6 +3,9 @@
 Pictures are drawn anew, as many as there are, with replacement, and every class is judged on each draw. What a
 detection is does not depend on other pictures, so matching is done once; a picture that is drawn twice counts twice.
 
+Draws are more jagged than the data, and what precision reaches at best at a recall profits from that: their mean lies
+above the value, by a point where classes have few objects. So their spread is laid around the value itself.
+
 Shapes: D detections of a class, the best first, K classes, B draws, P pictures.
 """
 
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .average_precision import Curve, area_ap, coco_ap, eleven_point_ap, precision_recall
+from .average_precision import AVERAGES, Curve, precision_recall
 from .coco import COCO_OVERLAPS, matches_at
 from .evaluation import Evaluation, Outcome
 from .table import Indices
@@ -25,7 +28,7 @@ _WORK = 1e8
 
 @dataclass(frozen=True)
 class Interval:
-    """From the value that 2.5 % of the draws lie below to the one that 2.5 % lie above; NaN where there is none."""
+    """As far below and above a value as 95 % of the draws lie around their mean; NaN where there is none."""
 
     low: float
     high: float
@@ -51,17 +54,23 @@ class _Judgement:
 def find_intervals(evaluation: Evaluation, seed: int = 0) -> Intervals:
     """95 % intervals of the mean and of each class."""
     aps = resampled_aps(evaluation, seed)
-    names = [one.name for one in evaluation.classes]
-    return Intervals(interval(mean_of_classes(aps)), dict(zip(names, map(interval, aps.T), strict=True)), len(aps))
+    classes = {one.name: _of_average(one.ap, aps[:, i]) for i, one in enumerate(evaluation.classes)}
+    return Intervals(_of_average(evaluation.map, mean_of_classes(aps)), classes, len(aps))
 
 
-def interval(values: NDArray[np.float64]) -> Interval:
-    """The middle 95 % of the values that are numbers."""
-    values = values[~np.isnan(values)]
-    if not len(values):
+def interval(value: float, draws: NDArray[np.float64]) -> Interval:
+    """The middle 95 % of the draws that are numbers, moved so that their mean is the value."""
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
         return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = value - draws.mean() + np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
+
+
+def _of_average(value: float, draws: NDArray[np.float64]) -> Interval:
+    """The interval of an average precision, which lies between 0 and 1."""
+    found = interval(value, draws)
+    return Interval(max(found.low, 0.0), min(found.high, 1.0))
 
 
 def mean_of_classes(aps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,7 +97,7 @@ def resampled_aps(evaluation: Evaluation, seed: int = 0, draws: int | None = Non
             continue
         positives = times[:, table.objects.pictures[own]].sum(axis=1)  # [B]
         parts = [
-            _ap_of_draws(each, positives, times, _AVERAGES[evaluation.metric])
+            _ap_of_draws(each, positives, times, AVERAGES[evaluation.metric])
             for each in _judgements(evaluation, number)
         ]
         aps[:, number] = np.mean(parts, axis=0)
@@ -139,11 +148,3 @@ def _ap_of_draws(
             for number, weights in zip(positives, times, strict=True)
         ]
     )
-
-
-_AVERAGES: dict[str, Callable[[Curve, Curve], float]] = {
-    "voc07": eleven_point_ap,
-    "voc10": area_ap,
-    "ilsvrc": area_ap,
-    "coco": coco_ap,
-}

@@ -1,45 +1,154 @@
 """From files to a report: predictions and a data set's name in, tables and pages out."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..data.errors import UsageError
+from ..data.dataset import Dataset
+from ..data.errors import LimitError, UsageError
+from ..data.ledger import LEDGER_NAME
 from ..data.proposal_files import NamedProposals, read_proposal_file
+from ..data.records import Picture, Stages
 from ..data.results import read_categories, read_predictions
 from ..data.specs import open_dataset
+from ..data.stage_files import STAGES_NAME, read_stages
+from .breakdown import break_down
+from .comparing import Comparison, compare
+from .evaluation import Evaluation
+from .explaining import draw_explanation, explain
+from .gallery import write_drawing
+from .intervals import find_intervals
+from .pairing import NOT_PAIRED, pair_files
+from .printable import printable
 from .protocols import checked_metrics, evaluate
 from .recall import evaluate_recall, format_recall
-from .report import format_table, write_report
+from .report import Report, format_table, write_report
 from .table import tabulate
+from .tide import find_errors
+from .waterfall import find_losses
+
+EXPLAINED = "explained"  # the folder of drawn explanations, in the one of the report
 
 
-def evaluate_files(
-    predictions: Path | None, data: str, metrics: str, classes: str, out: Path, proposals: Sequence[Path] = ()
+@dataclass(frozen=True)
+class Judging:
+    """One `evaluate`: what is judged, on which data, by which protocols, and where the report goes."""
+
+    predictions: Path | None
+    data: str  # a SPEC
+    out: Path
+    metrics: str = "voc10,voc07"
+    classes: str = ""  # those that the predictions are about, if none are named
+    proposals: Sequence[Path] = ()
+    blacklist: Path | None = None  # in place of ILSVRC's own
+    explain: str | None = None  # a picture
+
+    def execute(self) -> str:
+        """Judge, write `report.json`, `report.csv` and `report.html`; gives the tables for a terminal.
+
+        The first protocol is the one that errors, breakdowns and pictures are of. Where `detect --keep-stages` made
+        the predictions, the report says at which step each missed object was lost.
+        """
+        metrics = checked_metrics(_listed(self.metrics))
+        if self.predictions is None and not self.proposals:
+            raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
+        if self.predictions is None and self.explain is not None:
+            raise UsageError("--explain needs --predictions")
+        dataset = open_dataset(self.data, blacklist=self.blacklist)
+        recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(self.proposals).items()]
+        facts = {"data": self.data, "predictions": self.predictions, "proposals": ", ".join(map(str, self.proposals))}
+        report = Report(recalls=recalls, facts={name: str(value) for name, value in facts.items() if value})
+        texts = []
+        if self.predictions is not None:
+            pictures = read_predictions(self.predictions, dataset)
+            wanted = _wanted(_listed(self.classes), read_categories(self.predictions, pictures, dataset), dataset)
+            evaluations = evaluate(tabulate(pictures, dataset.pictures, wanted), metrics)
+            stages = _stages(self.predictions)
+            report = _with_analyses(report, evaluations, stages, pictures, dataset)
+            texts.append(format_table(evaluations, report.intervals))
+            if self.explain is not None:
+                texts.append(_explained(self.explain, evaluations[0], stages, dataset, self.out))
+        write_report(report, self.out)
+        return "\n\n".join([*texts, format_recall(recalls)] if recalls else texts)
+
+
+def _wanted(named: tuple[str, ...], predicted: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    wanted = named or predicted
+    for name in wanted:
+        _check_known(name, {*predicted, *dataset.classes})
+    return wanted
+
+
+def _stages(predictions: Path) -> Mapping[str, Stages] | None:
+    """What `detect --keep-stages` kept of the run that made the predictions, if it did."""
+    folder = predictions.parent if predictions.name == LEDGER_NAME else predictions
+    return read_stages(folder) if (folder / STAGES_NAME).is_dir() else None
+
+
+def _with_analyses(
+    report: Report,
+    evaluations: Sequence[Evaluation],
+    stages: Mapping[str, Stages] | None,
+    pictures: Sequence[Picture],
+    dataset: Dataset,
+) -> Report:
+    first = evaluations[0]
+    return replace(
+        report,
+        evaluations=evaluations,
+        intervals={one.metric: find_intervals(one) for one in evaluations},
+        errors=find_errors(first.table),
+        breakdowns=break_down(first),
+        waterfall=find_losses(first, stages) if stages else None,
+        failures=[(picture.file, picture.error) for picture in pictures if picture.error is not None],
+        read=dataset.read,
+    )
+
+
+def _explained(
+    name: str, evaluation: Evaluation, stages: Mapping[str, Stages] | None, dataset: Dataset, out: Path
 ) -> str:
-    """Judge predictions by each of the metrics and files of proposals, write `report.json` and `report.html`.
+    """One picture's story, also drawn into the folder of the report if the picture is there."""
+    files = [truth.file for truth in dataset.pictures]
+    (place,) = pair_files([name], files)
+    if place == NOT_PAIRED:
+        near = difflib.get_close_matches(name, files, n=1)
+        raise UsageError(f"{name} is no picture of {dataset.name}" + (f"; did you mean {near[0]}?" if near else ""))
+    truth = dataset.pictures[place]
+    story = explain(evaluation, truth.file, stages)
+    if dataset.path(truth).is_file():
+        image = draw_explanation(dataset.read(truth), evaluation, truth.file, stages)
+        drawn = write_drawing(out / EXPLAINED, truth.file, image)
+        story += f"\ndrawn in {drawn}"
+    return story
 
-    Gives the tables. Without `classes` those are judged that the predictions name (their classes file, else their
-    labels); proposals are judged on all objects of the data set.
+
+def compare_files(
+    a: Path, b: Path, data: str, metric: str, classes: str = "", report: Callable[[str], None] = lambda line: None
+) -> Comparison:
+    """Judge two sets of predictions by one protocol on the same data, class by class.
+
+    Without `classes` those are compared that both sets are about; others are reported.
     """
-    names = checked_metrics(_listed(metrics))
-    if predictions is None and not proposals:
-        raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
+    (name,) = checked_metrics([metric])
     dataset = open_dataset(data)
-    evaluations, facts = [], {"data": data}
-    if predictions is not None:
-        pictures = read_predictions(predictions)
-        predicted = read_categories(predictions, pictures)
-        wanted = _listed(classes) or predicted
-        _check_known(wanted, {*predicted, *dataset.classes})
-        evaluations = evaluate(tabulate(pictures, dataset.pictures, wanted), names)
-        facts["predictions"] = str(predictions)
-    recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(proposals).items()]
-    if recalls:
-        facts["proposals"] = ", ".join(map(str, proposals))
-    write_report(evaluations, out, facts, recalls)
-    tables = [format_table(evaluations)] if evaluations else []
-    return "\n\n".join([*tables, format_recall(recalls)] if recalls else tables)
+    found = [read_predictions(path, dataset) for path in (a, b)]
+    known = [read_categories(path, pictures, dataset) for path, pictures in zip((a, b), found, strict=True)]
+    in_both = tuple(each for each in known[0] if each in known[1])
+    wanted = _wanted(_listed(classes), in_both, dataset)
+    if left_out := sorted({*known[0], *known[1]} - {*wanted}):
+        report(f"left out, not in both: {', '.join(map(printable, left_out))}")
+    first, second = (evaluate(tabulate(pictures, dataset.pictures, wanted), [name])[0] for pictures in found)
+    return compare(first, second)
+
+
+def check_drop(comparison: Comparison, allowed: float) -> None:
+    """LimitError where B's mean lies further below A's than is allowed."""
+    if comparison.mean.change < -allowed:
+        raise LimitError(
+            f"{comparison.protocol} fell by {-comparison.mean.change:.4f}, more than the {allowed:g} of --fail-if-drop"
+        )
 
 
 def _named(paths: Sequence[Path]) -> dict[str, NamedProposals]:
@@ -52,13 +161,12 @@ def _named(paths: Sequence[Path]) -> dict[str, NamedProposals]:
     }
 
 
-def _check_known(wanted: tuple[str, ...], known: set[str]) -> None:
+def _check_known(name: str, known: set[str]) -> None:
     """A class that neither the predictions nor the data set know is a mistake, not one without objects."""
-    for name in wanted:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-            raise UsageError(f"class {name!r} is neither in the data set nor in the predictions; {hint}")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+        raise UsageError(f"class {name!r} is neither in the data set nor in the predictions; {hint}")
 
 
 def _listed(text: str) -> tuple[str, ...]:

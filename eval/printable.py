@@ -1,6 +1,7 @@
-"""Names of classes and files made safe to show: they come from users' files and may hold anything."""
+"""Text for a terminal: names of classes and files made safe to show, as users' files may hold anything, and tables."""
 
 import unicodedata
+from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
@@ -25,3 +26,18 @@ def pad(text: str, width: int, right: bool = False) -> str:
     """The text with spaces up to so many columns; on the right when they go before it."""
     space = " " * (width - num_cells(text))
     return space + text if right else text + space
+
+
+def format_columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of equally many cells as the lines of a table, the first column to the left, the others to the right.
+
+    >>> format_columns([["class", "AP"], ["cat", "0.5"]])
+    ['class   AP', 'cat    0.5']
+    """
+    widths = [max(map(num_cells, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            pad(cell, width, right=i > 0) for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]

@@ -5,7 +5,6 @@ average recall is the mean of the recalls at IoU .50, .55 … .95 (Hosang et al.
 not asked for. Shapes: O objects, B budgets.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from ..data.boxes import Boxes, box_area, box_iou
 from ..data.errors import DataError
 from ..data.records import GroundTruth, Proposals
-from .printable import num_cells, pad, printable
+from .numbers import format_number
+from .printable import format_columns, printable
 
 BUDGETS = (1, 3, 10, 30, 100, 200, 300, 500, 1000, 2000, 5000)  # boxes a picture, the best first
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -103,12 +103,7 @@ def format_recall(evaluations: Sequence[RecallEvaluation]) -> str:
         found = one.all
         numbers = [found.recall_50, found.recall_70, found.average_recall, found.mean_best_overlap, one.mabo]
         numbers += [one.sizes[size].average_recall for size in SIZES]
-        lines.append([printable(one.name), f"{one.boxes:.0f}", *map(_short, numbers)])
-    widths = [max(num_cells(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(pad(line[i], width, right=i > 0) for i, width in enumerate(widths)).rstrip() for line in lines
-    )
-
-
-def _short(number: float) -> str:
-    return "n/a" if math.isnan(number) else f"{number:.3f}"
+        lines.append(
+            [printable(one.name), f"{one.boxes:.0f}", *(format_number(number, digits=3) for number in numbers)]
+        )
+    return "\n".join(format_columns(lines))

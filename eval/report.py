@@ -1,4 +1,4 @@
-"""An evaluation to read: a table for the terminal, `report.json` for programs, `report.html` for people.
+"""An evaluation to read: a table for the terminal, `report.json` and `report.csv` for programs, `report.html` for all.
 
 Every number stands beside the name of its protocol: the most frequent question about a mAP is which one it is.
 """
@@ -6,64 +6,107 @@ Every number stands beside the name of its protocol: the most frequent question 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..data.files import write_atomically
-from .evaluation import ClassEvaluation, Evaluation, Outcome
-from .printable import num_cells, pad, printable
+from .class_rows import ClassRow, best_f1, class_counts, class_rows, format_csv
+from .evaluation import Evaluation, Outcome
+from .numbers import format_number, plain
+from .printable import format_columns, printable
 from .recall import SIZES, RecallEvaluation
 from .recall_plots import COLOURS, recall_plots
+from .report_pictures import LONGEST_SIDE, MOST_BOXES, ReadImage, picture_content
+from .report_plots import closed, curve_points, waterfall_bars
+
+if TYPE_CHECKING:
+    from .breakdown import Breakdown
+    from .intervals import Interval, Intervals
+    from .tide import ErrorTypes
+    from .waterfall import Waterfall
 
 _TEMPLATE = Path(__file__).with_name("report.html")
-# Enough for a curve as wide as a thumb; a class with 100,000 detections would otherwise make a page of megabytes.
-_CURVE_POINTS = 200
+_MOST_FAILURES = 200  # on the page; `report.json` has all
+
+# What the protocols call their further numbers, in the words of this page.
+_MEANINGS = {
+    "median": "of the classes' APs",
+    "AP": "IoU .5 to .95",
+    "AP50": "IoU .5",
+    "AP75": "IoU .75",
+    "APs": "small objects",
+    "APm": "medium objects",
+    "APl": "large objects",
+    "AR1": "recall, 1 box a class and picture",
+    "AR10": "recall, 10 boxes",
+    "AR100": "recall, 100 boxes",
+    "ARs": "recall, small objects",
+    "ARm": "recall, medium objects",
+    "ARl": "recall, large objects",
+}
 
 
-def write_report(
-    evaluations: Sequence[Evaluation],
-    folder: str | Path,
-    facts: Mapping[str, Any] | None = None,
-    recalls: Sequence[RecallEvaluation] = (),
-) -> None:
-    """Write `report.json` and `report.html`; `facts` are what else is worth knowing about the run, by name."""
-    facts = dict(facts or {})
-    content = json.dumps(report_content(evaluations, facts, recalls), indent=1, allow_nan=False)
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that a report can tell; what is left out has no part in it."""
+
+    evaluations: Sequence[Evaluation] = ()  # the first gives the counts, the curves and the pictures' boxes
+    intervals: Mapping[str, "Intervals"] = field(default_factory=dict)  # by metric
+    errors: "ErrorTypes | None" = None
+    breakdowns: Sequence["Breakdown"] = ()
+    waterfall: "Waterfall | None" = None
+    recalls: Sequence[RecallEvaluation] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what else is worth knowing about the run, by name
+    failures: Sequence[tuple[str, str]] = ()  # pictures that could not be read, and why
+    read: ReadImage | None = None  # gives a picture's pixels; None shows no pictures
+
+
+def write_report(report: Report, folder: str | Path) -> None:
+    """Write `report.json`, `report.csv` and `report.html`."""
+    rows = class_rows(report.evaluations, report.intervals)
+    content = json.dumps(report_content(report), indent=1, allow_nan=False)
     write_atomically(Path(folder) / "report.json", content + "\n")
-    write_atomically(Path(folder) / "report.html", render_html(evaluations, facts, recalls))
+    write_atomically(Path(folder) / "report.csv", format_csv(rows, [one.metric for one in report.evaluations]))
+    write_atomically(Path(folder) / "report.html", render_html(report))
 
 
-def report_content(
-    evaluations: Sequence[Evaluation],
-    facts: Mapping[str, Any] | None = None,
-    recalls: Sequence[RecallEvaluation] = (),
-) -> dict[str, Any]:
+def report_content(report: Report) -> dict[str, Any]:
     """What `report.json` holds; a number that does not exist is None."""
-    return {
-        "metrics": {one.metric: _metric_content(one) for one in evaluations},
-        **({"proposals": {one.name: _plain(asdict(one)) for one in recalls}} if recalls else {}),
-        "run": _plain(dict(facts or {})),
+    rows = class_rows(report.evaluations, report.intervals)
+    content: dict[str, Any] = {
+        "metrics": {
+            one.metric: _metric_content(one, report.intervals.get(one.metric), place, rows)
+            for place, one in enumerate(report.evaluations)
+        }
     }
+    if report.recalls:
+        content["proposals"] = {one.name: asdict(one) for one in report.recalls}
+    if report.errors:
+        content["errors"] = {"ap": report.errors.ap, "rows": [asdict(row) for row in report.errors.rows]}
+    if report.breakdowns:
+        content["breakdowns"] = [asdict(one) for one in report.breakdowns]
+    if report.waterfall:
+        fields = ("protocol", "map", "objects", "found")
+        content["waterfall"] = {name: getattr(report.waterfall, name) for name in fields}
+        content["waterfall"]["steps"] = [asdict(step) for step in report.waterfall.steps]
+    if report.failures:
+        content["failures"] = [{"file": file, "reason": reason} for file, reason in report.failures]
+    return plain({**content, "run": report.facts})
 
 
-def _metric_content(evaluation: Evaluation) -> dict[str, Any]:
+def _metric_content(
+    evaluation: Evaluation, intervals: "Intervals | None", place: int, rows: Sequence[ClassRow]
+) -> dict[str, Any]:
     return {
         "protocol": evaluation.protocol,
-        "map": _plain(evaluation.map),
-        "per_class": {
-            one.name: {
-                "ap": _plain(one.ap),
-                "positives": one.positives,
-                "detections": one.detections,
-                **{outcome.name.lower(): count for outcome, count in _count_outcomes(one).items()},
-            }
-            for one in evaluation.classes
-        },
-        "without_objects": list(evaluation.without_objects),
+        "map": evaluation.map,
+        "interval": _ends(intervals.map if intervals else None),
+        "numbers": evaluation.numbers,
+        "per_class": {row.name: _class_content(row, place, evaluation) for row in rows},
+        "without_objects": evaluation.without_objects,
         "pictures": len(evaluation.table.truths),
         "failed_pictures": evaluation.table.num_failed,
         "left_out_pictures": evaluation.table.left_out_pictures,
@@ -71,82 +114,83 @@ def _metric_content(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def render_html(
-    evaluations: Sequence[Evaluation],
-    facts: Mapping[str, Any] | None = None,
-    recalls: Sequence[RecallEvaluation] = (),
-) -> str:
+def _class_content(row: ClassRow, place: int, evaluation: Evaluation) -> dict[str, Any]:
+    one = row.judged[place]
+    best = best_f1(one, evaluation.table)
+    return {
+        "ap": one.ap,
+        "interval": _ends(row.intervals[place]),
+        "numbers": one.numbers,
+        **class_counts(one),
+        "best_f1": best.f1,
+        "best_f1_score": best.score,
+    }
+
+
+def _ends(interval: "Interval | None") -> list[float] | None:
+    return [interval.low, interval.high] if interval else None
+
+
+def render_html(report: Report) -> str:
     """One page that needs nothing from anywhere else; names are escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATE.parent),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = [_row(same_class) for same_class in zip(*(one.classes for one in evaluations), strict=True)]
+    environment.globals |= {
+        "number": format_number,
+        "span": _span,
+        "short": lambda one: one.protocol.removeprefix("mAP (").removeprefix("AP (").removesuffix(")"),
+        "colour": lambda place: COLOURS[place % len(COLOURS)],
+        "curve_points": curve_points,
+        "closed": closed,
+        "largest": lambda rows: max((row.delta_ap for row in rows if row.delta_ap > 0), default=1.0),
+        "share": lambda part, whole: part / whole if whole else math.nan,
+    }
+    evaluations, rows = report.evaluations, class_rows(report.evaluations, report.intervals)
     return environment.get_template(_TEMPLATE.name).render(
+        report=report,
         evaluations=evaluations,
         rows=rows,
-        totals=[sum(counts) for counts in zip(*(row["counts"] for row in rows), strict=True)],
+        outcomes=[outcome.name.lower() for outcome in Outcome],
+        meanings=_MEANINGS,
         notes=notes(evaluations),
-        facts=facts or {},
-        recalls=recalls,
-        recall_plots=recall_plots(recalls),
+        bars=waterfall_bars(report.waterfall) if report.waterfall else [],
+        recalls=report.recalls,
+        recall_plots=recall_plots(report.recalls),
         sizes=tuple(SIZES),
-        colour=lambda place: COLOURS[place % len(COLOURS)],
-        number=format_number,
-        short=lambda one: one.protocol.removeprefix("mAP (").removesuffix(")"),
+        pictures=picture_content(evaluations[0], report.read) if evaluations and report.read else None,
+        limits={"boxes": MOST_BOXES, "side": LONGEST_SIDE, "failures": _MOST_FAILURES},
     )
 
 
-def _row(same_class: Sequence[ClassEvaluation]) -> dict[str, Any]:
-    """One class under all protocols; the counts and the curve are those of the first."""
-    first = same_class[0]
-    curve = curve_points(first)
-    return {
-        "name": first.name,
-        "aps": [one.ap for one in same_class],
-        "counts": [first.positives, first.detections, *_count_outcomes(first).values()],
-        "curve": " ".join(curve),
-        "area": " ".join(_closed(curve)),
-    }
+def _shown(value: Any) -> Any:
+    """What a template puts on the page: text without control characters; markup, which is safe already, as it is."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def curve_points(one: ClassEvaluation) -> list[str]:
-    """The precision-recall curve as `x,y` of an SVG polyline in a square of 100 by 100, recall to the right."""
-    steps = np.flatnonzero(one.outcomes == Outcome.TRUE_POSITIVE)  # elsewhere recall stands still
-    if not one.positives or not len(steps):
-        return []
-    picked = steps[np.unique(np.linspace(0, len(steps) - 1, _CURVE_POINTS).astype(int))]
-    points = zip(one.recall[picked] * 100, 100 - one.precision[picked] * 100, strict=True)
-    return [f"{x:.1f},{y:.1f}" for x, y in points]
-
-
-def _closed(curve: list[str]) -> list[str]:
-    """The curve's points with the corners that make it the upper edge of an area."""
-    if not curve:
-        return []
-    top, right = curve[0].partition(",")[2], curve[-1].partition(",")[0]
-    return ["0,100", f"0,{top}", *curve, f"{right},100"]
-
-
-def format_table(evaluations: Sequence[Evaluation]) -> str:
+def format_table(evaluations: Sequence[Evaluation], intervals: Mapping[str, "Intervals"] | None = None) -> str:
     """The numbers for a terminal: a line for each class, the means with their protocols' names, and what to know."""
-    header = ["class", *(f"AP {one.metric}" for one in evaluations), "objects", "detections"]
-    lines = [header]
+    lines = [["class", *(f"AP {one.metric}" for one in evaluations), "objects", "detections"]]
     for same_class in zip(*(one.classes for one in evaluations), strict=True):
         first = same_class[0]
         aps = [format_number(one.ap) for one in same_class]
         lines.append([printable(first.name), *aps, str(first.positives), str(first.detections)])
-    widths = [max(num_cells(line[i]) for line in lines) for i in range(len(header))]
-    table = ["  ".join(pad(line[i], width, right=i > 0) for i, width in enumerate(widths)) for line in lines]
-    means = [
-        f"{one.protocol}: {format_number(one.map)} (mean of {len(one.classes) - len(one.without_objects)} classes)"
-        for one in evaluations
-    ]
-    return "\n".join([*(line.rstrip() for line in table), "", *means, *notes(evaluations)])
+    means = [line for one in evaluations for line in _mean_lines(one, (intervals or {}).get(one.metric))]
+    return "\n".join([*format_columns(lines), "", *means, *notes(evaluations)])
+
+
+def _mean_lines(evaluation: Evaluation, intervals: "Intervals | None") -> list[str]:
+    """The mean, its interval if that is known, and the protocol's further numbers."""
+    sure = f", 95 % interval {_span(intervals.map)}" if intervals else ""
+    num_classes = len(evaluation.classes) - len(evaluation.without_objects)
+    mean = f"{evaluation.protocol}: {format_number(evaluation.map)}{sure} (mean of {num_classes} classes)"
+    numbers = ", ".join(f"{name} {format_number(value)}" for name, value in evaluation.numbers.items())
+    return [mean, f"  {numbers}"] if numbers else [mean]
 
 
 def notes(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -167,22 +211,8 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
     return sentences
 
 
-def format_number(value: float) -> str:
-    """Four digits after the point, or `n/a`."""
-    return "n/a" if math.isnan(value) else f"{value:.4f}"
-
-
-def _count_outcomes(one: ClassEvaluation) -> dict[Outcome, int]:
-    counts = np.bincount(one.outcomes, minlength=len(Outcome))
-    return {outcome: int(counts[outcome]) for outcome in Outcome}
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can hold it: no NaN, no infinity, nothing but JSON's own types."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value if isinstance(value, str | int | None) else str(value)
+def _span(interval: "Interval") -> str:
+    """An interval as `0.512 to 0.567`, or `n/a`."""
+    if math.isnan(interval.low):
+        return "n/a"
+    return f"{format_number(interval.low, digits=3)} to {format_number(interval.high, digits=3)}"

@@ -4,14 +4,12 @@ The two differ in how a curve becomes a number; matching, difficult objects and 
 COCO knows, is taken for a difficult object.
 """
 
-from .average_precision import area_ap, eleven_point_ap, judged_class
+from .average_precision import AVERAGES, judged_class
 from .evaluation import ClassEvaluation, Evaluation
 from .matching import match_voc, pairs_of
 from .table import Table
 
 VOC_PROTOCOLS = {"voc07": "mAP (VOC07, 11-point, IoU 0.5)", "voc10": "mAP (VOC10+, area, IoU 0.5)"}
-
-_AVERAGES = {"voc07": eleven_point_ap, "voc10": area_ap}
 
 
 def evaluate_voc(table: Table, metric: str = "voc07") -> Evaluation:
@@ -23,4 +21,4 @@ def evaluate_voc(table: Table, metric: str = "voc07") -> Evaluation:
 def _evaluate_class(table: Table, number: int, metric: str) -> ClassEvaluation:
     rows, objects = table.found_of(number), table.objects_of(number)
     matches = match_voc(pairs_of(table, rows, objects), len(rows), ~table.objects.asked[objects])
-    return judged_class(table, number, rows, objects, matches, _AVERAGES[metric])
+    return judged_class(table, number, rows, objects, matches, AVERAGES[metric])

@@ -1,9 +1,8 @@
 """How good and how fast the methods of proposing regions are, side by side on the same pictures in one run."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
-from ..data.images import read_image
 from .methods import Proposer
 
 
@@ -49,7 +47,7 @@ def benchmark_sizes(
     """Run a method on one picture, the data set's first, enlarged or reduced to each size."""
     if not len(data):
         raise UsageError(f"{data.name} has no picture to measure on")
-    image = read_image(data.path(data.pictures[0]), ignore_exif=True)
+    image = data.read(data.pictures[0])
     method(image)
     rows = []
     for size in megapixels:
@@ -75,7 +73,7 @@ def benchmark_proposals(
     objects = [truth.boxes[~truth.difficult] for truth in truths]
     if not sum(map(len, objects)):
         raise UsageError(f"{data.name}: the chosen pictures have no objects to measure recall on")
-    images = [read_image(data.path(truth), ignore_exif=True) for truth in truths]
+    images = [data.read(truth) for truth in truths]
     rows = []
     for method in methods:
         report(f"{method.name} on {len(images)} pictures")
@@ -102,19 +100,3 @@ def benchmark_proposals(
             )
         )
     return rows
-
-
-def rows_to_json(rows: Sequence[MethodRow] | Sequence[SizeRow]) -> str:
-    """The rows as a JSON list of objects."""
-    return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
-
-
-def format_rows(rows: Sequence[MethodRow] | Sequence[SizeRow]) -> str:
-    """The rows as a table for a terminal."""
-    names = [field.name for field in fields(rows[0])] if rows else []
-    lines = [names]
-    for row in rows:
-        values = asdict(row).values()
-        lines.append([f"{value:.3f}" if isinstance(value, float) else str(value) for value in values])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

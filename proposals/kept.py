@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ..data.dataset import Dataset
 from ..data.errors import DataError, UsageError
-from ..data.images import read_image
 from ..data.proposal_files import NamedProposals
 from ..data.records import Proposals
 from ..data.store import hash_of, read_proposals, write_proposals
@@ -36,7 +35,7 @@ def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], N
         return read_proposals(path)
     report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} pictures, kept in {path}")
     made = {}
-    all_found = propose_all(method, dataset.pictures, lambda truth: read_image(dataset.path(truth), ignore_exif=True))
+    all_found = propose_all(method, dataset.pictures, dataset.read)
     for truth, found in zip(dataset.pictures, all_found, strict=True):
         if isinstance(found, DataError):
             raise found

@@ -15,7 +15,6 @@ from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..data.augment import mirror
 from ..data.boxes import Boxes, box_area, box_intersection
 from ..data.dataset import Dataset, picture_at
-from ..data.images import read_image
 from ..data.records import GroundTruth, Proposals
 from .deltas import encode
 from .multibox import place_priors
@@ -93,7 +92,7 @@ class MultiBoxBatches:
 
     def _seen(self, truth: GroundTruth, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Boxes, Boxes, Boxes]:
         """A picture, mirrored or not, its objects, the difficult ones, and other boxes to judge, in random order."""
-        image = read_image(self.dataset.path(truth), ignore_exif=True)  # annotations are of the pixels as stored
+        image = self.dataset.read(truth)
         objects, unfair = truth.boxes[~truth.difficult], truth.boxes[truth.difficult]
         others = self.others[truth.file].boxes
         if rng.random() < 0.5:

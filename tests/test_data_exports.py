@@ -6,9 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inception_rcnn.data.coco import write_coco_truth
+from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError, UsageError
-from inception_rcnn.data.exports import write_coco, write_csv, write_voc_results, write_yolo
-from inception_rcnn.data.records import Detections, Picture
+from inception_rcnn.data.exports import (
+    write_coco,
+    write_coco_results,
+    write_csv,
+    write_label_studio,
+    write_voc_results,
+    write_yolo,
+)
+from inception_rcnn.data.records import Detections, GroundTruth, Picture
 from inception_rcnn.data.results import read_predictions
 
 
@@ -134,3 +143,67 @@ def test_line_formats_refuse_a_line_break_in_a_file_name(tmp_path: Path) -> None
 def test_names_that_cannot_be_a_file(tmp_path: Path, classes: list[str], split: str) -> None:
     with pytest.raises(UsageError):
         write_voc_results([], tmp_path, classes, split)
+
+
+def test_unknown_class_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has the class 'dogg', which is not among dog, cat; did you mean 'dog'\?"):
+        write_coco([_picture("a.jpg", "dogg")], tmp_path / "x", ["dog", "cat"])
+
+
+def _data(*files: str, **ids: tuple[str, ...]) -> Dataset:
+    truths = [
+        GroundTruth(file, 20, 10, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_)) for file in files
+    ]
+    return Dataset("mine", ("dog", "cat"), tuple(truths), Path("photos"), **ids)
+
+
+def test_coco_results_have_the_data_sets_ids_and_read_back(tmp_path: Path) -> None:
+    data = _data("a.jpg", "b.jpg", "c.jpg", picture_ids=("0", "x7", "12"), class_ids=("3", "0"))
+    pictures = [_picture("c.jpg", "cat", "dog"), _picture("b.jpg", "dog"), Picture("a.jpg", error="truncated")]
+    write_coco_results(pictures, tmp_path / "p.json", data)
+    rows = json.loads((tmp_path / "p.json").read_text())
+    assert [(row["image_id"], row["category_id"], row["score"]) for row in rows] == [
+        *((12, 0, 0.75), (12, 3, 0.5), ("x7", 3, 0.75)),
+    ]
+    assert rows[0]["bbox"] == [2, 1, 4, 3]
+    back = read_predictions(tmp_path / "p.json", data)
+    assert [(each.file, each.detections.labels.tolist()) for each in back] == [
+        *(("b.jpg", ["dog"]), ("c.jpg", ["cat", "dog"])),
+    ]
+
+
+def test_pycocotools_takes_coco_results(tmp_path: Path) -> None:
+    coco = pytest.importorskip("pycocotools.coco")
+    data = _data("a.jpg", picture_ids=("7",), class_ids=("1", "2"))
+    write_coco_truth(data, tmp_path / "truth.json")
+    write_coco_results([_picture("a.jpg", "cat", "dog")], tmp_path / "p.json", data)
+    peer = coco.COCO(str(tmp_path / "truth.json")).loadRes(str(tmp_path / "p.json"))
+    assert len(peer.getAnnIds(imgIds=[7])) == 2
+
+
+def test_coco_results_need_ids_and_pictures_of_the_data_set(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mine: has no ids"):
+        write_coco_results([], tmp_path / "p.json", _data("a.jpg"))
+    data = _data("a.jpg", picture_ids=("7",), class_ids=("1", "2"))
+    with pytest.raises(DataError, match=r"b\.jpg: is not in the data set mine"):
+        write_coco_results([_picture("b.jpg", "cat")], tmp_path / "p.json", data)
+    with pytest.raises(DataError, match="'cow', which is not among"):
+        write_coco_results([_picture("a.jpg", "cow")], tmp_path / "p.json", data)
+
+
+def test_label_studio_tasks_are_in_percent(tmp_path: Path) -> None:
+    write_label_studio(HOSTILE, tmp_path / "p.json")
+    none, png, *_ = tasks = json.loads((tmp_path / "p.json").read_text())
+    assert len(tasks) == 5  # without the one that failed
+    assert none["predictions"] == [{"model_version": "inception-rcnn", "result": []}]
+    assert png["data"] == {"image": "/data/local-files/?d=a%20b/img.png", "width": 20, "height": 10}
+    (region,) = png["predictions"][0]["result"]
+    assert region["value"] == {"x": 10, "y": 10, "width": 20, "height": 30, "rotation": 0, "rectanglelabels": ["cat"]}
+    assert (region["score"], region["original_width"], region["type"]) == (0.75, 20, "rectanglelabels")
+    assert [picture.file for picture in read_predictions(tmp_path / "p.json")] == [each.file for each in HOSTILE[:-1]]
+
+
+def test_a_carriage_return_in_a_table_is_quoted(tmp_path: Path) -> None:
+    write_csv([_picture("a\r.jpg", "cat"), _picture("b.jpg", "cat")], tmp_path / "p.csv")
+    assert [picture.file for picture in read_predictions(tmp_path / "p.csv")] == ["a\r.jpg", "b.jpg"]
+    assert (tmp_path / "p.csv").read_bytes().endswith(b"\nb.jpg,cat,0.75,2.0,1.0,6.0,4.0\n")

@@ -1,10 +1,21 @@
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from inception_rcnn.data.coco import write_coco_truth
+from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.label_studio import write_label_studio_truth
+from inception_rcnn.data.problems import Problem
+from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.sources import Source
 from inception_rcnn.data.specs import is_spec, open_dataset, open_datasets, resolve_sources
+from inception_rcnn.data.tables import write_csv_truth, write_jsonl_truth
+from inception_rcnn.data.yolo import write_yolo_truth
 
 BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>"
 
@@ -157,3 +168,69 @@ def test_data_sets_and_files_do_not_mix(tmp_path: Path, order: int) -> None:
     _make(tmp_path / "one")
     with pytest.raises(UsageError, match="not both in one run"):
         resolve_sources([f"voc:{tmp_path}/one:val", str(tmp_path / "one" / "JPEGImages")][::order])
+
+
+def _one_object(folder: Path) -> Dataset:
+    box, label = np.array([[1.0, 2, 5, 8]]), np.array(["cat"])
+    Image.new("RGB", (20, 10)).save(folder / "a.png")
+    return Dataset("one", ("cat",), (GroundTruth("a.png", 20, 10, box, label, np.array([False])),), folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "write"),
+    [
+        ("coco", "val.json", write_coco_truth),
+        ("csv", "val.csv", write_csv_truth),
+        ("jsonl", "val.jsonl", write_jsonl_truth),
+        ("label-studio", "val.json", write_label_studio_truth),
+    ],
+)
+@pytest.mark.parametrize("place", [".", "with:colon"])
+def test_a_file_of_annotations_and_a_folder(tmp_path: Path, kind: str, name: str, write: Any, place: str) -> None:
+    (tmp_path / place).mkdir(exist_ok=True)
+    write(_one_object(tmp_path), tmp_path / place / name)
+    dataset = open_dataset(f"{kind}:{tmp_path / place / name}:{tmp_path}")
+    assert [truth.file for truth in dataset.pictures] == ["a.png"]
+    assert np.allclose(dataset.pictures[0].boxes, [[1, 2, 5, 8]])
+    assert (dataset.classes, dataset.folder, dataset.name) == (("cat",), tmp_path, "val")
+    assert resolve_sources([f"{kind}:{tmp_path / place / name}:{tmp_path}"])[0].path == tmp_path / "a.png"
+    for spec in (f"{kind}:", f"{kind}:x", f"{kind}::x", f"{kind}:x:"):
+        with pytest.raises(UsageError, match=f"need {kind}:FILE"):
+            open_dataset(spec)
+    with pytest.raises(DataError, match="cannot be read"):
+        open_dataset(f"{kind}:{tmp_path / 'none'}:{tmp_path}")
+
+
+def test_yolo(tmp_path: Path) -> None:
+    (tmp_path / "images" / "val").mkdir(parents=True)
+    write_yolo_truth(_one_object(tmp_path / "images" / "val"), tmp_path)
+    dataset = open_dataset(f"yolo:{tmp_path / 'data.yaml'}:val")
+    assert np.allclose(dataset.pictures[0].boxes, [[1, 2, 5, 8]])
+    for spec in ("yolo:", "yolo:x", "yolo::x", "yolo:x:"):
+        with pytest.raises(UsageError, match=r"need yolo:DATA\.yaml:SPLIT"):
+            open_dataset(spec)
+
+
+@pytest.mark.parametrize("kind", ["coco", "csv", "jsonl", "label-studio"])
+def test_readers_tell_of_problems(tmp_path: Path, kind: str) -> None:
+    """The same wrong thing in each form: a box that ends before it starts."""
+    value = {"x": 50, "y": 50, "width": -10, "height": 10, "rectanglelabels": ["cat"]}
+    region = {"type": "rectanglelabels", "original_width": 20, "original_height": 10, "value": value}
+    contents = {
+        "coco": json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 10}],
+                "categories": [{"id": 1, "name": "cat"}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, -1, 1]}],
+            }
+        ),
+        "csv": "file,label,x1,y1,x2,y2\na.png,cat,5,5,4,6\n",
+        "jsonl": '{"file": "a.png", "objects": [{"label": "cat", "box": [5, 5, 4, 6]}]}\n',
+        "label-studio": json.dumps([{"data": {"image": "a.png"}, "annotations": [{"result": [region]}]}]),
+    }
+    (tmp_path / "x").write_text(contents[kind])
+    told: list[Problem] = []
+    dataset = open_dataset(f"{kind}:{tmp_path / 'x'}:{tmp_path}", told.append)
+    assert [len(truth) for truth in dataset.pictures] == [0]
+    assert len(told) == 1
+    assert told[0].where.startswith(f"{tmp_path / 'x'}: ")

@@ -1,11 +1,13 @@
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.problems import Problem
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.voc import VOC_CLASSES, read_voc, read_voc_annotation, write_voc_annotation
 
@@ -79,6 +81,127 @@ def test_objects(tmp_path: Path, parts: list[str], boxes: list[list[float]], dif
 def test_broken_annotation_names_file_and_object(tmp_path: Path, parts: list[str], words: str) -> None:
     with pytest.raises(DataError, match=f"x.xml: .*{words}"):
         read_voc_annotation(_write(tmp_path / "x.xml", *parts))
+
+
+def test_what_cannot_be_used_is_told_and_left_out(tmp_path: Path) -> None:
+    objects = [
+        _object("dog", "2 2 3 3"),
+        _object("cat", "9 1 8 5"),
+        _object(""),
+        _object("cow", "1 1 inf 2"),
+        _object("cow").replace("ymax", "bottom"),
+        _object("cow", extra="<difficult>maybe</difficult>"),
+        _object("cow", extra="<truncated>2</truncated>"),
+        _object("sheep"),
+    ]
+    path = _write(tmp_path / "x.xml", SIZE, *objects)
+    problems: list[Problem] = []
+    truth = read_voc_annotation(path, on_problem=problems.append)
+    assert truth is not None
+    assert truth.labels.tolist() == ["dog", "sheep"]
+    assert truth.boxes.tolist() == [[1, 1, 3, 3], [0, 0, 20, 10]]
+    assert [(problem.kind, problem.where.removeprefix(f"{path}: ")) for problem in problems] == [
+        ("box with xmin > xmax or ymin > ymax", "object 2 (cat)"),
+        ("object without a name", "object 3"),
+        ("number that is none", "object 4 (cow)"),
+        ("number that is missing", "object 5 (cow)"),
+        ("difficult flag that says neither 0 nor 1", "object 6 (cow)"),
+        ("truncated flag that says neither 0 nor 1", "object 7 (cow)"),
+    ]
+    with pytest.raises(DataError) as refused:
+        read_voc_annotation(path)
+    assert str(refused.value) == str(problems[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (None, "annotation that is missing"),
+        ("<annotation><size>", "annotation that is not XML"),
+        ("<!DOCTYPE a><annotation/>", "annotation with a DOCTYPE"),
+        ("<svg/>", "file that is no annotation"),
+        ("<annotation/>", "number that is missing"),
+        ("<annotation><size><width>20</width><height>?</height></size></annotation>", "number that is none"),
+    ],
+)
+def test_picture_whose_file_cannot_be_used_is_left_out(folder: Path, content: str | None, kind: str) -> None:
+    path = folder / "Annotations" / "b.xml"
+    path.unlink() if content is None else path.write_text(content)
+    problems: list[Problem] = []
+    dataset = read_voc(folder, "val", on_problem=problems.append)
+    assert [picture.file for picture in dataset.pictures] == ["A picture.png"]
+    assert [(problem.kind, problem.where) for problem in problems] == [(kind, str(path))]
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ("", False),
+        ("<truncated>0</truncated>", False),
+        ("<truncated> 1 </truncated>", True),
+        ("<truncated>True</truncated>", True),
+        ("<truncated/>", False),
+        ("<truncated>Unspecified</truncated>", False),
+    ],
+)
+def test_truncated(tmp_path: Path, extra: str, expected: bool) -> None:
+    truth = read_voc_annotation(_write(tmp_path / "x.xml", SIZE, _object(extra=extra)))
+    assert truth is not None
+    assert truth.truncated.tolist() == [expected]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding[:6].rstrip("-")}"?><annotation>{SIZE}{_object("猫")}</annotation>'
+    (tmp_path / "x.xml").write_bytes(text.encode(encoding))
+    truth = read_voc_annotation(tmp_path / "x.xml")
+    assert truth is not None
+    assert truth.labels.tolist() == ["猫"]
+
+
+def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.xml", SIZE, _object())
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match="not well-formed"):
+            read_voc_annotation(path)
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        '<!DOCTYPE annotation [<!ENTITY secret SYSTEM "{secret}">]>',
+        '<!DOCTYPE annotation [<!ENTITY % secret SYSTEM "{secret}"> %secret;]>',
+        '<!DOCTYPE annotation SYSTEM "{secret}">',
+    ],
+)
+def test_no_other_file_is_fetched(tmp_path: Path, doctype: str) -> None:
+    secret = tmp_path / "secret.dtd"
+    os.mkfifo(secret)  # whoever opened it would wait for ever
+    text = f"{doctype.format(secret=secret.as_uri())}<annotation>&secret;</annotation>"
+    (tmp_path / "x.xml").write_text(text)
+    with pytest.raises(DataError, match="DOCTYPE"):
+        read_voc_annotation(tmp_path / "x.xml")
+
+
+def test_an_entity_that_nobody_declares_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not well-formed"):
+        read_voc_annotation(_write(tmp_path / "x.xml", SIZE, _object("&cat;")))
+
+
+def test_deep_nesting_does_no_harm(tmp_path: Path) -> None:
+    deep = "<part>" * 100_000 + "</part>" * 100_000
+    truth = read_voc_annotation(_write(tmp_path / "x.xml", SIZE, _object(extra=deep)))
+    assert truth is not None
+    assert len(truth) == 1
+
+
+def test_of_hundreds_of_splits_some_are_named(folder: Path) -> None:
+    for i in range(100):
+        (folder / "ImageSets" / "Main" / f"class_{i}_val.txt").touch()
+    with pytest.raises(DataError, match=r"the splits here are: val, class_0_val, .* and 81 more$"):
+        read_voc(folder, "tset")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -175,11 +298,13 @@ def test_written_annotation_reads_back(tmp_path: Path, rng: np.random.Generator)
     corners = np.sort(rng.integers(0, 4000, (9, 2, 2)) / 8, axis=1).reshape(9, 4)
     labels = ["a<b>&\"'", "猫", *["cat"] * 7]
     truth = GroundTruth("sub/\udcff\x01.jpg", 500, 400, corners, np.array(labels), rng.random(9) < 0.5)
+    truth = replace(truth, truncated=rng.random(9) < 0.5)
     write_voc_annotation(truth, tmp_path / "x.xml")
     back = read_voc_annotation(tmp_path / "x.xml", file=truth.file)
     assert back.boxes.tolist() == truth.boxes.tolist()
     assert back.labels.tolist() == labels
     assert back.difficult.tolist() == truth.difficult.tolist()
+    assert back.truncated.tolist() == truth.truncated.tolist()
     assert (back.file, back.width, back.height) == (truth.file, 500, 400)
 
 

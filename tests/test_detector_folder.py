@@ -6,7 +6,9 @@ from inception_rcnn.data.images import encode_image, read_image
 from inception_rcnn.data.ledger import read_ledger
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.sources import Source, list_sources
-from inception_rcnn.detector.folder import Stages, detect_folder, detect_stream
+from inception_rcnn.data.stage_files import has_stages, read_stages
+from inception_rcnn.detector.folder import StageSeconds, detect_folder, detect_stream
+from inception_rcnn.eval.suppression import detections_of
 
 
 @pytest.fixture
@@ -87,9 +89,62 @@ def test_what_a_killed_run_had_done_is_kept(photos, tmp_path):
 
 def test_stored_proposals_are_used_and_a_missing_one_is_an_error_row(photos):
     sources = [Source(photos / "a.png", "a.png"), Source(photos / "z.png", "z.png")]
-    model, stages = detector(), Stages()
-    rows = list(detect_stream(model, sources, {"a.png": Proposals(BOXES[2:], [1.0])}, stages))
-    assert [len(row.detections) for row, _ in rows] == [1, 0]
-    assert "none for this picture" in rows[1][0].error
-    assert stages.seconds["network"] > 0
+    model, seconds = detector(), StageSeconds()
+    rows = list(detect_stream(model, sources, {"a.png": Proposals(BOXES[2:], [1.0])}, seconds))
+    assert [len(row.picture.detections) for row in rows] == [1, 0]
+    assert "none for this picture" in rows[1].picture.error
+    assert seconds.seconds["network"] > 0
     assert DELTAS.shape == (3, 2, 4)
+
+
+def test_stages_are_kept_of_every_picture_that_could_be_read(photos, tmp_path):
+    rows, _ = run(photos, tmp_path / "out", keep_stages=True)
+    stages = read_stages(tmp_path / "out")
+    assert sorted(stages) == ["a.png", "sub/b.png", "z.png"]
+    for row in rows:
+        if row.error is None:
+            again = detections_of(stages[row.file])
+            np.testing.assert_array_equal(again.boxes, row.detections.boxes)
+            assert again.labels.tolist() == row.detections.labels.tolist()
+
+
+def test_no_stages_are_kept_unasked(photos, tmp_path):
+    run(photos, tmp_path / "out")
+    assert not (tmp_path / "out" / "stages").exists()
+
+
+def test_a_run_that_goes_on_with_stages_does_again_what_lacks_them(photos, tmp_path):
+    out, model = tmp_path / "out", detector()
+    run(photos, out)
+    _, summary = run(photos, out, model, keep_stages=True)
+    assert (len(model.network.asked), summary.skipped) == (3, 0)
+    next((out / "stages").iterdir()).unlink()
+    rows, summary = run(photos, out, model, keep_stages=True)
+    assert (len(model.network.asked), summary.skipped) == (4, 2)
+    assert [row.file for row in rows] == ["a.png", "broken.jpg", "sub/b.png", "z.png"]
+    assert len(read_stages(out)) == 3
+
+
+def test_stages_are_on_disk_before_the_row(photos, tmp_path, monkeypatch):
+    """A run that is killed while it keeps the second picture's stages has the first picture whole, and no more rows."""
+    from inception_rcnn.detector import folder
+
+    class Killed(BaseException):
+        pass
+
+    def write_or_die(out, file, stages):
+        if file == "sub/b.png":
+            raise Killed
+        write(out, file, stages)
+
+    write = folder.write_stages
+    monkeypatch.setattr(folder, "write_stages", write_or_die)
+    with pytest.raises(Killed):
+        run(photos, tmp_path / "out", keep_stages=True)
+    rows = [row for row in read_ledger(tmp_path / "out" / "detections.jsonl") if row.error is None]
+    assert [row.file for row in rows] == ["a.png"]
+    assert has_stages(tmp_path / "out", "a.png")
+    monkeypatch.setattr(folder, "write_stages", write)
+    _, summary = run(photos, tmp_path / "out", keep_stages=True)
+    assert summary.skipped == 1
+    assert len(read_stages(tmp_path / "out")) == 3

@@ -4,10 +4,13 @@ import torch
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
-from inception_rcnn.data.images import encode_image
+from inception_rcnn.data.images import encode_image, read_image
 from inception_rcnn.data.records import Detections, Proposals
+from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
+from inception_rcnn.detector.nms import suppress
+from inception_rcnn.eval.suppression import detections_of
 from inception_rcnn.proposals.deltas import USUAL_SIZE
 
 
@@ -105,3 +108,48 @@ def test_a_stream_keeps_the_order_and_survives_a_bad_file(tmp_path):
         ("c.png", 0, False),
     ]
     assert "c.png" in rows[2].error
+
+
+def test_a_look_holds_everything_up_to_suppression():
+    model = detector(regions=2, score=0.2, nms_threshold=0.4, max_detections=9)
+    stages = model.look(IMAGE, PROPOSALS)
+    assert stages.proposals.tolist() == BOXES.tolist()  # the third too, which the budget cuts
+    np.testing.assert_allclose(stages.probabilities, torch.tensor(LOGITS[:2]).float().softmax(1))
+    np.testing.assert_allclose(stages.boxes, np.repeat(BOXES[:2, None], 2, axis=1))
+    assert (stages.classes, stages.score_threshold) == (("cat", "dog"), 0.2)
+    assert (stages.nms_threshold, stages.max_detections) == (0.4, 9)
+
+
+def test_a_look_at_nothing():
+    stages = detector().look(IMAGE, Proposals(as_boxes([]), []))
+    assert (stages.proposals.shape, stages.probabilities.shape, stages.boxes.shape) == ((0, 4), (0, 3), (0, 2, 4))
+    assert len(suppress(stages)) == len(detections_of(stages)) == 0
+
+
+def assert_same(a, b):
+    assert a.labels.tolist() == b.labels.tolist()
+    np.testing.assert_array_equal(a.boxes, b.boxes)
+    np.testing.assert_array_equal(a.scores, b.scores)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_suppression_done_again_gives_the_very_same_detections(seed):
+    """Scores with many ties, and boxes whose overlaps lie on the threshold."""
+    rng = np.random.default_rng(seed)
+    corners = rng.integers(0, [150, 60], (200, 2))
+    proposals = Proposals(np.concatenate([corners, corners + rng.integers(1, 8, (200, 2)) * 10], axis=1), np.ones(200))
+    logits, deltas = rng.integers(0, 4, (200, 3)), rng.integers(-2, 3, (200, 2, 4)) / 2
+    model = detector(logits, deltas, score=0.2, nms_threshold=rng.choice([0.25, 0.3, 0.5]), max_detections=40)
+    found = model.detect(IMAGE, proposals)
+    assert len(found) > 10
+    assert_same(found, detections_of(model.look(IMAGE, proposals)))
+
+
+@pytest.mark.shared
+def test_suppression_done_again_gives_the_same_on_real_photos(shared):
+    data, model = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), RCNN.from_pretrained(device="cpu")
+    for truth, score in zip(data.pictures[:2], (0.3, 0.01), strict=True):
+        image = read_image(data.path(truth), ignore_exif=True)
+        stages = model.with_options(score=score).look(image)
+        assert len(stages.boxes) <= len(stages.proposals)
+        assert_same(suppress(stages), detections_of(stages))

@@ -10,6 +10,7 @@ from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.proposal_files import read_proposal_file
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.results import read_predictions
+from inception_rcnn.data.stage_files import read_stages
 from inception_rcnn.data.store import hash_of, read_proposals, write_proposals
 from inception_rcnn.detector import running
 from inception_rcnn.detector.config import DetectorConfig
@@ -77,6 +78,19 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(model, photo
         run(model, photos, tmp_path / "out", options={"score": 0.9}).execute()
     summary = run(model, photos, tmp_path / "out", options={"score": 0.9}, overwrite=True).execute()
     assert summary.skipped == 0
+
+
+def test_stages_are_kept_where_asked_and_go_with_the_run_they_are_of(model, photos, tmp_path):
+    out = tmp_path / "out"
+    run(model, photos, out, keep_stages=True).execute()
+    assert sorted(read_stages(out)) == ["1.png", "2.png"]
+    assert {stages.score_threshold for stages in read_stages(out).values()} == {0.0}
+    assert run(model, photos, out, keep_stages=True).execute().skipped == 2
+    assert run(model, photos, out).execute().skipped == 2  # what is kept stays
+    assert len(read_stages(out)) == 2
+    run(model, photos, out, options={"score": 0.9}, overwrite=True).execute()
+    with pytest.raises(DataError, match="has no stages"):
+        read_stages(out)
 
 
 def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos):

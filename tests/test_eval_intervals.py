@@ -80,9 +80,29 @@ def test_nothing_to_draw_from() -> None:
         assert np.isnan(find_intervals(evaluation).map.low)
 
 
-def test_bounds_are_quantiles() -> None:
-    found = interval(np.append(np.linspace(0, 1, 1001), np.nan))
-    assert (found.low, found.high) == (pytest.approx(0.025), pytest.approx(0.975))
+def test_bounds_are_quantiles_around_the_value() -> None:
+    found = interval(0.3, np.append(np.linspace(0, 1, 1001), np.nan))
+    assert (found.low, found.high) == (pytest.approx(0.3 - 0.475), pytest.approx(0.3 + 0.475))
+
+
+def test_classes_with_few_objects_do_not_push_the_mean_out_of_its_interval() -> None:
+    """Each draw's average precision is above the data's by more than the interval of a mean over many classes."""
+    rng = np.random.default_rng(0)
+    names = tuple(f"class{i}" for i in range(60))
+    truths, pictures = [], []
+    for i in range(600):
+        boxes = as_boxes([[0, 0, 50, 50], [60, 0, 110, 50]])
+        truths.append(GroundTruth(f"{i}", 200, 200, boxes, rng.choice(names, 2), np.zeros(2, bool)))
+        labels = np.concatenate([truths[-1].labels, rng.choice(names, 6)])
+        found = Detections(
+            np.concatenate([boxes, boxes, boxes, boxes]), labels, np.append(rng.beta(3, 2, 2), rng.random(6))
+        )
+        pictures.append(Picture(f"{i}", 200, 200, found))
+    (evaluation,) = evaluate(tabulate(pictures, truths, names), ["voc10"])
+    draws = resampled_aps(evaluation, draws=200)
+    assert np.quantile(draws.mean(axis=1), 0.025) > evaluation.map
+    found = find_intervals(evaluation).map
+    assert found.low < evaluation.map < found.high
 
 
 @pytest.mark.parametrize(("detections", "draws"), [(0, 1000), (50_000, 1000), (200_000, 500), (2_000_000, 100)])

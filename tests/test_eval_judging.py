@@ -16,7 +16,7 @@ from inception_rcnn.data.results import COCO_NAME
 from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.data.store import write_proposals
 from inception_rcnn.data.voc import write_voc_annotation
-from inception_rcnn.eval.judging import evaluate_files
+from inception_rcnn.eval.judging import Judging
 
 A, B = [0, 0, 10, 10], [50, 0, 60, 10]
 
@@ -51,37 +51,41 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "found" / "detections.jsonl"
 
 
+def _evaluate(predictions, data, metrics, classes, out, proposals=(), **others) -> str:
+    return Judging(predictions, data, out, metrics, classes, proposals, **others).execute()
+
+
 def _report(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())
 
 
 def test_nothing_predicted_is_judged_as_nothing_found(tmp_path: Path, data: str) -> None:
     write_ledger([], tmp_path / "empty.jsonl")
-    table = evaluate_files(tmp_path / "empty.jsonl", data, "voc10", "cat", tmp_path / "out")
+    table = _evaluate(tmp_path / "empty.jsonl", data, "voc10", "cat", tmp_path / "out")
     assert _report(tmp_path / "out")["metrics"]["voc10"]["map"] == 0
-    assert "0.0000 (mean of 1 classes)" in table
+    assert "0.0000, 95 % interval 0.000 to 0.000 (mean of 1 classes)" in table
 
 
 def test_report_and_table_say_the_same(tmp_path: Path, data: str, ledger: Path) -> None:
-    table = evaluate_files(ledger, data, "voc10,voc07", "", tmp_path / "out")
+    table = _evaluate(ledger, data, "voc10,voc07", "", tmp_path / "out")
     report = _report(tmp_path / "out")
     assert list(report["metrics"]) == ["voc10", "voc07"]
     assert report["metrics"]["voc10"]["map"] == 0.5
     assert report["metrics"]["voc07"]["map"] == pytest.approx(6 / 11)
     cat = report["metrics"]["voc10"]["per_class"]["cat"]
     assert (cat["positives"], cat["true_positive"], cat["false_positive"]) == (2, 1, 1)
-    assert "mAP (VOC10+, area, IoU 0.5): 0.5000 (mean of 1 classes)" in table
+    assert "mAP (VOC10+, area, IoU 0.5): 0.5000, 95 % interval" in table
     assert "mAP (VOC07, 11-point, IoU 0.5): 0.5455" in table
     assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_report_says_what_was_judged(tmp_path: Path, data: str, ledger: Path) -> None:
-    evaluate_files(ledger, data, "voc10", "", tmp_path / "out")
+    _evaluate(ledger, data, "voc10", "", tmp_path / "out")
     assert _report(tmp_path / "out")["run"] == {"predictions": str(ledger), "data": data}
 
 
 def _classes(tmp_path: Path, predictions: Path, data: str, classes: str = "") -> dict[str, float | None]:
-    evaluate_files(predictions, data, "voc10", classes, tmp_path / "out")
+    _evaluate(predictions, data, "voc10", classes, tmp_path / "out")
     rows = _report(tmp_path / "out")["metrics"]["voc10"]["per_class"]
     return {name: row["ap"] for name, row in rows.items()}
 
@@ -111,25 +115,25 @@ def test_an_unknown_metric_is_refused_before_anything_is_written(
     tmp_path: Path, data: str, ledger: Path, metric: str
 ) -> None:
     with pytest.raises(UsageError, match=r"unknown --metric .*known: voc07, voc10"):
-        evaluate_files(ledger, data, metric, "", tmp_path / "out")
+        _evaluate(ledger, data, metric, "", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_metric_named_twice_is_judged_once(tmp_path: Path, data: str, ledger: Path) -> None:
-    table = evaluate_files(ledger, data, "voc10, voc10", "", tmp_path / "out")
+    table = _evaluate(ledger, data, "voc10, voc10", "", tmp_path / "out")
     assert table.count("mAP") == 1
 
 
 def test_unusable_predictions_and_data_are_named(tmp_path: Path, data: str, ledger: Path) -> None:
     with pytest.raises(DataError, match=r"none\.jsonl"):
-        evaluate_files(tmp_path / "none.jsonl", data, "voc10", "", tmp_path / "out")
+        _evaluate(tmp_path / "none.jsonl", data, "voc10", "", tmp_path / "out")
     with pytest.raises(DataError, match="no such split"):
-        evaluate_files(ledger, data.replace(":val", ":test"), "voc10", "", tmp_path / "out")
+        _evaluate(ledger, data.replace(":val", ":test"), "voc10", "", tmp_path / "out")
 
 
 def test_a_class_that_nobody_knows_is_a_mistake(tmp_path: Path, data: str, ledger: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'cat'"):
-        evaluate_files(ledger, data, "voc10", "dog,catt", tmp_path / "out")
+        _evaluate(ledger, data, "voc10", "dog,catt", tmp_path / "out")
 
 
 @pytest.fixture
@@ -141,7 +145,7 @@ def boxes(tmp_path: Path) -> Path:
 
 
 def test_proposals_alone_are_judged_on_all_objects(tmp_path: Path, data: str, boxes: Path) -> None:
-    table = evaluate_files(None, data, "voc10", "", tmp_path / "out", [boxes])
+    table = _evaluate(None, data, "voc10", "", tmp_path / "out", [boxes])
     report = _report(tmp_path / "out")
     assert report["metrics"] == {}
     found = report["proposals"][str(boxes)]
@@ -161,7 +165,7 @@ def test_predictions_and_several_files_of_proposals_make_one_report(
 ) -> None:
     none = tmp_path / "none.json"
     none.write_text(json.dumps({str(i): {"boxes": []} for i in (1, 2, 3)}))
-    table = evaluate_files(ledger, data, "voc10", "", tmp_path / "out", [boxes, none])
+    table = _evaluate(ledger, data, "voc10", "", tmp_path / "out", [boxes, none])
     report = _report(tmp_path / "out")
     assert report["metrics"]["voc10"]["map"] == 0.5
     assert {name: each["all"]["objects"] for name, each in report["proposals"].items()} == {
@@ -174,14 +178,14 @@ def test_predictions_and_several_files_of_proposals_make_one_report(
 
 def test_nothing_to_judge_is_refused(tmp_path: Path, data: str) -> None:
     with pytest.raises(UsageError, match="give --predictions, --proposals, or both"):
-        evaluate_files(None, data, "voc10", "", tmp_path / "out")
+        _evaluate(None, data, "voc10", "", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_proposals_of_other_pictures_are_named_and_nothing_is_written(tmp_path: Path, data: str, boxes: Path) -> None:
     boxes.write_text("file,x1,y1,x2,y2,score\n1\n4\n")
     with pytest.raises(DataError, match=r"boxes\.csv has no proposals for 2 of 3 pictures, as 2\.jpg"):
-        evaluate_files(None, data, "voc10", "", tmp_path / "out", [boxes])
+        _evaluate(None, data, "voc10", "", tmp_path / "out", [boxes])
     assert not (tmp_path / "out").exists()
 
 
@@ -191,6 +195,6 @@ def test_proposals_are_named_by_their_method_where_that_tells_them_apart(tmp_pat
     files = [tmp_path / name for name in ("a.safetensors", "b.safetensors", "c.safetensors")]
     for file, method in zip(files, ("mix", "fast", "fast"), strict=True):
         write_proposals(file, empty, method, ())
-    evaluate_files(None, data, "voc10", "", tmp_path / "out", files)
+    _evaluate(None, data, "voc10", "", tmp_path / "out", files)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert list(report["proposals"]) == ["mix", str(files[1]), str(files[2])]

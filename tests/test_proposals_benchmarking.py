@@ -8,7 +8,8 @@ from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
-from inception_rcnn.proposals.benchmarking import benchmark_proposals, benchmark_sizes, format_rows, rows_to_json
+from inception_rcnn.data.rows import format_rows, rows_to_json
+from inception_rcnn.proposals.benchmarking import benchmark_proposals, benchmark_sizes
 from inception_rcnn.proposals.methods import Proposer, proposer
 
 

@@ -1,0 +1,210 @@
+"""The doctor of data sets: what a reader refuses, what it lets pass and a person should know, and what is in there.
+
+Picture files are asked for their size and nothing more: one that breaks off behind its header is not noticed.
+
+Shapes: N objects of all pictures.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import Boxes, box_area, half_open_to_inclusive
+from .check_report import ClassCount, Report
+from .dataset import Dataset
+from .errors import DataError
+from .picture_files import picture_size
+from .problems import Problem
+from .records import GroundTruth
+from .specs import open_dataset
+
+_ONE_BASED = ("voc", "ilsvrc")  # kinds of data sets whose files call the first pixel 1
+_ROUNDING = 0.01  # pixels, by which files with decimal places may be off
+_FEW = 10  # objects of a class, below which its average precision says little
+_RARE = 20  # times fewer objects than a class of nearly the same name: a slip of the pen rather than a class
+_NEAR = 0.8  # likeness of two names, as difflib has it: "aeroplane" and "airplane" are .82, "cat" and "cow" .33
+
+_ABSENT = "picture file that is missing"
+
+_Size = tuple[int, int]
+
+
+def check_dataset(spec: str) -> Report:
+    """Read the data set that a SPEC names and tell all that is odd about it, without a stop at the first problem."""
+    refused: list[Problem] = []
+    data = open_dataset(spec, refused.append)
+    return check_pictures(data, refused, one_based=spec.partition(":")[0] in _ONE_BASED)
+
+
+def check_pictures(data: Dataset, refused: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
+    """Look over a data set that has been read; `refused` is what its reader could not use.
+
+    The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
+    """
+    sizes, unreadable = _picture_sizes(data)
+    # Without a single picture file it is a copy for evaluation, which needs none.
+    no_pictures = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
+    return Report(
+        data=data.name,
+        pictures=len(data),
+        objects=sum(map(len, data.pictures)),
+        difficult=sum(int(truth.difficult.sum()) for truth in data.pictures),
+        classes=_count_classes(data),
+        unusable=(*refused, *([] if no_pictures else unreadable)),
+        doubtful=tuple(_doubts(data, sizes, one_based)),
+        normal=(*(_no_picture_files(data) if no_pictures else []), *_remarks(data)),
+    )
+
+
+def _count_classes(data: Dataset) -> tuple[ClassCount, ...]:
+    labels, pictures, boxes, difficult = _columns(data)
+    sizes = np.sqrt(box_area(boxes))
+    rows = {name: np.flatnonzero(labels == name) for name in data.classes}
+    return tuple(
+        ClassCount(
+            name=name,
+            objects=len(own),
+            pictures=len(np.unique(pictures[own])),
+            difficult=int(difficult[own].sum()),
+            median_size=round(float(np.median(sizes[own])), 1) if len(own) else None,
+            smallest=round(float(sizes[own].min()), 1) if len(own) else None,
+        )
+        for name, own in rows.items()
+    )
+
+
+def _columns(data: Dataset) -> tuple[NDArray[np.str_], NDArray[np.int64], Boxes, NDArray[np.bool_]]:
+    """Labels, numbers of pictures, boxes and difficult flags of all objects, [N] and [N, 4]."""
+    truths = data.pictures
+    pictures = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
+    if not truths:
+        return np.zeros(0, np.str_), pictures, np.zeros((0, 4)), np.zeros(0, np.bool_)
+    labels, boxes, difficult = (
+        np.concatenate([getattr(truth, name) for truth in truths]) for name in ("labels", "boxes", "difficult")
+    )
+    return labels, pictures, boxes, difficult
+
+
+def _doubts(data: Dataset, sizes: Mapping[str, _Size], one_based: bool) -> Iterator[Problem]:
+    """What readers let pass, and is seldom meant."""
+    yield from _listed_twice(data)
+    for truth in {truth.file: truth for truth in data.pictures}.values():
+        size = sizes.get(truth.file, (truth.width, truth.height))
+        if size != (truth.width, truth.height):
+            what = f"its annotation says {truth.width} x {truth.height}, the picture file is {size[0]} x {size[1]}"
+            fix = "correct the annotation's size; if the boxes were drawn on another copy, scale them"
+            yield Problem("size that differs from the picture file's", truth.file, what, fix)
+        yield from _odd_boxes(truth, size, one_based)
+        yield from _repeated_objects(truth, one_based)
+    yield from _like_names(Counter(label for truth in data.pictures for label in truth.labels.tolist()))
+
+
+def _listed_twice(data: Dataset) -> Iterator[Problem]:
+    for file, times in Counter(truth.file for truth in data.pictures).items():
+        if times > 1:
+            fix = "keep one line of it: its objects count twice"
+            yield Problem("picture that is listed twice", file, f"is listed {times} times", fix)
+
+
+def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Problem]:
+    """Boxes without area, and those that leave the picture; where its size is unknown only those to the left or top."""
+    width, height = (side if side > 0 else np.inf for side in size)
+    x1, y1, x2, y2 = truth.boxes.T
+    first = -1.0 if one_based else 0.0
+    start, thin = np.minimum(x1, y1), np.minimum(x2 - x1, y2 - y1)
+    beyond = (start < first - _ROUNDING) | (x2 > width + _ROUNDING) | (y2 > height + _ROUNDING)
+    wholly = (x1 >= width) | (y1 >= height) | (x2 <= 0) | (y2 <= 0)
+    as_is = "look at it: it is read as it is, neither clipped nor refused"
+    kinds = {
+        "box without area": (thin <= 0, "remove the object: nothing can find it"),
+        "box no wider or no higher than a pixel": ((thin > 0) & (thin <= 1), "look at it: a slip, or an object?"),
+        "box that is wholly outside its picture": (wholly, "draw the box anew or remove the object"),
+        "box that reaches outside its picture": (beyond & ~wholly, as_is),
+        "box that starts at 0 in a file that counts from 1": (
+            (start < 0) & ~beyond & ~wholly,
+            "nothing to do in published data: it is read as it is, as official evaluators do",
+        ),
+    }
+    for kind, (odd, fix) in kinds.items():
+        for i in np.flatnonzero(odd).tolist():
+            what = f"the box is {_corners(truth, i, one_based)} in a picture of {size[0]} x {size[1]}"
+            yield Problem(kind, f"{truth.file} ({truth.labels[i]})", what, fix)
+
+
+def _repeated_objects(truth: GroundTruth, one_based: bool) -> Iterator[Problem]:
+    keys = zip(truth.labels.tolist(), map(tuple, truth.boxes.tolist()), strict=True)
+    seen: set[Any] = set()
+    for i, key in enumerate(keys):
+        if key in seen:
+            what = f"the box {_corners(truth, i, one_based)} is there again, of the same class"
+            fix = "remove one: of two objects in one place a detector finds one"
+            yield Problem("object that is there twice", f"{truth.file} ({truth.labels[i]})", what, fix)
+        seen.add(key)
+
+
+def _corners(truth: GroundTruth, i: int, one_based: bool) -> str:
+    """One box as its file has it."""
+    boxes = truth.boxes[i : i + 1]
+    corners = (half_open_to_inclusive(boxes) if one_based else boxes)[0].tolist()
+    return ("xmin ymin xmax ymax = " if one_based else "x1 y1 x2 y2 = ") + " ".join(
+        f"{value:.10g}" for value in corners
+    )
+
+
+def _like_names(counts: Counter[str]) -> Iterator[Problem]:
+    """Names of one class in several spellings, and rare names that are nearly a frequent one."""
+    spellings: dict[str, str] = {}  # the most frequent one of each
+    for name, times in counts.most_common():
+        usual = spellings.setdefault(_plain(name), name)
+        if usual != name:
+            what = f"{times:,} objects are {name!r}, {counts[usual]:,} are {usual!r}"
+            yield Problem("class in two spellings", name, what, f"rename it to {usual!r}")
+            continue
+        frequent = [other for other in spellings.values() if counts[other] >= _RARE * times]
+        if near := get_close_matches(name, frequent, n=1, cutoff=_NEAR):
+            what = f"{times:,} objects are {name!r}, {counts[near[0]]:,} are {near[0]!r}"
+            yield Problem("rare class with nearly the name of another", name, what, f"did you mean {near[0]!r}?")
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " _-")
+
+
+def _no_picture_files(data: Dataset) -> Iterator[Problem]:
+    if len(data):
+        fix = "nothing for an evaluation; anything else needs them"
+        yield Problem("data set without picture files", str(data.folder), "none of the picture files is here", fix)
+
+
+def _remarks(data: Dataset) -> Iterator[Problem]:
+    for truth in data.pictures:
+        if not len(truth):
+            fix = "nothing, if there is none to see: what is found there counts as false"
+            yield Problem("picture without objects", truth.file, "has no objects", fix)
+    counts = Counter(label for truth in data.pictures for label in truth.labels.tolist())
+    for name in data.classes:
+        if counts[name] < _FEW:
+            what = f"has {counts[name] or 'no'} object{'' if counts[name] == 1 else 's'}"
+            yield Problem(f"class with fewer than {_FEW} objects", name, what, "trust no number about it")
+
+
+def _picture_sizes(data: Dataset) -> tuple[dict[str, _Size], list[Problem]]:
+    """The width and height of every picture file, as the boxes are of it, and what is wrong with the others."""
+    sizes: dict[str, _Size] = {}
+    problems: list[Problem] = []
+    for file in dict.fromkeys(truth.file for truth in data.pictures):
+        path = data.folder / file
+        if not os.path.exists(path):
+            problems.append(Problem(_ABSENT, file, f"there is no {path}", "fetch it, or take it off the list"))
+            continue
+        try:
+            sizes[file] = picture_size(path, upright=data.upright)
+        except DataError as error:
+            what = str(error).removeprefix(f"{path}: ")
+            problems.append(Problem("picture file that cannot be opened", file, what, "replace it or convert it"))
+    return sizes, problems

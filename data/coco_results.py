@@ -1,0 +1,84 @@
+"""Detections in COCO's two forms: a whole file whose annotations have scores, and the bare list of results.
+
+The list, `[{"image_id", "category_id", "bbox", "score"}]`, has only ids: what they mean says the data set that is
+evaluated. https://cocodataset.org/#format-results
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .coco_columns import (
+    Annotations,
+    Named,
+    entries_of,
+    id_text,
+    read_annotations,
+    read_category_entries,
+    read_images,
+)
+from .dataset import Dataset
+from .errors import DataError
+from .gathering import gather_pictures
+from .json_files import numbers, shown
+from .problems import refuse
+from .records import Picture
+
+
+def coco_predictions(content: Any, path: Path) -> list[Picture]:
+    """The pictures of a whole COCO file with scores, in the file's order."""
+    images = read_images(content, path, None, refuse)
+    categories = read_category_entries(content, path, refuse, repeated=True)
+    found = read_annotations(entries_of(content, "annotations", path), path, images, categories)
+    pictures = _gather(found)
+    return [pictures[place] for place in _file_order(content["images"], images)]
+
+
+def coco_list_predictions(entries: list[Any], path: Path, data: Dataset | None) -> list[Picture]:
+    """The pictures of a bare list of results that have some, in the order of the data set, whose ids they use."""
+    if data is None or not data.picture_ids or not data.class_ids:
+        raise DataError(
+            f"{path}: is a bare list of COCO results, which names neither pictures nor classes; evaluate it with "
+            "--data coco:FILE.json:IMAGES, or give the full file with images, categories and scored annotations"
+        )
+    files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.pictures), strict=True)
+    images = Named("image", data.picture_ids, files, _numbered(data.picture_ids), sizes)
+    categories = Named("category", data.class_ids, data.classes, _numbered(data.class_ids))
+    found = read_annotations(entries, path, images, categories)
+    return [picture for picture in _gather(found) if len(picture.detections)]
+
+
+def category_names(content: Any, path: Path) -> tuple[str, ...]:
+    """The classes of a whole COCO file, each once, in the file's order."""
+    entries = entries_of(content, "categories", path)
+    categories = read_category_entries(content, path, refuse, repeated=True)
+    return tuple(dict.fromkeys(categories.names[place] for place in _file_order(entries, categories)))
+
+
+def _numbered(ids: Sequence[str]) -> dict[str, int]:
+    return {text: place for place, text in enumerate(ids)}
+
+
+def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
+    """The indices in the order in which the file lists what has been read from it."""
+    return [named.places[text] for entry in entries if (text := id_text(entry["id"])) is not None]
+
+
+def _gather(found: Annotations) -> list[Picture]:
+    scores = numbers(found.column("score"))
+    good = found.usable & np.isfinite(scores)
+    if not good.all():
+        _refuse(found, int(np.argmin(good)))
+    places = found.image_places
+    return gather_pictures(found.images.names, found.images.sizes, places, found.boxes, found.labels, scores)
+
+
+def _refuse(found: Annotations, row: int) -> NoReturn:
+    entry, where = found.entries[row], found.where(row)
+    if problem := found.problem(row):
+        raise DataError(str(problem))
+    if "score" not in entry:
+        raise DataError(f"{where}: lacks 'score'; this looks like ground truth, not predictions")
+    raise DataError(f"{where}: score is {shown(entry['score'])}: need a number")

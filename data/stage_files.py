@@ -1,0 +1,114 @@
+"""A run's stages on disk: one safetensors file for each picture, in a folder beside the ledger.
+
+Numbers are kept as the network gave them, in float32: in float16 many high scores would be equal, and suppression
+would pick other boxes. A file's name is a hash of the picture's, which may be too long or too strange for a file; the
+picture's own name and the rules of suppression are in the header.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from .errors import DataError
+from .files import write_atomically
+from .records import Stages
+from .store import hash_of
+
+FORMAT = "inception-rcnn stages 1"
+STAGES_NAME = "stages"  # of the folder in the one that `detect` writes
+
+_ENDING = ".safetensors"
+_ARRAYS = ("proposals", "probabilities", "boxes")
+_RULES = ("classes", "score_threshold", "nms_threshold", "max_detections")
+
+
+@dataclass(frozen=True)
+class StageFolder(Mapping[str, Stages]):
+    """The stages of many pictures by the pictures' names; each is read when it is asked for."""
+
+    paths: dict[str, Path]
+
+    def __getitem__(self, file: str) -> Stages:
+        return _read(self.paths[file])[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def write_stages(out: str | Path, file: str, stages: Stages) -> None:
+    """Write one picture's stages into the folder of a run; the file appears whole or not at all."""
+    arrays = {name: getattr(stages, name).astype(np.float32) for name in _ARRAYS}
+    rules = {name: getattr(stages, name) for name in _RULES}
+    about = {"format": FORMAT, "file": json.dumps(file), "rules": json.dumps(rules)}
+    write_atomically(_path(out, file), save(arrays, about))
+
+
+def has_stages(out: str | Path, file: str) -> bool:
+    """Whether the folder of a run holds a picture's stages."""
+    return _path(out, file).is_file()
+
+
+def read_stages(out: str | Path) -> StageFolder:
+    """The stages in the folder that `detect --keep-stages` wrote."""
+    folder = Path(out) / STAGES_NAME
+    paths = sorted(folder.glob(f"*{_ENDING}"))
+    if not paths:
+        raise DataError(f"{folder}: has no stages; run detect with --keep-stages, with the same --out")
+    return StageFolder({_read_header(path)[0]: path for path in paths})
+
+
+def remove_stages(out: str | Path) -> None:
+    """Remove all stages in the folder of a run, and nothing else."""
+    folder = Path(out) / STAGES_NAME
+    for path in folder.glob(f"*{_ENDING}"):
+        path.unlink()
+
+
+def _path(out: str | Path, file: str) -> Path:
+    return Path(out) / STAGES_NAME / f"{hash_of(file)}{_ENDING}"
+
+
+def _read_header(path: Path) -> tuple[str, dict[str, Any]]:
+    """The picture's name and the rules."""
+    try:
+        with safe_open(str(path), framework="numpy") as content:
+            return _checked_header(content.metadata(), path)
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read(path: Path) -> tuple[str, Stages]:
+    try:
+        with safe_open(str(path), framework="numpy") as content:
+            file, rules = _checked_header(content.metadata(), path)
+            arrays = {name: content.get_tensor(name) for name in _ARRAYS}
+        return file, Stages(**arrays, **rules)
+    except DataError as error:
+        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}; remove it and run detect again") from error
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _checked_header(metadata: dict[str, str] | None, path: Path) -> tuple[str, dict[str, Any]]:
+    about = metadata or {}
+    if about.get("format") != FORMAT:
+        raise DataError(f"{path}: is no file of stages")
+    try:
+        file, rules = json.loads(about["file"]), json.loads(about["rules"])
+        checked = {name: kind(rules[name]) for name, kind in zip(_RULES, (tuple, float, float, int), strict=True)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return str(file), checked
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be read as a picture's stages ({error}); remove it and run detect again")

@@ -1,0 +1,77 @@
+"""Detections in YOLO's files of boxes, each line with a confidence at its end, and the list of the classes."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset import Dataset
+from .errors import DataError
+from .gathering import gather_pictures
+from .natural_order import natural_key
+from .objects import Unusable
+from .picture_files import find_pictures
+from .records import Picture
+from .text_files import read_text
+from .walking import files_below
+from .yolo_lines import checked_class, counted, number_row, shares_to_xyxy
+
+CLASSES_NAME = "classes.txt"  # of the file that names the classes
+
+
+def read_yolo_predictions(folder: Path, data: Dataset | None) -> list[Picture]:
+    """Read `labels/**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
+
+    A picture is found by its path below `labels` without the extension, else by its name alone. One that the data set
+    lacks gets no size, and its boxes stay shares.
+    """
+    if data is None:
+        raise DataError(f"{folder}: boxes of YOLO are parts of the pictures' sizes; give the data set (--data SPEC)")
+    names, labels = yolo_names(folder, data), folder / "labels"
+    paths = sorted((file for file in files_below(str(labels), None) if file.endswith(".txt")), key=natural_key)
+    stems = [Path(path).relative_to(labels).as_posix().removesuffix(".txt") for path in paths]
+    found = find_pictures(stems, [truth.file for truth in data.pictures])
+    truths = [None if place is None else data.pictures[place] for place in found]
+    rows = [_predicted_rows(Path(path), len(names)) for path in paths]
+    for truth, some in zip(truths, rows, strict=True):
+        if truth is not None and len(some) and 0 in (truth.width, truth.height):
+            raise DataError(
+                f"{folder}: boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
+            )
+    sizes = [(0, 0) if truth is None else (truth.width, truth.height) for truth in truths]
+    places, table = np.repeat(np.arange(len(rows)), list(map(len, rows))), np.concatenate([np.zeros((0, 6)), *rows])
+    scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
+    return gather_pictures(
+        [stem if truth is None else truth.file for stem, truth in zip(stems, truths, strict=True)],
+        *(sizes, places),
+        boxes=shares_to_xyxy(table[:, 1:5], scales[places]),
+        labels=np.array([*names, ""], dtype=np.str_)[table[:, 0].astype(np.int64)],
+        scores=table[:, 5],
+    )
+
+
+def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:
+    """The classes of predictions by number: those of `classes.txt`, else those of a YOLO data set."""
+    path = folder / CLASSES_NAME
+    if path.is_file():
+        names = read_text(path).split("\n")
+        return tuple(name.removesuffix("\r") for name in (names if names[-1] else names[:-1]))
+    if data is not None and data.class_ids == counted(data.classes):
+        return data.classes
+    raise DataError(f"{folder}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set")
+
+
+def _predicted_rows(path: Path, num_classes: int) -> NDArray[np.float64]:
+    """The lines of a file of predictions, (D, 6)."""
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            try:
+                row = number_row(line.split(), f"{path}: line {number}")
+                if len(row) != 6:
+                    raise DataError(f"{path}: line {number} is {line[:80]!r}: need class cx cy w h confidence")
+                checked_class(row[0], num_classes, f"{path}: line {number}")
+            except Unusable as unusable:
+                raise DataError(str(unusable.problem)) from None
+            rows.append(row)
+    return np.array(rows, dtype=np.float64).reshape(-1, 6)

@@ -1,0 +1,110 @@
+"""A class's numbers under all protocols side by side: a row of the report's table and of `report.csv`.
+
+Shapes: D detections of one class, the best first.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .evaluation import ClassEvaluation, Evaluation, Outcome
+from .printable import printable
+from .table import Table
+
+if TYPE_CHECKING:
+    from .intervals import Interval, Intervals
+
+
+@dataclass(frozen=True)
+class BestF1:
+    """Where precision and recall are best balanced; all NaN where there is nothing to find or nothing is found."""
+
+    f1: float  # the harmonic mean of the two
+    score: float  # keep the detections of at least this
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, eq=False)
+class ClassRow:
+    """One class; the counts and the best F1 are by the first of the protocols."""
+
+    name: str
+    judged: Sequence[ClassEvaluation]  # one for each protocol
+    intervals: Sequence["Interval | None"]  # of the average precisions, where they are known
+    counts: Mapping[str, int]
+    best: BestF1
+
+    @property
+    def first(self) -> ClassEvaluation:
+        return self.judged[0]
+
+
+def class_rows(evaluations: Sequence[Evaluation], intervals: Mapping[str, "Intervals"]) -> list[ClassRow]:
+    """A row for every class, in the order of the evaluations."""
+    known = [intervals[one.metric].classes if one.metric in intervals else {} for one in evaluations]
+    return [
+        ClassRow(
+            name=judged[0].name,
+            judged=judged,
+            intervals=[classes.get(judged[0].name) for classes in known],
+            counts=class_counts(judged[0]),
+            best=best_f1(judged[0], evaluations[0].table),
+        )
+        for judged in zip(*(one.classes for one in evaluations), strict=True)
+    ]
+
+
+def class_counts(one: ClassEvaluation) -> dict[str, int]:
+    """Objects to find, detections, and how many of these came to each outcome."""
+    outcomes = np.bincount(one.outcomes, minlength=len(Outcome)).tolist()
+    by_name = {outcome.name.lower(): outcomes[outcome] for outcome in Outcome}
+    return {"positives": one.positives, "detections": one.detections, **by_name}
+
+
+def best_f1(one: ClassEvaluation, table: Table) -> BestF1:
+    """The score threshold with the largest F1, of equal ones the highest; equal scores stay or go together."""
+    nothing = BestF1(*[float("nan")] * 4)
+    if not one.positives or not (one.outcomes == Outcome.TRUE_POSITIVE).any():
+        return nothing
+    scores = table.found.scores[one.rows]
+    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # the last detection of each score
+    precision, recall = one.precision[ends], one.recall[ends]
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+    best = int(np.argmax(f1))
+    return BestF1(*(float(column[best]) for column in (f1, scores[ends], precision, recall)))
+
+
+def format_csv(rows: Sequence[ClassRow], metrics: Sequence[str]) -> str:
+    """A line for each class with everything that is known of it; a number that does not exist is left empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    aps = [column for place, metric in enumerate(metrics) for column in _ap_columns(rows, place, metric)]
+    counts = ["positives", "detections", *(outcome.name.lower() for outcome in Outcome)]
+    writer.writerow(["class", *aps, *counts, "best_f1", "best_f1_score"])
+    for row in rows:
+        numbers = [number for place in range(len(metrics)) for number in _ap_numbers(row, place)]
+        best = [row.best.f1, row.best.score]
+        writer.writerow([printable(row.name), *map(_cell, [*numbers, *row.counts.values(), *best])])
+    return stream.getvalue()
+
+
+def _ap_columns(rows: Sequence[ClassRow], place: int, metric: str) -> list[str]:
+    others = list(rows[0].judged[place].numbers) if rows else []
+    return [f"ap_{metric}", f"ap_{metric}_low", f"ap_{metric}_high", *(f"{metric}_{name}" for name in others)]
+
+
+def _ap_numbers(row: ClassRow, place: int) -> list[float]:
+    one, interval = row.judged[place], row.intervals[place]
+    ends = [float("nan")] * 2 if interval is None else [interval.low, interval.high]
+    return [one.ap, *ends, *one.numbers.values()]
+
+
+def _cell(number: float) -> str:
+    return "" if math.isnan(number) else f"{number:.6g}" if isinstance(number, float) else str(number)

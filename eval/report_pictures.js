@@ -1,0 +1,154 @@
+// The viewer of pictures and their boxes.
+
+const OUTCOMES = ["found", "false", "duplicate", "ignored"];
+const SIGNS = { found: "✓", false: "✗", duplicate: "2×", ignored: "–", missed: "○" };
+const MOST_LABELS = 20; // more would hide the picture; those of boxes pointed at are still shown
+
+function sampleLine() {
+  const svg = drawn("svg", { class: "line", viewBox: "0 0 32 10", "aria-hidden": "true" });
+  for (const kind of ["rim", "paint"]) svg.append(drawn("path", { class: kind, d: "M1 5H31" }));
+  return svg;
+}
+
+// What a picture shows at a threshold: its detections, the best first, and then its objects.
+function boxesOf(picture, threshold, number, withTruth) {
+  const isOf = (row) => number === "" || row[0] === Number(number);
+  const found = picture.found
+    .filter((row) => isOf(row) && row[1] >= threshold)
+    .map(([label, score, outcome, ...box]) => ({ label, score, kind: OUTCOMES[outcome], box }));
+  const objects = picture.objects.filter(isOf).map(([label, foundAt, asked, ...box]) => {
+    const missed = asked && (foundAt === null || foundAt < threshold);
+    return { label, score: null, kind: missed ? "missed" : "object", box };
+  });
+  return { found, objects: withTruth ? objects : [] };
+}
+
+function startPictures({ classes, pictures, threshold }) {
+  const [viewer, picker, classPicker, score, truth] = ["viewer", "picture", "picture-class", "score", "truth"].map(byId);
+  const [frame, image, svg, labels, list] = ["frame", "image", "boxes", "labels", "list"].map(byId);
+
+  function setUp() {
+    const scores = pictures.flatMap((picture) => picture.found.map((row) => row[1]));
+    const low = scores.reduce((a, b) => Math.min(a, b), 0);
+    const high = scores.reduce((a, b) => Math.max(a, b), low < 0 ? low : 1);
+    const range = high - low || 1;
+    Object.assign(score, { min: low, max: high, step: range / 100 });
+    score.value = low + (Math.floor(((threshold ?? low) - low) / (range / 100)) * range) / 100;
+    const present = new Set(pictures.flatMap((picture) => [...picture.found, ...picture.objects].map((row) => row[0])));
+    const inOrder = [...present].sort((a, b) => classes[a].localeCompare(classes[b]));
+    classPicker.append(...inOrder.map((number) => new Option(classes[number], number)));
+    for (const item of all(".legend li")) item.prepend(sampleLine());
+  }
+
+  function fillPicker() {
+    const number = classPicker.value;
+    const before = picker.value;
+    const holds = (picture) => [...picture.found, ...picture.objects].some((row) => row[0] === Number(number));
+    const kept = pictures.map((picture, i) => [picture, i]).filter(([picture]) => number === "" || holds(picture));
+    picker.replaceChildren(
+      ...kept.map(([picture, i]) => {
+        const count = `${picture.mistakes} ${picture.mistakes === 1 ? "mistake" : "mistakes"}`;
+        return new Option(`${i + 1} of ${pictures.length} · ${picture.file} · ${count}`, i);
+      }),
+    );
+    picker.value = kept.some(([, i]) => String(i) === before) ? before : kept[0][1];
+  }
+
+  function showPicture() {
+    const picture = pictures[picker.value];
+    const [width, height] = picture.size;
+    if (list.contains(document.activeElement)) frame.focus();
+    frame.style.aspectRatio = `${width} / ${height}`;
+    frame.style.maxWidth = `calc(75vh * ${width / height})`;
+    image.hidden = picture.image === null;
+    if (picture.image === null) image.removeAttribute("src");
+    else image.src = picture.image;
+    image.alt = picture.file;
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    showBoxes();
+  }
+
+  function showBoxes() {
+    const picture = pictures[picker.value];
+    const shown = boxesOf(picture, Number(score.value), classPicker.value, truth.checked);
+    byId("score-value").textContent = Number(score.value).toFixed(2);
+    svg.replaceChildren();
+    labels.replaceChildren();
+    for (const each of shown.objects) draw(each, picture.size);
+    for (const each of shown.found.toReversed()) draw(each, picture.size); // the best on top
+    labels.className = labels.children.length > MOST_LABELS ? "crowded" : "";
+    const missed = shown.objects.filter((each) => each.kind === "missed");
+    list.replaceChildren(...[...shown.found, ...missed].map(line));
+    makeReachable(all("li", list), list.firstElementChild);
+    byId("status").textContent = status(picture, shown, missed.length);
+  }
+
+  function draw(each, [width, height]) {
+    const [x1, y1, x2, y2] = each.box;
+    const group = drawn("g", { class: each.kind });
+    for (const kind of ["rim", "paint"]) {
+      group.append(drawn("rect", { class: kind, x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
+    }
+    svg.append(group);
+    each.parts = [...group.children];
+    if (!(each.kind in SIGNS)) return;
+    const label = element("span", each.kind, caption(each));
+    const toLeft = x1 > 0.7 * width;
+    label.style[toLeft ? "right" : "left"] = `${Math.max(0, toLeft ? 100 - (100 * x2) / width : (100 * x1) / width)}%`;
+    label.style.top = `${Math.max(0, (100 * y1) / height)}%`;
+    if (y1 > 0.06 * height) label.style.transform = "translateY(-100%)";
+    labels.append(label);
+    each.parts.push(label);
+  }
+
+  function caption({ kind, label, score }) {
+    return `${SIGNS[kind]} ${classes[label]} ${score === null ? "missed" : score.toFixed(2)}`;
+  }
+
+  function line(each) {
+    const item = element("li", each.kind);
+    const word = each.kind === "missed" ? "missed" : `${SIGNS[each.kind]} ${each.kind}`;
+    const number = each.score === null ? "" : each.score.toFixed(3);
+    item.append(sampleLine(), ...[classes[each.label], word, number].map((text) => element("span", "", text)));
+    const point = (strong) => () => each.parts.forEach((part) => part.classList.toggle("strong", strong));
+    for (const kind of ["pointerenter", "focus"]) item.addEventListener(kind, point(true));
+    for (const kind of ["pointerleave", "blur"]) item.addEventListener(kind, point(false));
+    return item;
+  }
+
+  function status(picture, { found, objects }, missed) {
+    const counts = OUTCOMES.map((kind) => [found.filter((each) => each.kind === kind).length, kind]);
+    const told = counts.filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
+    const leftOut = picture.left_out ? ` ${picture.left_out} with lower scores are not in this file.` : "";
+    const truths = truth.checked ? ` ${objects.length} objects, ${missed} missed.` : "";
+    const sum = told.length ? `: ${told.join(", ")}` : "";
+    return `${found.length} of ${picture.found.length} detections shown${sum}.${truths}${leftOut}`;
+  }
+
+  function step(by) {
+    picker.selectedIndex = (picker.selectedIndex + by + picker.length) % picker.length;
+    showPicture();
+  }
+
+  setUp();
+  fillPicker();
+  viewer.hidden = false;
+  showPicture();
+  picker.addEventListener("change", showPicture);
+  classPicker.addEventListener("change", () => [fillPicker(), showPicture()]);
+  score.addEventListener("input", showBoxes);
+  truth.addEventListener("change", showBoxes);
+  byId("previous").addEventListener("click", () => step(-1));
+  byId("next").addEventListener("click", () => step(1));
+  moveByKeys(list, "li", DOWN);
+  viewer.addEventListener("keydown", (event) => {
+    if (event.target.matches("select, input[type=range]") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      event.preventDefault();
+      step(event.key === "ArrowLeft" ? -1 : 1);
+    }
+  });
+}
+
+const data = JSON.parse(byId("picture-data").textContent);
+if (data.pictures.length) startPictures(data);

@@ -1,0 +1,69 @@
+"""Suppression done again from a picture's stages, to see what became of every box on the way to the detections.
+
+The rules are those of the detector's own suppression; here each dropped box also says which one it was dropped for.
+
+Shapes: R regions, K classes, C candidates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.boxes import Boxes, box_iou
+from ..data.records import Detections, Stages
+from .table import Flags, Indices
+
+NOT_SUPPRESSED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The boxes of one picture that reach the score threshold, the best first."""
+
+    boxes: Boxes  # [C, 4]
+    classes: Indices  # [C], into the stages' classes
+    scores: NDArray[np.float64]  # [C]
+    suppressors: Indices  # [C], the candidate that each was dropped for, or NOT_SUPPRESSED
+    detected: Flags  # [C], those that became detections: not suppressed, and among the most that a picture may have
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def suppress_again(stages: Stages) -> Candidates:
+    """What suppression makes of a picture's boxes."""
+    scores = stages.probabilities[:, 1:]  # [R, K]
+    whole = (stages.boxes[..., 2:] > stages.boxes[..., :2]).all(axis=2)  # [R, K]
+    regions, classes = np.nonzero((scores >= stages.score_threshold) & whole)
+    best_first = np.argsort(-scores[regions, classes], kind="stable")
+    regions, classes = regions[best_first], classes[best_first]
+    boxes = stages.boxes[regions, classes]  # [C, 4]
+    suppressors = _suppressors(boxes, classes, stages.nms_threshold)
+    detected = most_allowed(suppressors == NOT_SUPPRESSED, stages.max_detections)
+    return Candidates(boxes, classes, scores[regions, classes], suppressors, detected)
+
+
+def most_allowed(kept: Flags, max_detections: int) -> Flags:
+    """The first `max_detections` of those that are kept."""
+    return kept & (np.cumsum(kept) <= max_detections)
+
+
+def detections_of(stages: Stages) -> Detections:
+    """The detections that come of the stages."""
+    candidates = suppress_again(stages)
+    rows = candidates.detected
+    labels = np.array(stages.classes, dtype=np.str_)[candidates.classes[rows]]
+    return Detections(candidates.boxes[rows], labels, candidates.scores[rows])
+
+
+def _suppressors(boxes: Boxes, classes: Indices, threshold: float) -> Indices:
+    suppressors = np.full(len(boxes), NOT_SUPPRESSED)
+    for number in np.unique(classes):
+        left = np.flatnonzero(classes == number)
+        while len(left):
+            best, others = left[0], left[1:]
+            near = box_iou(boxes[best][None], boxes[others])[0] > threshold
+            suppressors[others[near]] = best
+            left = others[~near]
+    return suppressors

@@ -1,0 +1,39 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inception_rcnn.data.json_files import number_rows, numbers, shown
+
+CELLS = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=2), st.just(10**400))
+ROWS = st.one_of(CELLS, st.lists(CELLS, max_size=3), st.lists(st.integers(-9, 9), min_size=2, max_size=2))
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[], []], [[1], [2]], [[1, 2, 3]] * 2, [None], [{}], [[[1], [2]]]])
+def test_rows_of_another_length_are_none(rows: list[Any]) -> None:
+    found = number_rows(rows, 2)
+    assert found.shape == (len(rows), 2)
+    assert np.isnan(found).all()
+
+
+@given(st.lists(ROWS, max_size=5))
+def test_rows_are_what_a_look_at_each_gives(rows: list[Any]) -> None:
+    for row, found in zip(rows, number_rows(rows, 2), strict=True):
+        good = isinstance(row, list) and len(row) == 2 and all(type(cell) in (int, float) for cell in row)
+        if good and all(abs(cell) < 1e300 for cell in row):
+            assert found.tolist() == [float(cell) for cell in row]
+        else:
+            assert np.isnan(found).all()
+
+
+def test_numbers_are_neither_text_nor_truth_values() -> None:
+    values = json.loads('[1, 2.5, true, "3", null, NaN, Infinity, [4]]')
+    assert np.isnan(numbers(values)).tolist() == [False, False, *[True] * 6]
+
+
+def test_long_values_are_cut() -> None:
+    assert shown("a") == "'a'"
+    assert len(shown("a" * 1000)) == 81

@@ -1,0 +1,203 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from random_truths import check_same, data_sets
+
+from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.exports import write_label_studio
+from inception_rcnn.data.label_studio import read_label_studio, write_label_studio_truth
+from inception_rcnn.data.problems import Problem
+from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.results import read_categories, read_predictions
+
+
+def _region(value: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    box = {"x": 10, "y": 20, "width": 50, "height": 30, "rotation": 0, "rectanglelabels": ["cat"]}
+    region = {"id": "r", "type": "rectanglelabels", "original_width": 200, "original_height": 100, "image_rotation": 0}
+    return region | {"value": box | (value or {})} | changes
+
+
+def _task(*regions: Any, image: Any = "a.jpg", **changes: Any) -> dict[str, Any]:
+    return {"id": 3, "data": {"image": image}, "annotations": [{"result": list(regions)}]} | changes
+
+
+def _write(folder: Path, *tasks: Any) -> Path:
+    (folder / "tasks.json").write_text(json.dumps(list(tasks)))
+    return folder / "tasks.json"
+
+
+def test_no_tasks(tmp_path: Path) -> None:
+    assert read_label_studio(_write(tmp_path), tmp_path).pictures == ()
+
+
+def test_percent_become_pixels(tmp_path: Path) -> None:
+    choice = {"type": "choices", "value": {"choices": ["indoors"]}}
+    twice = _region({"rectanglelabels": ["dog", "pet"]})
+    data = read_label_studio(_write(tmp_path, _task(_region(), choice, twice)), tmp_path)
+    (truth,) = data.pictures
+    assert (data.name, data.classes) == ("tasks", ("cat", "dog", "pet"))
+    assert (truth.file, truth.width, truth.height) == ("a.jpg", 200, 100)
+    assert np.allclose(truth.boxes, [[20, 20, 120, 50]] * 3)
+    assert truth.labels.tolist() == ["cat", "dog", "pet"]
+
+
+def test_only_what_people_finished_is_known(tmp_path: Path) -> None:
+    nobody, skipped = _task(annotations=[]), _task(annotations=[{"was_cancelled": True, "result": [_region()]}])
+    without, empty = {"data": {"image": "c.jpg"}}, _task(image="b.jpg")
+    empty["data"] |= {"width": 8, "height": 9}
+    (truth,) = read_label_studio(_write(tmp_path, nobody, skipped, without, empty), tmp_path).pictures
+    assert (truth.file, truth.width, truth.height, len(truth)) == ("b.jpg", 8, 9, 0)
+
+
+@pytest.mark.parametrize(
+    ("image", "there", "file"),
+    [
+        ("a b.jpg", "", "a b.jpg"),
+        ("sub/a?x.jpg", "", "sub/a?x.jpg"),
+        ("/data/upload/3/1a2b3c4d-name.jpg", "", "name.jpg"),
+        ("/data/upload/3/1a2b3c4d-name.jpg", "1a2b3c4d-name.jpg", "1a2b3c4d-name.jpg"),
+        ("/data/upload/3/name-1.jpg", "", "name-1.jpg"),
+        ("http://host:8080/data/upload/3/1a2b3c4d-na%20me.jpg?x=1", "", "na me.jpg"),
+        ("https://host/photos/sub/a.jpg?signature=/x.png#y", "", "a.jpg"),
+        ("https://host/photos/sub/a.jpg", "sub/a.jpg", "sub/a.jpg"),
+        ("s3://bucket/deadbeef-a.jpg", "", "deadbeef-a.jpg"),  # not an upload: its own name
+        ("/data/local-files/?d=photos/a%2Bb.jpg", "", "photos/a+b.jpg"),
+        ("/data/local-files/?d=photos/sub/a.jpg", "sub/a.jpg", "sub/a.jpg"),
+    ],
+)
+def test_addresses(tmp_path: Path, image: str, there: str, file: str) -> None:
+    if there:
+        (tmp_path / there).parent.mkdir(exist_ok=True)
+        (tmp_path / there).touch()
+    assert read_label_studio(_write(tmp_path, _task(image=image)), tmp_path).pictures[0].file == file
+
+
+def test_of_two_pictures_that_are_there_the_longer_path_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for file in ("a.jpg", "sub/a.jpg"):
+        (tmp_path / file).touch()
+    path = _write(tmp_path, _task(image="https://host/sub/a.jpg"))
+    assert read_label_studio(path, tmp_path).pictures[0].file == "sub/a.jpg"
+
+
+def test_a_picture_under_another_key(tmp_path: Path) -> None:
+    path = _write(tmp_path, _task(data={"photo": "a.jpg", "width": 3, "height": 2}))
+    assert read_label_studio(path, tmp_path).pictures[0].file == "a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        (_region({"rotation": 5}), "rotation is 5: need 0"),
+        (_region(image_rotation=90), "image_rotation is 90: need 0"),
+        (_region({"rotation": "left"}), "rotation is 'left'"),
+        (_region({"width": -1}), "the box is x1 y1 x2 y2"),
+        (_region({"x": None}), "x is None: need a number"),
+        (_region({"rectanglelabels": []}), "its rectanglelabels are empty"),
+        (_region({"rectanglelabels": [" "]}), "the label is ' '"),
+        (_region({"rectanglelabels": "cat"}), "need rectanglelabels"),
+        (_region(value=None) | {"value": 5}, "its value is 5"),
+        (_region(original_width=None), "has no original_width"),
+        (_region(original_height=1.5), "original_height is 1.5"),
+        (_region(type="polygonlabels"), "is of the type polygonlabels: need rectanglelabels"),
+    ],
+)
+def test_unusable_region_is_told_of_and_left_out(tmp_path: Path, region: dict[str, Any], words: str) -> None:
+    path = _write(tmp_path, _task(_region(), region))
+    with pytest.raises(DataError, match=rf"tasks\.json: task 3: region r: .*{words}"):
+        read_label_studio(path, tmp_path)
+    told: list[Problem] = []
+    (truth,) = read_label_studio(path, tmp_path, told.append).pictures
+    assert (truth.labels.tolist(), len(told)) == (["cat"], 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (_task(image="../a.jpg"), r"its image is '\.\./a.jpg'"),
+        (_task(image=7), "its image is 7"),
+        (_task(image=""), "its image is ''"),
+        (_task(annotations=[{"result": []}, {"result": []}]), "has 2 annotations; keep one"),
+        (_task(annotations=7), "annotations is 7: need a list"),
+        (_task(annotations=[7]), r"annotations is \[7\]: need a list"),
+        (_task(annotations=[{"result": ["x"]}]), "result is .*need a list"),
+        (_task(_region(), _region(original_width=300)), r"pictures of \(200, 100\) and \(300, 100\) pixels"),
+        (_task(image="b.jpg"), "is of b.jpg, as a task before"),
+        (_task(image="http://[host/../../../../b.jpg"), "its image is"),
+    ],
+)
+def test_unusable_task_is_told_of_and_left_out(tmp_path: Path, task: dict[str, Any], words: str) -> None:
+    path = _write(tmp_path, _task(image="b.jpg"), task)
+    with pytest.raises(DataError, match=rf"tasks\.json: task 3: .*{words}"):
+        read_label_studio(path, tmp_path)
+    told: list[Problem] = []
+    assert [truth.file for truth in read_label_studio(path, tmp_path, told.append).pictures] == ["b.jpg"]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("content", ["{}", "7", '[{"image": "a.jpg", "label": []}]', "[7]", '[{"data": 7}]'])
+def test_not_tasks(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(DataError, match=r"x\.json: .*export it as JSON"):
+        read_label_studio(tmp_path / "x.json", tmp_path)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data_sets())
+def test_what_is_written_reads_back(tmp_path: Path, data: Dataset) -> None:
+    write_label_studio_truth(data, tmp_path / "x.json")
+    back = read_label_studio(tmp_path / "x.json", tmp_path / "photos")
+    assert back.classes == data.classes
+    check_same(back, data, (), within=1e-9)
+
+
+@pytest.mark.parametrize("file", ["caf\udce9.jpg", "a+b&d=c%20#?.jpg"])
+def test_odd_names_read_back(tmp_path: Path, file: str) -> None:
+    found = Detections(np.array([[2.0, 1, 6, 4], [0, 0, 20, 10]]), np.array(["cat", "dog"]), np.array([0.9, 1 / 3]))
+    pictures = [Picture(file, 20, 10, found), Picture("none.jpg", 5, 5), Picture("broken.jpg", error="truncated")]
+    write_label_studio(pictures, tmp_path / "p.json", model_version="mine")
+    first, second = read_predictions(tmp_path / "p.json")
+    assert (first.file, first.width, first.height) == (file, 20, 10)
+    assert np.allclose(first.detections.boxes, found.boxes)
+    assert first.detections.labels.tolist() == ["cat", "dog"]
+    assert first.detections.scores.tolist() == [0.9, 1 / 3]
+    assert (second.file, second.width, len(second.detections)) == ("none.jpg", 5, 0)
+    assert read_categories(tmp_path / "p.json", [first, second]) == ("cat", "dog")
+    assert json.loads((tmp_path / "p.json").read_text())[0]["predictions"][0]["model_version"] == "mine"
+
+
+def _predicted(*regions: Any, **changes: Any) -> dict[str, Any]:
+    return {"id": 3, "data": {"image": "a.jpg"}, "predictions": [{"result": list(regions)} | changes]}
+
+
+def test_predictions_are_the_best_first_and_fall_back_on_their_score(tmp_path: Path) -> None:
+    regions = [_region(), _region({"rectanglelabels": ["dog"]}, score=0.75)]
+    (picture,) = read_predictions(_write(tmp_path, _predicted(*regions, score=0.5)))
+    assert picture.detections.labels.tolist() == ["dog", "cat"]
+    assert picture.detections.scores.tolist() == [0.75, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (_predicted(_region()), "score is None: need a number"),
+        (_predicted(_region(score="high")), "score is 'high'"),
+        (_predicted(_region({"rotation": 1}, score=1)), "region r: its rotation is 1"),
+        (_task(predictions=[{"model_version": "a"}, {"model_version": "b"}]), "has predictions of a, b; keep"),
+        (_predicted() | {"data": {}}, "its image is None"),
+    ],
+)
+def test_broken_predictions_are_named(tmp_path: Path, task: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError, match=rf"tasks\.json: task 3: .*{words}"):
+        read_predictions(_write(tmp_path, task))
+
+
+def test_writing_needs_sizes(tmp_path: Path) -> None:
+    truth = GroundTruth("a.jpg", 0, 0, np.array([[0.0, 0, 1, 1]]), np.array(["cat"]), np.array([False]))
+    with pytest.raises(DataError, match=r"a\.jpg: Label Studio's format needs the picture's size"):
+        write_label_studio_truth(Dataset("x", ("cat",), (truth,), tmp_path), tmp_path / "x.json")

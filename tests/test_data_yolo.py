@@ -1,0 +1,283 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from random_truths import data_sets
+
+from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.exports import write_yolo
+from inception_rcnn.data.images import read_image
+from inception_rcnn.data.problems import Problem
+from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.results import read_predictions
+from inception_rcnn.data.voc import read_voc
+from inception_rcnn.data.yolo import read_yolo, write_yolo_truth
+
+
+def _picture(path: Path, width: int = 20, height: int = 10, orientation: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (width, height)).save(path, exif=exif)
+
+
+def _labels(path: Path, *lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A data set whose split `val` is `a.jpg` with two objects and `b.jpg` without a file of boxes."""
+    _picture(tmp_path / "images" / "val" / "b.jpg")
+    _picture(tmp_path / "images" / "val" / "a.jpg")
+    _labels(tmp_path / "labels" / "val" / "a.txt", "1 .5 .5 1 1", "", "0 .25 .2 .1 .2 .9", "")
+    (tmp_path / "data.yaml").write_text("path: .\nval: images/val\nnames: [cat, dog]\nnc: 2\n")
+    return tmp_path
+
+
+def test_a_split(root: Path) -> None:
+    data = read_yolo(root / "data.yaml", "val")
+    assert (data.name, data.classes, data.class_ids) == ("data val", ("cat", "dog"), ("0", "1"))
+    assert data.folder == root / "images" / "val"
+    a, b = data.pictures
+    assert (a.file, a.width, a.height, a.labels.tolist()) == ("a.jpg", 20, 10, ["dog", "cat"])
+    assert np.allclose(a.boxes, [[0, 0, 20, 10], [4, 1, 6, 3]])
+    assert (b.file, b.boxes.shape) == ("b.jpg", (0, 4))
+
+
+@pytest.mark.parametrize(
+    ("line", "box"),
+    [
+        ("0 0 0 0 0", [0, 0, 0, 0]),
+        ("0.0 .5 .5 .5 .5", [5, 2.5, 15, 7.5]),
+        ("0\t0.1  0.5 0.4 1", [-2, 0, 6, 10]),  # reaches out of the picture; kept as it is
+        ("0 .1 .2 .5 .2 .3 .6", [2, 2, 10, 6]),  # a triangle
+        ("0 .1 .2 .5 .2 .3 .6 .3 1", [2, 2, 10, 10]),
+    ],
+)
+def test_lines(root: Path, line: str, box: list[float]) -> None:
+    _labels(root / "labels" / "val" / "a.txt", line)
+    truth = read_yolo(root / "data.yaml", "val").pictures[0]
+    assert np.allclose(truth.boxes, [box])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("0 .5 .5 .5", "has 4 numbers"),
+        ("0", "has 1 numbers"),
+        ("0 .1 .2 .3 .4 .5 .6 .7", "has 8 numbers"),
+        ("2 .5 .5 .5 .5", "the class is 2: need a whole number from 0 to 1"),
+        ("-1 .5 .5 .5 .5", "the class is -1"),
+        ("0.5 .5 .5 .5 .5", "the class is 0.5"),
+        ("cat .5 .5 .5 .5", "is 'cat .5 .5 .5 .5': need numbers"),
+        ("0 nan .5 .5 .5", "need numbers"),
+        ("0 1e999 .5 .5 .5", "need numbers"),
+        ("0 .5 1.01 .5 .5", r"\(cat\): has 1.01: need parts of the picture's size"),
+        ("0 .5 .5 -.5 .5", r"\(cat\): has -0.5"),
+        ("0 .1 .2 .5 .2 .3 20", r"\(cat\): has 20.0"),
+    ],
+)
+def test_unusable_line_is_told_of_and_left_out(root: Path, line: str, words: str) -> None:
+    _labels(root / "labels" / "val" / "a.txt", "0 .5 .5 1 1", line, "1 .5 .5 1 1")
+    with pytest.raises(DataError, match=rf"a\.txt: line 2 ?.*{words}"):
+        read_yolo(root / "data.yaml", "val")
+    told: list[Problem] = []
+    truth = read_yolo(root / "data.yaml", "val", told.append).pictures[0]
+    assert truth.labels.tolist() == ["cat", "dog"]
+    assert len(told) == 1
+
+
+def test_picture_that_is_none_is_left_out(root: Path) -> None:
+    (root / "images" / "val" / "a.jpg").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"a\.jpg: looks like text, not a picture"):
+        read_yolo(root / "data.yaml", "val")
+    told: list[Problem] = []
+    assert [truth.file for truth in read_yolo(root / "data.yaml", "val", told.append).pictures] == ["b.jpg"]
+    assert [problem.kind for problem in told] == ["picture that cannot be read"]
+
+
+def test_labels_that_are_nowhere_are_not_a_split_of_empty_pictures(root: Path) -> None:
+    (root / "labels").rename(root / "label")
+    with pytest.raises(
+        DataError, match=r"none of its 2 pictures has a file of boxes; the first would be .*labels/val/a"
+    ):
+        read_yolo(root / "data.yaml", "val")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("val: images/val", "has no list of names"),
+        ("val: images/val\nnames: cat", "has no list of names"),
+        ("val: images/val\nnames: {0: cat, 2: dog}", "numbers its names 0, 2; need 0 to 1"),
+        ("val: images/val\nnames: [cat, cat]", "class name 'cat' twice"),
+        ("val: images/val\nnames: [cat, '']", "class name '' twice or without text"),
+        ("train: images/val\nnames: [cat]", "describes no split 'val'; the splits here are: train"),
+        ("train:\nval:\nnames: [cat]", "the splits here are: none"),
+        ("val: images/vall\nnames: [cat]", "there is no .*images/vall; correct the path"),
+        ("val: labels\nnames: [cat]", "the split 'val' has no pictures"),
+        ("val: [images/val\n", "cannot be read, or does not end"),
+    ],
+)
+def test_unusable_description_says_why(root: Path, text: str, words: str) -> None:
+    (root / "data.yaml").write_text(text)
+    with pytest.raises(DataError, match=rf"data\.yaml: .*{words}"):
+        read_yolo(root / "data.yaml", "val")
+
+
+def test_lists_of_folders_and_list_files(root: Path) -> None:
+    _picture(root / "more" / "images" / "c.png", 8, 8)
+    _labels(root / "more" / "labels" / "c.txt", "0 .5 .5 .5 .5")
+    (root / "some.txt").write_text("./more/images/c.png\nimages/val/a.jpg\n\n")
+    (root / "data.yaml").write_text("val: [images/val, some.txt]\nnames:\n  1: dog\n  0: cat\n")
+    data = read_yolo(root / "data.yaml", "val")
+    assert data.folder == root
+    assert [truth.file for truth in data.pictures] == ["images/val/a.jpg", "images/val/b.jpg", "more/images/c.png"]
+    assert data.classes == ("cat", "dog")
+    assert data.pictures[2].boxes.tolist() == [[2, 2, 6, 6]]
+
+
+def test_roboflow_writes_paths_from_elsewhere(tmp_path: Path) -> None:
+    _picture(tmp_path / "valid" / "images" / "a.jpg")
+    _labels(tmp_path / "valid" / "labels" / "a.txt", "0 .5 .5 1 1")
+    (tmp_path / "data.yaml").write_text("val: ../valid/images\nnames: ['cat']\nroboflow:\n  version: 1\n")
+    assert len(read_yolo(tmp_path / "data.yaml", "val").pictures[0]) == 1
+
+
+def test_only_the_last_folder_called_images_is_exchanged(tmp_path: Path) -> None:
+    _picture(tmp_path / "images" / "x" / "images" / "images.v1" / "a.b.jpg")
+    _labels(tmp_path / "images" / "x" / "labels" / "images.v1" / "a.b.txt", "0 .5 .5 1 1")
+    (tmp_path / "data.yaml").write_text("path: images/x\nval: images\nnames: [cat]")
+    assert len(read_yolo(tmp_path / "data.yaml", "val").pictures[0]) == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+def test_sizes_are_those_of_upright_pictures(root: Path, orientation: int, name: str) -> None:
+    (root / "images" / "val" / "a.jpg").unlink()
+    _picture(root / "images" / "val" / name, orientation=orientation)
+    data = read_yolo(root / "data.yaml", "val")
+    truth = data.pictures[0]
+    assert data.read(truth).shape[:2] == (truth.height, truth.width)
+    assert data.upright
+    assert np.array_equal(data.read(truth), read_image(root / "images" / "val" / name))
+
+
+SIMPLE_NAMES = st.from_regex(r"([a-c]/)?[a-d]\.jpg", fullmatch=True)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data_sets(SIMPLE_NAMES))
+def test_what_is_written_reads_back(tmp_path_factory: pytest.TempPathFactory, data: Dataset) -> None:
+    folder = tmp_path_factory.mktemp("yolo")
+    write_yolo_truth(data, folder)
+    for truth in data.pictures:
+        _picture(folder / "images" / "val" / truth.file, truth.width, truth.height)
+    if not data.pictures:
+        return
+    back = read_yolo(folder / "data.yaml", "val")
+    assert back.classes == data.classes
+    prefix = back.folder.relative_to(folder / "images" / "val").as_posix()
+    files = {(f"{prefix}/{truth.file}" if prefix != "." else truth.file): truth for truth in back.pictures}
+    ordered = Dataset("back", back.classes, tuple(files[truth.file] for truth in data.pictures), back.folder)
+    for one, other in zip(ordered.pictures, data.pictures, strict=True):
+        assert (one.width, one.height, one.labels.tolist()) == (other.width, other.height, other.labels.tolist())
+        assert np.allclose(one.boxes, other.boxes, atol=1e-9)
+
+
+def _truth(file: str, width: int = 20, height: int = 10) -> GroundTruth:
+    return GroundTruth(file, width, height, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
+
+
+def test_writing_needs_sizes_and_a_file_each(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.png and a\.jpg: would share one file"):
+        write_yolo_truth(Dataset("x", (), (_truth("a.jpg"), _truth("a.png")), tmp_path), tmp_path)
+    truth = GroundTruth("a.jpg", 0, 0, np.array([[0.0, 0, 1, 1]]), np.array(["cat"]), np.array([False]))
+    with pytest.raises(DataError, match=r"a\.jpg: YOLO's format needs the picture's size"):
+        write_yolo_truth(Dataset("x", ("cat",), (truth,), tmp_path), tmp_path)
+
+
+def _found(file: str, *labels: str) -> Picture:
+    boxes = np.tile([2.0, 1.0, 6.0, 4.0], (len(labels), 1)) + np.arange(len(labels))[:, None]
+    return Picture(file, 20, 10, Detections(boxes, np.array(labels, dtype=str), np.linspace(0.75, 0.5, len(labels))))
+
+
+def _data(*files: str) -> Dataset:
+    return Dataset("mine", ("dog", "cat"), tuple(map(_truth, files)), Path("photos"))
+
+
+def test_predictions_read_back_with_the_data_sets_sizes(tmp_path: Path) -> None:
+    pictures = [_found("s/a.jpg", "cat", "dog"), _found("b.png"), _found("s/c.jpg", "dog"), _found("s/c.png", "cat")]
+    write_yolo(pictures, tmp_path, ["dog", "cat"])
+    back = read_predictions(tmp_path, _data("b.png", "s/a.jpg", "s/c.jpg", "s/c.png"))
+    assert {each.file: (each.width, each.height) for each in back} == {each.file: (20, 10) for each in pictures}
+    for one in pictures:
+        (other,) = (each for each in back if each.file == one.file)
+        assert np.allclose(one.detections.boxes, other.detections.boxes)
+        assert one.detections.labels.tolist() == other.detections.labels.tolist()
+        assert one.detections.scores.tolist() == other.detections.scores.tolist()
+
+
+def test_predictions_are_paired_by_name_where_folders_differ(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "cat"), _found("other.jpg", "cat"), _found("b.jpg", "cat")], tmp_path, ["dog", "cat"])
+    back = {each.file: each.width for each in read_predictions(tmp_path, _data("x/a.jpg", "x/b.jpg", "y/b.jpg"))}
+    assert back == {"x/a.jpg": 20, "b": 0, "other": 0}  # two are called b
+
+
+def test_predictions_without_a_list_of_classes_use_those_of_a_yolo_data_set(root: Path, tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path / "out", ["cat", "dog"])
+    (tmp_path / "out" / "classes.txt").unlink()
+    back = read_predictions(tmp_path / "out", read_yolo(root / "data.yaml", "val"))
+    assert back[0].detections.labels.tolist() == ["dog"]
+    with pytest.raises(DataError, match=r"has no classes\.txt"):
+        read_predictions(tmp_path / "out", _data("a.jpg"))
+
+
+@pytest.mark.parametrize(
+    "line", ["0 .5 .5 1 1", "0 .5 .5 1 1 .5 .5", "x .5 .5 1 1 .5", "2 .5 .5 1 1 .5", "0 .5 .5 1 1 nan"]
+)
+def test_broken_prediction_is_named(tmp_path: Path, line: str) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog", "cat"])
+    _labels(tmp_path / "labels" / "a.txt", "0 .5 .5 1 1 .5", line)
+    with pytest.raises(DataError, match=r"a\.txt: line 2 ?.*need"):
+        read_predictions(tmp_path, _data("a.jpg"))
+
+
+def test_predictions_need_a_data_set_with_sizes(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog", "cat"])
+    with pytest.raises(DataError, match="give the data set"):
+        read_predictions(tmp_path)
+    with pytest.raises(DataError, match=r"mine has none of a\.jpg"):
+        read_predictions(tmp_path, Dataset("mine", ("dog",), (_truth("a.jpg", 0, 0),), Path()))
+
+
+def test_negative_sides_in_predictions_name_the_picture(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog"])
+    _labels(tmp_path / "labels" / "a.txt", "0 .5 .5 -1 1 .5")
+    with pytest.raises(DataError, match=r"predictions for a\.jpg: "):
+        read_predictions(tmp_path, _data("a.jpg"))
+
+
+def test_no_predictions_at_all(tmp_path: Path) -> None:
+    write_yolo([], tmp_path, ["dog"])
+    (tmp_path / "labels").mkdir()
+    assert read_predictions(tmp_path, _data("a.jpg")) == []
+
+
+@pytest.mark.shared
+def test_real_annotations_survive_the_way_there_and_back(tmp_path: Path, shared: Path) -> None:
+    data = read_voc(shared / "data" / "VOCdevkit", "val", 2012)
+    write_yolo_truth(data, tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "val").symlink_to(data.folder)  # which holds the pictures of other splits as well
+    back = {truth.file: truth for truth in read_yolo(tmp_path / "data.yaml", "val").pictures}
+    for truth in data.pictures:
+        found = back[truth.file]
+        assert (found.width, found.height, found.labels.tolist()) == (truth.width, truth.height, truth.labels.tolist())
+        assert np.allclose(found.boxes, truth.boxes, atol=1e-9)
