@@ -43,7 +43,9 @@ def detect(
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
     draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the pictures.")] = True,
-    format: Annotated[str, typer.Option(help="Further files: coco, voc, yolo, csv, with commas.")] = "coco",
+    format: Annotated[
+        str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
+    ] = "coco",
     overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
     keep_stages: Annotated[bool, typer.Option(help="Keep what was thought of each region, to explain misses.")] = False,
 ) -> None:

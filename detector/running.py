@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from ..backbone.weights import weights_sha256
+from ..data.dataset import Dataset
 from ..data.errors import DataError, UsageError
-from ..data.exports import write_coco, write_csv, write_label_studio, write_voc_results, write_yolo
+from ..data.exports import write_coco, write_coco_results, write_csv, write_label_studio, write_voc_results, write_yolo
 from ..data.files import write_atomically
+from ..data.ilsvrc_results import write_ilsvrc_results
 from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME
 from ..data.proposal_files import check_writable, read_proposal_file, shard_names, write_proposal_file
 from ..data.records import Picture, Proposals
 from ..data.results import COCO_NAME
 from ..data.sources import Source
-from ..data.specs import resolve_sources
+from ..data.specs import is_spec, open_dataset, resolve_sources
 from ..data.stage_files import remove_stages
 from ..data.store import hash_of, read_proposals, write_proposals
 from ..proposals.kept import check_fresh
@@ -31,7 +33,8 @@ from .folder import DRAWN, Summary, detect_folder
 from .pretrained import WEIGHTS, model_folder, proposer_named
 from .rcnn import RCNN
 
-FORMATS = ("coco", "voc", "yolo", "csv", "label-studio")
+FORMATS = ("coco", "voc", "yolo", "csv", "label-studio", "coco-results", "ilsvrc")
+NUMBERED = ("coco-results", "ilsvrc")  # have a data set's numbers in place of names
 PACKAGES = ("inception-rcnn", "torch", "torchvision", "numpy", "numba", "opencv-contrib-python-headless", "pillow")
 RUN_NAME = "run.json"
 SHARD = 2000  # pictures; about 60 MB of proposals
@@ -54,6 +57,7 @@ class DetectRun:
     def execute(self, report: Callable[[str], None] = lambda line: None) -> Summary:
         """Detect in all sources; an earlier run with the same settings is continued, one with others refused."""
         formats = _checked_formats(self.formats)
+        data = _numbered_data(self.sources) if {*formats} & {*NUMBERED} else None
         sources = resolve_sources(self.sources, skip=self.out / DRAWN)
         folder = model_folder(self.model)
         model, kept = self._model(folder)
@@ -64,7 +68,7 @@ class DetectRun:
         rows, summary = detect_folder(
             model, sources, self.out, draw=self.draw, keep_stages=self.keep_stages, kept=kept, report=report
         )
-        _export(rows, self.out, model.config.classes, formats)
+        _export(rows, self.out, model.config.classes, formats, data)
         self._write_run(settings, summary)
         return summary
 
@@ -140,7 +144,20 @@ def _checked_formats(text: str) -> tuple[str, ...]:
     return formats
 
 
-def _export(rows: list[Picture], out: Path, classes: tuple[str, ...], formats: tuple[str, ...]) -> None:
+def _numbered_data(sources: Sequence[str]) -> Dataset:
+    """The one data set that is detected in, which has numbers for its pictures and classes."""
+    if len(sources) == 1 and is_spec(sources[0]):
+        data = open_dataset(sources[0])
+        if data.picture_ids and data.class_ids:
+            return data
+    raise UsageError(
+        f"--format {' and '.join(NUMBERED)} need one SOURCE, an ilsvrc: or coco: data set, for its numbers"
+    )
+
+
+def _export(
+    rows: list[Picture], out: Path, classes: tuple[str, ...], formats: tuple[str, ...], data: Dataset | None
+) -> None:
     write_coco(rows, out / COCO_NAME, classes)  # always: every viewer and evaluator reads it
     if "voc" in formats:
         write_voc_results(rows, out / "voc", classes)
@@ -150,6 +167,10 @@ def _export(rows: list[Picture], out: Path, classes: tuple[str, ...], formats: t
         write_csv(rows, out / "detections.csv")
     if "label-studio" in formats:
         write_label_studio(rows, out / "predictions.label-studio.json")
+    if data is not None and "coco-results" in formats:
+        write_coco_results(rows, out / "results.coco.json", data)
+    if data is not None and "ilsvrc" in formats:
+        write_ilsvrc_results(rows, out / "results.ilsvrc.txt", data)
 
 
 def versions() -> dict[str, str]:

@@ -41,6 +41,11 @@ def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
     return Evaluation("coco", COCO_PROTOCOL, classes, table, dict(zip(COCO_NUMBERS, map(_number, stats), strict=True)))
 
 
+def engine_name() -> str:
+    """The package that is taken where none is named."""
+    return COCO_ENGINES[_engine(None)[1].__module__.startswith("faster")]
+
+
 def _engine(name: str | None) -> tuple[type[Any], type[Any]]:
     """COCO's class for annotations, and its evaluator: the same interface in both packages."""
     if name != "pycocotools":

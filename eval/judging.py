@@ -1,8 +1,11 @@
 """From files to a report: predictions and a data set's name in, tables and pages out."""
 
 import difflib
+import json
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from ..data.dataset import Dataset
@@ -14,6 +17,7 @@ from ..data.results import read_categories, read_predictions
 from ..data.specs import open_dataset
 from ..data.stage_files import STAGES_NAME, read_stages
 from .breakdown import break_down
+from .coco import engine_name
 from .comparing import Comparison, compare
 from .evaluation import Evaluation
 from .explaining import draw_explanation, explain
@@ -57,8 +61,7 @@ class Judging:
             raise UsageError("--explain needs --predictions")
         dataset = open_dataset(self.data, blacklist=self.blacklist)
         recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(self.proposals).items()]
-        facts = {"data": self.data, "predictions": self.predictions, "proposals": ", ".join(map(str, self.proposals))}
-        report = Report(recalls=recalls, facts={name: str(value) for name, value in facts.items() if value})
+        report = Report(recalls=recalls, facts=self._facts())
         texts = []
         if self.predictions is not None:
             pictures = read_predictions(self.predictions, dataset)
@@ -71,6 +74,33 @@ class Judging:
                 texts.append(_explained(self.explain, evaluations[0], stages, dataset, self.out))
         write_report(report, self.out)
         return "\n\n".join([*texts, format_recall(recalls)] if recalls else texts)
+
+    def _facts(self) -> dict[str, str]:
+        """What was judged, with what, and what `detect` says of the run that made the predictions."""
+        facts = {
+            "data": self.data,
+            "predictions": self.predictions,
+            "proposals": ", ".join(map(str, self.proposals)),
+            "classes": self.classes,
+            "blacklist": self.blacklist,
+            **_settings_of_run(self.predictions),
+            "COCO's numbers by": engine_name() if "coco" in self.metrics else "",
+            "versions": ", ".join(f"{name} {version(name)}" for name in ("inception-rcnn", "numpy")),
+            "Python": f"{platform.python_version()} on {platform.platform()}",
+        }
+        return {name: str(value) for name, value in facts.items() if value}
+
+
+def _settings_of_run(predictions: Path | None) -> dict[str, str]:
+    """The settings in `run.json` beside predictions that `detect` wrote."""
+    if predictions is None:
+        return {}
+    folder = predictions if predictions.is_dir() else predictions.parent
+    try:
+        settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
+        return {f"detector: {name}": json.dumps(value) for name, value in settings.items()}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}  # made by something else
 
 
 def _wanted(named: tuple[str, ...], predicted: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.proposal_files import read_proposal_file
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.results import read_predictions
+from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.data.stage_files import read_stages
 from inception_rcnn.data.store import hash_of, read_proposals, write_proposals
 from inception_rcnn.detector import running
@@ -271,3 +272,24 @@ def test_an_ending_that_cannot_be_written_is_refused_before_any_work(five, tmp_p
     with pytest.raises(UsageError, match=r"p\.mat: no format to write proposals in"):
         propose_to_file([str(five)], tmp_path / "p.mat", method.proposer, lambda line: None)
     assert method.seen == []
+
+
+def test_results_with_a_data_set_s_numbers(model, photos, tmp_path):
+    images = [{"id": 70 + i, "file_name": f"{i}.png", "width": 40, "height": 30} for i in (1, 2)]
+    content = {"images": images, "categories": [{"id": 9, "name": "thing"}], "annotations": []}
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    spec, out = f"coco:{tmp_path / 'truth.json'}:{photos}", tmp_path / "out"
+    options = {"proposals": str(photos.parent / "boxes.safetensors")}
+    DetectRun([spec], out, str(model), options, device="cpu", formats="coco-results,ilsvrc").execute()
+    results = json.loads((out / "results.coco.json").read_text())
+    assert {row["image_id"] for row in results} <= {71, 72}
+    data = open_dataset(spec)
+    found = read_predictions(out)
+    assert sum(len(picture.detections) for picture in found) == len(results) > 0
+    for file in ("results.coco.json", "results.ilsvrc.txt"):
+        for picture, other in zip(found, read_predictions(out / file, data), strict=True):
+            np.testing.assert_allclose(picture.detections.boxes, other.detections.boxes, atol=1e-6)
+            assert picture.detections.labels.tolist() == other.detections.labels.tolist()
+    with pytest.raises(UsageError, match=r"need one SOURCE, an ilsvrc: or coco: data set"):
+        run(model, photos, tmp_path / "other", formats="ilsvrc").execute()
+    assert not (tmp_path / "other").exists()

@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.exports import write_coco
 from inception_rcnn.data.ledger import write_ledger
-from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
+from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals, Stages
 from inception_rcnn.data.results import COCO_NAME
 from inception_rcnn.data.specs import open_dataset
+from inception_rcnn.data.stage_files import write_stages
 from inception_rcnn.data.store import write_proposals
 from inception_rcnn.data.voc import write_voc_annotation
 from inception_rcnn.eval.judging import Judging
@@ -81,7 +83,15 @@ def test_report_and_table_say_the_same(tmp_path: Path, data: str, ledger: Path) 
 
 def test_report_says_what_was_judged(tmp_path: Path, data: str, ledger: Path) -> None:
     _evaluate(ledger, data, "voc10", "", tmp_path / "out")
-    assert _report(tmp_path / "out")["run"] == {"predictions": str(ledger), "data": data}
+    run = _report(tmp_path / "out")["run"]
+    assert (run["predictions"], run["data"]) == (str(ledger), data)
+    assert "Python" in run
+    assert "detector: mode" not in run
+    (ledger.parent / "run.json").write_text('{"settings": {"mode": "shared", "weights": 1}}')
+    _evaluate(ledger, data, "coco", "", tmp_path / "out")
+    run = _report(tmp_path / "out")["run"]
+    assert (run["detector: mode"], run["detector: weights"]) == ('"shared"', "1")
+    assert run["COCO's numbers by"] in ("pycocotools", "faster-coco-eval")
 
 
 def _classes(tmp_path: Path, predictions: Path, data: str, classes: str = "") -> dict[str, float | None]:
@@ -152,7 +162,8 @@ def test_proposals_alone_are_judged_on_all_objects(tmp_path: Path, data: str, bo
     assert (found["pictures"], found["boxes"]) == (3, 1)
     assert (found["all"]["objects"], found["all"]["recall_50"]) == (3, pytest.approx(2 / 3))
     assert {name: each["mean_best_overlap"] for name, each in found["classes"].items()} == {"cat": 0.5, "dog": 1}
-    assert report["run"] == {"data": data, "proposals": str(boxes)}
+    assert (report["run"]["data"], report["run"]["proposals"]) == (data, str(boxes))
+    assert "predictions" not in report["run"]
     assert table.splitlines()[1].split()[-8:-1] == ["0.667", "0.667", "0.667", "0.667", "0.750", "0.667", "n/a"]
     html = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "<h2>Proposals</h2>" in html
@@ -198,3 +209,84 @@ def test_proposals_are_named_by_their_method_where_that_tells_them_apart(tmp_pat
     _evaluate(None, data, "voc10", "", tmp_path / "out", files)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert list(report["proposals"]) == ["mix", str(files[1]), str(files[2])]
+
+
+@pytest.fixture
+def stages(ledger: Path) -> Path:
+    """What a detector with one region a picture would have kept: on the second picture it looks at nothing."""
+    found = [([A], [[0.1, 0.9]], [[A]]), ([[80, 0, 90, 10]], [[0.5, 0.5]], [[[80, 0, 90, 10]]]), ([], [], [])]
+    for i, (proposals, probabilities, boxes) in enumerate(found, 1):
+        stages = Stages(
+            proposals=as_boxes(proposals),
+            probabilities=np.array(probabilities).reshape(-1, 2),
+            boxes=np.array(boxes, dtype=float).reshape(-1, 1, 4),
+            classes=("cat",),
+            score_threshold=0.05,
+            nms_threshold=0.3,
+            max_detections=100,
+        )
+        write_stages(ledger.parent, f"{i}.jpg", stages)
+    return ledger.parent
+
+
+def test_kept_stages_tell_where_objects_are_lost(tmp_path: Path, data: str, ledger: Path, stages: Path) -> None:
+    for predictions in (stages, ledger):
+        _evaluate(predictions, data, "voc10", "", tmp_path / "out")
+        waterfall = _report(tmp_path / "out")["waterfall"]
+        assert (waterfall["objects"], waterfall["found"]) == (2, 1)
+        assert {step["name"]: step["count"] for step in waterfall["steps"] if step["count"]} == {"not proposed": 1}
+    assert "Where objects are lost" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_one_picture_is_explained(tmp_path: Path, data: str, ledger: Path) -> None:
+    text = _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="2")
+    assert "0 of 1 objects found, 1 detections" in text  # the dog is of no class that is judged
+    assert "missed" in text
+    assert not (tmp_path / "out" / "explained").exists()
+    folder = Path(data.split(":")[1]) / "JPEGImages"
+    folder.mkdir()
+    Image.new("RGB", (100, 50)).save(folder / "2.jpg")
+    text = _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="2.jpg")
+    drawn = tmp_path / "out" / "explained" / "2.jpg"
+    assert text.endswith(f"drawn in {drawn}")
+    assert Image.open(drawn).width >= 100
+
+
+def test_the_kept_stages_are_in_the_story(tmp_path: Path, data: str, stages: Path) -> None:
+    assert "not proposed" in _evaluate(stages, data, "voc10", "", tmp_path / "out", explain="2.jpg")
+
+
+def test_a_picture_that_is_not_there_cannot_be_explained(tmp_path: Path, data: str, ledger: Path) -> None:
+    with pytest.raises(UsageError, match=r"12\.jpg is no picture of own val; did you mean 2\.jpg\?"):
+        _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="12.jpg")
+    with pytest.raises(UsageError, match="--explain needs --predictions"):
+        _evaluate(None, data, "voc10", "", tmp_path / "out", [ledger], explain="2.jpg")
+
+
+def test_only_ilsvrc_has_a_blacklist(tmp_path: Path, data: str, ledger: Path) -> None:
+    (tmp_path / "black.txt").write_text("1 n02084071\n")
+    with pytest.raises(UsageError, match="only a data set as ilsvrc:ROOT:SPLIT has a blacklist"):
+        _evaluate(ledger, data, "voc10", "", tmp_path / "out", blacklist=tmp_path / "black.txt")
+
+
+def test_failures_and_intervals_are_reported(tmp_path: Path, data: str) -> None:
+    write_ledger([_found("1.jpg", ("cat", 0.9, A)), Picture("2.jpg", error="cut off")], tmp_path / "some.jsonl")
+    table = _evaluate(tmp_path / "some.jsonl", data, "voc10", "cat", tmp_path / "out")
+    report = _report(tmp_path / "out")
+    assert report["failures"] == [{"file": "2.jpg", "reason": "cut off"}]
+    low, high = report["metrics"]["voc10"]["interval"]
+    assert 0 <= low < 0.5 < high <= 1
+    assert "95 % interval" in table
+    assert {row["name"] for row in report["errors"]["rows"]} >= {"Cls", "Loc", "Miss"}
+    assert [one["name"] for one in report["breakdowns"]] == ["size", "aspect ratio", "truncated", "area"]
+
+
+def test_any_protocol_on_any_data(tmp_path: Path, data: str, ledger: Path) -> None:
+    metrics = "coco,ilsvrc,voc07,voc10"
+    _evaluate(ledger, data, metrics, "", tmp_path / "out")
+    found = _report(tmp_path / "out")["metrics"]
+    assert list(found) == metrics.split(",")
+    assert found["ilsvrc"]["map"] == found["voc10"]["map"] == 0.5
+    assert found["ilsvrc"]["numbers"] == {"median": 0.5}
+    assert found["coco"]["numbers"]["AP50"] == pytest.approx(51 / 101)
+    assert found["coco"]["numbers"]["APl"] is None

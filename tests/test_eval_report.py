@@ -216,7 +216,7 @@ def test_a_part_that_is_not_given_is_not_there(part: str) -> None:
     html = render_html(replace(full, **{part: getattr(Report(), part)}))
     headings = {
         **{"errors": "Errors", "breakdowns": "Kinds of objects", "waterfall": "Where objects are lost"},
-        **{"recalls": "Proposals", "facts": "Run", "failures": "Failures", "images": "Pictures"},
+        **{"recalls": "Proposals", "facts": "Run", "failures": "Failures", "read": "Pictures"},
     }
     for name, heading in headings.items():
         assert (f"<h2>{heading}</h2>" in html) == (name != part)
