@@ -20,6 +20,7 @@ from .evaluation import Outcome
 from .table import Flags, Indices, Table
 
 NO_OBJECT = -1
+_PAIRS_AT_ONCE = 1_000_000  # take some 200 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +54,23 @@ def overlapping_pairs(
     sorted_pictures = object_pictures[by_picture]
     first = np.searchsorted(sorted_pictures, pictures, side="left")
     count = np.searchsorted(sorted_pictures, pictures, side="right") - first
-    detections = np.repeat(np.arange(len(boxes)), count)
-    within = np.arange(len(detections)) - np.repeat(np.cumsum(count) - count, count)
-    objects = by_picture[np.repeat(first, count) + within]
-    of_first = None if crowd is None else crowd[objects]
-    overlaps = paired_overlaps(boxes[detections], object_boxes[objects], of_first)
-    near = overlaps > 0
-    return Pairs(detections[near], objects[near], overlaps[near])
+    parts = []
+    for rows in _in_parts(count):
+        detections = np.repeat(rows, count[rows])
+        within = np.arange(len(detections)) - np.repeat(np.cumsum(count[rows]) - count[rows], count[rows])
+        objects = by_picture[np.repeat(first[rows], count[rows]) + within]
+        of_first = None if crowd is None else crowd[objects]
+        overlaps = paired_overlaps(boxes[detections], object_boxes[objects], of_first)
+        near = overlaps > 0
+        parts.append((detections[near], objects[near], overlaps[near]))
+    return Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _in_parts(count: Indices) -> list[Indices]:
+    """The rows in parts that have no more than `_PAIRS_AT_ONCE` pairs, or one row; one part at least."""
+    ends = np.cumsum(count)
+    places = np.unique(ends // _PAIRS_AT_ONCE, return_index=True)[1][1:]
+    return np.split(np.arange(len(count)), places)
 
 
 def pairs_of(table: Table, rows: Indices, objects: Indices, crowd: Flags | None = None) -> Pairs:

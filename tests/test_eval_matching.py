@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes, half_open_to_inclusive
+from inception_rcnn.eval import matching
 from inception_rcnn.eval.evaluation import Outcome
 from inception_rcnn.eval.matching import best_of_each, match_voc, overlapping_pairs
 
@@ -103,6 +104,21 @@ def test_exactly_half_falls_on_the_official_side(decimals: int) -> None:
         assert _outcomes(box[None], zeros, other[None], zeros, easy) == expected
         sides.add(expected[0])
     assert sides == {T, F}
+
+
+def test_many_pairs_are_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 50, (60, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(5, 40, (60, 2))], axis=1)
+    pictures = rng.integers(0, 3, 60)
+    arguments = boxes[:40], pictures[:40], boxes[40:], pictures[40:]
+    whole = overlapping_pairs(*arguments)
+    for most in (1, 7, 30):
+        monkeypatch.setattr(matching, "_PAIRS_AT_ONCE", most)
+        parts = overlapping_pairs(*arguments)
+        assert np.array_equal(parts.detections, whole.detections)
+        assert np.array_equal(parts.objects, whole.objects)
+        assert np.array_equal(parts.overlaps, whole.overlaps)
 
 
 def test_best_of_no_pairs() -> None:

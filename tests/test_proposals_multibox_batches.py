@@ -163,7 +163,7 @@ def test_objects_that_the_window_does_not_show_have_no_prior(batches, monkeypatc
     monkeypatch.setattr(multibox_batches, "WHOLE_SHARE", 0.0)
     small = [0, 0, 10, 10], [45, 25, 55, 35], [90, 50, 100, 60]
     truths = [
-        replace(each, boxes=as_boxes(small), labels=["cat"] * 3, difficult=[False] * 3)
+        GroundTruth(each.file, each.width, each.height, as_boxes(small), ["cat"] * 3, [False] * 3)
         for each in batches.dataset.pictures
     ]
     hidden = replace(
