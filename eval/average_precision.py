@@ -46,16 +46,13 @@ def judged_class(
     )
 
 
-def precision_recall(
-    outcomes: NDArray[np.uint8], positives: float, weights: NDArray[np.float64] | float = 1.0
-) -> tuple[Curve, Curve]:
+def precision_recall(outcomes: NDArray[np.uint8], positives: int) -> tuple[Curve, Curve]:
     """Precision and recall after each detection, (D,) each; NaN recall where there is nothing to find.
 
-    A detection may count several times, by its `weights` (D,). Before the first that counts at all, precision is 0: the
-    devkit's 0/0, which its maximum skips.
+    Before the first detection that counts at all, precision is 0: the devkit's 0/0, which its maximum skips.
     """
-    true = np.cumsum((outcomes == Outcome.TRUE_POSITIVE) * weights, dtype=np.float64)
-    counted = np.cumsum((outcomes != Outcome.IGNORED) * weights, dtype=np.float64)
+    true = np.cumsum(outcomes == Outcome.TRUE_POSITIVE, dtype=np.float64)
+    counted = np.cumsum(outcomes != Outcome.IGNORED, dtype=np.float64)
     precision = np.divide(true, counted, out=np.zeros_like(true), where=counted > 0)
     recall = true / positives if positives else np.full_like(true, np.nan)
     return precision, recall

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .average_precision import AVERAGES, Curve, precision_recall
+from .average_precision import AVERAGES, Curve
 from .coco import COCO_OVERLAPS, matches_at
 from .evaluation import Evaluation, Outcome
 from .table import Indices
@@ -23,7 +23,7 @@ from .table import Indices
 LEVEL = 0.95
 MOST_DRAWS, FEWEST_DRAWS = 1000, 100
 # Draws times detections that are looked at: some seconds. Large sets need fewer draws for the same precision anyway.
-_WORK = 1e8
+_WORK = 5e7
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Intervals:
 
 
 @dataclass(frozen=True, eq=False)
-class _Judgement:
-    """What a class's average precision is the mean of: outcomes, each with its detections' pictures."""
+class _Points:
+    """What a class's average precision is made of. Precision and recall matter where an object is found only."""
 
-    outcomes: NDArray[np.uint8]  # [D]
-    pictures: Indices  # [D]
+    pictures: Indices  # [D], of the detections that count
+    found: Indices  # [T], which of them find an object
 
 
 def find_intervals(evaluation: Evaluation, seed: int = 0) -> Intervals:
@@ -96,10 +96,8 @@ def resampled_aps(evaluation: Evaluation, seed: int = 0, draws: int | None = Non
         if not len(own):
             continue
         positives = times[:, table.objects.pictures[own]].sum(axis=1)  # [B]
-        parts = [
-            _ap_of_draws(each, positives, times, AVERAGES[evaluation.metric])
-            for each in _judgements(evaluation, number)
-        ]
+        average = AVERAGES[evaluation.metric]
+        parts = [_ap_of_draws(curve, positives, times, average) for curve in _curves(evaluation, number)]
         aps[:, number] = np.mean(parts, axis=0)
     return aps
 
@@ -118,33 +116,35 @@ def _times_drawn(num_pictures: int, draws: int, seed: int) -> NDArray[np.uint8]:
     return times
 
 
-def _judgements(evaluation: Evaluation, number: int) -> list[_Judgement]:
-    """One, or for COCO one for each overlap; without the detections after the last that counts for the class."""
+def _curves(evaluation: Evaluation, number: int) -> list[_Points]:
+    """A class's curve, or for COCO one for each overlap."""
     table, one = evaluation.table, evaluation.classes[number]
+    judged = [(one.rows, one.outcomes)]
     if evaluation.metric == "coco":
-        found = [(rows, matches.outcomes) for o in COCO_OVERLAPS for rows, matches in [matches_at(table, number, o)]]
-    else:
-        found = [(one.rows, one.outcomes)]
-    judgements = []
-    for rows, outcomes in found:
-        last = np.flatnonzero(outcomes == Outcome.TRUE_POSITIVE)[-1:]
-        rows, outcomes = rows[: last[0] + 1 if len(last) else 0], outcomes[: last[0] + 1 if len(last) else 0]
+        judged = [(rows, matches.outcomes) for o in COCO_OVERLAPS for rows, matches in [matches_at(table, number, o)]]
+    curves = []
+    for rows, outcomes in judged:
         counted = outcomes != Outcome.IGNORED
-        judgements.append(_Judgement(outcomes[counted], table.found.pictures[rows[counted]]))
-    return judgements
+        found = np.flatnonzero(outcomes[counted] == Outcome.TRUE_POSITIVE)
+        upto = found[-1] + 1 if len(found) else 0
+        curves.append(_Points(table.found.pictures[rows[counted][:upto]], found))
+    return curves
 
 
 def _ap_of_draws(
-    judgement: _Judgement,
-    positives: NDArray[np.int64],
-    times: NDArray[np.uint8],
-    average: Callable[[Curve, Curve], float],
+    curve: _Points, positives: NDArray[np.int64], times: NDArray[np.uint8], average: Callable[[Curve, Curve], float]
 ) -> NDArray[np.float64]:
     return np.array(
         [
-            average(*precision_recall(judgement.outcomes, float(number), weights[judgement.pictures]))
-            if number
-            else np.nan
-            for number, weights in zip(positives, times, strict=True)
+            average(*_redrawn(curve, float(number), drawn)) if number else np.nan
+            for number, drawn in zip(positives, times, strict=True)
         ]
     )
+
+
+def _redrawn(curve: _Points, positives: float, drawn: NDArray[np.uint8]) -> tuple[Curve, Curve]:
+    """Precision and recall wherever an object is found, (T,) each, if each picture counts as often as it was drawn."""
+    weights = drawn[curve.pictures]
+    true = np.cumsum(weights[curve.found], dtype=np.float64)
+    counted = np.cumsum(weights, dtype=np.float64)[curve.found]
+    return np.divide(true, counted, out=np.zeros_like(true), where=counted > 0), true / positives
