@@ -20,7 +20,8 @@ from .boxes import half_open_to_inclusive, inclusive_to_half_open
 from .dataset import Dataset, names_seen
 from .errors import DataError
 from .files import write_atomically
-from .problems import OnProblem, Problem, refuse
+from .objects import Unusable
+from .problems import OnProblem, refuse
 from .records import GroundTruth
 
 VOC_CLASSES = (
@@ -39,14 +40,6 @@ _LISTED_SPLITS = 20  # in the message about one that is not there: ILSVRC has hu
 _LIST_LINE = re.compile(r"(?P<name>.*\S)\s+(?:-1|0|1)")
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-class _Unusable(Exception):
-    """Carries a problem from where it shows to where the object or the picture is left out."""
-
-    def __init__(self, kind: str, where: str, what: str, fix: str = "") -> None:
-        super().__init__()
-        self.problem = Problem(kind, where, what, fix)
 
 
 class _Object(NamedTuple):
@@ -82,7 +75,7 @@ def read_voc_annotation(
     try:
         root = _parse_xml(path)
         width, height = (int(_number(root, f"size/{side}", str(path))) for side in ("width", "height"))
-    except _Unusable as unusable:
+    except Unusable as unusable:
         on_problem(unusable.problem)
         return None
     objects = list(_read_objects(root, path, on_problem))
@@ -181,11 +174,11 @@ def _parse_xml(path: Path) -> ElementTree.Element:
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: what no file name can hold
         what = f"cannot be read ({getattr(error, 'strerror', error)}); is the annotation missing?"
-        raise _Unusable("annotation that is missing", where, what) from error
+        raise Unusable("annotation that is missing", where, what) from error
 
     def refuse_doctype(*_: object) -> None:
         what = "has a DOCTYPE, which is not read because it can declare entities"
-        raise _Unusable("annotation with a DOCTYPE", where, what, "remove it")
+        raise Unusable("annotation with a DOCTYPE", where, what, "remove it")
 
     try:
         guard = expat.ParserCreate()
@@ -194,10 +187,10 @@ def _parse_xml(path: Path) -> ElementTree.Element:
         root = ElementTree.fromstring(data)
     except (expat.ExpatError, ElementTree.ParseError, LookupError, ValueError) as error:
         what = f"is not well-formed XML ({error})"
-        raise _Unusable("annotation that is not XML", where, what, "export this annotation again") from error
+        raise Unusable("annotation that is not XML", where, what, "export this annotation again") from error
     if root.tag != "annotation":
         what = f"the outermost element is <{root.tag}>: a VOC annotation has <annotation>"
-        raise _Unusable("file that is no annotation", where, what)
+        raise Unusable("file that is no annotation", where, what)
     return root
 
 
@@ -205,20 +198,20 @@ def _read_objects(root: ElementTree.Element, path: Path, on_problem: OnProblem) 
     for i, element in enumerate(root.findall("object"), 1):
         try:
             yield _read_object(element, f"{path}: object {i}")
-        except _Unusable as unusable:
+        except Unusable as unusable:
             on_problem(unusable.problem)
 
 
 def _read_object(element: ElementTree.Element, owner: str) -> _Object:
     name = (element.findtext("name") or "").strip()
     if not name:
-        raise _Unusable("object without a name", owner, "has no <name>", "give its class")
+        raise Unusable("object without a name", owner, "has no <name>", "give its class")
     owner = f"{owner} ({name})"
     corners = [_number(element, f"bndbox/{tag}", owner) for tag in _CORNERS]
     xmin, ymin, xmax, ymax = corners
     if xmin > xmax or ymin > ymax:
         what = f"the box is xmin ymin xmax ymax = {corners}: need xmin <= xmax and ymin <= ymax"
-        raise _Unusable("box with xmin > xmax or ymin > ymax", owner, what, "draw the box anew or remove the object")
+        raise Unusable("box with xmin > xmax or ymin > ymax", owner, what, "draw the box anew or remove the object")
     return _Object(name, corners, _flag(element, "difficult", owner), _flag(element, "truncated", owner))
 
 
@@ -226,7 +219,7 @@ def _flag(element: ElementTree.Element, tag: str, owner: str) -> bool:
     """A flag that is not there is not set."""
     text = (element.findtext(tag) or "").strip().lower()
     if text not in (*_FALSE, *_TRUE):
-        raise _Unusable(f"{tag} flag that says neither 0 nor 1", owner, f"<{tag}> is {text!r}: need 0 or 1")
+        raise Unusable(f"{tag} flag that says neither 0 nor 1", owner, f"<{tag}> is {text!r}: need 0 or 1")
     return text in _TRUE
 
 
@@ -234,11 +227,11 @@ def _number(element: ElementTree.Element, tag: str, owner: str) -> float:
     text = element.findtext(tag)
     if text is None:
         what, fix = f"has no <{tag}>", "add it or export this annotation again"
-        raise _Unusable("number that is missing", owner, what, fix)
+        raise Unusable("number that is missing", owner, what, fix)
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):
-        raise _Unusable("number that is none", owner, f"<{tag}> is {text!r}: need a number")
+        raise Unusable("number that is none", owner, f"<{tag}> is {text!r}: need a number")
     return value

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.boxes import box_iou
 from ..data.errors import UsageError
 from ..data.records import Detections, GroundTruth, Stages
+from .class_rows import best_f1
 from .evaluation import Evaluation, Outcome
 from .losses import NAMES, WHY_NOT_LOOKED_AT, Loss, losses_of_picture, place_of
 from .matching import NO_OBJECT
@@ -52,12 +53,13 @@ class Story:
     detections: Detections  # [D], the best first
     of_objects: tuple[Chapter, ...]  # [O]
     of_detections: tuple[Chapter, ...]  # [D]
+    num_weak: int  # detections that find nothing and are left out, below the score of their class's best F1
 
     def __str__(self) -> str:
         found = sum(chapter.kind == FOUND for chapter in self.of_objects)
         asked = sum(chapter.kind != NOT_ASKED for chapter in self.of_objects)
         lines = [f"{printable(self.truth.file)} ({self.truth.width} x {self.truth.height}), {self.protocol}"]
-        lines.append(f"{found} of {asked} objects found, {len(self.detections)} detections")
+        lines.append(f"{found} of {asked} objects found, {len(self.detections) + self.num_weak} detections")
         for number, chapter in enumerate(self.of_objects, 1):
             box, label = self.objects.boxes[number - 1], self.objects.labels[number - 1]
             lines.append(f"  object {number}, {printable(label)} at {place_of(box)}: {chapter.kind}; {chapter.words}")
@@ -65,6 +67,8 @@ class Story:
             found_one = self.detections[number - 1 : number]
             about = f"{printable(found_one.labels[0])} {found_one.scores[0]:.2f} at {place_of(found_one.boxes[0])}"
             lines.append(f"  detection {number}, {about}: {chapter.kind}; {chapter.words}")
+        if self.num_weak:
+            lines.append(f"  {self.num_weak} more, below the score with the best F1 of their class")
         return "\n".join(lines)
 
 
@@ -73,7 +77,8 @@ def tell(evaluation: Evaluation, picture_file: str, stages: Mapping[str, Stages]
     table, verdicts, picture = evaluation.table, verdicts_of(evaluation), _picture(evaluation, picture_file)
     objects = np.flatnonzero(table.objects.pictures == picture)
     rows = np.flatnonzero(table.found.pictures == picture)
-    rows = rows[np.argsort(-table.found.scores[rows], kind="stable")]
+    all_rows = rows[np.argsort(-table.found.scores[rows], kind="stable")]
+    rows = all_rows[_are_worth_telling(evaluation, verdicts, all_rows)]
     facts = _Facts(
         table=table,
         verdicts=verdicts,
@@ -97,7 +102,16 @@ def tell(evaluation: Evaluation, picture_file: str, stages: Mapping[str, Stages]
         detections=Detections(table.found.boxes[rows], names[table.found.classes[rows]], table.found.scores[rows]),
         of_objects=tuple(facts.of_objects()),
         of_detections=tuple(facts.of_detections()),
+        num_weak=len(all_rows) - len(rows),
     )
+
+
+def _are_worth_telling(evaluation: Evaluation, verdicts: Verdicts, rows: Indices) -> NDArray[np.bool_]:
+    """Which detections find an object, or have a score with which one would use the detector."""
+    table = evaluation.table
+    lowest = np.array([best_f1(one, table).score for one in evaluation.classes])  # [K], NaN without one
+    found = np.isin(rows, verdicts.finders)
+    return found | ~(table.found.scores[rows] < lowest[table.found.classes[rows]])
 
 
 @dataclass(frozen=True, eq=False)

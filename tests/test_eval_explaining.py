@@ -35,6 +35,7 @@ def test_what_became_of_objects_without_stages() -> None:
     objects = ("cat", A), ("dog", B), ("cat", [60.0, 0, 160, 100]), ("dog", NOWHERE)
     lines = _lines(explain(_judged(found, *objects, difficult=(3,)), "1.jpg"))
     assert lines[1] == "1 of 3 objects found, 2 detections"
+    assert lines[-1].startswith("1 more")
     assert lines[2] == "object 1, cat at 0 0 100 100: found; by detection 1 (score 0.90, overlap 1.00)"
     assert lines[3] == "object 2, dog at 200 0 300 100: missed; no detection of its class touches it"
     assert lines[4].endswith("missed; of its class detection 1 comes closest, with an overlap of 0.25")
@@ -60,12 +61,23 @@ def test_what_a_detection_is_about(label: str, box: list[float], words: str) -> 
 
 
 def test_duplicates_and_the_order_of_detections() -> None:
-    lines = _lines(explain(_judged([("cat", 0.5, A), ("cat", 0.9, A60), ("dog", 0.7, B)], ("cat", A)), "1.jpg"))
-    assert lines[-3:] == [
+    found = [("cat", 0.5, A), ("cat", 0.9, A60), ("dog", 0.7, B), ("cat", 0.4, NOWHERE)]
+    lines = _lines(explain(_judged(found, ("cat", A), ("cat", NOWHERE)), "1.jpg"))
+    assert lines[-4:] == [
         "detection 1, cat 0.90 at 0 0 60 100: found; it finds object 1",
         "detection 2, dog 0.70 at 200 0 300 100: background; it overlaps no object by more than 0.00",
         "detection 3, cat 0.50 at 0 0 100 100: duplicate; a better detection has found object 1",
+        f"detection 4, cat 0.40 at {' '.join(f'{side:g}' for side in NOWHERE)}: found; it finds object 2",
     ]
+
+
+def test_detections_too_weak_to_be_used_are_counted_only() -> None:
+    """Cats are used from .9 on; dogs find nothing, so nobody knows from where on they are used."""
+    found = [("cat", 0.9, A), ("cat", 0.5, B), ("cat", 0.4, A), ("dog", 0.3, B)]
+    lines = _lines(explain(_judged(found, ("cat", A)), "1.jpg"))
+    assert lines[1] == "1 of 1 objects found, 4 detections"
+    assert [line.split(",")[0] for line in lines[3:]] == ["detection 1", "detection 2", "2 more"]
+    assert lines[4].startswith("detection 2, dog 0.30")
 
 
 def test_stages_tell_where_an_object_was_lost() -> None:
