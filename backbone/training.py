@@ -1,68 +1,49 @@
-"""The one training loop: schedule, averaging, checkpoints, resume, log. Nothing in it is about detection.
+"""The one training loop: averaging, checkpoints, resume, log, several processes. Nothing in it is about detection.
 
-A step's batch is a function of the step's number, so a run that was stopped goes on exactly where it was.
+A step's batch and its chance are functions of the step's number, so a run that was stopped goes on exactly where it
+was.
 """
 
 import copy
-import io
-import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data.errors import DataError, UsageError
-from ..data.files import write_atomically
+from ..data.errors import DataError
+from .checkpoints import CHECKPOINT, State, Training, check_out, restore, write_checkpoint
+from .distributed import (
+    add_gradients,
+    from_first,
+    gathered,
+    is_first,
+    only_first,
+    rank,
+    share_weights,
+    sums,
+    wait_for_all,
+)
+from .interruption import Interruption, leave, noticing_signals
+from .recipe import Recipe, new_optimizer, rate_at
+from .seeds import seed_of
 from .training_log import TrainingLog
 
-CHECKPOINT = "last.ckpt"
+__all__ = ["CHECKPOINT", "Recipe", "State", "check_out", "rate_at", "train"]
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the rates of the parameter groups are multiples of `learning_rate`."""
-
-    steps: int = 5000
-    learning_rate: float = 0.0001
-    warmup: int = 200  # steps from 0 to the full rate
-    weight_decay: float = 0.01
-    average: float = 0.999  # decay of the weights' moving average, which is what is validated and kept (Polyak)
-    gradient_limit: float = 35.0  # norm: a rare bad batch must not throw the weights off
-    checkpoint_every: int = 250  # steps
-    validate_every: int = 1000  # steps
-    seed: int = 0
-
-
-@dataclass
-class State:
-    """Where a run is: what a checkpoint holds beside the weights and the optimiser."""
-
-    step: int = 0
-    best: float = -math.inf
-
-
-def rate_at(step: int, recipe: Recipe) -> float:
-    """The learning rate of a step: a linear warm-up, then half a cosine down to zero.
-
-    >>> recipe = Recipe(steps=100, learning_rate=1.0, warmup=10)
-    >>> [round(rate_at(step, recipe), 3) for step in (0, 9, 55, 99)]
-    [0.1, 1.0, 0.5, 0.0]
-    """
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
-    return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
 
 
 def train(
     model: nn.Module,
     groups: list[dict[str, Any]],
     batch_at: Callable[[int], Any],
-    loss: Callable[[nn.Module, Any], dict[str, Tensor]],
+    loss: Loss,
     recipe: Recipe,
     out: Path,
     *,
@@ -70,55 +51,114 @@ def train(
     validate: Callable[[nn.Module], float] | None = None,
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
+    facts: Mapping[str, object] | None = None,
+    metric: str = "validation",
+    pictures: int = 0,
+    unit: str = "pictures",
+    tensorboard: bool = False,
 ) -> State:
     """Train `model` on `batch_at(0)`, `batch_at(1)`, … and `save` its averaged weights, the best by `validate`.
 
     `groups` are torch's parameter groups with a `scale` each: the multiple of the learning rate. `loss` gives named
-    terms; "loss" is the one descended, the others are logged. `out` receives `log.jsonl` and `last.ckpt`; with
-    `resume` the run goes on from the latter. Raises DataError where the loss is no longer a finite number, the last
-    checkpoint untouched, and UsageError where there is nothing to resume or something that would be overwritten.
+    terms; "loss" is the one descended, the others are logged. `out` receives `log.jsonl`, `log.csv` and `last.ckpt`;
+    with `resume` the run goes on from the latter, if it is of the same recipe and `facts` (any values, by name).
+    `metric` names what `validate` gives; `pictures`, how many a step looks at, or of what `unit`, is for the log.
+
+    Where `torchrun` started several processes, `batch_at` gives this one's share (`own_share`) and the terms are its
+    parts of the whole, which are added up: sums, divided by a count that `totals` added up too.
+
+    Ctrl-C and SIGTERM end the run after the running step, with a checkpoint of it. Raises DataError where the loss is
+    no longer a finite number, the last checkpoint untouched, and UsageError where there is nothing to resume or
+    something that would be overwritten.
     """
-    torch.manual_seed(recipe.seed)
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    state = _start(out, model, average, optimizer, recipe, resume)
-    log = TrainingLog(out / "log.jsonl", recipe.steps, state.step, report)
-    for step, batch in _prefetched(batch_at, state.step, recipe.steps):
-        terms = _descend(model, loss, batch, optimizer, recipe, step)
-        _average(average, model, min(recipe.average, (step + 1) / (step + 10)))
-        state.step = step + 1
-        log.add(step, terms, rate_at(step, recipe))
-        last = state.step == recipe.steps
-        if validate and (last or state.step % recipe.validate_every == 0):
-            _keep_if_best(average, validate, save, state, log)
-            _write_checkpoint(out, model, average, optimizer, recipe, state)
-        elif last or state.step % recipe.checkpoint_every == 0:
-            _write_checkpoint(out, model, average, optimizer, recipe, state)
-    if validate is None:
-        save(average)
+    report = only_first(report)
+    check_out(out, resume)
+    log = TrainingLog(
+        out if is_first() else None,
+        recipe.steps,
+        report,
+        pictures=pictures,
+        unit=unit,
+        metric=metric,
+        tensorboard=tensorboard,
+    )
+    training = _start(model, groups, recipe, out, log, resume, {**asdict(recipe), **(facts or {}), "metric": metric})
+    state = training.state
+    with noticing_signals() as noticed:
+        for step, batch, waited in _prefetched(batch_at, state.step, recipe.steps):
+            begun = time.monotonic()
+            terms, interrupted = _descend(training, loss, batch, recipe, step, noticed)
+            _average(training.average, model, min(recipe.average, (step + 1) / (step + 10)))
+            state.step = step + 1
+            log.add(step, terms, rate_at(step, recipe), seconds=waited + time.monotonic() - begun, waited=waited)
+            last = state.step == recipe.steps
+            judged = validate is not None and (last or state.step % recipe.validate_every == 0)
+            if validate is not None and judged:
+                _keep_if_best(training, validate, save)
+            if is_first() and (judged or last or interrupted or state.step % recipe.checkpoint_every == 0):
+                write_checkpoint(out, training)
+            if interrupted and not last:
+                wait_for_all()  # whoever started the processes may end all of them with the first that leaves
+                report(f"stopped after step {state.step}, which {out / CHECKPOINT} has: go on with --resume")
+                log.close()
+                leave(noticed.signal)
+    if validate is None and is_first():
+        save(training.average)
+    wait_for_all()
+    log.close()
     return state
 
 
-def _descend(
+def _start(
     model: nn.Module,
-    loss: Callable[[nn.Module, Any], dict[str, Tensor]],
-    batch: Any,
-    optimizer: torch.optim.Optimizer,
+    groups: list[dict[str, Any]],
     recipe: Recipe,
-    step: int,
-) -> dict[str, float]:
-    """One step down the gradient; the terms of the loss as numbers."""
+    out: Path,
+    log: TrainingLog,
+    resume: bool,
+    identity: Mapping[str, object],
+) -> Training:
+    """Everything as at the first step, or as a checkpoint has it; the same in every process."""
+    share_weights(model)
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    training = Training(model, average, new_optimizer(groups, recipe), State(), log, identity)
+    if resume:
+        restore(out, training)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        log.go_on(0, log.unwritten)
+    return training
+
+
+def _descend(
+    training: Training, loss: Loss, batch: Any, recipe: Recipe, step: int, noticed: Interruption
+) -> tuple[dict[str, float], bool]:
+    """One step down the gradient: the terms of the loss as numbers, and whether a process was told to stop."""
+    optimizer = training.optimizer
     for group in optimizer.param_groups:
         group["lr"] = rate_at(step, recipe) * group["scale"]
-    model.train()
+    training.model.train()
     optimizer.zero_grad(set_to_none=True)
-    terms = loss(model, batch)
-    if not torch.isfinite(terms["loss"]):
-        raise DataError(f"the loss is {terms['loss'].item()} at step {step}: lower --learning-rate; batch: {batch}")
+    torch.manual_seed(seed_of(recipe.seed, step, rank()))
+    terms = loss(training.model, batch)
+    parts = [float(term.detach()) for term in terms.values()]
+    *added, signals = sums(*parts, noticed.signal)
+    values = dict(zip(terms, added, strict=True))
+    if not np.isfinite(values["loss"]):
+        _refuse(values["loss"], step, gathered(str(batch)))
     terms["loss"].backward()
-    nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_limit)
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    add_gradients(parameters)
+    nn.utils.clip_grad_norm_(parameters, recipe.gradient_limit)
     optimizer.step()
-    return {name: float(term.detach()) for name, term in terms.items()}
+    return values, signals > 0
+
+
+def _refuse(loss: float, step: int, batches: list[str]) -> None:
+    """End a run whose loss is no number; the first process says so for all."""
+    if not is_first():
+        raise SystemExit(DataError.exit_code)
+    raise DataError(f"the loss is {loss} at step {step}: lower --learning-rate; batch: {', '.join(batches)}")
 
 
 @torch.no_grad()
@@ -129,84 +169,27 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
             kept.lerp_(now, 1 - decay)
 
 
-def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any]]:
-    """The batches in order, the next two being made by a thread while one is used."""
+def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any, float]]:
+    """The batches in order and the seconds waited for each, the next two being made by a thread while one is used."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = {step: pool.submit(batch_at, step) for step in range(start, min(start + 2, stop))}
         for step in range(start, stop):
+            begun = time.monotonic()
             batch = waiting.pop(step).result()
+            waited = time.monotonic() - begun
             if step + 2 < stop:
                 waiting[step + 2] = pool.submit(batch_at, step + 2)
-            yield step, batch
+            yield step, batch, waited
 
 
 def _keep_if_best(
-    average: nn.Module,
-    validate: Callable[[nn.Module], float],
-    save: Callable[[nn.Module], None],
-    state: State,
-    log: TrainingLog,
+    training: Training, validate: Callable[[nn.Module], float], save: Callable[[nn.Module], None]
 ) -> None:
-    score = validate(average)
-    best = score > state.best
+    """Let the first process judge the averaged weights, and save them if they are the best so far."""
+    score = from_first(lambda: validate(training.average))
+    best = score > training.state.best
     if best:
-        state.best = score
-        save(average)
-    log.validated(state.step, score, best)
-
-
-def check_out(out: Path, resume: bool) -> None:
-    """UsageError where `resume` finds nothing to go on with, or a new run would overwrite an earlier one."""
-    path = out / CHECKPOINT
-    if resume and not path.exists():
-        raise UsageError(f"nothing to resume: there is no {path}; leave --resume out to start")
-    if path.exists() and not resume:
-        raise UsageError(f"{path} holds an earlier run: add --resume to go on with it, or choose another --out")
-
-
-def _start(
-    out: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, resume: bool
-) -> State:
-    """The state to begin with: a checkpoint's where asked for, else the first step in an empty place."""
-    check_out(out, resume)
-    out.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        return State()
-    path = out / CHECKPOINT
-    kept = _read_checkpoint(path)
-    if kept["recipe"] != asdict(recipe):
-        raise UsageError(f"{path} was made with {kept['recipe']}; resume with the same recipe")
-    try:
-        model.load_state_dict(kept["model"])
-        average.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-    except (RuntimeError, ValueError) as error:
-        raise DataError(f"{path} is of another network ({error}); resume with the same options") from error
-    torch.set_rng_state(kept["rng"])
-    if kept["cuda_rng"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(kept["cuda_rng"])
-    return State(**kept["state"])
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds on a damaged file
-        raise DataError(f"{path} is not a readable checkpoint ({error}); delete it to start anew") from error
-
-
-def _write_checkpoint(
-    out: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, state: State
-) -> None:
-    content = {
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "recipe": asdict(recipe),
-        "state": asdict(state),
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomically(out / CHECKPOINT, buffer.getvalue())
+        training.state.best = score
+        if is_first():
+            save(training.average)
+    training.log.validated(training.state.step, score, best)

@@ -30,6 +30,7 @@ def _rows_beside(name: str) -> list[list[str]]:
 _NAMES = dict(_rows_beside("ilsvrc_classes.csv"))
 ILSVRC_CLASSES = tuple(_NAMES.values())  # in the official order: the first has id 1
 
+TRAIN = "train"  # the folder of the pictures that are not annotated exhaustively
 _SUFFIXES = (".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
 _FLAGS = ("", "-1", "0", "1")
 
@@ -43,8 +44,9 @@ class _Listed(NamedTuple):
 def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) -> Dataset:
     """Read one split of `root`, or of `root/ILSVRC`. Splits belong to the folder whose name they start with.
 
-    The official blacklist says which classes nobody is judged on in a picture. The pictures that the list of one class
-    names as negative have no annotation in the official data, and are then left out.
+    The official blacklist says which classes nobody is judged on in a picture. Those of `train` are not exhaustive:
+    objects of other classes than the one a picture was found for may lack (R-CNN, section 4.1). The pictures that the
+    list of one class names as negative have no annotation in the official data, and are then left out.
     """
     root = _find_root(Path(root))
     listed = _read_list(root / "ImageSets" / "DET" / f"{split}.txt")
@@ -61,7 +63,8 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
         )
         if truth is not None:
             classes = unjudged.get(PurePosixPath(name).name, ())
-            pictures.append(replace(_with_names(truth, path, on_problem), unjudged=classes))
+            truth = replace(_with_names(truth, path, on_problem), unjudged=classes, exhaustive=folder != TRAIN)
+            pictures.append(truth)
             ids.append(number)
     class_ids = tuple(str(i) for i in range(1, len(ILSVRC_CLASSES) + 1))
     name = f"{root.resolve().name} {split}"

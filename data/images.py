@@ -76,6 +76,14 @@ def read_image(path: str | Path, *, ignore_exif: bool = False) -> NDArray[np.uin
         raise DataError(f"{path}: {_reason(error, head)}") from error
 
 
+def decode_image(content: bytes, name: str, *, ignore_exif: bool = False) -> NDArray[np.uint8]:
+    """The same of a file's bytes, which lie elsewhere, in an archive, say; `name` is what an error calls them."""
+    try:
+        return _decode(io.BytesIO(content), ignore_exif)
+    except Exception as error:
+        raise DataError(f"{name}: {_reason(error, content[:512])}") from error
+
+
 def require_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
     """The picture itself if it is what every part of this package expects, else a DataError that says what it is."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:

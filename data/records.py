@@ -109,6 +109,7 @@ class GroundTruth(_Columns):
     truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the picture or hides
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
     unjudged: tuple[str, ...] = ()  # classes that nobody is judged on here: ILSVRC's blacklist
+    exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training pictures
 
     _columns = ("boxes", "labels", "difficult", "crowd", "truncated", "areas")
 
@@ -150,6 +151,7 @@ class Stages:
     score_threshold: float  # detections below are left out
     nms_threshold: float  # IoU above which a better box of the same class suppresses
     max_detections: int
+    vote_threshold: float | None = None  # IoU from which boxes of the same class vote on a kept one's place; None: none
 
     def __post_init__(self) -> None:
         probabilities = np.asarray(self.probabilities, dtype=np.float64)

@@ -25,7 +25,7 @@ STAGES_NAME = "stages"  # of the folder in the one that `detect` writes
 
 _ENDING = ".safetensors"
 _ARRAYS = ("proposals", "probabilities", "boxes")
-_RULES = ("classes", "score_threshold", "nms_threshold", "max_detections")
+_RULES = ("classes", "score_threshold", "nms_threshold", "max_detections", "vote_threshold")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _checked_header(metadata: dict[str, str] | None, path: Path) -> tuple[str, d
         raise DataError(f"{path}: is no file of stages")
     try:
         file, rules = json.loads(about["file"]), json.loads(about["rules"])
-        checked = {name: kind(rules[name]) for name, kind in zip(_RULES, (tuple, float, float, int), strict=True)}
+        kinds = (tuple, float, float, int, lambda value: None if value is None else float(value))
+        checked = {name: kind(rules[name]) for name, kind in zip(_RULES, kinds, strict=True)}
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
     return str(file), checked

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backbone.distributed import own_share
 from ..backbone.scales import SHORT_SIDES, nearest_short_sides
+from ..backbone.seeds import seed_of
 from ..data.augment import mirror
 from ..data.boxes import Boxes
 from ..data.dataset import Dataset, picture_at
@@ -26,6 +28,7 @@ class Example:
     image: NDArray[np.uint8]  # [H, W, 3]
     sample: RegionSample
     short_sides: tuple[float]  # the one size it is looked at in, for all its regions
+    seed: int = 0  # of the chance in the network, as dropout's
 
     def __repr__(self) -> str:
         return self.file
@@ -33,7 +36,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Batches:
-    """The examples of any step, made from its number and the seed alone."""
+    """The examples of any step that this process looks at, made from the step's number and the seed alone."""
 
     dataset: Dataset
     proposals: Mapping[str, Proposals]
@@ -45,7 +48,7 @@ class Batches:
 
     def __call__(self, step: int) -> list[Example]:
         start = step * self.pictures
-        return [self._example(index) for index in range(start, start + self.pictures)]
+        return [self._example(index) for index in own_share(range(start, start + self.pictures))]
 
     def _example(self, index: int) -> Example:
         truth, rng = picture_at(self.dataset, self.seed, index)
@@ -58,8 +61,9 @@ class Batches:
 
         sample = sample_regions(truth, proposals, self.classes, self.regions, rng, fits=fits)
         if rng.random() < 0.5:
-            image, sample = _mirrored(image, sample)
-        return Example(truth.file, image, sample, (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),))
+            image, sample = mirrored(image, sample)
+        short_sides = (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),)
+        return Example(truth.file, image, sample, short_sides, seed_of(self.seed, index))
 
 
 def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng: np.random.Generator) -> int:
@@ -73,6 +77,7 @@ def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng
     return int(rng.choice(indices)) if len(indices) else 0
 
 
-def _mirrored(image: NDArray[np.uint8], sample: RegionSample) -> tuple[NDArray[np.uint8], RegionSample]:
+def mirrored(image: NDArray[np.uint8], sample: RegionSample) -> tuple[NDArray[np.uint8], RegionSample]:
+    """A picture and its regions, turned left to right."""
     flipped, boxes = mirror(image, np.concatenate([sample.boxes, sample.targets]))
     return flipped, RegionSample(boxes[: len(sample)], sample.classes, boxes[len(sample) :])

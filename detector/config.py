@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..backbone.classifier_folder import KIND
 from ..data.errors import DataError, UsageError
+from .heads import SCORES, Scores
 from .regions import MODES, Mode
 
 FORMAT_VERSION = 1
@@ -27,6 +29,11 @@ class DetectorConfig:
     score: float = 0.3  # detections below are left out
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
     max_detections: int = 100  # a picture (R-CNN's cap)
+    looks: int = 2  # 2: what may be an object is looked at again where its refined box is
+    vote_threshold: float = 0.5  # IoU from which boxes of the same class vote on where a detection is
+    box_deltas: bool = True  # whether boxes are refined at all, by the head, a second look and votes; the entry did not
+    scores: Scores = "softmax"  # how logits become probabilities; "sigmoid" for linear classifiers
+    members: int = 1  # networks whose answers are averaged; several lie in folders of their own
 
     def to_json(self) -> str:
         return json.dumps({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=2) + "\n"
@@ -43,6 +50,9 @@ def read_config(path: Path) -> DetectorConfig:
         raise DataError(f"{path} is not a model's configuration: {error}") from error
     if version != FORMAT_VERSION:
         raise DataError(f"{path} has format_version {version}; this release reads {FORMAT_VERSION}")
+    if content.get("kind") == KIND:
+        start = f"`inception-rcnn train finetune --init {path.parent}`"
+        raise DataError(f"{path.parent} is a classifier, which finds no boxes; make a detector of it with {start}")
     return _checked(content, path)
 
 
@@ -72,4 +82,10 @@ def _checked(content: dict[str, Any], path: Path) -> DetectorConfig:
     unknown = [mode for mode in (*content.get("modes", ()), content.get("mode", "shared")) if mode not in MODES]
     if not content.get("classes") or not all(isinstance(each, str) for each in content["classes"]) or unknown:
         raise DataError(f"{path}: need a list of class names, and modes among {', '.join(MODES)}")
+    if content.get("scores", "softmax") not in SCORES:
+        raise DataError(f"{path}: scores is {content['scores']!r}, need one of {', '.join(SCORES)}")
+    if content.get("scores") == "sigmoid" and content.get("members", 1) > 1:
+        raise DataError(f"{path}: the members of an ensemble need softmax scores, these have sigmoid ones")
+    if content.get("members", 1) < 1:
+        raise DataError(f"{path}: members is {content['members']}, need at least 1")
     return DetectorConfig(**content)

@@ -1,22 +1,17 @@
-"""Fine-tuning on regions: R-CNN's samples and loss around the loop of `backbone/training.py`.
-
-Shapes: R regions over the pictures of a step, K classes (0 = background).
-"""
+"""Fine-tuning on regions: R-CNN's samples and loss around the loop of `backbone/training.py`."""
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from ..backbone.precision import autocast, choose_device
-from ..backbone.shared_maps import SharedMaps
+from ..backbone.distributed import first_alone, joined, only_first, require_shares
+from ..backbone.precision import choose_device
 from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset, spread
@@ -24,18 +19,21 @@ from ..data.errors import UsageError
 from ..data.records import Picture, Proposals
 from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
-from ..proposals.deltas import encode
 from ..proposals.kept import kept_proposals
 from ..proposals.methods import Proposer
-from .batches import Batches, Example
+from .batches import Batches
 from .config import DetectorConfig
 from .network import RegionNetwork
 from .pretrained import initial_network, load_multibox, model_folder, proposer_named, save_network
 from .rcnn import RCNN
+from .region_loss import region_loss
 from .regions import Mode
+from .run_facts import data_fact
+from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
 FREEZES = ("conv1", "trunk", "none")
+SAMPLINGS = ("pictures", "windows")
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,33 @@ class FinetuneOptions:
     regions: int = 64  # a picture
     validation_pictures: int = 100
     device: str = "auto"
+    sampling: str = (
+        "pictures"  # `regions` of each of `pictures`; or "windows": drawn from those of all pictures (R-CNN)
+    )
+    foreground: int = 32  # a step, with sampling "windows"
+    background: int = 96  # a step, with sampling "windows"
+    head_rate: float = HEAD_RATE  # how much faster the new layers learn
+    bias_rate: float = 1.0  # how much faster biases learn than weights
+    box_deltas: bool = True  # learn where the object is, and refine boxes by it
+    new_head: bool = False  # start the head anew even where `init` has one for these classes
+    tensorboard: bool = False  # curves too
+
+    def __post_init__(self) -> None:
+        for flag, name, known in (("freeze", self.freeze, FREEZES), ("sampling", self.sampling, SAMPLINGS)):
+            if name not in known:
+                raise UsageError(f"unknown --{flag} {name!r}; known: {', '.join(known)}")
+        for flag in ("pictures", "regions", "foreground"):
+            if getattr(self, flag) < 1:
+                raise UsageError(f"--{flag} {getattr(self, flag)}: need at least 1")
+
+    def __str__(self) -> str:
+        regions = f"{self.foreground} + {self.background} regions of all pictures"
+        if self.sampling == "pictures":
+            regions = f"{self.regions} regions of each of {self.pictures} pictures"
+        return f"{self.mode}, {regions} a step, {'with' if self.box_deltas else 'without'} box deltas"
 
 
+@joined()
 def finetune(
     data: Dataset,
     validation: Dataset | None,
@@ -64,33 +87,65 @@ def finetune(
     report: Callable[[str], None] = lambda line: None,
 ) -> State:
     """Train a detector on a data set and write the model folder `out`, the best by validation mAP if there is any."""
+    report = only_first(report)
     classes = options.classes or data.classes
     _check_classes(classes, data)
-    if options.freeze not in FREEZES:
-        raise UsageError(f"unknown --freeze {options.freeze!r}; known: {', '.join(FREEZES)}")
     check_out(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the heads' first weights
-    config = DetectorConfig(classes=classes, mode=options.mode, proposals=options.proposals)
-    network, config = initial_network(init, config, keep_modes=options.freeze == "trunk")
+    config = DetectorConfig(
+        classes=classes, mode=options.mode, proposals=options.proposals, box_deltas=options.box_deltas
+    )
+    network, config = initial_network(init, config, keep_modes=options.freeze == "trunk", new_head=options.new_head)
     network.to(choose_device(options.device))
-    groups = parameter_groups(network, options.mode, options.freeze, recipe.weight_decay)
+    groups = parameter_groups(network, options, recipe.weight_decay)
     method = proposer_named(options.proposals, device=options.device)
-    proposals = kept_proposals(data, method, report)
+    with first_alone():
+        proposals = kept_proposals(data, method, report)
     report(_outlook(data, proposals, classes))
-    batches = Batches(data, proposals, classes, options.mode, options.pictures, options.regions, recipe.seed)
-    validate = _validator(validation, config, method, options, report) if validation else None
+    report(f"{options}; {recipe}")
+    batches, pictures = batches_of(data, proposals, classes, options, recipe.seed)
     return train(
         network,
         groups,
         batches,
-        lambda model, batch: region_loss(model, batch, options.mode),  # pyright: ignore[reportArgumentType]
+        lambda model, batch: region_loss(model, batch, options.mode, box_deltas=options.box_deltas),  # pyright: ignore[reportArgumentType]
         recipe,
         out,
         save=lambda model: save_network(out, model, config),  # pyright: ignore[reportArgumentType]
-        validate=validate,
+        validate=validator(validation, config, method, options, report) if validation else None,
         resume=resume,
         report=report,
+        facts=_facts(data, validation, init, classes, options),
+        metric="voc10 mAP of the validation pictures",
+        pictures=pictures,
+        unit="pictures" if options.sampling == "pictures" else "regions",
+        tensorboard=options.tensorboard,
     )
+
+
+def _facts(
+    data: Dataset, validation: Dataset | None, init: str | None, classes: tuple[str, ...], options: FinetuneOptions
+) -> dict[str, object]:
+    """What a resumed run must have in common with what it goes on with."""
+    facts = {**asdict(options), "classes": classes, "init": init}
+    for name in ("device", "tensorboard"):
+        del facts[name]
+    return {**facts, "data": data_fact(data), "validation": data_fact(validation)}
+
+
+def batches_of(
+    data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...], options: FinetuneOptions, seed: int
+) -> tuple[Batches | WindowBatches, int]:
+    """What gives the examples of a step, and how many pictures a step looks at; with "windows", regions."""
+    if options.sampling == "pictures":
+        require_shares(options.pictures, "--pictures")
+        batches = Batches(data, proposals, classes, options.mode, options.pictures, options.regions, seed)
+        return batches, options.pictures
+    windows = find_windows(data, proposals, classes)
+    batches = WindowBatches(
+        data, proposals, classes, options.mode, windows, options.foreground, options.background, seed
+    )
+    return batches, options.foreground + options.background
 
 
 def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
@@ -119,7 +174,7 @@ def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[s
     )
 
 
-def _validator(
+def validator(
     validation: Dataset,
     config: DetectorConfig,
     method: Proposer,
@@ -128,7 +183,8 @@ def _validator(
 ) -> Callable[[nn.Module], float]:
     """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation pictures, evenly spread."""
     sample = spread(validation, options.validation_pictures)
-    proposals = kept_proposals(sample, method, report)
+    with first_alone():
+        proposals = kept_proposals(sample, method, report)
 
     def validate(network: nn.Module) -> float:
         settings = replace(config, mode=options.mode, score=0.001)
@@ -143,54 +199,27 @@ def _validator(
     return validate
 
 
-def region_loss(network: RegionNetwork, batch: list[Example], mode: Mode) -> dict[str, Tensor]:
-    """Cross-entropy over the classes plus the smooth L1 of the foreground's deltas, a mean over the regions.
-
-    "accuracy" is the share of the foreground that is given its class.
-    """
-    device = next(network.parameters()).device
-    with autocast(device):
-        outputs = [
-            network(mode, SharedMaps(network.trunk, each.image, each.short_sides), each.sample.boxes) for each in batch
-        ]
-    logits = torch.cat([logits for logits, _ in outputs])  # [R, K + 1]
-    deltas = torch.cat([deltas for _, deltas in outputs])  # [R, K, 4]
-    classes = torch.as_tensor(np.concatenate([each.sample.classes for each in batch]), device=device)  # [R]
-    boxes = _tensor(np.concatenate([each.sample.boxes for each in batch]), device)
-    targets = _tensor(np.concatenate([each.sample.targets for each in batch]), device)
-    count = max(len(classes), 1)
-    classification = F.cross_entropy(logits, classes, reduction="sum") / count
-    foreground = torch.nonzero(classes)[:, 0]
-    chosen = deltas[foreground, classes[foreground] - 1]  # [foreground, 4]
-    wanted = encode(boxes[foreground], targets[foreground])  # [foreground, 4]
-    regression = F.smooth_l1_loss(chosen, wanted, reduction="sum") / count
-    right = (logits[foreground].argmax(dim=1) == classes[foreground]).sum() / max(len(foreground), 1)
-    return {"loss": classification + regression, "class": classification, "box": regression, "accuracy": right}
-
-
-def _tensor(boxes: NDArray[np.float64], device: torch.device) -> Tensor:
-    return torch.as_tensor(boxes, dtype=torch.float32, device=device)
-
-
-def parameter_groups(network: RegionNetwork, mode: Mode, freeze: str, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_decay: float) -> list[dict[str, Any]]:
     """The parameters that learn: the head faster than what was trained before, biases undecayed.
 
-    `freeze` keeps "conv1", the whole "trunk" or nothing ("none") as it is, and the other mode's tail and head stay
-    untouched in any case.
+    What `options.freeze` names stays as it is, as do the other mode's tail and head and, where no box deltas are
+    learnt, their layer.
     """
+    mode = options.mode
     network.requires_grad_(False)
-    learning: list[tuple[nn.Module, float]] = [(network.tails[mode], 1.0), (network.heads[mode], HEAD_RATE)]
-    if freeze != "trunk":
+    learning: list[tuple[nn.Module, float]] = [(network.tails[mode], 1.0), (network.heads[mode], options.head_rate)]
+    if options.freeze != "trunk":
         learning.append((network.trunk, 1.0))
     for module, _ in learning:
         module.requires_grad_(True)
-    if freeze == "conv1":
+    if options.freeze == "conv1":
         network.trunk.conv1.requires_grad_(False)
+    network.heads[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
     groups = []
     for module, scale in learning:
         named = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
         weights = [each for name, each in named if not name.endswith("bias")]
         biases = [each for name, each in named if name.endswith("bias")]
         groups.append({"params": weights, "scale": scale, "weight_decay": weight_decay})
-        groups.append({"params": biases, "scale": scale, "weight_decay": 0.0})
+        groups.append({"params": biases, "scale": scale * options.bias_rate, "weight_decay": 0.0})
     return groups

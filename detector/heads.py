@@ -3,6 +3,8 @@
 Shapes: R regions, K classes (0 = background in the logits, absent from the deltas).
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,22 @@ from ..backbone.inception import ConvReLU
 
 WINDOW = 7  # cells along a side of the tail's output
 LAYOUT_CHANNELS = 64
+SUMMARY = TAIL_CHANNELS + LAYOUT_CHANNELS * WINDOW * WINDOW  # numbers that the outputs read of a region
+
+Scores = Literal["softmax", "sigmoid"]  # of classes that exclude each other, or each on its own as R-CNN's SVMs
+SCORES: tuple[Scores, ...] = ("softmax", "sigmoid")
+
+
+def class_probabilities(logits: Tensor, scores: Scores) -> Tensor:
+    """Probabilities [R, K + 1] of logits [R, K + 1], background first.
+
+    By "sigmoid" the classes know nothing of each other; the background has what the likeliest of them leaves. That is
+    in float64: in float32 sure scores would be equal, and the order of the margins lost.
+    """
+    if scores == "softmax":
+        return logits.softmax(dim=1)
+    of_classes = logits[:, 1:].double().sigmoid()  # [R, K]
+    return torch.cat([1 - of_classes.amax(dim=1, keepdim=True), of_classes], dim=1)
 
 
 class Head(nn.Module):
@@ -26,7 +44,7 @@ class Head(nn.Module):
         layout = LAYOUT_CHANNELS * WINDOW * WINDOW
         self.dropout = nn.Dropout(0.4)
         self.reduce = ConvReLU(TAIL_CHANNELS, LAYOUT_CHANNELS, 1)
-        self.classifier = nn.Linear(TAIL_CHANNELS + layout, num_classes + 1)
+        self.classifier = nn.Linear(SUMMARY, num_classes + 1)
         self.deltas = nn.Linear(layout, num_classes * 4)
         nn.init.normal_(self.classifier.weight, std=0.01)  # as R-CNN starts its new layer
         nn.init.normal_(self.deltas.weight, std=0.001)
@@ -35,7 +53,15 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of features [R, 1024, 7, 7], in float32 whatever came."""
+        return self.judge(self.summarise(features))
+
+    def summarise(self, features: Tensor) -> Tensor:
+        """All that the outputs read of features [R, 1024, 7, 7]: their average, then the layout, [R, 1024 + 3136]."""
         layout = torch.flatten(self.reduce(features), 1)  # [R, 3136]
-        summary = torch.cat([features.mean(dim=(2, 3)), layout], dim=1)  # [R, 1024 + 3136]
+        return torch.cat([features.mean(dim=(2, 3)), layout], dim=1)
+
+    def judge(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [R, K + 1] and deltas [R, K, 4] of summaries [R, 1024 + 3136]."""
         logits = self.classifier(self.dropout(summary))  # [R, K + 1]
-        return logits.float(), self.deltas(layout).float().unflatten(1, (-1, 4))
+        deltas = self.deltas(summary[:, TAIL_CHANNELS:])  # [R, 4 K]
+        return logits.float(), deltas.float().unflatten(1, (-1, 4))

@@ -7,12 +7,14 @@ import torch
 from ..backbone.precision import autocast, choose_device
 from ..proposals.kept import home
 from ..proposals.methods import METHODS
+from .finetuning_presets import PRESETS
+from .ilsvrc_preset import ILSVRC
 from .pretrained import MODELS
 from .running import versions
 
 
 def describe() -> str:
-    """Versions, devices, number format, models and methods, a line each."""
+    """Versions, devices, number format, models, methods and presets of training, a line each."""
     device = choose_device()
     kind = "bfloat16" if isinstance(autocast(device), torch.autocast) else "float32"
     gpu = f" ({torch.cuda.get_device_name()})" if device.type == "cuda" else ""
@@ -21,6 +23,8 @@ def describe() -> str:
         "device": f"{device}{gpu}, {kind}, {torch.get_num_threads()} threads",
         "models": ", ".join(sorted(path.parent.name for path in MODELS.glob("*/config.json"))) or "none",
         "proposals": ", ".join(METHODS),
+        "presets": ", ".join(PRESETS),
+        "ilsvrc": str(ILSVRC),
         "kept files": f"{home()} (INCEPTION_RCNN_HOME {'is' if 'INCEPTION_RCNN_HOME' in os.environ else 'is not'} set)",
     }
     width = max(map(len, lines))

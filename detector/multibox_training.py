@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ..backbone.distributed import first_alone, is_first, joined, only_first, require_shares
 from ..backbone.precision import autocast, choose_device
 from ..backbone.shared_maps import SharedMaps
 from ..backbone.training import Recipe, State, check_out, train
@@ -23,6 +24,7 @@ from ..proposals.multibox_batches import MultiBoxBatches, MultiBoxExample
 from ..proposals.multibox_loss import MultiBoxNetwork, multibox_loss
 from ..proposals.priors import priors_of, read_priors
 from .pretrained import load_network, model_folder, save_multibox, save_network
+from .run_facts import data_fact
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,10 @@ class MultiBoxOptions:
     pictures: int = 4  # a step
     validation_pictures: int = 100
     device: str = "auto"
+    tensorboard: bool = False  # curves too
 
 
+@joined()
 def train_multibox(
     data: Dataset,
     validation: Dataset | None,
@@ -48,17 +52,27 @@ def train_multibox(
     report: Callable[[str], None] = lambda line: None,
 ) -> State:
     """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
+    report = only_first(report)
     check_out(out, resume)  # before minutes go into proposals
+    require_shares(options.pictures, "--pictures")
     torch.manual_seed(recipe.seed)  # for the head's first weights
     detector, config = load_network(out if resume else model_folder(init))
     priors = _priors(data, options.priors, recipe.seed)
     head = MultiBoxHead(len(priors))
     head.priors.copy_(torch.as_tensor(priors))
     network = MultiBoxNetwork(detector.trunk, head).to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    batches = MultiBoxBatches(
-        data, kept_proposals(data, proposer(MIXED), report), priors, options.pictures, recipe.seed
-    )
-    if not resume:
+    with first_alone():
+        others = kept_proposals(data, proposer(MIXED), report)
+    batches = MultiBoxBatches(data, others, priors, options.pictures, recipe.seed)
+    facts = {
+        "priors": options.priors,
+        "alpha": options.alpha,
+        "pictures": options.pictures,
+        "validation_pictures": options.validation_pictures,
+        "data": data_fact(data),
+        "validation": data_fact(validation),
+    }
+    if not resume and is_first():
         save_network(out, detector, config)
 
     def loss(model: nn.Module, batch: list[MultiBoxExample]) -> dict[str, Tensor]:
@@ -77,6 +91,10 @@ def train_multibox(
         validate=_validator(validation, options) if validation else None,
         resume=resume,
         report=report,
+        facts=facts,
+        metric="average recall of the validation pictures",
+        pictures=options.pictures,
+        tensorboard=options.tensorboard,
     )
 
 

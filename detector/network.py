@@ -33,14 +33,17 @@ class RegionNetwork(nn.Module):
 
     def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of a picture's boxes; `maps` are the picture seen by the trunk."""
-        tail, head = cast(AnyTail, self.tails[mode]), self.heads[mode]
-        places, outputs = [], []
+        return cast(Head, self.heads[mode]).judge(self.summarise(mode, maps, boxes))
+
+    def summarise(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Tensor:
+        """What a mode's outputs read of a picture's boxes, [R, 1024 + 3136]."""
+        tail, head = cast(AnyTail, self.tails[mode]), cast(Head, self.heads[mode])
+        places, summaries = [], []
         for part, features in region_features(mode, maps, tail, boxes):
             places.append(part)  # [P]
-            outputs.append(head(features))  # of [P, 1024, 7, 7]
+            summaries.append(head.summarise(features))  # of [P, 1024, 7, 7]
         order = np.argsort(np.concatenate(places))  # [R]
-        logits, deltas = (torch.cat(parts)[order] for parts in zip(*outputs, strict=True))
-        return logits, deltas
+        return torch.cat(summaries)[order]
 
 
 def _new_parts(architecture: str, num_tails: int) -> tuple[AnyTrunk, list[AnyTail]]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
+from ..data.boxes import voted_boxes
 from ..data.records import Detections, Stages
 
 
@@ -16,22 +17,27 @@ def suppress(stages: Stages) -> Detections:
 
     Scores below the threshold go before the overlaps are looked at: they could suppress nothing better, and most scores
     are low. A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the
-    picture's edge left nothing of it. Of equal scores the first region's, then the first class's, is the better.
+    picture's edge left nothing of it. Of equal scores the first region's, then the first class's, is the better. With a
+    vote threshold every box that is kept goes to the mean of those of its class around it, weighted by their scores.
     """
     scores = torch.from_numpy(stages.probabilities[:, 1:])  # [R, K]
     regions, classes = torch.nonzero(scores >= stages.score_threshold, as_tuple=True)
     boxes, scores = torch.from_numpy(stages.boxes)[regions, classes], scores[regions, classes]  # [C, 4], [C]
     whole = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     boxes, classes, scores = boxes[whole], classes[whole], scores[whole]
-    kept = _unsuppressed(boxes, classes, scores, stages.nms_threshold)[: stages.max_detections]
-    labels = np.array(stages.classes, dtype=np.str_)[classes[kept].numpy()]
-    return Detections(boxes[kept].numpy(), labels, scores[kept].numpy())
+    order = scores.argsort(descending=True, stable=True)
+    boxes, classes, scores = boxes[order], classes[order], scores[order]
+    kept = _unsuppressed(boxes, classes, scores, stages.nms_threshold)[: stages.max_detections].numpy()
+    found, numbers, weights = boxes.numpy(), classes.numpy(), scores.numpy()
+    placed = found[kept]
+    if stages.vote_threshold is not None:
+        placed = voted_boxes(found, numbers, weights, kept, stages.vote_threshold)
+    return Detections(placed, np.array(stages.classes, dtype=np.str_)[numbers[kept]], weights[kept])
 
 
 def _unsuppressed(boxes: Tensor, classes: Tensor, scores: Tensor, threshold: float) -> Tensor:
-    """The candidates that no better one of their class suppresses, the best first."""
+    """The candidates, given the best first, that no better one of their class suppresses, in that order."""
     # Class by class: `batched_nms` moves the classes apart instead, which rounds the overlaps.
     parts = [torch.nonzero(classes == number).flatten() for number in torch.unique(classes)]
     kept = [part[nms(boxes[part], scores[part], threshold)] for part in parts]
-    order = torch.cat([classes.new_zeros(0), *kept]).sort().values
-    return order[scores[order].argsort(descending=True, stable=True)]
+    return torch.cat([classes.new_zeros(0), *kept]).sort().values

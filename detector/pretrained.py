@@ -3,19 +3,20 @@
 import difflib
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
-from ..backbone.bvlc import googlenet_from_bvlc, is_bvlc
+from ..backbone.classifier_folder import architecture_of, is_classifier_folder, read_classifier
 from ..backbone.precision import choose_device
 from ..backbone.shared_maps import AnyTrunk
-from ..backbone.torchvision_googlenet import is_torchvision, parts_from_torchvision
 from ..backbone.weights import load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
 from ..proposals.methods import Proposer, proposer
 from ..proposals.multibox import MultiBox, MultiBoxHead
 from .config import DetectorConfig, read_config
+from .ensemble import Ensemble
 from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
@@ -37,12 +38,50 @@ def model_folder(name: str | None = None) -> Path:
     raise UsageError(f"there is no model {name!r}: {hint} A folder with config.json and {WEIGHTS} will do too")
 
 
+def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfig]:
+    """The network, or all of an ensemble's as one, and the configuration of a model folder."""
+    config = read_config(folder / "config.json")
+    if config.members == 1:
+        return load_network(folder)
+    networks = []
+    for place in member_folders(folder, config.members):
+        network, own = load_network(place)
+        for name in ("classes", "modes", "architecture", "scores", "box_deltas"):
+            if getattr(own, name) != getattr(config, name):
+                raise DataError(f"{place} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
+        networks.append(network)
+    return Ensemble(networks).eval(), config
+
+
+def member_folders(folder: Path, members: int) -> list[Path]:
+    """Where the networks of an ensemble are: a model folder each."""
+    return [folder / f"member-{number}" for number in range(1, members + 1)]
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The files of weights that a model folder has, one for each network."""
+    members = read_config(folder / "config.json").members
+    return [folder / WEIGHTS] if members == 1 else [each / WEIGHTS for each in member_folders(folder, members)]
+
+
 def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
     """The network and the configuration of a model folder; DataError says which file is not as it should be."""
     config = read_config(folder / "config.json")
+    if config.members > 1:
+        raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
     network = RegionNetwork(len(config.classes), config.modes, config.architecture)
     load_checked(network, read_weights(folder / WEIGHTS), str(folder / WEIGHTS))
     return network.eval(), config
+
+
+def save_detector(folder: Path, network: RegionNetwork | Ensemble, config: DetectorConfig) -> None:
+    """Write the model folder of a network, or of an ensemble and all of its members."""
+    if isinstance(network, Ensemble):
+        for member, place in zip(network.members, member_folders(folder, len(network.members)), strict=True):
+            save_network(place, cast(RegionNetwork, member), replace(config, members=1))
+        write_atomically(folder / "config.json", replace(config, members=len(network.members)).to_json())
+    else:
+        save_network(folder, network, config)
 
 
 def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, card: str | None = None) -> None:
@@ -65,7 +104,7 @@ def load_multibox(folder: Path, device: str = "auto", trunk: AnyTrunk | None = N
     load_checked(head, tensors, str(folder / MULTIBOX))
     trained_on = read_metadata(folder / MULTIBOX).get("trunk")
     if trunk is None or tensors_hash(trunk) != trained_on:
-        trunk = load_network(folder)[0].trunk
+        trunk = load_detector(folder)[0].trunk
     if tensors_hash(trunk) != trained_on:
         raise DataError(f"{folder / MULTIBOX} was trained on another trunk than {folder / WEIGHTS}: train it anew")
     place = choose_device(device)
@@ -84,40 +123,36 @@ def save_multibox(folder: Path, trunk: AnyTrunk, head: MultiBoxHead) -> None:
 
 
 def initial_network(
-    init: str | None, config: DetectorConfig, *, keep_modes: bool
+    init: str | None, config: DetectorConfig, *, keep_modes: bool, new_head: bool = False
 ) -> tuple[RegionNetwork, DetectorConfig]:
     """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
 
-    A detector brings its trunk and the tail nearest to the one wanted; the head too if the classes are the same. With
-    `keep_modes` (right only if the trunk will not change) its other modes come along, and its default stays. A
-    classifier (BVLC's names, or torchvision's) brings trunk and tail. The configuration that comes back has the
-    architecture and modes found.
+    A detector brings its trunk and the tail nearest to the one wanted; the head too if the classes and the kind of
+    their scores are the same and no `new_head` is wanted. With `keep_modes` (right only if the trunk will not change)
+    its other modes come along, and its default stays. A classifier (BVLC's names, or torchvision's, or one trained
+    here: its folder will do) brings trunk and tail. The configuration that comes back has the architecture and modes
+    found.
     """
-    if init is not None and Path(init).is_file():
+    if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
         return _from_classifier(Path(init), config)
-    return _from_detector(model_folder(init), config, keep_modes)
+    return _from_detector(model_folder(init), config, keep_modes, new_head)
 
 
 def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
-    tensors = read_weights(path)
-    if is_bvlc(tensors):
-        model = googlenet_from_bvlc(tensors, str(path))
-        architecture, trunk, tail = "googlenet", model.trunk, model.tail
-    elif is_torchvision(tensors):
-        architecture, (trunk, tail) = "torchvision", parts_from_torchvision(tensors, str(path))
-    else:
-        raise DataError(f"{path} holds neither BVLC's nor torchvision's GoogLeNet; --init takes either, or a detector")
-    config = replace(config, architecture=architecture, modes=(config.mode,))
-    network = RegionNetwork(len(config.classes), config.modes, architecture)
-    network.trunk.load_state_dict(trunk.state_dict())
-    network.tails[config.mode].load_state_dict(tail.state_dict())
+    model = read_classifier(path).model
+    config = replace(config, architecture=architecture_of(model), modes=(config.mode,))
+    network = RegionNetwork(len(config.classes), config.modes, config.architecture)
+    network.trunk.load_state_dict(model.trunk.state_dict())
+    network.tails[config.mode].load_state_dict(model.tail.state_dict())
     return network, config
 
 
-def _from_detector(folder: Path, config: DetectorConfig, keep_modes: bool) -> tuple[RegionNetwork, DetectorConfig]:
-    earlier, was = load_network(folder)
-    same_classes = was.classes == config.classes
-    kept = was.modes if same_classes and keep_modes else ()
+def _from_detector(
+    folder: Path, config: DetectorConfig, keep_modes: bool, new_head: bool
+) -> tuple[RegionNetwork, DetectorConfig]:
+    (earlier, was), learning = load_network(folder), config.mode
+    same_outputs = (was.classes, was.scores) == (config.classes, config.scores)
+    kept = was.modes if same_outputs and keep_modes else ()
     modes = kept if config.mode in kept else (*kept, config.mode)
     default = was.mode if kept else config.mode
     config = replace(config, architecture=was.architecture, modes=modes, mode=default)
@@ -126,6 +161,6 @@ def _from_detector(folder: Path, config: DetectorConfig, keep_modes: bool) -> tu
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]
         network.tails[mode].load_state_dict(earlier.tails[nearest].state_dict())
-        if same_classes:
+        if same_outputs and not (new_head and mode == learning):
             network.heads[mode].load_state_dict(earlier.heads[nearest].state_dict())
     return network, config

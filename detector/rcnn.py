@@ -24,9 +24,13 @@ from ..proposals.deltas import decode
 from ..proposals.methods import proposer
 from ..proposals.multibox import MultiBox
 from .config import DetectorConfig
+from .ensemble import Ensemble
+from .heads import class_probabilities
 from .network import RegionNetwork
 from .nms import suppress
-from .pretrained import load_multibox, load_network, model_folder, save_network
+from .pretrained import load_detector, load_multibox, model_folder, save_detector
+
+SECOND_LOOK = 0.05  # the probability from which a box is looked at again: about a tenth as many as there are regions
 
 
 class RCNN:
@@ -39,7 +43,7 @@ class RCNN:
 
     def __init__(
         self,
-        network: RegionNetwork,
+        network: RegionNetwork | Ensemble,
         config: DetectorConfig,
         device: str = "auto",
         multibox: Callable[[], MultiBox] | None = None,
@@ -59,7 +63,7 @@ class RCNN:
     def from_pretrained(cls, model: str | Path | None = None, *, device: str = "auto") -> Self:
         """The detector that ships with the package, another by its name, or one from a model folder."""
         folder = model_folder(None if model is None else str(model))
-        network, config = load_network(folder)
+        network, config = load_detector(folder)
         return cls(network, config, device, lambda: load_multibox(folder, device, network.trunk))
 
     def with_options(self, **changes: object) -> Self:
@@ -69,7 +73,7 @@ class RCNN:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder that `from_pretrained` reads."""
-        save_network(Path(folder), self.network, self.config)
+        save_detector(Path(folder), self.network, self.config)
 
     def detect(
         self, image: NDArray[np.uint8], proposals: Proposals | None = None, *, searched: Proposals | None = None
@@ -88,8 +92,8 @@ class RCNN:
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
-        refined = decode(_tensor(boxes, deltas)[:, None], deltas)  # [R, K, 4]
-        return self._stages(proposals, probabilities, clip_boxes_to_image(refined, maps.image.shape[:2]))
+        stages = self.conclude(maps.image, proposals, probabilities, deltas)
+        return self.look_again(maps, stages) if self.config.box_deltas and self.config.looks > 1 else stages
 
     def search(self, image: NDArray[np.uint8]) -> Proposals:
         """The part of proposing that needs no network and may run on any thread."""
@@ -104,10 +108,11 @@ class RCNN:
         """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of a picture's boxes."""
         with autocast(self.device):
             logits, deltas = self.network(self.config.mode, maps, boxes)
-        return logits.softmax(dim=1).cpu(), deltas.cpu()
+        return class_probabilities(logits, self.config.scores).cpu(), deltas.cpu()
 
-    def _stages(self, proposals: Proposals, probabilities: Tensor, boxes: Tensor) -> Stages:
-        """As numpy arrays, with the rules of suppression."""
+    def conclude(self, image: NDArray[np.uint8], proposals: Proposals, probabilities: Tensor, deltas: Tensor) -> Stages:
+        """What scores come to: boxes refined and cut to the picture, with the rules of suppression."""
+        boxes = self._refined(proposals.boxes[: len(deltas)], deltas, image)
         return Stages(
             proposals=proposals.boxes,
             probabilities=probabilities.double().numpy(),
@@ -116,7 +121,33 @@ class RCNN:
             score_threshold=self.config.score,
             nms_threshold=self.config.nms_threshold,
             max_detections=self.config.max_detections,
+            vote_threshold=self.config.vote_threshold if self.config.box_deltas else None,
         )
+
+    def look_again(self, maps: SharedMaps, stages: Stages) -> Stages:
+        """The stages where each box that may be an object is scored and refined once more where it is now.
+
+        The new score is the geometric mean of both looks', the new box the mean (after Gidaris and Komodakis, ICCV
+        2015, who look twice as well).
+        """
+        whole = (stages.boxes[..., 2:] > stages.boxes[..., :2]).all(axis=2)  # [R, K]
+        regions, classes = np.nonzero((stages.probabilities[:, 1:] >= SECOND_LOOK) & whole)
+        first = stages.boxes[regions, classes]  # [A, 4]
+        scores, deltas = self.score(maps, first)  # [A, K + 1], [A, K, 4]
+        rows = np.arange(len(first))
+        second = self._refined(first, deltas, maps.image).numpy()[rows, classes]
+        probabilities, boxes = stages.probabilities.copy(), stages.boxes.copy()
+        both = probabilities[regions, classes + 1] * scores.numpy()[rows, classes + 1]
+        # In float32, as all numbers of a network are: kept on disk, they give the same detections.
+        probabilities[regions, classes + 1] = np.sqrt(both).astype(np.float32)
+        boxes[regions, classes] = ((first + second) / 2).astype(np.float32)
+        return replace(stages, probabilities=probabilities, boxes=boxes)
+
+    def _refined(self, boxes: Boxes, deltas: Tensor, image: NDArray[np.uint8]) -> Tensor:
+        """Boxes [R, 4] by the deltas of each class and cut to the picture, [R, K, 4]."""
+        as_given = torch.as_tensor(boxes, dtype=deltas.dtype)[:, None].expand_as(deltas)
+        refined = decode(as_given, deltas) if self.config.box_deltas else as_given
+        return clip_boxes_to_image(refined, image.shape[:2])
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
         """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.
@@ -127,7 +158,3 @@ class RCNN:
 
         listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
         return (looked.picture for looked in detect_stream(self, listed))
-
-
-def _tensor(boxes: Boxes, like: Tensor) -> Tensor:
-    return torch.as_tensor(boxes, dtype=like.dtype)

@@ -30,7 +30,7 @@ from ..proposals.kept import check_fresh
 from ..proposals.methods import Proposer, propose_all
 from .config import checked_options
 from .folder import DRAWN, Summary, detect_folder
-from .pretrained import WEIGHTS, model_folder, proposer_named
+from .pretrained import model_folder, proposer_named, weights_files
 from .rcnn import RCNN
 
 FORMATS = ("coco", "voc", "yolo", "csv", "label-studio", "coco-results", "ilsvrc")
@@ -90,7 +90,7 @@ class DetectRun:
         stored = " ".join(map(weights_sha256, files)) if _is_stored(named) else ""
         roots = {str(source.path.absolute()).removesuffix(source.file) for source in sources}
         return {
-            "weights_sha256": weights_sha256(folder / WEIGHTS),
+            "weights_sha256": " ".join(map(weights_sha256, weights_files(folder))),
             "config": json.loads(model.config.to_json()),
             "proposals": stored or hash_of(*model.proposal_parameters),
             "pictures_from": sorted(roots),

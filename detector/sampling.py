@@ -45,20 +45,37 @@ def sample_regions(
     other classes are background. A region that overlaps a difficult object that much is left out: neither answer
     would be fair. Half of the background holds part of an object. Where there is too little of one kind, background
     of the other fills up. `fits` says which candidates, (N, 4) -> (N,), may be picked at all.
+
+    A picture that lacks annotations gives no background, for an object might be there: one that is not exhaustive, or
+    that has `unjudged` classes among `classes`. Objects of such a class are no foreground either.
     """
     index_of = {name: index + 1 for index, name in enumerate(classes)}
-    known = np.array([label in index_of for label in truth.labels], dtype=bool)
-    objects = truth[known & ~truth.difficult & _has_area(truth.boxes)]
+    objects, doubtful = split_objects(truth, classes)
     candidates = np.concatenate([objects.boxes, proposals[_has_area(proposals)]])  # [G + P, 4]
     candidates = candidates[fits(candidates)]
     overlaps = box_iou(candidates, objects.boxes)  # [G + P, G]
     best = overlaps.max(axis=1, initial=0.0)
-    unfair = box_iou(candidates, truth[truth.difficult & known].boxes).max(axis=1, initial=0.0)
+    unfair = box_iou(candidates, doubtful.boxes).max(axis=1, initial=0.0)
     foreground = np.flatnonzero(best >= FOREGROUND_IOU)
-    background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU))
+    background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU) & gives_background(truth, classes))
     foreground = _pick(foreground, round(num_regions * FOREGROUND_FRACTION), rng)
     background = _pick_background(background, best, num_regions - len(foreground), rng)
     return _label(candidates, overlaps, objects, index_of, foreground, background)
+
+
+def split_objects(truth: GroundTruth, classes: tuple[str, ...]) -> tuple[GroundTruth, GroundTruth]:
+    """A picture's objects of these classes: those to learn, and those that are neither foreground nor background.
+
+    The latter are difficult, or of a class that nobody is judged on in this picture.
+    """
+    known = np.isin(truth.labels, classes)
+    asked = known & ~truth.difficult & ~np.isin(truth.labels, truth.unjudged)
+    return truth[asked & _has_area(truth.boxes)], truth[known & ~asked]
+
+
+def gives_background(truth: GroundTruth, classes: tuple[str, ...]) -> bool:
+    """Whether a picture's regions without an object of these classes are background: its annotations lack none."""
+    return truth.exhaustive and set(classes).isdisjoint(truth.unjudged)
 
 
 def _pick_background(

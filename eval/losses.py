@@ -124,8 +124,9 @@ def _loss_of_regions(
     about = f"of {len(regions)} regions on it the one that most believes in {printable(name)}"
     if own >= stages.score_threshold:
         overlap = box_iou(stages.boxes[region, number][None], retraced.boxes[place][None])[0, 0]
+        moved = ", but its neighbours moved it away" if overlap >= retraced.thresholds[place] else ""
         return Loss.REGRESSED_AWAY, (
-            f"{about} ({own:.2f}) overlaps it by {proposed[region]:.2f}, its refined box by {overlap:.2f}"
+            f"{about} ({own:.2f}) overlaps it by {proposed[region]:.2f}, its refined box by {overlap:.2f}{moved}"
         )
     other = probabilities[best, likeliest]
     if other >= stages.score_threshold:
@@ -141,10 +142,10 @@ def _loss_of_regions(
 def _why_suppressed(retraced: Retraced, candidate: int, overlap: float) -> str:
     candidates = retraced.candidates
     by = int(candidates.suppressors[candidate])
-    shared = box_iou(candidates.boxes[candidate][None], candidates.boxes[by][None])[0, 0]
+    shared = box_iou(candidates.unmoved[candidate][None], candidates.unmoved[by][None])[0, 0]
     return (
         f"a box with score {candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but was dropped for the "
-        f"one with score {candidates.scores[by]:.2f} at {place_of(candidates.boxes[by])}, which overlaps that box by "
+        f"one with score {candidates.scores[by]:.2f} at {place_of(candidates.unmoved[by])}, which overlaps that box by "
         f"{shared:.2f}"
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import Boxes, box_iou
+from ..data.boxes import Boxes, box_iou, voted_boxes
 from ..data.records import Detections, Stages
 from .table import Flags, Indices
 
@@ -21,7 +21,8 @@ NOT_SUPPRESSED = -1
 class Candidates:
     """The boxes of one picture that reach the score threshold, the best first."""
 
-    boxes: Boxes  # [C, 4]
+    boxes: Boxes  # [C, 4], those of detections where the votes around them put them
+    unmoved: Boxes  # [C, 4], as refined, before any vote
     classes: Indices  # [C], into the stages' classes
     scores: NDArray[np.float64]  # [C]
     suppressors: Indices  # [C], the candidate that each was dropped for, or NOT_SUPPRESSED
@@ -40,8 +41,12 @@ def suppress_again(stages: Stages) -> Candidates:
     regions, classes = regions[best_first], classes[best_first]
     boxes = stages.boxes[regions, classes]  # [C, 4]
     suppressors = _suppressors(boxes, classes, stages.nms_threshold)
+    scores = scores[regions, classes]  # [C]
     detected = most_allowed(suppressors == NOT_SUPPRESSED, stages.max_detections)
-    return Candidates(boxes, classes, scores[regions, classes], suppressors, detected)
+    placed, kept = boxes.copy(), np.flatnonzero(detected)
+    if stages.vote_threshold is not None:
+        placed[kept] = voted_boxes(boxes, classes, scores, kept, stages.vote_threshold)
+    return Candidates(placed, boxes, classes, scores, suppressors, detected)
 
 
 def most_allowed(kept: Flags, max_detections: int) -> Flags:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from ..backbone.distributed import own_share
 from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..data.augment import mirror
 from ..data.boxes import Boxes, box_area, box_intersection
@@ -62,7 +63,7 @@ def assign(priors: Boxes, objects: Boxes, slots: int = SLOTS) -> NDArray[np.intp
 
 @dataclass(frozen=True)
 class MultiBoxBatches:
-    """The examples of any step, made from its number and the seed alone."""
+    """The examples of any step that this process looks at, made from the step's number and the seed alone."""
 
     dataset: Dataset
     others: Mapping[str, Proposals]
@@ -72,7 +73,7 @@ class MultiBoxBatches:
 
     def __call__(self, step: int) -> list[MultiBoxExample]:
         start = step * self.pictures
-        return [self._example(index) for index in range(start, start + self.pictures)]
+        return [self._example(index) for index in own_share(range(start, start + self.pictures))]
 
     def _example(self, index: int) -> MultiBoxExample:
         truth, rng = picture_at(self.dataset, self.seed, index)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
+from ..backbone.distributed import totals
 from ..backbone.shared_maps import AnyTrunk, SharedMaps
 from .deltas import decode, encode
 from .multibox import MultiBoxHead
@@ -41,6 +42,8 @@ def overlap_target(overlaps: Tensor) -> Tensor:
 def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha: float) -> dict[str, Tensor]:
     """`alpha` times the location loss, a mean over matched priors, plus the confidence loss, a mean over boxes.
 
+    The means are over all processes' pictures, and this gives the part of them that `batch` has.
+
     The location loss is that of Erhan et al., ½ of the squared distance, in the prior's deltas (a unit is a tenth of
     its side; of the logarithm of a side, a fifth), linear beyond 1 so that far priors do not rule. The confidence
     loss is the logistic one, asked not for 1 but for the overlap that the moved box reaches (as Kim et al., "Learning
@@ -63,9 +66,14 @@ def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha:
         moved = decode(boxes[priors], deltas[priors].detach())
         confidence = confidence + _overlap_loss(sure[priors], moved, objects, unfair)
         fit = fit + _overlap_loss(fits, boxes, objects, unfair)
-    location = location / max(sum(int((each.matched >= 0).sum()) for each in batch), 1)
-    confidence = confidence / max(sum(each.num_priors for each in batch), 1)
-    fit = fit / max(sum(len(each.boxes) for each in batch), 1)
+    counts = totals(
+        sum(int((each.matched >= 0).sum()) for each in batch),
+        sum(each.num_priors for each in batch),
+        sum(len(each.boxes) for each in batch),
+    )
+    location, confidence, fit = (
+        part / max(count, 1) for part, count in zip((location, confidence, fit), counts, strict=True)
+    )
     loss = alpha * location + confidence + fit
     return {"loss": loss, "location": location, "confidence": confidence, "fit": fit}
 

@@ -72,6 +72,7 @@ def test_split(data: Dataset, root: Path) -> None:
     assert a.labels.tolist() == ["dog", "person"]
     assert a.boxes.tolist() == [[104, 203, 358, 279], [-1, 0, 500, 368]]  # a 0 is read as it is
     assert not a.difficult.any()
+    assert a.exhaustive
     assert data.pictures[2].boxes.tolist() == [[6, 6, 7, 9]]  # one pixel wide
 
 
@@ -111,6 +112,7 @@ def test_training_lists_of_one_class(root: Path) -> None:
     files = ["train/n02084071/two.JPEG", "train/ILSVRC2014_train_0000/one.JPEG", "train/n02084071/three.JPEG"]
     assert [truth.file for truth in train.pictures] == files
     assert train.picture_ids == ("1", "3", "4")  # the places in the list
+    assert not any(truth.exhaustive for truth in train.pictures)
 
 
 def test_list_without_numbers(root: Path) -> None:

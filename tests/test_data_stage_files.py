@@ -16,7 +16,13 @@ from inception_rcnn.data.stage_files import (
     write_stages,
 )
 
-RULES = {"classes": ["cat", "dog"], "score_threshold": 0.3, "nms_threshold": 0.25, "max_detections": 7}
+RULES = {
+    "classes": ["cat", "dog"],
+    "score_threshold": 0.3,
+    "nms_threshold": 0.25,
+    "max_detections": 7,
+    "vote_threshold": 0.5,
+}
 
 
 def _stages(regions: int = 3, num_proposals: int = 5, seed: int = 0, **changes: object) -> Stages:

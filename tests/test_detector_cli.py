@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from inception_rcnn.detector import cli
 
-VERBS = ("detect", "propose", "train", "evaluate", "compare", "check", "draw", "benchmark", "demo", "info")
+VERBS = ("detect", "propose", "train", "classify", "evaluate", "compare", "check", "draw", "benchmark", "demo", "info")
 
 
 def command(*arguments, **options):

@@ -3,62 +3,19 @@ import json
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from inception_rcnn.backbone.training import Recipe
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images import encode_image
-from inception_rcnn.data.records import GroundTruth
-from inception_rcnn.detector.batches import Example
+from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups, region_loss
+from inception_rcnn.detector.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups
+from inception_rcnn.detector.finetuning_presets import changed_preset
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import load_network, save_network
-from inception_rcnn.detector.sampling import RegionSample
-from inception_rcnn.proposals.deltas import encode
-
-
-class Scripted(torch.nn.Module):
-    def __init__(self, logits, deltas):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.outputs = logits, deltas
-
-    @property
-    def trunk(self):
-        return self
-
-    def forward(self, mode, maps, boxes):
-        return tuple(output[: len(boxes)] for output in self.outputs)
-
-
-def example(boxes, classes, targets):
-    sample = RegionSample(as_boxes(boxes), np.array(classes, dtype=np.int64), as_boxes(targets))
-    return Example("a.jpg", np.zeros((50, 50, 3), dtype=np.uint8), sample, (600,))
-
-
-def test_the_loss_is_the_definition_with_loops():
-    torch.manual_seed(0)
-    logits, deltas = torch.randn(3, 4), torch.randn(3, 3, 4)
-    boxes = [[0, 0, 10, 10], [5, 5, 20, 30], [1, 1, 9, 9]]
-    targets = [[1, 1, 11, 12], [5, 5, 20, 30], [0, 0, 10, 10]]
-    classes = [2, 0, 3]
-    terms = region_loss(Scripted(logits, deltas), [example(boxes, classes, targets)], "shared")
-    classification = sum(-logits[i].log_softmax(0)[classes[i]] for i in range(3)) / 3
-    regression = 0.0
-    for i in (0, 2):  # the foreground, each by its own class's deltas
-        wanted = encode(torch.tensor([boxes[i]]).float(), torch.tensor([targets[i]]).float())[0]
-        regression += F.smooth_l1_loss(deltas[i, classes[i] - 1], wanted, reduction="sum") / 3
-    torch.testing.assert_close(terms["class"], classification)
-    torch.testing.assert_close(terms["box"], regression)
-    torch.testing.assert_close(terms["loss"], classification + regression)
-
-
-def test_pictures_without_regions_cost_nothing():
-    terms = region_loss(Scripted(torch.zeros(0, 4), torch.zeros(0, 3, 4)), [example([], [], [])], "shared")
-    assert terms["loss"] == 0
 
 
 @pytest.mark.parametrize(
@@ -66,7 +23,7 @@ def test_pictures_without_regions_cost_nothing():
 )
 def test_rates_and_what_stays_as_it_is(freeze, trunk, conv1):
     network = RegionNetwork(2, ("shared", "crops"))
-    groups = parameter_groups(network, "shared", freeze, weight_decay=0.5)
+    groups = parameter_groups(network, FinetuneOptions(freeze=freeze), weight_decay=0.5)
     learning = {id(each): group for group in groups for each in group["params"]}
     assert (id(network.trunk.conv2.weight) in learning) == trunk == network.trunk.conv2.weight.requires_grad
     assert (id(network.trunk.conv1.weight) in learning) == conv1 == network.trunk.conv1.weight.requires_grad
@@ -77,6 +34,17 @@ def test_rates_and_what_stays_as_it_is(freeze, trunk, conv1):
         for each in (tail.weight, tail.bias, head.weight, head.bias)
     ]
     assert settings == [(1, 0.5), (1, 0), (HEAD_RATE, 0.5), (HEAD_RATE, 0)]
+
+
+def test_rates_may_be_others_and_what_is_not_learnt_stays_as_it_is():
+    network = RegionNetwork(2, ("shared",))
+    options = FinetuneOptions(freeze="none", head_rate=10.0, bias_rate=2.0, box_deltas=False)
+    learning = {id(each): group for group in parameter_groups(network, options, 0.5) for each in group["params"]}
+    tail, head = network.tails["shared"].inception_5a.conv1x1, network.heads["shared"]
+    scales = [learning[id(each)]["scale"] for each in (tail.weight, tail.bias, head.classifier.weight)]
+    assert scales == [1, 2, 10]
+    assert learning[id(head.classifier.bias)]["scale"] == 20  # R-CNN's 20x
+    assert not any(id(each) in learning or each.requires_grad for each in head.deltas.parameters())
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +91,33 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     assert {"loss", "class", "box", "accuracy"} <= rows[0].keys()
 
 
+def test_regions_of_all_pictures_without_box_deltas(squares, beginner, tmp_path, monkeypatch):
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    lines = []
+    changes = {"proposals": "selective-search:single", "foreground": 1, "background": 3, "steps": 2, "device": "cpu"}
+    preset = changed_preset("entry", changes)
+    finetune(squares, None, str(beginner), tmp_path / "out", preset.options, preset.recipe, report=lines.append)
+    assert any("1 + 3 regions of all pictures a step, without box deltas" in line and "sgd" in line for line in lines)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert "box" not in rows[0]
+    model = RCNN.from_pretrained(tmp_path / "out", device="cpu").with_options(score=0.0)
+    assert not model.config.box_deltas
+    image = squares.read(squares.pictures[0])
+    proposals = Proposals(as_boxes([[3, 5, 40, 60], [20, 30, 100, 90]]), [0.9, 0.8])
+    np.testing.assert_array_equal(model.look(image, proposals).boxes[:, 0], proposals.boxes)
+    moved = model.with_options(box_deltas=True).look(image, proposals).boxes[:, 0]
+    assert not np.array_equal(moved, proposals.boxes)
+
+
 def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_path):
     with pytest.raises(UsageError, match="'circle' is not in squares"):
         finetune(squares, None, str(beginner), tmp_path, FinetuneOptions(classes=("circle",)), Recipe())
     with pytest.raises(UsageError, match="--freeze"):
-        finetune(squares, None, str(beginner), tmp_path, FinetuneOptions(freeze="conv7"), Recipe())
+        FinetuneOptions(freeze="conv7")
+    with pytest.raises(UsageError, match="--sampling 'images'; known: pictures, windows"):
+        FinetuneOptions(sampling="images")
+    with pytest.raises(UsageError, match="--pictures 0: need at least 1"):
+        FinetuneOptions(pictures=0)
     nothing = Dataset("nothing", (), (), tmp_path)
     with pytest.raises(UsageError, match="no objects"):
         finetune(nothing, None, str(beginner), tmp_path, FinetuneOptions(), Recipe())

@@ -4,6 +4,7 @@ import pytest
 from inception_rcnn.data.boxes import box_iou
 from inception_rcnn.data.records import Stages
 from inception_rcnn.detector.nms import suppress
+from inception_rcnn.eval.suppression import detections_of
 
 SIZE = (100, 200)
 CLASSES = ("ant", "bee", "cat")
@@ -85,3 +86,15 @@ def test_it_is_the_greedy_loop(seed):
     np.testing.assert_array_equal(found, [score for score, _, _ in expected])
     assert classes.tolist() == [name for _, name, _ in expected]
     np.testing.assert_array_equal(kept, [box for _, _, box in expected])
+
+
+def test_neighbours_vote_on_the_place_of_what_is_kept():
+    boxes = np.array([[[0.0, 0, 10, 10]], [[0, 0, 10, 14]], [[40, 0, 50, 10]]])
+    probabilities = np.array([[0.1, 0.9], [0.4, 0.6], [0.2, 0.8]])
+    stages = Stages(np.zeros((3, 4)), probabilities, boxes, ("thing",), 0.5, 0.3, 100, vote_threshold=0.5)
+    found = suppress(stages)
+    assert found.scores.tolist() == [0.9, 0.8]
+    np.testing.assert_allclose(found.boxes, [[0, 0, 10, (0.9 * 10 + 0.6 * 14) / 1.5], [40, 0, 50, 10]])
+    again = detections_of(stages)
+    assert np.array_equal(again.boxes, found.boxes)
+    assert again.scores.tolist() == found.scores.tolist()

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.detector.sampling import sample_regions
+from inception_rcnn.detector.window_batches import label_candidates
 
 CLASSES = ("cat", "dog")
 
@@ -99,3 +102,29 @@ def test_no_region_comes_twice_and_the_seed_decides(proposals):
     assert len({tuple(box) for box in first.tolist()}) == len(first)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_a_picture_that_is_not_exhaustive_gives_no_background(rng, proposals):
+    thing = truth(([50, 50, 150, 150], "cat", False), ([200, 200, 300, 300], "tree", False))
+    sample = sample_regions(replace(thing, exhaustive=False), proposals, CLASSES, 64, rng)
+    assert set(sample.classes.tolist()) == {1}
+    assert (box_iou(sample.boxes, thing.boxes[:1]) >= 0.5).all()
+    assert len(sample_regions(replace(truth(), exhaustive=False), proposals, CLASSES, 64, rng)) == 0
+
+
+@pytest.mark.parametrize(("unjudged", "expected"), [((), {0, 1, 2}), (("tree",), {0, 1, 2}), (("cat",), {2})])
+def test_classes_that_nobody_is_judged_on_are_not_learned_from(rng, proposals, unjudged, expected):
+    """Nor is any background there, which may hold one more of them; a class that is not learned does not matter."""
+    thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", False))
+    sample = sample_regions(replace(thing, unjudged=unjudged), proposals, CLASSES, 64, rng)
+    assert set(sample.classes.tolist()) == expected
+
+
+def test_windows_of_all_pictures_keep_to_the_same_rule(rng, proposals):
+    thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", True))
+    plain = label_candidates(thing, proposals, CLASSES)
+    assert (plain.classes[plain.fair] == 0).any()
+    for incomplete in (replace(thing, exhaustive=False), replace(thing, unjudged=("dog",))):
+        candidates = label_candidates(incomplete, proposals, CLASSES)
+        assert set(candidates.classes[candidates.fair].tolist()) == {1}
+        assert (plain.classes == candidates.classes).all()

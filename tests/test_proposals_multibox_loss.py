@@ -120,6 +120,16 @@ def test_confidence_is_of_the_moved_box_but_does_not_move_it():
     torch.testing.assert_close(logits.grad[1], torch.tensor((1 / (1 + math.exp(-1)) - 1) / 2))
 
 
+def test_the_parts_of_two_processes_add_up_to_the_whole(network, monkeypatch):
+    other = replace(FULL, objects=FULL.objects + 1)
+    whole = multibox_loss(network, [FULL, other], alpha=0.5)
+    counts = 2 * (FULL.matched >= 0).sum(), 2 * FULL.num_priors, 2 * len(FULL.boxes)
+    monkeypatch.setattr("inception_rcnn.proposals.multibox_loss.totals", lambda *own: counts)
+    parts = [multibox_loss(network, [each], alpha=0.5) for each in (FULL, other)]
+    for name, term in whole.items():
+        torch.testing.assert_close(parts[0][name] + parts[1][name], term)
+
+
 @pytest.fixture
 def network():
     torch.manual_seed(0)

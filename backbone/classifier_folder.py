@@ -1,0 +1,122 @@
+"""A classifier on disk: a folder of ours, or a file of weights under any of the names that GoogLeNet's have."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data.errors import DataError
+from ..data.files import write_atomically
+from .bvlc import googlenet_from_bvlc, is_bvlc
+from .googlenet import GoogLeNet
+from .torchvision_googlenet import TorchvisionGoogLeNet, googlenet_from_torchvision, is_torchvision
+from .weights import load_checked, read_weights, save_weights
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+FORMAT_VERSION = 1
+KIND = "classifier"  # what tells the folder of one from a detector's
+
+AnyClassifier = GoogLeNet | TorchvisionGoogLeNet
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A classifier as it was read."""
+
+    source: str  # what messages call it
+    model: AnyClassifier
+    classes: tuple[str, ...]  # of its outputs, in order; none where the file does not name them
+
+
+def architecture_of(model: nn.Module) -> str:
+    """The name that configurations have for a network of this kind."""
+    return "torchvision" if isinstance(model, TorchvisionGoogLeNet) else "googlenet"
+
+
+def is_classifier_folder(folder: Path) -> bool:
+    """Whether a folder says of itself that it holds a classifier."""
+    try:
+        content = json.loads((folder / CONFIG).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def save_classifier(folder: Path, model: AnyClassifier, classes: tuple[str, ...], about: Mapping[str, Any]) -> None:
+    """Write a classifier's folder, weights in fp16, without the auxiliary heads, which only training needs.
+
+    `about` says in `config.json` how it was trained.
+    """
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float16)
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("auxiliary")
+    }
+    architecture = architecture_of(model)
+    save_weights(folder / WEIGHTS, tensors, {"architecture": architecture})
+    content = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "architecture": architecture,
+        "classes": classes,
+        "trained_with": about,
+    }
+    write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+
+
+def read_classifier(path: str | Path) -> SavedClassifier:
+    """The classifier of a folder that `save_classifier` wrote, or of a file of weights."""
+    path = Path(path)
+    if not path.is_dir():
+        return SavedClassifier(str(path), classifier_of(read_weights(path), str(path)), ())
+    classes = _read_classes(path / CONFIG)
+    model = classifier_of(read_weights(path / WEIGHTS), str(path / WEIGHTS))
+    outputs = num_outputs(model)
+    if outputs != len(classes):
+        raise DataError(f"{path}: {CONFIG} names {len(classes)} classes, and {WEIGHTS} has {outputs} outputs")
+    return SavedClassifier(str(path), model, classes)
+
+
+def num_outputs(model: AnyClassifier) -> int:
+    """For how many classes a classifier has outputs."""
+    return (model.fc if isinstance(model, TorchvisionGoogLeNet) else model.classifier).out_features
+
+
+def classifier_of(tensors: dict[str, Tensor], source: str) -> AnyClassifier:
+    """The classifier with these weights, under BVLC's names, torchvision's, or ours for either of the two networks."""
+    if is_bvlc(tensors):
+        return googlenet_from_bvlc(tensors, source)
+    if is_torchvision(tensors):
+        return googlenet_from_torchvision(tensors, source)
+    if "classifier.bias" in tensors:
+        model = GoogLeNet(tensors["classifier.bias"].numel(), auxiliary="auxiliary1.1.weight" in tensors)
+    elif "fc.bias" in tensors and "trunk.inception3a.branch1.conv.weight" in tensors:
+        model = TorchvisionGoogLeNet(tensors["fc.bias"].numel())
+    else:
+        raise DataError(f"{source} holds neither BVLC's nor torchvision's GoogLeNet, nor a classifier trained here")
+    load_checked(model, tensors, source)
+    return model.eval()
+
+
+def _read_classes(path: Path) -> tuple[str, ...]:
+    """The names in a classifier's configuration."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path.parent} is no classifier: it has no {path.name}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not a classifier's configuration: {error}") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise DataError(f"{path.parent} is no classifier; train one with `inception-rcnn train classifier`")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise DataError(
+            f"{path} has format_version {content.get('format_version')}; this release reads {FORMAT_VERSION}"
+        )
+    classes = content.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise DataError(f"{path}: need a list of class names, got {classes!r}")
+    return tuple(classes)

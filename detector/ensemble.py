@@ -1,0 +1,85 @@
+"""Several networks that answer as one: what they say of the same regions, averaged before suppression.
+
+An ensemble is called as one network is, so the pipeline need not know which of the two it has: it makes the proposals
+once, asks once for each region, and refines, cuts and suppresses what comes back.
+
+Shapes: M members, R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the logits).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..backbone.shared_maps import AnyTrunk, SharedMaps
+from ..backbone.weights import tensors_hash
+from ..data.boxes import Boxes
+from ..data.errors import UsageError
+from ..proposals.deltas import MAX_LOG_GROWTH, USUAL_SIZE
+from .network import RegionNetwork
+from .regions import Mode
+
+Answer = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R, K, 4]
+
+
+class Ensemble(nn.Module):
+    """(maps, boxes) -> logits and deltas, as a `RegionNetwork`, through all of its members.
+
+    Members whose trunks hold the same numbers get one trunk, and the maps of a picture are then made once for them.
+    """
+
+    def __init__(self, members: Sequence[RegionNetwork]):
+        super().__init__()
+        if not members:
+            raise UsageError("an ensemble needs at least one member")
+        _share_trunks(members)
+        self.members = nn.ModuleList(members)
+
+    @property
+    def trunk(self) -> AnyTrunk:
+        """The first member's: proposals that ask a network ask this one."""
+        return cast(RegionNetwork, self.members[0]).trunk
+
+    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Answer:
+        """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of a picture's boxes."""
+        return fuse(self.answers(mode, maps, boxes))
+
+    def answers(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> list[Answer]:
+        """What each member says of the same boxes; `maps` say of which picture, and at which sizes it is looked at."""
+        seen = {id(maps.trunk): maps}
+        answers = []
+        for member in self.members:
+            trunk = cast(RegionNetwork, member).trunk
+            own = seen.setdefault(id(trunk), SharedMaps(trunk, maps.image, maps.short_sides))
+            answers.append(member(mode, own, boxes))
+        return answers
+
+
+def fuse(answers: Sequence[Answer]) -> Answer:
+    """One answer from several: the mean of the probabilities, and deltas to the mean of the refined boxes.
+
+    The logits that come back are logarithms of probabilities, which a softmax leaves as they are.
+    """
+    logarithms = torch.stack([logits.log_softmax(dim=1) for logits, _ in answers])  # [M, R, K + 1]
+    logits = logarithms.logsumexp(dim=0) - math.log(len(answers))  # [R, K + 1]
+    return logits, mean_deltas(torch.stack([deltas for _, deltas in answers]))
+
+
+def mean_deltas(deltas: Tensor) -> Tensor:
+    """Of deltas [M, ..., 4] of the same boxes those, [..., 4], that lead to the mean of the M boxes they lead to.
+
+    The mean's centre is the mean of the centres, and its sides are the means of the sides, whose logarithms deltas are.
+    """
+    usual = deltas.new_tensor(USUAL_SIZE)[2:]
+    growth = (deltas[..., 2:] * usual).clamp(max=MAX_LOG_GROWTH)  # as decoding limits it
+    sides = (growth.logsumexp(dim=0) - math.log(len(deltas))) / usual
+    return torch.cat([deltas[..., :2].mean(dim=0), sides], dim=-1)
+
+
+def _share_trunks(members: Sequence[RegionNetwork]) -> None:
+    """Give all members whose trunks hold the same numbers, in the half precision of files, that of the first such."""
+    trunks: dict[str, AnyTrunk] = {}
+    for member in members:
+        member.trunk = trunks.setdefault(tensors_hash(member.trunk), member.trunk)

@@ -1,0 +1,121 @@
+"""The features of a data set's regions, computed once and kept: what linear classifiers and box regressors learn from.
+
+Shapes: R regions of one picture, D features of a region.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..backbone.precision import autocast
+from ..backbone.shared_maps import SharedMaps
+from ..backbone.weights import tensors_hash
+from ..data.dataset import Dataset
+from ..data.errors import DataError
+from ..data.feature_store import (
+    FeatureStore,
+    RegionFeatures,
+    check_room,
+    has_shard,
+    open_features,
+    shard_files,
+    write_shard,
+)
+from ..data.records import GroundTruth, Proposals
+from ..data.store import hash_of
+from ..proposals.kept import home
+from ..proposals.methods import mapped
+from .heads import SUMMARY, Head
+from .network import RegionNetwork
+from .regions import Mode
+
+REPORT_EVERY = 50  # pictures
+
+
+def kept_features(
+    network: RegionNetwork,
+    mode: Mode,
+    data: Dataset,
+    proposals: Mapping[str, Proposals],
+    num_regions: int,
+    folder: Path | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> FeatureStore:
+    """The summaries of every picture's objects and first `num_regions` proposals, from disk if they are there.
+
+    Without a `folder` of the user's choice they go to a folder of their own below the package's home. A run that was
+    stopped goes on at the next shard; features that another model, or other boxes, gave are refused.
+    """
+    boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.pictures}
+    parameters = _parameters(network, mode, data, boxes)
+    folder = folder or home() / "features" / parameters
+    shards = shard_files([truth.file for truth in data.pictures], num_regions, SUMMARY)
+    missing = {name: files for name, files in shards.items() if not has_shard(folder / name, files, parameters)}
+    if missing:
+        truths = {truth.file: truth for truth in data.pictures}
+        wanted = {name: [truths[file] for file in files] for name, files in missing.items()}
+        regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
+        report(f"features of {data.name}: {check_room(folder, regions, SUMMARY)}; kept in {folder}")
+        _make(network, mode, data, boxes, folder, wanted, parameters, report)
+    else:
+        report(f"features of {data.name}: found in {folder}")
+    return open_features(folder, shards, parameters)
+
+
+def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
+    """A hash of everything that decides the features: the parts of the network they pass, the pictures, the boxes."""
+    head = cast(Head, network.heads[mode])
+    parts = (network.trunk, network.tails[mode], head.reduce)
+    pictures = tuple(
+        (truth.file, *_mark(data.path(truth)), hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()))
+        for truth in data.pictures
+    )
+    return hash_of(*(tensors_hash(part) for part in parts), mode, data.upright, pictures)
+
+
+def _mark(picture: Path) -> tuple[int, int]:
+    """What changes when the file does: its size and time of change."""
+    try:
+        state = picture.stat()
+    except OSError as error:
+        raise DataError(f"{picture}: the picture cannot be found ({error.strerror}); is the data set whole?") from error
+    return state.st_size, state.st_mtime_ns
+
+
+def _make(
+    network: RegionNetwork,
+    mode: Mode,
+    data: Dataset,
+    boxes: Mapping[str, NDArray[np.float64]],
+    folder: Path,
+    wanted: Mapping[str, Sequence[GroundTruth]],
+    parameters: str,
+    report: Callable[[str], None],
+) -> None:
+    """Compute the shards that are missing and write each when it is full."""
+    total, done = sum(map(len, wanted.values())), 0
+    for name, truths in wanted.items():
+        made = []
+        for truth, image in zip(truths, mapped(data.read, truths), strict=True):
+            looked_at = np.concatenate([truth.boxes, boxes[truth.file]])  # [R, 4]
+            features = region_summaries(network, mode, image, looked_at)
+            made.append(RegionFeatures(truth.file, len(truth), looked_at, features))
+            done += 1
+            if done % REPORT_EVERY == 0:
+                report(f"features: {done} of {total} pictures")
+        write_shard(folder / name, made, parameters)
+
+
+@torch.inference_mode()
+def region_summaries(
+    network: RegionNetwork, mode: Mode, image: NDArray[np.uint8], boxes: NDArray[np.float64]
+) -> NDArray[np.float16]:
+    """What the outputs of a mode's head read of a picture's boxes, [R, D]."""
+    maps = SharedMaps(network.trunk, image)
+    with autocast(maps.device):
+        summaries = network.summarise(mode, maps, boxes)
+    return summaries.to("cpu", torch.float16).numpy()

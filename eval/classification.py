@@ -1,0 +1,81 @@
+"""How often a classifier is right: top-1, top-5 and what it takes for what.
+
+Shapes: N pictures, K classes.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHOWN_CLASSES = 25  # a table of more is no help to a reader; the JSON has all
+
+
+@dataclass(frozen=True)
+class ClassificationResult:
+    """What a classifier said of pictures whose class is known."""
+
+    classes: tuple[str, ...]
+    targets: NDArray[np.int64]  # [N], indices into `classes`
+    probabilities: NDArray[np.float64]  # [N, K]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def top(self, count: int) -> float:
+        """The share of pictures whose class is among the `count` likeliest; of equal ones the first comes first."""
+        return float((ranks(self.probabilities, self.targets) < count).mean()) if len(self) else float("nan")
+
+    def confusion(self) -> NDArray[np.int64]:
+        """How many pictures of each class, a row, were taken for each class, a column: (K, K)."""
+        table = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(table, (self.targets, self.probabilities.argmax(axis=1)), 1)
+        return table
+
+    def to_json(self) -> str:
+        confusion = self.confusion()
+        content: dict[str, Any] = {
+            "pictures": len(self),
+            "top1": self.top(1),
+            "top5": self.top(5),
+            "per_class": {
+                name: {"pictures": int(row.sum()), "right": int(row[index])}
+                for index, (name, row) in enumerate(zip(self.classes, confusion, strict=True))
+            },
+            "classes": self.classes,
+            "confusion": confusion.tolist(),
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self)} pictures of {len(self.classes)} classes: top-1 {self.top(1):.2%}, top-5 {self.top(5):.2%}"
+        ]
+        if len(self.classes) <= SHOWN_CLASSES:
+            lines += self._table()
+        return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        """A row a class: its pictures, the share that is right, and what each was taken for."""
+        wide = max(len("class"), *map(len, self.classes))
+        counts = [max(len(name), 6) for name in self.classes]
+        taken = "  ".join(f"{name:>{width}}" for name, width in zip(self.classes, counts, strict=True))
+        lines = [f"{'class':<{wide}}  pictures    right  taken for: {taken}"]
+        for index, (name, row) in enumerate(zip(self.classes, self.confusion(), strict=True)):
+            right = f"{row[index] / row.sum():.2%}" if row.sum() else "–"
+            cells = "  ".join(f"{count:>{width}}" for count, width in zip(row, counts, strict=True))
+            lines.append(f"{name:<{wide}}  {row.sum():>8}  {right:>7}  {'':<10} {cells}")
+        return lines
+
+
+def ranks(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many classes come before the right one, by probability and among equals by index: (N,).
+
+    >>> ranks(np.array([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]]), np.array([2, 1])).tolist()
+    [2, 1]
+    """
+    own = np.take_along_axis(probabilities, targets[:, None], axis=1)  # [N, 1]
+    before = np.arange(probabilities.shape[1]) < targets[:, None]  # [N, K]
+    return ((probabilities > own) | ((probabilities == own) & before)).sum(axis=1)

@@ -1,0 +1,117 @@
+"""Training the real network from the command line: stopped by signals and resumed, alone and as several processes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from region_training import draw_squares, environment, finish, new_detector
+
+from inception_rcnn.backbone.weights import read_weights
+
+STEPS = 6
+IN_FLOAT32 = [str(Path(__file__).with_name("region_training.py"))]  # sums in bfloat16 depend on how they are split
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("stopping")
+
+
+@pytest.fixture(scope="module")
+def arguments(place):
+    """What every run here has in common."""
+    data, beginner = draw_squares(place / "squares"), new_detector(place / "beginner")
+    options = [
+        "--init",
+        str(beginner),
+        "--mode",
+        "crops",
+        "--freeze",
+        "trunk",
+        "--proposals",
+        "selective-search:single",
+    ]
+    sizes = ["--pictures", "2", "--regions", "4", "--steps", str(STEPS), "--checkpoint-every", "2", "--device", "cpu"]
+    return ["train", "finetune", "--data", data, *options, *sizes]
+
+
+@pytest.fixture(scope="module")
+def whole(arguments, place):
+    """The folder of a run that nobody stopped."""
+    done = finish([sys.executable, *IN_FLOAT32, *arguments, "--out", str(place / "whole")], place / "home")
+    assert done.returncode == 0, done.stderr
+    assert "pictures/s" in done.stderr
+    assert "waiting for data" in done.stderr
+    return place / "whole"
+
+
+def weights(folder):
+    return read_weights(folder / "model.safetensors")
+
+
+def losses(folder):
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [(row["step"], row["loss"], row["class"], row["box"]) for row in rows]
+
+
+def stop_when_checkpointed(arguments, out, home, number):
+    """Start a run and send it a signal when its first checkpoint is there; its exit code and what it said."""
+    command = [sys.executable, *IN_FLOAT32, *arguments, "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(home)) as process:
+        deadline = time.monotonic() + 120
+        while not (out / "last.ckpt").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights_and_losses(whole, arguments, place):
+    """By Ctrl-C here; every signal has its test with a smaller model."""
+    out = place / "stopped"
+    returned, errors = stop_when_checkpointed(arguments, out, place / "home", signal.SIGINT)
+    assert returned == 130, errors
+    kept = torch.load(out / "last.ckpt", weights_only=True)["state"]["step"]
+    assert 2 <= kept < STEPS
+    assert f"stopped after step {kept}" in errors
+    assert "--resume" in errors
+    done = finish([sys.executable, *IN_FLOAT32, *arguments, "--out", str(out), "--resume"], place / "home")
+    assert done.returncode == 0, done.stderr
+    assert losses(out) == losses(whole)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(weights(out)[name], tensor), name
+
+
+def test_two_processes_make_the_updates_of_one(whole, arguments, place):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    out, home = place / "two", place / "another home"
+    done = finish([sys.executable, *torchrun, *IN_FLOAT32, *arguments, "--out", str(out)], home)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("selective-search:single on 4 pictures") == 1  # the other finds what the first computed
+    assert done.stderr.count("written to") == 1
+    one, two = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (whole, out))
+    for part in ("model", "average"):
+        for name, tensor in one[part].items():
+            torch.testing.assert_close(two[part][name], tensor, rtol=1e-4, atol=1e-5)
+    for row, expected in zip(losses(out), losses(whole), strict=True):
+        assert row == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_checkpoint_of_other_options_is_refused_with_what_differs(whole, arguments, place):
+    command = [sys.executable, "-m", "inception_rcnn", *arguments, "--out", str(whole), "--resume", "--regions", "5"]
+    done = finish(command, place / "home")
+    assert done.returncode == 2
+    assert "regions was 4 and is 5" in done.stderr
+
+
+def test_too_few_pictures_for_the_processes_are_refused_by_the_process_that_says_its_name(arguments, place, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command = [*torchrun, "inception_rcnn", *arguments, "--pictures", "1", "--out", str(tmp_path / "out")]
+    done = finish(command, place / "home")
+    assert done.returncode != 0
+    assert "error in process 0: --pictures 1: need at least 1 for each of the 2 processes" in done.stderr
