@@ -163,12 +163,6 @@ def googlenet_from_torchvision(tensors: dict[str, Tensor], source: str) -> Torch
     return model.eval()
 
 
-def parts_from_torchvision(tensors: dict[str, Tensor], source: str) -> tuple[TorchvisionTrunk, TorchvisionTail]:
-    """The trunk and the tail of such a file, for a detector."""
-    model = googlenet_from_torchvision(tensors, source)
-    return model.trunk, model.tail
-
-
 # A parameter that gives a network away, and what to say of it.
 _RESEMBLANCES = {
     "conv1/7x7_s2.weight": "but BVLC's, which is the other architecture, `googlenet`",

@@ -72,7 +72,9 @@ def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng
     A step pays for one map of a picture, so its regions are those that this map suits. Sizes without objects have
     their turn too: parts of a large object, and what is around it, must be known as background.
     """
-    boxes = truth.boxes if len(truth) and rng.random() < OBJECT_SHARE else proposals
+    # Pictures that are not annotated in full give no background: without an object in sight they would give nothing.
+    wanted = 1.0 if not truth.exhaustive else OBJECT_SHARE
+    boxes = truth.boxes if len(truth) and rng.random() < wanted else proposals
     indices = nearest_short_sides(boxes, shape, SHORT_SIDES)
     return int(rng.choice(indices)) if len(indices) else 0
 

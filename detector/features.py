@@ -15,7 +15,6 @@ from ..backbone.precision import autocast
 from ..backbone.shared_maps import SharedMaps
 from ..backbone.weights import tensors_hash
 from ..data.dataset import Dataset
-from ..data.errors import DataError
 from ..data.feature_store import (
     FeatureStore,
     RegionFeatures,
@@ -27,7 +26,7 @@ from ..data.feature_store import (
 )
 from ..data.records import GroundTruth, Proposals
 from ..data.store import hash_of
-from ..proposals.kept import home
+from ..proposals.kept import home, mark_of
 from ..proposals.methods import mapped
 from .heads import SUMMARY, Head
 from .network import RegionNetwork
@@ -71,19 +70,10 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
     head = cast(Head, network.heads[mode])
     parts = (network.trunk, network.tails[mode], head.reduce)
     pictures = tuple(
-        (truth.file, *_mark(data.path(truth)), hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()))
+        (truth.file, *mark_of(data.path(truth)), hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()))
         for truth in data.pictures
     )
     return hash_of(*(tensors_hash(part) for part in parts), mode, data.upright, pictures)
-
-
-def _mark(picture: Path) -> tuple[int, int]:
-    """What changes when the file does: its size and time of change."""
-    try:
-        state = picture.stat()
-    except OSError as error:
-        raise DataError(f"{picture}: the picture cannot be found ({error.strerror}); is the data set whole?") from error
-    return state.st_size, state.st_mtime_ns
 
 
 def _make(

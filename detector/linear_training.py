@@ -42,7 +42,7 @@ from .svm import mined_svms
 
 Report = Callable[[str], None]
 Solver = Literal["mined", "ridge"]
-SOLVERS: tuple[Solver, ...] = ("mined", "ridge")  # R-CNN's machines with mined negatives, and the fast variant
+SOLVERS: tuple[Solver, ...] = ("mined", "ridge")  # R-CNN's machines with mined negatives, and least squares
 LAYOUT = slice(TAIL_CHANNELS, SUMMARY)  # of a summary, what the box deltas read
 LOWEST_SCORE = 0.0001  # of detections that are judged: average precision asks for nearly all
 

@@ -18,7 +18,9 @@ from ..data.records import GroundTruth
 from ..proposals.deltas import USUAL_SIZE, encode
 from .linear import Examples, Features, LinearClassifiers
 
-PENALTY = 1000.0  # lambda of R-CNN's box regressors, on features of mean length 20
+# Lambda of R-CNN's box regressors, on features of mean length 20 and tens of thousands of pairs. With 2,580 pairs from
+# 160 photos of VOC2012 it gave .702 mAP where 100 gave .731, and no regression .673.
+PENALTY = 1000.0
 CLASSIFIER_PENALTY = 1000.0
 PAIR_IOU = 0.6  # a proposal learns from the object it overlaps most, if by more than this
 WHITENING = 0.001  # added to the targets' variances before they are divided by
@@ -73,10 +75,11 @@ def passes(num_classes: int, num_features: int, memory: int = MEMORY) -> Iterato
 def ridge_classifiers(
     examples: Examples, classes: tuple[str, ...], num_features: int, memory: int = MEMORY
 ) -> LinearClassifiers:
-    """The fast variant of `svm.mined_svms`: the hyperplanes nearest to +1 on positives and to -1 on all negatives.
+    """Beside `svm.mined_svms`, without mining: the hyperplanes nearest to +1 on positives and to -1 on all negatives.
 
     Positives count as much as negatives, all together. Classes share the products of nearly all regions, so that
-    another class costs little; as many as fit into `memory` are learnt in one pass.
+    another class costs a solution only; as many as fit into `memory` are learnt in one pass. For six classes mining is
+    as quick.
     """
     learnt = [
         each

@@ -27,7 +27,7 @@ def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], N
     The file's name carries a hash of the method, its settings, and each picture's name, size and time of change, so
     what is found is never stale. Pictures are read as stored, without EXIF rotation, as annotations are.
     """
-    marks = tuple((truth.file, *_mark(dataset.path(truth))) for truth in dataset.pictures)
+    marks = tuple((truth.file, *mark_of(dataset.path(truth))) for truth in dataset.pictures)
     key = hash_of(*method.parameters, marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
@@ -62,7 +62,7 @@ def check_fresh(path: Path, stored: NamedProposals, method_named: Callable[[str]
         )
 
 
-def _mark(picture: Path) -> tuple[int, int]:
+def mark_of(picture: Path) -> tuple[int, int]:
     """What changes when the file does: its size and time of change."""
     try:
         state = picture.stat()

@@ -18,7 +18,6 @@ from inception_rcnn.backbone.torchvision_googlenet import (
     googlenet_from_torchvision,
     is_torchvision,
     load_torchvision_weights,
-    parts_from_torchvision,
 )
 from inception_rcnn.data.errors import DataError
 
@@ -139,9 +138,9 @@ def test_files_are_read(tmp_path: Path, theirs: GoogLeNet, images: Tensor, suffi
 
 
 def test_parts_for_a_detector(theirs: GoogLeNet, ours: TorchvisionGoogLeNet) -> None:
-    trunk, tail = parts_from_torchvision(theirs.state_dict(), "test")
-    assert torch.equal(trunk.conv1.conv.weight, theirs.conv1.conv.weight)
-    assert torch.equal(tail.inception5b.branch4[1].bn.running_var, theirs.inception5b.branch4[1].bn.running_var)
+    model = googlenet_from_torchvision(theirs.state_dict(), "test")
+    assert torch.equal(model.trunk.conv1.conv.weight, theirs.conv1.conv.weight)
+    assert torch.equal(model.tail.inception5b.branch4[1].bn.running_var, theirs.inception5b.branch4[1].bn.running_var)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,254 @@
+"""The verbs `inception-rcnn train …`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_options import Classes, Device, Features, Method, Mode, Model, Out, Regions, Tensorboard, say
+
+train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
+
+
+@train_app.command()
+def finetune(
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    preset: Annotated[
+        str, typer.Option(help="default, rcnn (R-CNN's way), entry (without deltas) or ilsvrc.")
+    ] = "default",
+    mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
+    classes: Classes = "",
+    freeze: Annotated[str | None, typer.Option(help="What stays: conv1, trunk or none [the preset's].")] = None,
+    proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
+    deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
+    steps: Annotated[int | None, typer.Option(help="[4000, the presets' 70000]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="[0.0001, the presets' 0.001]")] = None,
+    pictures: Annotated[int, typer.Option(help="Pictures a step, where the preset goes by pictures.")] = 2,
+    regions: Annotated[int, typer.Option(help="Regions of each of them, a quarter of them foreground.")] = 64,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps; so many are lost at most.")] = 250,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    tensorboard: Tensorboard = False,
+    members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.")] = 1,
+    seed: int = 0,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
+    from ..data.specs import open_dataset, open_datasets
+    from .finetuning_presets import changed_preset
+    from .members import finetune_members
+    from .regions import checked_mode
+
+    changes = {
+        "classes": tuple(filter(None, classes.split(","))),
+        "mode": mode and checked_mode(mode),
+        "freeze": freeze,
+        "proposals": proposals,
+        "box_deltas": deltas,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "pictures": pictures,
+        "regions": regions,
+        "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every,
+        "validation_pictures": validation_pictures,
+        "tensorboard": tensorboard,
+        "seed": seed,
+        "device": device,
+    }
+    chosen = changed_preset(preset, changes)
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    finetune_members(training, validation, init, out, chosen.options, chosen.recipe, members, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command()
+def distil(
+    model: Annotated[str, typer.Option(help="The model folder of the ensemble to learn from.")],
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
+    freeze: Annotated[str, typer.Option(help="What stays as it is: conv1, trunk or none.")] = "conv1",
+    steps: int = 4000,
+    learning_rate: float = 0.0001,
+    pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 2,
+    regions: Annotated[int, typer.Option(help="Regions a picture.")] = 64,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    seed: int = 0,
+    device: Device = "auto",
+) -> None:
+    """Teach one net what an ensemble says of regions; writes a model folder that `detect --model` takes."""
+    from ..backbone.training import Recipe
+    from ..data.specs import open_dataset, open_datasets
+    from .distilling import distil
+    from .finetuning import FinetuneOptions
+    from .regions import checked_mode
+
+    options = FinetuneOptions(
+        mode=checked_mode(mode),
+        freeze=freeze,
+        pictures=pictures,
+        regions=regions,
+        validation_pictures=validation_pictures,
+        device=device,
+    )
+    recipe = Recipe(steps=steps, learning_rate=learning_rate, validate_every=validate_every, seed=seed)
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    distil(model, training, validation, init, out, options, recipe, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command("ilsvrc-split")
+def ilsvrc_split(
+    data: Annotated[str, typer.Option(help="The whole validation set: ilsvrc:ROOT:val.")],
+    out: Annotated[Path, typer.Option(help="Where val1.txt and val2.txt go: ROOT/ImageSets/DET.")],
+    training_objects: Annotated[
+        int | None, typer.Option(min=1, help="Write trainN.txt too: pictures with N objects of each class.")
+    ] = None,
+    seed: int = 0,
+) -> None:
+    """Split ILSVRC's validation set in two halves with as equal numbers of each class as can be."""
+    from ..data.ilsvrc_splits import write_halves, write_training_list
+    from ..data.specs import open_dataset
+
+    validation = open_dataset(data)
+    print(f"val1 and val2: {write_halves(validation, out, seed)}")
+    if training_objects is not None:
+        print(f"train{training_objects}: {write_training_list(validation, training_objects, out, seed)}")
+    say(f"written to {out}")
+
+
+@train_app.command()
+def multibox(
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="The detector whose trunk it sits on [the one that ships].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
+    alpha: Annotated[float, typer.Option(help="Weight of the location loss.")] = 0.1,
+    steps: int = 4000,
+    learning_rate: float = 0.0005,
+    pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 4,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps; so many are lost at most.")] = 250,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    tensorboard: Tensorboard = False,
+    seed: int = 0,
+    device: Device = "auto",
+) -> None:
+    """Train MultiBox, which proposes boxes itself; writes the detector's folder with it."""
+    from ..backbone.recipe import Recipe
+    from ..data.specs import open_dataset, open_datasets
+    from .multibox_training import MultiBoxOptions, train_multibox
+
+    options = MultiBoxOptions(priors, alpha, pictures, validation_pictures, device, tensorboard)
+    recipe = Recipe(
+        steps=steps,
+        learning_rate=learning_rate,
+        validate_every=validate_every,
+        checkpoint_every=checkpoint_every,
+        seed=seed,
+    )
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    train_multibox(training, validation, init, out, options, recipe, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors")
+
+
+@train_app.command()
+def svm(
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    model: Model = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before and of both solvers is told.")] = None,
+    solver: Annotated[str, typer.Option(help="mined (R-CNN's) or ridge (one pass); which is written.")] = "mined",
+    classes: Annotated[str, typer.Option(help="Class names, separated by commas [the model's].")] = "",
+    mode: Mode = None,
+    proposals: Method = None,
+    regions: Regions = None,
+    features: Features = None,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    device: Device = "auto",
+) -> None:
+    """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
+    from ..data.specs import open_dataset, open_datasets
+    from .linear_training import LinearOptions, checked_solver, train_svm
+    from .regions import checked_mode
+
+    names, chosen = tuple(filter(None, classes.split(","))), checked_mode(mode) if mode else None
+    options = LinearOptions(names, chosen, proposals, regions, features, validation_pictures, device)
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    train_svm(training, validation, model, out, options, checked_solver(solver), say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command()
+def boxes(
+    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    out: Out,
+    model: Model = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before, after and without deltas is told.")] = None,
+    penalty: Annotated[float, typer.Option(min=0.001, help="Lambda: with few pictures less may be better.")] = 1000,
+    mode: Mode = None,
+    proposals: Method = None,
+    regions: Regions = None,
+    features: Features = None,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    device: Device = "auto",
+) -> None:
+    """Put R-CNN's ridge box regressors in place of a detector's learned deltas; writes a model folder."""
+    from ..data.specs import open_dataset, open_datasets
+    from .linear_training import LinearOptions, train_boxes
+    from .regions import checked_mode
+
+    chosen = checked_mode(mode) if mode else None
+    options = LinearOptions((), chosen, proposals, regions, features, validation_pictures, device)
+    training, validation = open_datasets(data), open_dataset(val) if val else None
+    train_boxes(training, validation, model, out, options, penalty, say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command()
+def classifier(
+    data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="A classifier's weights or folder [none: from scratch].")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    freeze: Annotated[str, typer.Option(help="What stays as it is: none, stem (to 3b) or trunk (to 4e).")] = "none",
+    balanced: Annotated[bool, typer.Option(help="Show every class as often as the others.")] = False,
+    auxiliary: Annotated[bool, typer.Option(help="Learn with the two side classifiers.")] = True,
+    steps: int = 100_000,
+    learning_rate: float = 0.01,
+    weight_decay: float = 0.0002,
+    schedule: Annotated[str, typer.Option(help="step (4 % less every 8 epochs) or cosine (to zero).")] = "step",
+    crops: Annotated[int, typer.Option(help="Crops a step.")] = 32,
+    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps; so many are lost at most.")] = 250,
+    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 1000,
+    tensorboard: Tensorboard = False,
+    seed: int = 0,
+    device: Device = "auto",
+) -> None:
+    """Train GoogLeNet to classify pictures; writes a folder that `classify` and `train finetune --init` take."""
+    from .classifier_training import ClassifierOptions, momentum_recipe, train_classifier
+    from .classifying import open_labelled
+
+    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_pictures, device, tensorboard)
+    every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
+    recipe = momentum_recipe(steps, learning_rate, weight_decay, schedule, seed, **every)
+    training, validation = open_labelled(data), open_labelled(val) if val else None
+    train_classifier(training, validation, init, out, options, recipe, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn classify --model {out} --data FOLDER")
