@@ -29,9 +29,8 @@ class DetectorConfig:
     score: float = 0.3  # detections below are left out
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
     max_detections: int = 100  # a picture (R-CNN's cap)
-    looks: int = 2  # 2: what may be an object is looked at again where its refined box is
     vote_threshold: float = 0.5  # IoU from which boxes of the same class vote on where a detection is
-    box_deltas: bool = True  # whether boxes are refined at all, by the head, a second look and votes; the entry did not
+    box_deltas: bool = True  # whether boxes are refined at all, by the head and by votes; the entry did not
     scores: Scores = "softmax"  # how logits become probabilities; "sigmoid" for linear classifiers
     members: int = 1  # networks whose answers are averaged; several lie in folders of their own
 

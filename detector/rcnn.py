@@ -30,8 +30,6 @@ from .network import RegionNetwork
 from .nms import suppress
 from .pretrained import load_detector, load_multibox, model_folder, save_detector
 
-SECOND_LOOK = 0.05  # the probability from which a box is looked at again: about a tenth as many as there are regions
-
 
 class RCNN:
     """A detector: regions with convolutional features (R-CNN) on GoogLeNet.
@@ -92,8 +90,7 @@ class RCNN:
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
-        stages = self.conclude(maps.image, proposals, probabilities, deltas)
-        return self.look_again(maps, stages) if self.config.box_deltas and self.config.looks > 1 else stages
+        return self.conclude(maps.image, proposals, probabilities, deltas)
 
     def search(self, image: NDArray[np.uint8]) -> Proposals:
         """The part of proposing that needs no network and may run on any thread."""
@@ -112,7 +109,10 @@ class RCNN:
 
     def conclude(self, image: NDArray[np.uint8], proposals: Proposals, probabilities: Tensor, deltas: Tensor) -> Stages:
         """What scores come to: boxes refined and cut to the picture, with the rules of suppression."""
-        boxes = self._refined(proposals.boxes[: len(deltas)], deltas, image)
+        boxes = torch.as_tensor(proposals.boxes[: len(deltas)], dtype=deltas.dtype)
+        as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]
+        refined = decode(as_proposed, deltas) if self.config.box_deltas else as_proposed
+        boxes = clip_boxes_to_image(refined, image.shape[:2])
         return Stages(
             proposals=proposals.boxes,
             probabilities=probabilities.double().numpy(),
@@ -123,31 +123,6 @@ class RCNN:
             max_detections=self.config.max_detections,
             vote_threshold=self.config.vote_threshold if self.config.box_deltas else None,
         )
-
-    def look_again(self, maps: SharedMaps, stages: Stages) -> Stages:
-        """The stages where each box that may be an object is scored and refined once more where it is now.
-
-        The new score is the geometric mean of both looks', the new box the mean (after Gidaris and Komodakis, ICCV
-        2015, who look twice as well).
-        """
-        whole = (stages.boxes[..., 2:] > stages.boxes[..., :2]).all(axis=2)  # [R, K]
-        regions, classes = np.nonzero((stages.probabilities[:, 1:] >= SECOND_LOOK) & whole)
-        first = stages.boxes[regions, classes]  # [A, 4]
-        scores, deltas = self.score(maps, first)  # [A, K + 1], [A, K, 4]
-        rows = np.arange(len(first))
-        second = self._refined(first, deltas, maps.image).numpy()[rows, classes]
-        probabilities, boxes = stages.probabilities.copy(), stages.boxes.copy()
-        both = probabilities[regions, classes + 1] * scores.numpy()[rows, classes + 1]
-        # In float32, as all numbers of a network are: kept on disk, they give the same detections.
-        probabilities[regions, classes + 1] = np.sqrt(both).astype(np.float32)
-        boxes[regions, classes] = ((first + second) / 2).astype(np.float32)
-        return replace(stages, probabilities=probabilities, boxes=boxes)
-
-    def _refined(self, boxes: Boxes, deltas: Tensor, image: NDArray[np.uint8]) -> Tensor:
-        """Boxes [R, 4] by the deltas of each class and cut to the picture, [R, K, 4]."""
-        as_given = torch.as_tensor(boxes, dtype=deltas.dtype)[:, None].expand_as(deltas)
-        refined = decode(as_given, deltas) if self.config.box_deltas else as_given
-        return clip_boxes_to_image(refined, image.shape[:2])
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
         """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.

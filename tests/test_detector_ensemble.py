@@ -113,9 +113,8 @@ def test_members_with_the_same_trunk_share_its_maps(members, image, monkeypatch)
 @pytest.mark.parametrize("mode", ["shared", "crops"])
 def test_the_pipeline_averages_its_members(members, folder, image, mode):
     proposals = Proposals(BOXES, np.ones(3))
-    options = {"mode": mode, "looks": 1}
-    model = RCNN.from_pretrained(folder, device="cpu").with_options(**options)
-    alone = [RCNN(copy.deepcopy(each), CONFIG, "cpu").with_options(**options) for each in members]
+    model = RCNN.from_pretrained(folder, device="cpu").with_options(mode=mode)
+    alone = [RCNN(copy.deepcopy(each), CONFIG, "cpu").with_options(mode=mode) for each in members]
     looks = [each.look(image, proposals) for each in alone]
     fused = model.look(image, proposals)
     assert np.ptp([look.probabilities for look in looks], axis=0).max() > 0.1

@@ -32,7 +32,7 @@ class Scripted(torch.nn.Module):
         return self.logits[: len(boxes)], self.deltas[: len(boxes)]
 
 
-CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), looks=1, vote_threshold=2.0)  # nobody votes
+CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), vote_threshold=2.0)  # nobody votes
 IMAGE = np.zeros((100, 200, 3), dtype=np.uint8)
 BOXES = as_boxes([[10, 10, 50, 50], [12, 10, 52, 50], [100, 20, 140, 60]])
 PROPOSALS = Proposals(BOXES, [0.9, 0.8, 0.7])
@@ -120,55 +120,14 @@ def test_a_look_holds_everything_up_to_suppression():
     assert (stages.nms_threshold, stages.max_detections) == (0.4, 9)
 
 
-class Looking(Scripted):
-    """Sees a cat in every box, and the less the further to the right it is; the cat is 8 pixels lower."""
-
-    def forward(self, mode, maps, boxes):
-        self.asked.append(boxes.tolist())
-        left = torch.as_tensor(boxes[:, 0]).float()
-        deltas = torch.zeros(len(boxes), 2, 4)
-        deltas[:, 0, 1] = 8 / torch.as_tensor(boxes[:, 3] - boxes[:, 1]).float() / USUAL_SIZE[1]
-        return torch.stack([left / 20, 5 - left / 20, 0 * left - 9], dim=1), deltas
-
-
-def test_what_may_be_an_object_is_looked_at_again_where_it_is():
-    network = Looking(LOGITS, DELTAS)
-    model = RCNN(network, CONFIG, "cpu").with_options(looks=2)
-    stages = model.look(IMAGE, PROPOSALS)
-    down = np.array([0.0, 8, 0, 8])
-    lower = BOXES + down
-    first, second = network.asked
-    assert first == BOXES.tolist()
-    np.testing.assert_allclose(second, lower[:2], rtol=1e-6)  # the third is too far right to be a cat
-    once = RCNN(network, CONFIG, "cpu").look(IMAGE, PROPOSALS)
-    np.testing.assert_allclose(stages.boxes[:2, 0], lower[:2] + down / 2, rtol=1e-6)  # halfway to 8 more
-    np.testing.assert_allclose(stages.boxes[2], once.boxes[2])
-    np.testing.assert_allclose(stages.boxes[:, 1], once.boxes[:, 1])  # no dogs
-    np.testing.assert_allclose(stages.probabilities, once.probabilities, rtol=1e-6)  # the same left, the same score
-
-
-def test_scores_of_two_looks_meet_in_their_geometric_mean():
-    class Doubting(Scripted):
-        def forward(self, mode, maps, boxes):
-            self.asked.append(boxes)
-            cat = 0.64 if len(self.asked) == 1 else 0.25
-            return torch.tensor([[1 - cat, cat, 1e-9]]).log().repeat(len(boxes), 1), torch.zeros(len(boxes), 2, 4)
-
-    stages = RCNN(Doubting(LOGITS, DELTAS), CONFIG, "cpu").with_options(looks=2).look(IMAGE, PROPOSALS)
-    np.testing.assert_allclose(stages.probabilities[:, 1], 0.4, rtol=1e-6)
-
-
 def test_without_deltas_boxes_stay_as_they_were_proposed():
-    network = Looking(LOGITS, DELTAS)
-    model = RCNN(network, CONFIG, "cpu").with_options(looks=2, vote_threshold=0.5, box_deltas=False)
-    stages = model.look(IMAGE, PROPOSALS)
-    assert len(network.asked) == 1
+    stages = detector(deltas=DELTAS + 1, vote_threshold=0.5, box_deltas=False).look(IMAGE, PROPOSALS)
     assert stages.boxes[:, 0].tolist() == BOXES.tolist()
     assert stages.vote_threshold is None
 
 
 def test_a_look_at_nothing():
-    stages = detector(looks=2, vote_threshold=0.5).look(IMAGE, Proposals(as_boxes([]), []))
+    stages = detector(vote_threshold=0.5).look(IMAGE, Proposals(as_boxes([]), []))
     assert (stages.proposals.shape, stages.probabilities.shape, stages.boxes.shape) == ((0, 4), (0, 3), (0, 2, 4))
     assert len(suppress(stages)) == len(detections_of(stages)) == 0
 
