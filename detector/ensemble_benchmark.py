@@ -23,7 +23,7 @@ from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
 from .ensemble import Answer, Ensemble, fuse
 from .nms import suppress
-from .rcnn import RCNN
+from .rcnn import RCNN, conclude
 
 SURE = 0.3  # a region counts as seen by a member from this score of a class on: as detections do
 MEASURED_FROM = 0.001  # the score from which detections are judged
@@ -91,7 +91,7 @@ def _look(model: RCNN, image: NDArray[np.uint8], groups: Sequence[Nets]) -> tupl
     concluded = {}
     for nets in groups:
         logits, deltas = fuse([answers[net - 1] for net in nets])
-        concluded[nets] = suppress(model.conclude(image, proposals, logits.softmax(dim=1), deltas))
+        concluded[nets] = suppress(conclude(model.config, image.shape, proposals.boxes, logits.softmax(dim=1), deltas))
     return answers, concluded
 
 

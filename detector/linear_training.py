@@ -16,17 +16,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchvision.ops import clip_boxes_to_image
 
 from ..backbone.googlenet import TAIL_CHANNELS
 from ..backbone.precision import choose_device
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.feature_store import FeatureStore, RegionFeatures
-from ..data.records import GroundTruth, Picture, Stages
+from ..data.records import GroundTruth, Picture
+from ..eval.comparing import compare
+from ..eval.evaluation import Evaluation
+from ..eval.intervals import find_intervals
 from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
-from ..proposals.deltas import USUAL_SIZE, decode
+from ..proposals.deltas import USUAL_SIZE
 from ..proposals.kept import kept_proposals
 from .calibration import PICTURES, fit_sigmoids
 from .config import DetectorConfig, checked_options
@@ -36,6 +38,7 @@ from .linear import Examples, LinearClassifiers, examples_of, feature_scale
 from .network import RegionNetwork
 from .nms import suppress
 from .pretrained import MULTIBOX, load_network, model_folder, proposer_named, save_network
+from .rcnn import conclude
 from .regions import Mode
 from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
 from .svm import mined_svms
@@ -83,14 +86,31 @@ class Source:
     def labelled(self) -> Iterator[tuple[GroundTruth, RegionFeatures]]:
         return zip(self.data.pictures, self.store, strict=True)
 
-    def judge(self, name: str, network: RegionNetwork, config: DetectorConfig, report: Report) -> None:
-        """Tell the mAP of a network with other outputs, from the features of the validation pictures."""
+    def judge(
+        self,
+        name: str,
+        network: RegionNetwork,
+        config: DetectorConfig,
+        report: Report,
+        before: Evaluation | None = None,
+    ) -> Evaluation | None:
+        """Tell the mAP of a network with other outputs, from the features of the validation pictures, if there are any.
+
+        Beside it stand its 95 % interval and how far it is from `before`, with that difference's own.
+        """
         if self.validation is None or self.validation_store is None:
-            return
+            return None
         head = cast(Head, network.heads[config.mode])
         found = detections(head, config, self.validation, self.validation_store)
-        score = evaluate_voc(tabulate(found, self.validation.pictures, config.classes), "voc10").map
-        report(f"{name}: mAP {score:.4f} (VOC10+, IoU .5) on {self.validation.name}")
+        judged = evaluate_voc(tabulate(found, self.validation.pictures, config.classes), "voc10")
+        around = find_intervals(judged).map
+        told = f"{name}: mAP {judged.map:.4f} ({around.low:.4f} to {around.high:.4f})"
+        if before is not None:
+            change = compare(before, judged).mean
+            bounds = f"{change.interval.low:+.4f} to {change.interval.high:+.4f}"
+            told = f"{told}, {change.change:+.4f} ({bounds}) against before"
+        report(f"{told}; VOC10+, IoU .5, on {self.validation.name}")
+        return judged
 
 
 def train_svm(
@@ -108,8 +128,9 @@ def train_svm(
     """
     source = _open(data, validation, model, out, options, report)
     classes = options.classes or source.config.classes
+    before = None
     if classes == source.config.classes:
-        source.judge("before", source.network, source.config, report)
+        before = source.judge("before", source.network, source.config, report)
     scale = feature_scale(source.store)
     examples = examples_of(data, source.store, classes, scale)
     network, config = _with_one_mode(source, classes)
@@ -119,7 +140,7 @@ def train_svm(
         sample = _spread_labelled(data, source.store, PICTURES)
         sigmoids = fit_sigmoids(sample, classifiers, classes, scale)
         put_classifiers(cast(Head, network.heads[config.mode]), classifiers, scale, sigmoids)
-        source.judge(each, network, config, report)
+        source.judge(each, network, config, report, before)
         if each == solver:
             _save(source, out, network, config)
 
@@ -138,7 +159,7 @@ def train_boxes(
     With validation pictures the mAP with the deltas as they were, with the regressors, and with neither is told.
     """
     source = _open(data, validation, model, out, options, report)
-    source.judge("before", source.network, source.config, report)
+    before = source.judge("before", source.network, source.config, report)
     network, config = _with_one_mode(source, source.config.classes)
     head = cast(Head, network.heads[config.mode])
     scale = feature_scale(source.store, LAYOUT)
@@ -147,8 +168,8 @@ def train_boxes(
     report(f"pairs of a proposal and its object: {pairs}")
     put_regressors(head, regressors, scale)
     config = replace(config, box_deltas=True)
-    source.judge("ridge", network, config, report)
-    source.judge("no regression", network, replace(config, box_deltas=False), report)
+    source.judge("ridge", network, config, report, before)
+    source.judge("no regression", network, replace(config, box_deltas=False), report, before)
     _save(source, out, network, config)
 
 
@@ -233,21 +254,12 @@ def put_regressors(head: Head, regressors: Sequence[BoxRegressor], scale: float)
 def detections(head: Head, config: DetectorConfig, data: Dataset, store: FeatureStore) -> list[Picture]:
     """What a head finds in every picture of a data set, from the features of its regions."""
     found = []
-    device = head.classifier.weight.device
+    config, device = replace(config, score=LOWEST_SCORE), head.classifier.weight.device
     for truth, regions in zip(data.pictures, store, strict=True):
         boxes = regions.boxes[regions.num_objects :]  # [R, 4]
         summaries = torch.from_numpy(regions.features[regions.num_objects :]).to(device, torch.float32)
         logits, deltas = head.judge(summaries)
-        deltas = deltas.double().cpu() if config.box_deltas else torch.zeros(*deltas.shape, dtype=torch.float64)
-        refined = decode(torch.from_numpy(boxes)[:, None], deltas)  # [R, K, 4]
-        stages = Stages(
-            proposals=boxes,
-            probabilities=class_probabilities(logits, config.scores).double().cpu().numpy(),
-            boxes=clip_boxes_to_image(refined, (truth.height, truth.width)).numpy(),
-            classes=config.classes,
-            score_threshold=LOWEST_SCORE,
-            nms_threshold=config.nms_threshold,
-            max_detections=config.max_detections,
-        )
+        probabilities = class_probabilities(logits, config.scores).cpu()
+        stages = conclude(config, (truth.height, truth.width), boxes, probabilities, deltas.cpu())
         found.append(Picture(truth.file, truth.width, truth.height, suppress(stages)))
     return found

@@ -90,7 +90,7 @@ class RCNN:
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
-        return self.conclude(maps.image, proposals, probabilities, deltas)
+        return conclude(self.config, maps.image.shape, proposals.boxes, probabilities, deltas)
 
     def search(self, image: NDArray[np.uint8]) -> Proposals:
         """The part of proposing that needs no network and may run on any thread."""
@@ -107,23 +107,6 @@ class RCNN:
             logits, deltas = self.network(self.config.mode, maps, boxes)
         return class_probabilities(logits, self.config.scores).cpu(), deltas.cpu()
 
-    def conclude(self, image: NDArray[np.uint8], proposals: Proposals, probabilities: Tensor, deltas: Tensor) -> Stages:
-        """What scores come to: boxes refined and cut to the picture, with the rules of suppression."""
-        boxes = torch.as_tensor(proposals.boxes[: len(deltas)], dtype=deltas.dtype)
-        as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]
-        refined = decode(as_proposed, deltas) if self.config.box_deltas else as_proposed
-        boxes = clip_boxes_to_image(refined, image.shape[:2])
-        return Stages(
-            proposals=proposals.boxes,
-            probabilities=probabilities.double().numpy(),
-            boxes=boxes.double().numpy(),
-            classes=self.config.classes,
-            score_threshold=self.config.score,
-            nms_threshold=self.config.nms_threshold,
-            max_detections=self.config.max_detections,
-            vote_threshold=self.config.vote_threshold if self.config.box_deltas else None,
-        )
-
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
         """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.
 
@@ -133,3 +116,26 @@ class RCNN:
 
         listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
         return (looked.picture for looked in detect_stream(self, listed))
+
+
+def conclude(
+    config: DetectorConfig, shape: tuple[int, ...], proposals: Boxes, probabilities: Tensor, deltas: Tensor
+) -> Stages:
+    """What scores come to: boxes refined and cut to the picture's shape, (H, W, …), with the rules of suppression.
+
+    `probabilities` [R, K + 1] and `deltas` [R, K, 4] are those of the first R proposals, which may be more.
+    """
+    boxes = torch.as_tensor(proposals[: len(deltas)], dtype=deltas.dtype)
+    as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]
+    refined = decode(as_proposed, deltas) if config.box_deltas else as_proposed
+    boxes = clip_boxes_to_image(refined, shape[:2])  # pyright: ignore[reportArgumentType]
+    return Stages(
+        proposals=proposals,
+        probabilities=probabilities.double().numpy(),
+        boxes=boxes.double().numpy(),
+        classes=config.classes,
+        score_threshold=config.score,
+        nms_threshold=config.nms_threshold,
+        max_detections=config.max_detections,
+        vote_threshold=config.vote_threshold if config.box_deltas else None,
+    )

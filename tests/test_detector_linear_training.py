@@ -89,6 +89,7 @@ def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     train_svm(squares, squares, str(beginner), tmp_path / "out", OPTIONS, "mined", lines.append)
     told = [line.split(":")[0] for line in lines if "mAP" in line]
     assert told == ["before", "mined", "ridge"]
+    assert ["against before" in line for line in lines if "mAP" in line] == [False, True, True]
     network, config = load_network(tmp_path / "out")
     assert (config.scores, config.modes, config.regions, config.proposals) == ("sigmoid", ("shared",), 20, METHOD)
     before = load_network(beginner)[0]
@@ -117,6 +118,7 @@ def test_what_is_judged_from_features_is_what_detect_finds(squares, beginner, tm
         found = model.detect(squares.read(truth))
         assert abs(len(found) - len(picture.detections)) <= 2
         np.testing.assert_allclose(found.scores[:2], picture.detections.scores[:2], atol=0.05)
+        np.testing.assert_allclose(found.boxes[:2], picture.detections.boxes[:2], atol=0.5)
 
 
 def test_other_classes_than_the_models_can_be_learnt(squares, beginner, tmp_path):
