@@ -8,11 +8,16 @@ from typing import Annotated
 import typer
 
 Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, - (stdin) or a SPEC.")]
+Data = Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 PREDICTIONS = "What detect wrote, or COCO's, VOC's, ILSVRC's, YOLO's or Label Studio's results, or a CSV."
 Json = Annotated[Path | None, typer.Option(help="Write the rows to this file too.")]
+Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")]
+ValidateEvery = Annotated[int, typer.Option(help="Steps.")]
+CheckpointEvery = Annotated[int, typer.Option(help="Steps; so many are lost at most.")]
+ValidationPictures = Annotated[int, typer.Option(help="Evenly spread over --val.")]
 Tensorboard = Annotated[bool, typer.Option(help="Write curves for TensorBoard too, an extra.")]
 Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
 Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]

@@ -5,18 +5,34 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import Classes, Device, Features, Method, Mode, Model, Out, Regions, Tensorboard, say
+from .cli_options import (
+    CheckpointEvery,
+    Classes,
+    Data,
+    Device,
+    Features,
+    Method,
+    Mode,
+    Model,
+    Out,
+    Regions,
+    Resume,
+    Tensorboard,
+    ValidateEvery,
+    ValidationPictures,
+    say,
+)
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
 @train_app.command()
 def finetune(
-    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    data: Data,
     out: Out,
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    resume: Resume = False,
     preset: Annotated[
         str, typer.Option(help="default, rcnn (R-CNN's way), entry (without deltas) or ilsvrc.")
     ] = "default",
@@ -31,9 +47,9 @@ def finetune(
     learning_rate: Annotated[float | None, typer.Option(help="[0.0001, the presets' 0.001]")] = None,
     pictures: Annotated[int, typer.Option(help="Pictures a step, where the preset goes by pictures.")] = 2,
     regions: Annotated[int, typer.Option(help="Regions of each of them, a quarter of them foreground.")] = 64,
-    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
-    checkpoint_every: Annotated[int, typer.Option(help="Steps; so many are lost at most.")] = 250,
-    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 100,
     tensorboard: Tensorboard = False,
     members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.")] = 1,
     seed: int = 0,
@@ -73,19 +89,21 @@ def finetune(
 @train_app.command()
 def distil(
     model: Annotated[str, typer.Option(help="The model folder of the ensemble to learn from.")],
-    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    data: Data,
     out: Out,
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    resume: Resume = False,
     mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
     freeze: Annotated[str, typer.Option(help="What stays as it is: conv1, trunk or none.")] = "conv1",
     steps: int = 4000,
     learning_rate: float = 0.0001,
     pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 2,
     regions: Annotated[int, typer.Option(help="Regions a picture.")] = 64,
-    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
-    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 100,
+    tensorboard: Tensorboard = False,
     seed: int = 0,
     device: Device = "auto",
 ) -> None:
@@ -103,8 +121,9 @@ def distil(
         regions=regions,
         validation_pictures=validation_pictures,
         device=device,
+        tensorboard=tensorboard,
     )
-    recipe = Recipe(steps=steps, learning_rate=learning_rate, validate_every=validate_every, seed=seed)
+    recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     training, validation = open_datasets(data), open_dataset(val) if val else None
     distil(model, training, validation, init, out, options, recipe, resume=resume, report=say)
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
@@ -132,19 +151,19 @@ def ilsvrc_split(
 
 @train_app.command()
 def multibox(
-    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    data: Data,
     out: Out,
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are kept.")] = None,
     init: Annotated[str | None, typer.Option(help="The detector whose trunk it sits on [the one that ships].")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    resume: Resume = False,
     priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
     alpha: Annotated[float, typer.Option(help="Weight of the location loss.")] = 0.1,
     steps: int = 4000,
     learning_rate: float = 0.0005,
     pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 4,
-    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
-    checkpoint_every: Annotated[int, typer.Option(help="Steps; so many are lost at most.")] = 250,
-    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 100,
     tensorboard: Tensorboard = False,
     seed: int = 0,
     device: Device = "auto",
@@ -155,13 +174,7 @@ def multibox(
     from .multibox_training import MultiBoxOptions, train_multibox
 
     options = MultiBoxOptions(priors, alpha, pictures, validation_pictures, device, tensorboard)
-    recipe = Recipe(
-        steps=steps,
-        learning_rate=learning_rate,
-        validate_every=validate_every,
-        checkpoint_every=checkpoint_every,
-        seed=seed,
-    )
+    recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     training, validation = open_datasets(data), open_dataset(val) if val else None
     train_multibox(training, validation, init, out, options, recipe, resume=resume, report=say)
     say(f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors")
@@ -169,7 +182,7 @@ def multibox(
 
 @train_app.command()
 def svm(
-    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    data: Data,
     out: Out,
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before and of both solvers is told.")] = None,
@@ -179,7 +192,7 @@ def svm(
     proposals: Method = None,
     regions: Regions = None,
     features: Features = None,
-    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    validation_pictures: ValidationPictures = 100,
     device: Device = "auto",
 ) -> None:
     """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
@@ -196,7 +209,7 @@ def svm(
 
 @train_app.command()
 def boxes(
-    data: Annotated[list[str], typer.Option(help="A SPEC such as voc:FOLDER:train; may be given again.")],
+    data: Data,
     out: Out,
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before, after and without deltas is told.")] = None,
@@ -205,7 +218,7 @@ def boxes(
     proposals: Method = None,
     regions: Regions = None,
     features: Features = None,
-    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 100,
+    validation_pictures: ValidationPictures = 100,
     device: Device = "auto",
 ) -> None:
     """Put R-CNN's ridge box regressors in place of a detector's learned deltas; writes a model folder."""
@@ -226,7 +239,7 @@ def classifier(
     out: Out,
     val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are kept.")] = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights or folder [none: from scratch].")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")] = False,
+    resume: Resume = False,
     freeze: Annotated[str, typer.Option(help="What stays as it is: none, stem (to 3b) or trunk (to 4e).")] = "none",
     balanced: Annotated[bool, typer.Option(help="Show every class as often as the others.")] = False,
     auxiliary: Annotated[bool, typer.Option(help="Learn with the two side classifiers.")] = True,
@@ -235,9 +248,9 @@ def classifier(
     weight_decay: float = 0.0002,
     schedule: Annotated[str, typer.Option(help="step (4 % less every 8 epochs) or cosine (to zero).")] = "step",
     crops: Annotated[int, typer.Option(help="Crops a step.")] = 32,
-    validate_every: Annotated[int, typer.Option(help="Steps.")] = 1000,
-    checkpoint_every: Annotated[int, typer.Option(help="Steps; so many are lost at most.")] = 250,
-    validation_pictures: Annotated[int, typer.Option(help="Evenly spread over --val.")] = 1000,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 1000,
     tensorboard: Tensorboard = False,
     seed: int = 0,
     device: Device = "auto",

@@ -4,7 +4,7 @@ Shapes: R regions over the pictures of a step, K classes (0 = background).
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,23 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backbone.distributed import first_alone, joined, only_first, totals
+from ..backbone.distributed import joined, only_first, totals
 from ..backbone.precision import autocast, choose_device
 from ..backbone.shared_maps import SharedMaps
-from ..backbone.training import Recipe, State, check_out, train
+from ..backbone.training import Recipe, State, check_out
 from ..backbone.weights import tensors_hash
 from ..data.dataset import Dataset
 from ..data.errors import UsageError
-from ..proposals.kept import kept_proposals
 from .batches import Example
 from .config import DetectorConfig
 from .ensemble import Ensemble
-from .finetuning import FinetuneOptions, batches_of, parameter_groups, validator
+from .finetuning import FinetuneOptions, train_on_regions
 from .network import RegionNetwork
-from .pretrained import initial_network, load_detector, member_folders, model_folder, proposer_named, save_network
+from .pretrained import initial_network, load_detector, member_folders, model_folder, proposer_named
 from .region_loss import look_at_regions
 from .regions import Mode
-from .run_facts import data_fact
 
 Teacher = RegionNetwork | Ensemble
 
@@ -59,29 +57,22 @@ def distil(
         raise UsageError(f"{folder} has {config.scores} scores; only a softmax can be taught")
     check_out(out, resume)
     torch.manual_seed(recipe.seed)
-    device = choose_device(options.device)
     options = replace(options, classes=config.classes, proposals=config.proposals, box_deltas=config.box_deltas)
     student, own = _student(init, folder, config, options)
-    method = proposer_named(config.proposals, model, options.device)
-    with first_alone():
-        proposals = kept_proposals(data, method, report)
-    batches, pictures = batches_of(data, proposals, config.classes, options, recipe.seed)
-    teacher = teacher.to(device).requires_grad_(False).eval()
-    facts = {"teacher": tensors_hash(teacher), "init": init, "data": data_fact(data), **asdict(options)}
-    return train(
-        student.to(device),
-        parameter_groups(student, options, recipe.weight_decay),
-        batches,
-        lambda net, batch: distillation_loss(cast(RegionNetwork, net), batch, teacher, options.mode),
-        recipe,
+    teacher = teacher.to(choose_device(options.device)).requires_grad_(False).eval()
+    return train_on_regions(
+        student,
+        own,
+        lambda net, batch: distillation_loss(net, batch, teacher, options.mode),
+        proposer_named(config.proposals, model, options.device),
+        data,
+        validation,
         out,
-        save=lambda net: save_network(out, cast(RegionNetwork, net), own),
-        validate=validator(validation, own, method, options, report) if validation else None,
+        options,
+        recipe,
+        {"teacher": tensors_hash(teacher), "init": init},
         resume=resume,
         report=report,
-        facts=facts,
-        metric="voc10 mAP of the validation pictures",
-        pictures=pictures,
     )
 
 

@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..backbone.distributed import first_alone, joined, only_first, require_shares
 from ..backbone.precision import choose_device
@@ -21,7 +21,7 @@ from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
 from ..proposals.kept import kept_proposals
 from ..proposals.methods import Proposer
-from .batches import Batches
+from .batches import Batches, Example
 from .config import DetectorConfig
 from .network import RegionNetwork
 from .pretrained import initial_network, load_multibox, model_folder, proposer_named, save_network
@@ -96,26 +96,59 @@ def finetune(
         classes=classes, mode=options.mode, proposals=options.proposals, box_deltas=options.box_deltas
     )
     network, config = initial_network(init, config, keep_modes=options.freeze == "trunk", new_head=options.new_head)
-    network.to(choose_device(options.device))
-    groups = parameter_groups(network, options, recipe.weight_decay)
-    method = proposer_named(options.proposals, device=options.device)
-    with first_alone():
-        proposals = kept_proposals(data, method, report)
-    report(_outlook(data, proposals, classes))
-    report(f"{options}; {recipe}")
-    batches, pictures = batches_of(data, proposals, classes, options, recipe.seed)
-    return train(
+    return train_on_regions(
         network,
-        groups,
-        batches,
-        lambda model, batch: region_loss(model, batch, options.mode, box_deltas=options.box_deltas),  # pyright: ignore[reportArgumentType]
-        recipe,
+        config,
+        lambda model, batch: region_loss(model, batch, options.mode, box_deltas=options.box_deltas),
+        proposer_named(options.proposals, device=options.device),
+        data,
+        validation,
         out,
-        save=lambda model: save_network(out, model, config),  # pyright: ignore[reportArgumentType]
-        validate=validator(validation, config, method, options, report) if validation else None,
+        options,
+        recipe,
+        {"init": init},
         resume=resume,
         report=report,
-        facts=_facts(data, validation, init, classes, options),
+    )
+
+
+def train_on_regions(
+    network: RegionNetwork,
+    config: DetectorConfig,
+    loss: Callable[[RegionNetwork, list[Example]], dict[str, Tensor]],
+    method: Proposer,
+    data: Dataset,
+    validation: Dataset | None,
+    out: Path,
+    options: FinetuneOptions,
+    recipe: Recipe,
+    facts: Mapping[str, object],
+    *,
+    resume: bool,
+    report: Callable[[str], None],
+) -> State:
+    """Descend a loss of a network and a step's regions; the network, with its configuration, goes to `out`.
+
+    `facts` are what decides the result beside the data, the options and the recipe.
+    """
+    network.to(choose_device(options.device))
+    with first_alone():
+        proposals = kept_proposals(data, method, report)
+    report(_outlook(data, proposals, config.classes))
+    report(f"{options}; {recipe}")
+    batches, pictures = _batches(data, proposals, config.classes, options, recipe.seed)
+    return train(
+        network,
+        parameter_groups(network, options, recipe.weight_decay),
+        batches,
+        lambda model, batch: loss(cast(RegionNetwork, model), batch),
+        recipe,
+        out,
+        save=lambda model: save_network(out, cast(RegionNetwork, model), config),
+        validate=_validator(validation, config, method, options, report) if validation else None,
+        resume=resume,
+        report=report,
+        facts={**_facts(data, validation, config.classes, options), **facts},
         metric="voc10 mAP of the validation pictures",
         pictures=pictures,
         unit="pictures" if options.sampling == "pictures" else "regions",
@@ -124,16 +157,16 @@ def finetune(
 
 
 def _facts(
-    data: Dataset, validation: Dataset | None, init: str | None, classes: tuple[str, ...], options: FinetuneOptions
+    data: Dataset, validation: Dataset | None, classes: tuple[str, ...], options: FinetuneOptions
 ) -> dict[str, object]:
     """What a resumed run must have in common with what it goes on with."""
-    facts = {**asdict(options), "classes": classes, "init": init}
+    facts = {**asdict(options), "classes": classes}
     for name in ("device", "tensorboard"):
         del facts[name]
     return {**facts, "data": data_fact(data), "validation": data_fact(validation)}
 
 
-def batches_of(
+def _batches(
     data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...], options: FinetuneOptions, seed: int
 ) -> tuple[Batches | WindowBatches, int]:
     """What gives the examples of a step, and how many pictures a step looks at; with "windows", regions."""
@@ -174,7 +207,7 @@ def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[s
     )
 
 
-def validator(
+def _validator(
     validation: Dataset,
     config: DetectorConfig,
     method: Proposer,
