@@ -82,7 +82,7 @@ def _student(
     """The net to teach, with the settings of its teacher."""
     first = folder if config.members == 1 else member_folders(folder, config.members)[0]
     wanted = replace(config, members=1, mode=options.mode)
-    return initial_network(init or str(first), wanted, keep_modes=options.freeze == "trunk", new_head=options.new_head)
+    return initial_network(init or str(first), wanted, keep_modes=options.freeze == "trunk")
 
 
 def distillation_loss(

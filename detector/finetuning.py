@@ -56,7 +56,7 @@ class FinetuneOptions:
     head_rate: float = HEAD_RATE  # how much faster the new layers learn
     bias_rate: float = 1.0  # how much faster biases learn than weights
     box_deltas: bool = True  # learn where the object is, and refine boxes by it
-    new_head: bool = False  # start the head anew even where `init` has one for these classes
+    new_outputs: bool = False  # start the head's outputs anew even where `init` has some for these classes
     tensorboard: bool = False  # curves too
 
     def __post_init__(self) -> None:
@@ -95,7 +95,9 @@ def finetune(
     config = DetectorConfig(
         classes=classes, mode=options.mode, proposals=options.proposals, box_deltas=options.box_deltas
     )
-    network, config = initial_network(init, config, keep_modes=options.freeze == "trunk", new_head=options.new_head)
+    network, config = initial_network(
+        init, config, keep_modes=options.freeze == "trunk", new_outputs=options.new_outputs
+    )
     return train_on_regions(
         network,
         config,

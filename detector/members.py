@@ -1,7 +1,7 @@
 """Training an ensemble: the same recipe several times, so that the members differ by chance alone.
 
 Each has a seed of its own: for the order of the pictures, the regions drawn from them and the first weights of its
-head. The paper's nets even shared their first weights, an "oversight" (GoogLeNet, section 7).
+outputs. The paper's nets even shared their first weights, an "oversight" (GoogLeNet, section 7).
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def finetune_members(
     for number, place in enumerate(places):
         report(f"member {number + 1} of {members}")
         own, go_on = replace(recipe, seed=recipe.seed + number), resume and (place / CHECKPOINT).exists()
-        own_options = replace(options, new_head=True)
+        own_options = replace(options, new_outputs=True)
         states.append(finetune(data, validation, init, place, own_options, own, resume=go_on, report=report))
     if is_first():
         config = replace(read_config(places[0] / "config.json"), members=members)

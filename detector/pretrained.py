@@ -17,6 +17,7 @@ from ..proposals.methods import Proposer, proposer
 from ..proposals.multibox import MultiBox, MultiBoxHead
 from .config import DetectorConfig, read_config
 from .ensemble import Ensemble
+from .heads import Head
 from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
@@ -123,19 +124,19 @@ def save_multibox(folder: Path, trunk: AnyTrunk, head: MultiBoxHead) -> None:
 
 
 def initial_network(
-    init: str | None, config: DetectorConfig, *, keep_modes: bool, new_head: bool = False
+    init: str | None, config: DetectorConfig, *, keep_modes: bool, new_outputs: bool = False
 ) -> tuple[RegionNetwork, DetectorConfig]:
     """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
 
-    A detector brings its trunk and the tail nearest to the one wanted; the head too if the classes and the kind of
-    their scores are the same and no `new_head` is wanted. With `keep_modes` (right only if the trunk will not change)
-    its other modes come along, and its default stays. A classifier (BVLC's names, or torchvision's, or one trained
-    here: its folder will do) brings trunk and tail. The configuration that comes back has the architecture and modes
-    found.
+    A detector brings its trunk, and the tail and head nearest to those wanted. The head's outputs, its two last layers,
+    are new where the classes or the kind of their scores differ, or `new_outputs` are wanted. With `keep_modes` (right
+    only if the trunk will not change) its other modes come along, and its default stays. A classifier (BVLC's names, or
+    torchvision's, or one trained here: its folder will do) brings trunk and tail. The configuration that comes back has
+    the architecture and modes found.
     """
     if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
         return _from_classifier(Path(init), config)
-    return _from_detector(model_folder(init), config, keep_modes, new_head)
+    return _from_detector(model_folder(init), config, keep_modes, new_outputs)
 
 
 def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
@@ -148,7 +149,7 @@ def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork,
 
 
 def _from_detector(
-    folder: Path, config: DetectorConfig, keep_modes: bool, new_head: bool
+    folder: Path, config: DetectorConfig, keep_modes: bool, new_outputs: bool
 ) -> tuple[RegionNetwork, DetectorConfig]:
     (earlier, was), learning = load_network(folder), config.mode
     same_outputs = (was.classes, was.scores) == (config.classes, config.scores)
@@ -161,6 +162,9 @@ def _from_detector(
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]
         network.tails[mode].load_state_dict(earlier.tails[nearest].state_dict())
-        if same_outputs and not (new_head and mode == learning):
-            network.heads[mode].load_state_dict(earlier.heads[nearest].state_dict())
+        head, before = cast(Head, network.heads[mode]), cast(Head, earlier.heads[nearest])
+        if same_outputs and not (new_outputs and mode == learning):
+            head.load_state_dict(before.state_dict())
+        else:
+            head.reduce.load_state_dict(before.reduce.state_dict())
     return network, config

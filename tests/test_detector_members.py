@@ -48,7 +48,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def beginner(tmp_path_factory):
-    """A detector of the same class: its head must not be every member's first one."""
+    """A detector of the same class: its outputs must not be every member's first ones."""
     folder = tmp_path_factory.mktemp("beginner")
     torch.manual_seed(0)
     save_network(folder, RegionNetwork(1, ("shared",)), DetectorConfig(("square",)))
@@ -75,7 +75,7 @@ def test_members_differ_by_their_seed_and_nothing_else(ensemble, beginner):
 
 
 def test_a_member_is_what_training_it_alone_gives(squares, beginner, ensemble, home, tmp_path):
-    options = FinetuneOptions(**{**vars(OPTIONS), "new_head": True})
+    options = FinetuneOptions(**{**vars(OPTIONS), "new_outputs": True})
     finetune(squares, None, str(beginner), tmp_path, options, Recipe(steps=2, warmup=1, seed=6))
     assert (tmp_path / "model.safetensors").read_bytes() == (ensemble / "member-2" / "model.safetensors").read_bytes()
 
@@ -83,7 +83,7 @@ def test_a_member_is_what_training_it_alone_gives(squares, beginner, ensemble, h
 def test_members_go_on_where_they_were_stopped(squares, beginner, ensemble, home, tmp_path):
     """The first member was done, the second not begun."""
     own = Recipe(**{**vars(RECIPE)})
-    options = FinetuneOptions(**{**vars(OPTIONS), "new_head": True})
+    options = FinetuneOptions(**{**vars(OPTIONS), "new_outputs": True})
     finetune(squares, None, str(beginner), tmp_path / "member-1", options, own)
     with pytest.raises(UsageError, match="--resume"):
         finetune_members(squares, None, str(beginner), tmp_path, OPTIONS, RECIPE, 2)

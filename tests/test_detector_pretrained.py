@@ -106,12 +106,14 @@ def test_a_detector_of_the_same_classes_brings_its_heads(folder):
             torch.testing.assert_close(tensor, before[name])
 
 
-def test_other_classes_get_a_new_head(folder):
+def test_other_classes_get_new_outputs(folder):
     network, config = initial_network(str(folder), DetectorConfig(("cow",), mode="shared"), keep_modes=True)
     assert config.modes == ("shared",)
     assert network.heads["shared"].classifier.out_features == 2
     before = load_network(folder)[0]
     torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
+    reduce, reduced = (each.heads["shared"].reduce.weight for each in (network, before))
+    torch.testing.assert_close(reduce, reduced)
 
 
 def test_other_files_cannot_be_started_from(tmp_path):

@@ -7,11 +7,9 @@ from typer.testing import CliRunner
 
 from inception_rcnn.detector.cli import app
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, page="README.md"):
+    return re.findall(rf"```{language}\n(.*?)```", (REPOSITORY / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_python_example_finds_a_cat(tmp_path, monkeypatch, capsys):
@@ -26,11 +24,12 @@ def test_the_python_example_finds_a_cat(tmp_path, monkeypatch, capsys):
     assert out.startswith("chelsea.png ['cat'")
 
 
-def test_every_command_and_option_in_it_exists():
-    group = get_command(app)
-    lines = [line.split("#")[0].removeprefix("./run ").split() for block in blocks("sh") for line in block.splitlines()]
+@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("detector/ensembles/googlenet-voc6/README.md", 3)])
+def test_every_command_and_option_in_it_exists(page, least):
+    group, commands = get_command(app), "".join(blocks("sh", page)).replace("\\\n", "")
+    lines = [line.split("#")[0].removeprefix("./run ").split() for line in commands.splitlines()]
     calls = [words[1:] for words in lines if words and words[0] == "inception-rcnn"]
-    assert len(calls) >= 5
+    assert len(calls) >= least
     for words in calls:
         command = group
         while words and words[0] in getattr(command, "commands", {}):
