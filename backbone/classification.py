@@ -16,17 +16,13 @@ from ..data.errors import UsageError
 from .classification_batches import CropBatch
 from .classifier_folder import AnyClassifier, SavedClassifier
 from .distributed import totals
+from .freezing import FREEZES
 from .googlenet import AuxiliaryHead, GoogLeNet
 from .precision import autocast
 from .shared_maps import as_input
 from .torchvision_googlenet import TorchvisionGoogLeNet
 
 NEW_RATE = 10.0  # how much faster layers without weights of an earlier training learn, as in R-CNN's fine-tuning
-FREEZES = {
-    "none": (),
-    "stem": ("trunk.conv", "trunk.inception_3", "trunk.inception3"),  # up to inception 3b, in either network
-    "trunk": ("trunk.",),
-}
 CHUNK = 48  # crops in the network at once: 150 MB of maps in float32
 
 

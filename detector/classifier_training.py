@@ -32,7 +32,7 @@ class ClassifierOptions:
     """What `train classifier` can be told, beside the data and the recipe."""
 
     crops: int = 32  # a step
-    freeze: str = "none"  # what stays as it is: "none", the "stem" (to inception 3b) or the whole "trunk"
+    freeze: str = "none"  # what stays as it is, of `FREEZES`
     balanced: bool = False  # show every class as often as the others
     auxiliary: bool = True  # learn with the two side classifiers
     validation_pictures: int = 1000

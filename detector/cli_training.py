@@ -23,6 +23,8 @@ from .cli_options import (
     say,
 )
 
+FREEZE = "What stays as it is: none, conv1, stem (to 3b) or trunk (to 4e)."
+
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
@@ -38,7 +40,7 @@ def finetune(
     ] = "default",
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
     classes: Classes = "",
-    freeze: Annotated[str | None, typer.Option(help="What stays: conv1, trunk or none [the preset's].")] = None,
+    freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
     proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
@@ -95,7 +97,7 @@ def distil(
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
     resume: Resume = False,
     mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
-    freeze: Annotated[str, typer.Option(help="What stays as it is: conv1, trunk or none.")] = "conv1",
+    freeze: Annotated[str, typer.Option(help=FREEZE)] = "conv1",
     steps: int = 4000,
     learning_rate: float = 0.0001,
     pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 2,
@@ -240,7 +242,7 @@ def classifier(
     val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are kept.")] = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights or folder [none: from scratch].")] = None,
     resume: Resume = False,
-    freeze: Annotated[str, typer.Option(help="What stays as it is: none, stem (to 3b) or trunk (to 4e).")] = "none",
+    freeze: Annotated[str, typer.Option(help=FREEZE)] = "none",
     balanced: Annotated[bool, typer.Option(help="Show every class as often as the others.")] = False,
     auxiliary: Annotated[bool, typer.Option(help="Learn with the two side classifiers.")] = True,
     steps: int = 100_000,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbone.distributed import first_alone, joined, only_first, require_shares
+from ..backbone.freezing import FREEZES
 from ..backbone.precision import choose_device
 from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import box_iou
@@ -32,7 +33,6 @@ from .run_facts import data_fact
 from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
-FREEZES = ("conv1", "trunk", "none")
 SAMPLINGS = ("pictures", "windows")
 
 
@@ -42,7 +42,7 @@ class FinetuneOptions:
 
     classes: tuple[str, ...] = ()  # none: all of the data set
     mode: Mode = "shared"
-    freeze: str = "conv1"  # what stays as it is: "conv1", the whole "trunk", or "none"
+    freeze: str = "conv1"  # what stays as it is, of `FREEZES`
     proposals: str = "selective-search:googlenet"  # the trained detector uses them too
     pictures: int = 2  # a step
     regions: int = 64  # a picture
@@ -242,19 +242,17 @@ def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_de
     """
     mode = options.mode
     network.requires_grad_(False)
-    learning: list[tuple[nn.Module, float]] = [(network.tails[mode], 1.0), (network.heads[mode], options.head_rate)]
-    if options.freeze != "trunk":
-        learning.append((network.trunk, 1.0))
-    for module, _ in learning:
+    rates = {network.tails[mode]: 1.0, network.heads[mode]: options.head_rate, network.trunk: 1.0}
+    for module in rates:
         module.requires_grad_(True)
-    if options.freeze == "conv1":
-        network.trunk.conv1.requires_grad_(False)
+    for name, parameter in network.trunk.named_parameters(prefix="trunk"):
+        parameter.requires_grad_(not name.startswith(FREEZES[options.freeze]))
     network.heads[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
     groups = []
-    for module, scale in learning:
+    for module, scale in rates.items():
         named = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
         weights = [each for name, each in named if not name.endswith("bias")]
         biases = [each for name, each in named if name.endswith("bias")]
         groups.append({"params": weights, "scale": scale, "weight_decay": weight_decay})
         groups.append({"params": biases, "scale": scale * options.bias_rate, "weight_decay": 0.0})
-    return groups
+    return [group for group in groups if group["params"]]
