@@ -116,7 +116,8 @@ def test_torchvisions_network_is_taken_up_too():
 
 
 @pytest.mark.parametrize(
-    ("freeze", "first"), [("none", "trunk.conv1"), ("stem", "trunk.inception_4a"), ("trunk", "tail.")]
+    ("freeze", "first"),
+    [("none", "trunk.conv1"), ("conv1", "trunk.conv2"), ("stem", "trunk.inception_4a"), ("trunk", "tail.")],
 )
 def test_what_learns_and_how_fast(freeze, first):
     model = GoogLeNet(2)

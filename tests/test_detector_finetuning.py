@@ -19,14 +19,17 @@ from inception_rcnn.detector.pretrained import load_network, save_network
 
 
 @pytest.mark.parametrize(
-    ("freeze", "trunk", "conv1"), [("none", True, True), ("conv1", True, False), ("trunk", False, False)]
+    ("freeze", "first"), [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("trunk", None)]
 )
-def test_rates_and_what_stays_as_it_is(freeze, trunk, conv1):
+def test_rates_and_what_stays_as_it_is(freeze, first):
     network = RegionNetwork(2, ("shared", "crops"))
     groups = parameter_groups(network, FinetuneOptions(freeze=freeze), weight_decay=0.5)
     learning = {id(each): group for group in groups for each in group["params"]}
-    assert (id(network.trunk.conv2.weight) in learning) == trunk == network.trunk.conv2.weight.requires_grad
-    assert (id(network.trunk.conv1.weight) in learning) == conv1 == network.trunk.conv1.weight.requires_grad
+    assert all((id(each) in learning) == each.requires_grad for each in network.parameters())
+    of_trunk = [name for name, each in network.trunk.named_parameters() if each.requires_grad]
+    assert next((name.split(".")[0] for name in of_trunk), None) == first
+    last = [each.requires_grad for each in network.trunk.inception_4e.parameters()]
+    assert all(last) if first else not any(last)
     assert not any(each.requires_grad for each in network.tails["crops"].parameters())
     tail, head = network.tails["shared"].inception_5a.conv1x1, network.heads["shared"].classifier
     settings = [
