@@ -15,6 +15,9 @@ from inception_rcnn.backbone.weights import read_weights
 
 STEPS = 6
 IN_FLOAT32 = [str(Path(__file__).with_name("region_training.py"))]  # sums in bfloat16 depend on how they are split
+HOW = ["--mode", "crops", "--freeze", "trunk", "--pictures", "2", "--regions", "4", "--steps", str(STEPS)]
+HOW += ["--checkpoint-every", "2", "--device", "cpu"]
+TWO_PROCESSES = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +26,15 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def arguments(place):
-    """What every run here has in common."""
-    data, beginner = draw_squares(place / "squares"), new_detector(place / "beginner")
-    options = [
-        "--init",
-        str(beginner),
-        "--mode",
-        "crops",
-        "--freeze",
-        "trunk",
-        "--proposals",
-        "selective-search:single",
-    ]
-    sizes = ["--pictures", "2", "--regions", "4", "--steps", str(STEPS), "--checkpoint-every", "2", "--device", "cpu"]
-    return ["train", "finetune", "--data", data, *options, *sizes]
+def data(place):
+    return draw_squares(place / "squares")
+
+
+@pytest.fixture(scope="module")
+def arguments(data, place):
+    """What every run of fine-tuning here has in common."""
+    start = ["--init", str(new_detector(place / "beginner")), "--proposals", "selective-search:single"]
+    return ["train", "finetune", "--data", data, *start, *HOW]
 
 
 @pytest.fixture(scope="module")
@@ -88,18 +85,36 @@ def test_a_stopped_training_goes_on_to_the_same_weights_and_losses(whole, argume
 
 
 def test_two_processes_make_the_updates_of_one(whole, arguments, place):
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     out, home = place / "two", place / "another home"
-    done = finish([sys.executable, *torchrun, *IN_FLOAT32, *arguments, "--out", str(out)], home)
+    done = finish([sys.executable, *TWO_PROCESSES, *IN_FLOAT32, *arguments, "--out", str(out)], home)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("selective-search:single on 4 pictures") == 1  # the other finds what the first computed
     assert done.stderr.count("written to") == 1
-    one, two = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (whole, out))
+    check_same(whole, out)
+
+
+def check_same(one, two):
+    """That the training of two folders went the same way, but for the order in which numbers were added."""
+    first, second = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, two))
     for part in ("model", "average"):
-        for name, tensor in one[part].items():
-            torch.testing.assert_close(two[part][name], tensor, rtol=1e-4, atol=1e-5)
-    for row, expected in zip(losses(out), losses(whole), strict=True):
+        for name, tensor in first[part].items():
+            torch.testing.assert_close(second[part][name], tensor, rtol=1e-4, atol=1e-5)
+    for row, expected in zip(losses(two), losses(one), strict=True):
         assert row == pytest.approx(expected, abs=2e-4)
+
+
+def test_two_processes_make_the_ensemble_of_one_and_the_net_it_teaches(whole, data, arguments, place):
+    home, ensemble = place / "home", place / "ensemble"
+    members = [*arguments, "--members", "2", "--out", str(ensemble)]
+    done = finish([sys.executable, *TWO_PROCESSES, *IN_FLOAT32, *members], home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((ensemble / "config.json").read_text())["members"] == 2
+    check_same(whole, ensemble / "member-1")
+    for processes, out in (([], "taught by one"), (TWO_PROCESSES, "taught by two")):
+        command = ["train", "distil", "--data", data, "--model", str(ensemble), *HOW, "--out", str(place / out)]
+        done = finish([sys.executable, *processes, *IN_FLOAT32, *command], home)
+        assert done.returncode == 0, done.stderr
+    check_same(place / "taught by one", place / "taught by two")
 
 
 def test_a_checkpoint_of_other_options_is_refused_with_what_differs(whole, arguments, place):
@@ -110,8 +125,7 @@ def test_a_checkpoint_of_other_options_is_refused_with_what_differs(whole, argum
 
 
 def test_too_few_pictures_for_the_processes_are_refused_by_the_process_that_says_its_name(arguments, place, tmp_path):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    command = [*torchrun, "inception_rcnn", *arguments, "--pictures", "1", "--out", str(tmp_path / "out")]
-    done = finish(command, place / "home")
+    command = ["-m", "inception_rcnn", *arguments, "--pictures", "1", "--out", str(tmp_path / "out")]
+    done = finish([sys.executable, *TWO_PROCESSES, *command], place / "home")
     assert done.returncode != 0
     assert "error in process 0: --pictures 1: need at least 1 for each of the 2 processes" in done.stderr
