@@ -15,7 +15,7 @@ def rows_to_json(rows: "Sequence[DataclassInstance]") -> str:
 
 
 def format_rows(rows: "Sequence[DataclassInstance]") -> str:
-    """The rows as a table, with a line of their fields' names above."""
+    """The rows as a table, with a line of their fields' names above; what a row does not have is a dash."""
     lines = [[field.name for field in fields(rows[0])]] if rows else []
     lines += [[_cell(value) for value in asdict(row).values()] for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) if lines else 0)]
@@ -25,4 +25,6 @@ def format_rows(rows: "Sequence[DataclassInstance]") -> str:
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
