@@ -4,6 +4,7 @@ Each takes its share of a step's pictures, and what they compute is added up: th
 terms, and the gradients. So a step is the same whatever the number of processes, up to the rounding of sums.
 """
 
+import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ def joined() -> Iterator[None]:
     if not dist.is_available() or not dist.is_torchelastic_launched() or dist.is_initialized():
         yield
         return
+    # Its functions have the group as a default: loaded later (an optimizer does), they would hold on to it for ever,
+    # and the threads of a group that is never let go now and then abort a process that exits.
+    importlib.import_module("torch.distributed.nn.functional")
     gpus = torch.cuda.device_count()
     if gpus:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)  # which "cuda" means from now on

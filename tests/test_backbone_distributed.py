@@ -67,6 +67,30 @@ def test_several_processes_make_the_updates_of_one(tmp_path):
     assert done.stdout.count("step 30: validation") == 1
 
 
+LEAVING = """
+import sys
+from pathlib import Path
+import torch
+from inception_rcnn.backbone.distributed import joined, wait_for_all
+
+with joined():
+    torch.optim.SGD(torch.nn.Linear(2, 1).parameters())
+    wait_for_all()
+names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+sys.stdout.write(f"left: {[name for name in names if 'gloo' in name]}\\n")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed in /proc")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    """One that does aborts some of the processes that end: torch.distributed.nn.functional must not know the group."""
+    path = tmp_path / "leaving.py"
+    path.write_text(LEAVING)
+    done = torchrun(2, str(path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("left: []") == 2
+
+
 FAILING = """
 import sys
 from pathlib import Path
