@@ -19,7 +19,7 @@ class Dataset:
     `pictures` and `classes`; they are empty where names are used.
 
     Boxes are of the pixels as stored, or, where `upright`, of the picture turned upright by its EXIF data, as it was
-    shown to whoever drew them.
+    shown to whoever drew them; that is the format's habit, and the size that is stated for a picture goes before it.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Dataset:
 
     def read(self, picture: GroundTruth) -> NDArray[np.uint8]:
         """The pixels that the boxes are of, RGB (H, W, 3)."""
-        return read_image(self.path(picture), ignore_exif=not self.upright)
+        return read_image(self.path(picture), ignore_exif=not self.upright, size=(picture.width, picture.height))
 
 
 def spread(data: Dataset, count: int) -> Dataset:

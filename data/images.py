@@ -3,7 +3,8 @@
 What the content is decides, not the file's name. Choices made here:
 
 - EXIF orientation (and TIFF's, and AVIF's) is applied; `ignore_exif` gives the pixels as stored, which is what the
-  annotators of VOC and ILSVRC drew on. Colour profiles are not applied.
+  annotators of VOC and ILSVRC drew on. Where an annotation states the picture's size, and only one of the two has it,
+  that one is given. Colour profiles are not applied.
 - Transparency is composited on white, the paper that such pictures were mostly drawn for.
 - 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer picture whose values all fit 8 bits is
   taken as it is, one that fits 16 bits is scaled like 16-bit gray. A float picture must lie in 0-1. Anything beyond
@@ -35,6 +36,10 @@ IMAGE_EXTENSIONS = (
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF")
 
 _INVERSE_ORIENTATION = {6: 8, 8: 6}  # the other six undo themselves
+TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+Size = tuple[int, int]  # width, height; 0 where unknown
+UNKNOWN_SIZE: Size = (0, 0)
 
 # What files that cannot be opened hold at an offset, and what that makes of them, for the message.
 _DAMAGED = "but is damaged or cut short; fetch it again or convert it"
@@ -61,15 +66,18 @@ _SIGNATURES = (
 )
 
 
-def read_image(path: str | Path, *, ignore_exif: bool = False) -> NDArray[np.uint8]:
-    """The picture as uint8 RGB of shape (H, W, 3), upright and C-contiguous; `DataError` if it cannot be had."""
+def read_image(path: str | Path, *, ignore_exif: bool = False, size: Size = UNKNOWN_SIZE) -> NDArray[np.uint8]:
+    """The picture as uint8 RGB of shape (H, W, 3), upright and C-contiguous; `DataError` if it cannot be had.
+
+    A `size` that its annotation states decides between upright and as stored, where only one of the two has it.
+    """
     head = b""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise DataError(_not_a_file(path))  # before open(), which would wait for ever on a pipe
         with open(path, "rb") as file:
             head = file.read(512)
-            return _decode(file, ignore_exif)
+            return _decode(file, ignore_exif, size)
     except DataError:
         raise
     except Exception as error:  # a hostile file makes Pillow raise nearly anything
@@ -79,7 +87,7 @@ def read_image(path: str | Path, *, ignore_exif: bool = False) -> NDArray[np.uin
 def decode_image(content: bytes, name: str, *, ignore_exif: bool = False) -> NDArray[np.uint8]:
     """The same of a file's bytes, which lie elsewhere, in an archive, say; `name` is what an error calls them."""
     try:
-        return _decode(io.BytesIO(content), ignore_exif)
+        return _decode(io.BytesIO(content), ignore_exif, UNKNOWN_SIZE)
     except Exception as error:
         raise DataError(f"{name}: {_reason(error, content[:512])}") from error
 
@@ -99,19 +107,34 @@ def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(file: IO[bytes], ignore_exif: bool) -> NDArray[np.uint8]:
+def _decode(file: IO[bytes], ignore_exif: bool, size: Size) -> NDArray[np.uint8]:
     with Image.open(file, formats=_FORMATS) as image:
-        stored_tiff_orientation = _orientation(image) if image.format == "TIFF" else 1
+        stored_tiff_orientation = orientation_of(image) if image.format == "TIFF" else 1
         image.load()
         pixels = _to_rgb(image)
-        if image.format != "TIFF":
-            return pixels if ignore_exif else upright(pixels, _orientation(image))
-    if not ignore_exif:
-        return pixels  # Pillow turns a TIFF while it loads it, and only a TIFF
-    return upright(pixels, _INVERSE_ORIENTATION.get(stored_tiff_orientation, stored_tiff_orientation))
+        is_tiff, orientation = image.format == "TIFF", orientation_of(image)
+    if is_tiff:  # Pillow turns a TIFF while it loads it, and only a TIFF
+        pixels = upright(pixels, _INVERSE_ORIENTATION.get(stored_tiff_orientation, stored_tiff_orientation))
+        orientation = stored_tiff_orientation
+    height, width = pixels.shape[:2]
+    if not is_upright((width, height), orientation, size, habit=not ignore_exif):
+        return pixels
+    return upright(pixels, orientation)
 
 
-def _orientation(image: Image.Image) -> Any:
+def is_upright(stored: Size, orientation: Any, stated: Size, *, habit: bool) -> bool:
+    """Whether boxes are of the picture turned upright, given its size as stored and the one that an annotation states.
+
+    The stated size decides where only one of the two has it; else the `habit` of the annotation's format.
+
+    >>> is_upright((4, 3), 6, (3, 4), habit=False), is_upright((4, 3), 1, (3, 4), habit=False)
+    (True, False)
+    """
+    turned = (stored[1], stored[0]) if orientation in TURNED else stored
+    return stated == turned if turned != stored and stated in (turned, stored) else habit
+
+
+def orientation_of(image: Image.Image) -> Any:
     """The EXIF orientation; 1, as stored, where the metadata is broken: the pixels may still be good."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)

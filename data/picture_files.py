@@ -9,14 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from .errors import DataError
-from .images import IMAGE_EXTENSIONS, read_image
-
-Size = tuple[int, int]  # width, height
-
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+from .images import IMAGE_EXTENSIONS, TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read_image
 
 
 def picture_name(stated: Any, folder: Path) -> str | None:
@@ -36,19 +32,22 @@ def picture_name(stated: Any, folder: Path) -> str | None:
     return None if name == "." or name.split("/")[0] == ".." else name
 
 
-def picture_size(path: str | Path, *, upright: bool = False) -> Size:
+def picture_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:
     """Width and height of a picture, from the file's header if that tells; DataError where it is no picture.
 
-    Of the pixels as stored, or `upright`, turned as the EXIF data say.
+    Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the size that its annotation
+    states.
     """
     if os.path.isfile(path):  # else opening it might wait for ever
         # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+            orientation, size = orientation_of(image), image.size
+            turned = orientation in TURNED
             # Of TIFFs Pillow gives the size once they are turned.
-            width, height = image.size
-            return (height, width) if turned and upright == (image.format != "TIFF") else (width, height)
-    height, width, _ = read_image(path, ignore_exif=not upright).shape
+            width, height = size[::-1] if turned and image.format == "TIFF" else size
+            as_seen = turned and is_upright((width, height), orientation, stated, habit=upright)
+            return (height, width) if as_seen else (width, height)
+    height, width, _ = read_image(path, ignore_exif=not upright, size=stated).shape
     return width, height
 
 

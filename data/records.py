@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .boxes import Boxes, as_boxes, box_area
+from .boxes import Boxes, as_boxes, box_area, xyxy_to_xywh
 from .errors import DataError
 
 Labels = NDArray[np.str_]
@@ -36,6 +36,16 @@ def _checked_column(
     array = np.asarray(values, dtype=dtype)
     if array.shape != (num_boxes,):
         raise DataError(f"{owner}: {name} must have shape ({num_boxes},), one for each box, got {array.shape}")
+    return array
+
+
+def _checked_xywh(xywh: ArrayLike, boxes: Boxes, owner: str) -> Boxes:
+    """The numbers of a COCO file, (N, 4), or those of the boxes where there are none."""
+    array = as_boxes(xywh)
+    if not array.size:
+        return xyxy_to_xywh(boxes)
+    if array.shape != boxes.shape:
+        raise DataError(f"{owner}: xywh must have shape {boxes.shape}, as the boxes, got {array.shape}")
     return array
 
 
@@ -81,8 +91,9 @@ class Detections(_Columns):
     boxes: Boxes = field(default_factory=lambda: np.zeros((0, 4)))  # [N, 4]
     labels: Labels = field(default_factory=lambda: np.zeros(0, dtype=np.str_))  # [N]
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # [N]
+    xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
 
-    _columns = ("boxes", "labels", "scores")
+    _columns = ("boxes", "labels", "scores", "xywh")
 
     def __post_init__(self) -> None:
         self._set("boxes", _checked_boxes(self.boxes, "Detections"))
@@ -90,13 +101,15 @@ class Detections(_Columns):
         self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Detections"))
         if not np.isfinite(self.scores).all():
             raise DataError(f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number")
+        self._set("xywh", _checked_xywh(self.xywh, self.boxes, "Detections"))
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth(_Columns):
     """The annotated objects of one picture. `file` is its path below the data set's picture folder.
 
-    What a data set does not tell may be left out: no object is then crowd or truncated, and areas are the boxes'.
+    What a data set does not tell may be left out: no object is then crowd, ignored or truncated, and areas are the
+    boxes'. The size is 0 where it is not known.
     """
 
     file: str
@@ -106,24 +119,43 @@ class GroundTruth(_Columns):
     labels: Labels  # [N]
     difficult: NDArray[np.bool_]  # [N], VOC's flag: neither asked for nor held against a detector
     crowd: NDArray[np.bool_] = field(default_factory=_unset)  # [N], COCO's flag: a region with many of the class
+    ignore: NDArray[np.bool_] = field(
+        default_factory=_unset
+    )  # [N], of COCO's files: as difficult, but not to COCO's code
     truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the picture or hides
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
-    unjudged: tuple[str, ...] = ()  # classes that nobody is judged on here: ILSVRC's blacklist
+    xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
+    unjudged: tuple[str, ...] = ()  # classes that are not evaluated here: ILSVRC's blacklist, or not annotated
     exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training pictures
 
-    _columns = ("boxes", "labels", "difficult", "crowd", "truncated", "areas")
+    _columns = ("boxes", "labels", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
 
     def __post_init__(self) -> None:
         self._set("boxes", _checked_boxes(self.boxes, self.file))
         self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", self.file))
-        for name in ("crowd", "truncated"):
+        for name in ("crowd", "ignore", "truncated"):
             if len(getattr(self, name)) == 0:
                 self._set(name, np.zeros(len(self), np.bool_))
         if len(self.areas) == 0:
             self._set("areas", box_area(self.boxes))
-        for name in ("difficult", "crowd", "truncated"):
+        for name in ("difficult", "crowd", "ignore", "truncated"):
             self._set(name, _checked_column(getattr(self, name), np.bool_, len(self), name, self.file))
         self._set("areas", _checked_column(self.areas, np.float64, len(self), "areas", self.file))
+        self._set("xywh", _checked_xywh(self.xywh, self.boxes, self.file))
+
+    @property
+    def to_ignore(self) -> NDArray[np.bool_]:
+        """The objects that are neither to be found nor background, [N]: difficult, crowd, ignored, or `unjudged`."""
+        return self.difficult | self.crowd | self.ignore | np.isin(self.labels, self.unjudged)
+
+    @property
+    def to_find(self) -> NDArray[np.bool_]:
+        """The objects that a detector is to find, and to learn from, [N]."""
+        return ~self.to_ignore
+
+    def annotates(self, classes: Sequence[str]) -> bool:
+        """Whether every object of these classes is annotated, so that all else in the picture is background."""
+        return self.exhaustive and set(classes).isdisjoint(self.unjudged)
 
 
 @dataclass(frozen=True, eq=False)

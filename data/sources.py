@@ -22,8 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import DataError
-from .images import IMAGE_EXTENSIONS
+from .images import IMAGE_EXTENSIONS, UNKNOWN_SIZE, Size, read_image
 from .natural_order import natural_key
 from .walking import files_below, files_matching
 
@@ -35,6 +38,11 @@ class Source:
     path: Path
     file: str
     as_stored: bool = False  # without EXIF rotation, as the boxes of most data sets are
+    size: Size = UNKNOWN_SIZE  # that a data set states: it decides between the two, where only one has it
+
+    def read(self) -> NDArray[np.uint8]:
+        """The pixels, RGB (H, W, 3)."""
+        return read_image(self.path, ignore_exif=self.as_stored, size=self.size)
 
 
 @dataclass(frozen=True)

@@ -54,13 +54,18 @@ def open_datasets(specs: Sequence[str]) -> Dataset:
     if len({each.upright for each in datasets}) > 1:
         raise UsageError("some of these data sets have boxes of upright pictures, others of pixels as stored")
     folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
+    classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
     pictures = tuple(
         # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
-        replace(truth, file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix())
+        replace(
+            truth,
+            file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),
+            # What this data set does not annotate may still be in its pictures.
+            unjudged=tuple(dict.fromkeys([*truth.unjudged, *(name for name in classes if name not in each.classes)])),
+        )
         for each in datasets
         for truth in each.pictures
     )
-    classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
     name = " + ".join(each.name for each in datasets)
     return Dataset(name, classes, pictures, folder, upright=datasets[0].upright)
 
@@ -73,8 +78,11 @@ def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) 
     if not all(map(is_spec, named)):
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
     dataset = open_datasets(named)
-    files = dict.fromkeys(truth.file for truth in dataset.pictures)  # two splits may share some
-    return [Source(dataset.folder / file, file, as_stored=not dataset.upright) for file in files]
+    truths = {truth.file: truth for truth in dataset.pictures}  # two splits may share some
+    return [
+        Source(dataset.folder / file, file, not dataset.upright, (truth.width, truth.height))
+        for file, truth in truths.items()
+    ]
 
 
 def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import DataError
-from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME, open_ledger, picture_to_line, read_ledger, write_ledger
 from ..data.records import Picture, Proposals, Stages
 from ..data.sources import Source
@@ -90,7 +89,7 @@ def detect_stream(
 def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, seconds: StageSeconds) -> _Prepared:
     start = time.perf_counter()
     try:
-        image = read_image(source.path, ignore_exif=source.as_stored)
+        image = source.read()
         start = seconds.since("decode", start)
         if kept is not None and source.file not in kept:
             raise DataError(f"{source.file}: the file of proposals has none for this picture")

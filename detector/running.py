@@ -17,7 +17,6 @@ from ..data.errors import DataError, UsageError
 from ..data.exports import write_coco, write_coco_results, write_csv, write_label_studio, write_voc_results, write_yolo
 from ..data.files import write_atomically
 from ..data.ilsvrc_results import write_ilsvrc_results
-from ..data.images import read_image
 from ..data.ledger import LEDGER_NAME
 from ..data.proposal_files import check_writable, read_proposal_file, shard_names, write_proposal_file
 from ..data.records import Picture, Proposals
@@ -216,7 +215,7 @@ def _propose_shards(listed: Sequence[Source], out: Path, method: Proposer, repor
 
 def _proposed(sources: Sequence[Source], method: Proposer, report: Callable[[str], None]) -> dict[str, Proposals]:
     made = {}
-    all_found = propose_all(method, sources, lambda source: read_image(source.path, ignore_exif=source.as_stored))
+    all_found = propose_all(method, sources, Source.read)
     for source, found in zip(sources, all_found, strict=True):
         if isinstance(found, DataError):
             report(f"left out: {found}")

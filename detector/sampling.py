@@ -57,25 +57,16 @@ def sample_regions(
     best = overlaps.max(axis=1, initial=0.0)
     unfair = box_iou(candidates, doubtful.boxes).max(axis=1, initial=0.0)
     foreground = np.flatnonzero(best >= FOREGROUND_IOU)
-    background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU) & gives_background(truth, classes))
+    background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU) & truth.annotates(classes))
     foreground = _pick(foreground, round(num_regions * FOREGROUND_FRACTION), rng)
     background = _pick_background(background, best, num_regions - len(foreground), rng)
     return _label(candidates, overlaps, objects, index_of, foreground, background)
 
 
 def split_objects(truth: GroundTruth, classes: tuple[str, ...]) -> tuple[GroundTruth, GroundTruth]:
-    """A picture's objects of these classes: those to learn, and those that are neither foreground nor background.
-
-    The latter are difficult, or of a class that nobody is judged on in this picture.
-    """
+    """A picture's objects of these classes: those to learn, and those that are neither foreground nor background."""
     known = np.isin(truth.labels, classes)
-    asked = known & ~truth.difficult & ~np.isin(truth.labels, truth.unjudged)
-    return truth[asked & _has_area(truth.boxes)], truth[known & ~asked]
-
-
-def gives_background(truth: GroundTruth, classes: tuple[str, ...]) -> bool:
-    """Whether a picture's regions without an object of these classes are background: its annotations lack none."""
-    return truth.exhaustive and set(classes).isdisjoint(truth.unjudged)
+    return truth[known & truth.to_find & _has_area(truth.boxes)], truth[known & truth.to_ignore]
 
 
 def _pick_background(

@@ -20,7 +20,7 @@ from ..data.errors import UsageError
 from ..data.records import GroundTruth, Proposals
 from .batches import Example, mirrored
 from .regions import Mode
-from .sampling import FOREGROUND_IOU, RegionSample, gives_background, split_objects
+from .sampling import FOREGROUND_IOU, RegionSample, split_objects
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, .
         labels[is_object] = [index_of[label] for label in objects.labels[best]]
         targets[is_object] = objects.boxes[best]
     doubtful = box_iou(boxes, skipped.boxes).max(axis=1, initial=0.0) >= FOREGROUND_IOU
-    return Candidates(boxes, labels, targets, is_object | (~doubtful & gives_background(truth, classes)))
+    return Candidates(boxes, labels, targets, is_object | (~doubtful & truth.annotates(classes)))
 
 
 def find_windows(dataset: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> Windows:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import Boxes, box_iou
+from ..data.boxes import Boxes, box_iou, xyxy_to_xywh
 from .retracing import NOT_JUDGED, NOT_KNOWN, Retraced
 from .suppression import Candidates, most_allowed, suppress_again
 from .table import Flags, Found, Indices
@@ -71,14 +71,14 @@ def with_perfect_suppression(retraced: Retraced) -> Found:
 
 def with_objects_found(found: Found, boxes: Boxes, classes: Indices, pictures: Indices) -> Found:
     """The detections and, with a score of 1 each, some objects that were lost before any region was classified."""
-    return joined([found, Found(boxes, classes, np.ones(len(boxes)), pictures)])
+    return joined([found, _rows(boxes, classes, np.ones(len(boxes)), pictures)])
 
 
 def joined(parts: list[Found]) -> Found:
     """The detections of all parts."""
     none = np.zeros(0, dtype=np.int64)
-    whole = [Found(np.zeros((0, 4)), none, np.zeros(0), none), *parts]
-    return Found(
+    whole = [_rows(np.zeros((0, 4)), none, np.zeros(0), none), *parts]
+    return _rows(
         np.concatenate([part.boxes for part in whole]),
         np.concatenate([part.classes for part in whole]),
         np.concatenate([part.scores for part in whole]),
@@ -101,4 +101,9 @@ def _detected(retraced: Retraced, candidates: Candidates) -> Found:
     classes = retraced.judged[candidates.classes]
     rows: Flags = candidates.detected & (classes != NOT_JUDGED)
     pictures = np.full(int(rows.sum()), retraced.picture, dtype=np.int64)
-    return Found(candidates.boxes[rows], classes[rows], candidates.scores[rows], pictures)
+    return _rows(candidates.boxes[rows], classes[rows], candidates.scores[rows], pictures)
+
+
+def _rows(boxes: Boxes, classes: Indices, scores: NDArray[np.float64], pictures: Indices) -> Found:
+    """Detections that come from no file."""
+    return Found(boxes, classes, scores, pictures, xyxy_to_xywh(boxes))

@@ -36,6 +36,7 @@ class Found(_Rows):
     classes: Indices  # [D]
     scores: NDArray[np.float64]  # [D]
     pictures: Indices  # [D]
+    xywh: Boxes  # [D, 4], for COCO's code
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +48,15 @@ class Objects(_Rows):
     pictures: Indices  # [G]
     difficult: Flags  # [G]
     crowd: Flags  # [G]
+    ignore: Flags  # [G]
     truncated: Flags  # [G]
     areas: NDArray[np.float64]  # [G], square pixels
+    xywh: Boxes  # [G, 4], for COCO's code
 
     @property
     def asked(self) -> Flags:
         """Those that a detector has to find, [G]."""
-        return ~(self.difficult | self.crowd)
+        return ~(self.difficult | self.crowd | self.ignore)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +112,10 @@ def _found(kept: Sequence[tuple[Picture, int]], names: dict[str, int], unjudged:
     classes = _numbers([label for one in found for label in one.labels.tolist()], names)
     pictures = np.repeat([place for _, place in kept], [len(one) for one in found[1:]]).astype(np.int64)
     rows = _judged(classes, pictures, unjudged)
-    boxes, scores = np.concatenate([one.boxes for one in found]), np.concatenate([one.scores for one in found])
-    return Found(boxes[rows], classes[rows], scores[rows], pictures[rows])
+    boxes, scores, xywh = (
+        np.concatenate([getattr(one, name) for one in found])[rows] for name in ("boxes", "scores", "xywh")
+    )
+    return Found(boxes, classes[rows], scores, pictures[rows], xywh)
 
 
 def _objects(truths: Sequence[GroundTruth], names: dict[str, int], unjudged: Iterable[tuple[int, int]]) -> Objects:
@@ -119,11 +124,11 @@ def _objects(truths: Sequence[GroundTruth], names: dict[str, int], unjudged: Ite
     classes = _numbers([label for truth in joined for label in truth.labels.tolist()], names)
     pictures = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths]).astype(np.int64)
     rows = _judged(classes, pictures, unjudged)
-    boxes, difficult, crowd, truncated, areas = (
+    boxes, difficult, crowd, ignore, truncated, areas, xywh = (
         np.concatenate([getattr(truth, name) for truth in joined])[rows]
-        for name in ("boxes", "difficult", "crowd", "truncated", "areas")
+        for name in ("boxes", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
     )
-    return Objects(boxes, classes[rows], pictures[rows], difficult, crowd, truncated, areas)
+    return Objects(boxes, classes[rows], pictures[rows], difficult, crowd, ignore, truncated, areas, xywh)
 
 
 def _numbers(labels: list[str], names: dict[str, int]) -> Indices:

@@ -24,11 +24,11 @@ def home() -> Path:
 def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
     """The proposals of every picture of a data set, from disk if the same method saw the same files before.
 
-    The file's name carries a hash of the method, its settings, and each picture's name, size and time of change, so
-    what is found is never stale. Pictures are read as stored, without EXIF rotation, as annotations are.
+    The file's name carries a hash of the method, its settings, each picture's name, size and time of change, and of
+    what decides how it is turned, so what is found is never stale.
     """
-    marks = tuple((truth.file, *mark_of(dataset.path(truth))) for truth in dataset.pictures)
-    key = hash_of(*method.parameters, marks)
+    marks = tuple((truth.file, truth.width, truth.height, *mark_of(dataset.path(truth))) for truth in dataset.pictures)
+    key = hash_of(*method.parameters, dataset.upright, marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
         report(f"proposals of {dataset.name}: found in {path}")

@@ -142,7 +142,7 @@ def test_files_and_folders_are_listed_without_the_output_folder(tmp_path: Path) 
 
 def test_pictures_of_a_spec_are_read_as_stored(tmp_path: Path) -> None:
     _make(tmp_path / "one")
-    expected = Source(tmp_path / "one" / "JPEGImages" / "a.jpg", "a.jpg", as_stored=True)  # there is no such file yet
+    expected = Source(tmp_path / "one" / "JPEGImages" / "a.jpg", "a.jpg", True, (2, 2))  # there is no such file yet
     assert resolve_sources([f"voc:{tmp_path}/one:val"]) == [expected]
 
 
