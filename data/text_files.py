@@ -29,7 +29,7 @@ def read_text(path: str | Path) -> str:
 def decode_text(content: bytes, owner: str) -> str:
     """The text of a file's bytes: UTF-8, or what its byte-order mark says, which is left out.
 
-    >>> decode_text(b"\xff\xfec\x00a\x00t\x00", "list.txt")
+    >>> decode_text("cat".encode("utf-8-sig"), "list.txt")
     'cat'
     """
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
