@@ -113,6 +113,34 @@ def test_unknown_orientation_leaves_the_pixels(tmp_path: Path, asymmetric: Pictu
     np.testing.assert_array_equal(read_image(oriented(tmp_path / "a.png", asymmetric, orientation)), asymmetric)
 
 
+@pytest.mark.parametrize("ignore_exif", [False, True])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_a_stated_size_decides_between_upright_and_as_stored(tmp_path: Path, kind: str, ignore_exif: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (4, 3), "red").save(tmp_path / "a", kind, exif=exif)
+    shapes = {
+        size: read_image(tmp_path / "a", ignore_exif=ignore_exif, size=size).shape[1::-1]
+        for size in ((4, 3), (3, 4), (0, 0), (8, 6))
+    }
+    habit = (4, 3) if ignore_exif else (3, 4)
+    assert shapes == {(4, 3): (4, 3), (3, 4): (3, 4), (0, 0): habit, (8, 6): habit}
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4])
+def test_a_stated_size_says_nothing_where_both_have_it(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new("RGB", (4, 3), "red")
+    image.putpixel((0, 0), (0, 0, 255))
+    image.save(tmp_path / "a.png", exif=exif)
+    stored = read_image(tmp_path / "a.png", ignore_exif=True)
+    assert (read_image(tmp_path / "a.png", ignore_exif=True, size=(4, 3)) == stored).all()
+    turned = read_image(tmp_path / "a.png", size=(4, 3))
+    assert (turned == read_image(tmp_path / "a.png")).all()
+    assert (turned == stored).all() == (orientation == 1)
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_broken_exif_does_not_cost_the_picture(tmp_path: Path, asymmetric: Picture) -> None:
     for exif in (

@@ -55,6 +55,9 @@ def test_sizes_are_those_that_the_decoder_gives(tmp_path: Path, name: str, orien
     for upright in (False, True):
         height, width, _ = read_image(tmp_path / name, ignore_exif=not upright).shape
         assert picture_size(tmp_path / name, upright=upright) == (width, height)
+        for stated in ((9, 4), (4, 9), (18, 8)):
+            height, width, _ = read_image(tmp_path / name, ignore_exif=not upright, size=stated).shape
+            assert picture_size(tmp_path / name, upright=upright, stated=stated) == (width, height)
 
 
 STEMS = st.from_regex(r"([xy]/)?[a-c]", fullmatch=True)

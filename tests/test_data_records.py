@@ -1,14 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from inception_rcnn.data.boxes import xyxy_to_xywh
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
 
 BOXES = [[0, 0, 10, 10], [5, 5, 9, 9], [1, 2, 3, 4]]
 
 
-def make(labels=("cat", "dog", "cat"), scores=(0.9, 0.8, 0.7), boxes=BOXES):
-    return Detections(boxes, labels, scores)
+def make(labels=("cat", "dog", "cat"), scores=(0.9, 0.8, 0.7), boxes=BOXES, **columns):
+    return Detections(boxes, labels, scores, **columns)
 
 
 def test_nothing_found_is_a_value():
@@ -33,6 +36,30 @@ def test_ground_truth_keeps_its_picture_when_indexed():
     truth = GroundTruth("a.jpg", 20, 10, BOXES, ["a", "b", "c"], [False, True, False])
     kept = truth[~truth.difficult]
     assert (kept.file, kept.width, kept.height, kept.labels.tolist()) == ("a.jpg", 20, 10, ["a", "c"])
+
+
+def test_ground_truth_says_what_is_to_be_found():
+    flags = {name: np.arange(5) == i for i, name in enumerate(("difficult", "crowd", "ignore"))}
+    truth = GroundTruth("a.jpg", 9, 9, np.zeros((5, 4)), list("aaaab"), unjudged=("b",), **flags)
+    assert truth.to_ignore.tolist() == [True, True, True, False, True]
+    assert truth.to_find.tolist() == [False, False, False, True, False]
+    assert truth[truth.to_find].labels.tolist() == ["a"]
+
+
+def test_a_picture_annotates_classes_that_it_is_evaluated_on_if_it_lacks_none():
+    truth = GroundTruth("a.jpg", 9, 9, np.zeros((0, 4)), [], [], unjudged=("b",))
+    assert truth.annotates(["a"])
+    assert not truth.annotates(["a", "b"])
+    assert not replace(truth, exhaustive=False).annotates(["a"])
+
+
+def test_the_numbers_of_a_coco_file_travel_beside_the_corners():
+    own = np.array([[0.1, 0.2, 0.3, 0.4]] * 3)
+    found = make(xywh=own)
+    assert found[1:].xywh.tolist() == own[1:].tolist()
+    assert make().xywh.tolist() == xyxy_to_xywh(make().boxes).tolist()
+    with pytest.raises(DataError, match=r"xywh must have shape \(3, 4\)"):
+        make(xywh=own[:2])
 
 
 def test_records_cannot_be_changed():
