@@ -3,9 +3,11 @@
 import contextlib
 import os
 import posixpath
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,141 @@ from PIL import Image
 from .errors import DataError
 from .images import IMAGE_EXTENSIONS, TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read_image
 
+_LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 
-def picture_name(stated: Any, folder: Path) -> str | None:
+
+def picture_name(stated: Any, folder: Path | None) -> str | None:
     """The path below `folder` that an annotation states, or None where it is none or leads out of the folder.
+
+    Annotations are made on other machines: where there is no file of the name as it stands, a backslash is a separator,
+    the case of letters does not count if just one file fits, a name may go through a folder called as this one, and
+    of a path from another root the longest tail counts that is there. What is nowhere keeps its name, without its root:
+    evaluation needs no files. Without a folder nothing is looked for.
 
     >>> picture_name("./a/../b.jpg", Path("photos")), picture_name("../b.jpg", Path("photos"))
     ('b.jpg', None)
+    >>> picture_name(r"C:\\data\\b.jpg", None)
+    'data/b.jpg'
     """
-    if not isinstance(stated, str) or "\0" in stated or not stated.strip():
+    if not _can_be_a_name(stated):
         return None
-    if posixpath.isabs(stated):
-        root = folder.absolute()
-        if not Path(stated).is_relative_to(root):
+    if folder is not None and posixpath.isabs(stated):
+        below = posixpath.relpath(stated, os.path.abspath(folder))
+        stated = stated if _climbs(below) else below
+    elsewhere, name = _split_root(stated)
+    if folder is not None and os.path.isdir(folder):
+        found = None if elsewhere else existing_name(stated, folder)
+        found = found or _tail_below(os.path.abspath(folder), name, elsewhere or _climbs(name))
+        if found is not None:
+            return found
+    if name == "." or _climbs(name) or (elsewhere and (".." in stated or os.path.lexists(stated))):
+        return None  # what is there at an absolute path is another file than any below the folder
+    return name
+
+
+def existing_name(name: str, folder: Path) -> str | None:
+    """What the file that a relative name means is really called below `folder`; None where there is none, or several.
+
+    A backslash is a separator unless a file has it in its name; letters may be of another case or composition.
+    """
+    root, slashed = os.path.abspath(folder), _split_root(name)[1]
+    for each in (posixpath.normpath(name), slashed):
+        if not _climbs(each) and not posixpath.isabs(each) and _exists(root, each):
+            return None if each == "." else each
+    return None if _climbs(slashed) else _spelt(root, slashed.split("/"))
+
+
+def _can_be_a_name(stated: Any) -> bool:
+    """Whether it is a text that a file could have as its name."""
+    if not isinstance(stated, str) or len(stated) > _LONGEST or "\0" in stated or not stated.strip():
+        return False
+    try:
+        os.fsencode(stated)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can hold
+        return False
+    return True
+
+
+def _climbs(name: str) -> bool:
+    return name == ".." or name.startswith("../")
+
+
+def _split_root(stated: str) -> tuple[bool, str]:
+    """Whether a name starts at a root, of a drive or a share too, and without it, normalised and with `/`.
+
+    >>> _split_root(r"C:\\a\\b.jpg"), _split_root("./a/c:d.jpg")
+    ((True, 'a/b.jpg'), (False, 'a/c:d.jpg'))
+    """
+    name = stated.replace("\\", "/")
+    rest = re.sub("^(?:[A-Za-z]:)?/+", "", name)
+    return rest != name, posixpath.normpath(rest)
+
+
+def _tail_below(root: str, name: str, elsewhere: bool) -> str | None:
+    """The longest part of a name from another machine, behind some of its folders, that is there below `root`.
+
+    If it is not from `elsewhere` these folders end with one called as `root`: then it names the same file.
+    """
+    parts = [part for part in name.split("/") if part not in (".", "..")]
+    own = _key(os.path.basename(root))
+    for start in range(len(parts)):
+        follows = start > 0 and _key(parts[start - 1]) == own
+        if (elsewhere or follows) and (found := _spelt(root, parts[start:])):
+            return found
+    return None
+
+
+def _exists(root: str, name: str) -> bool:
+    """Whether a file is there; most are seen in its folder's listing, which may be older than the newest of them."""
+    folder, base = posixpath.split(name)
+    where = os.path.join(root, folder) if folder else root
+    return base in _names_in(where) or os.path.lexists(os.path.join(where, base))
+
+
+def _spelt(root: str, parts: Sequence[str]) -> str | None:
+    """The one path below `root` that differs from these parts in the case or the composition of letters at most."""
+    found: list[str] = []
+    for part in parts:
+        where = os.path.join(root, *found)
+        alike = [part] if part in _names_in(where) else _alike_in(where).get(_key(part), [])
+        if len(alike) != 1:
             return None
-        stated = Path(stated).relative_to(root).as_posix()
-    name = posixpath.normpath(stated)
-    return None if name == "." or name.split("/")[0] == ".." else name
+        found += alike
+    return "/".join(found)
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    """The names in a folder; none where it cannot be listed."""
+    try:
+        return _listing(folder, os.stat(folder).st_mtime_ns)
+    except (OSError, ValueError):
+        return frozenset()
+
+
+@lru_cache(maxsize=256)
+def _listing(folder: str, changed: int) -> frozenset[str]:
+    """The names in a folder as of the time of its last change: listed once for all the images that it holds."""
+    return frozenset(os.listdir(folder))
+
+
+def _alike_in(folder: str) -> dict[str, list[str]]:
+    """The names in a folder by what they have in common with their other spellings."""
+    try:
+        return _spellings(folder, os.stat(folder).st_mtime_ns)
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=16)
+def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
+    alike: dict[str, list[str]] = {}
+    for name in _listing(folder, changed):
+        alike.setdefault(_key(name), []).append(name)
+    return alike
 
 
 def picture_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:

@@ -12,8 +12,9 @@ from inception_rcnn.data.records import GroundTruth
 # Any character but a surrogate, and the controls that no tool writes.
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 CLASS_NAMES = _TEXT.filter(lambda name: name.strip() != "")
+# A backslash is a separator where no file has it in its name, and these files are nowhere.
 FILE_NAMES = st.lists(
-    _TEXT.filter(lambda name: "/" not in name and name.strip() != "" and not name.startswith(".")),
+    _TEXT.filter(lambda name: not {*name} & {*"/\\"} and name.strip() != "" and not name.startswith(".")),
     min_size=1,
     max_size=2,
 ).map(lambda parts: "/".join(parts) + ".jpg")
