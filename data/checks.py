@@ -197,13 +197,13 @@ def _picture_sizes(data: Dataset) -> tuple[dict[str, _Size], list[Problem]]:
     """The width and height of every picture file, as the boxes are of it, and what is wrong with the others."""
     sizes: dict[str, _Size] = {}
     problems: list[Problem] = []
-    for file in dict.fromkeys(truth.file for truth in data.pictures):
+    for file, truth in {truth.file: truth for truth in data.pictures}.items():
         path = data.folder / file
         if not os.path.exists(path):
             problems.append(Problem(_ABSENT, file, f"there is no {path}", "fetch it, or take it off the list"))
             continue
         try:
-            sizes[file] = picture_size(path, upright=data.upright)
+            sizes[file] = picture_size(path, upright=truth.upright)
         except DataError as error:
             what = str(error).removeprefix(f"{path}: ")
             problems.append(Problem("picture file that cannot be opened", file, what, "replace it or convert it"))

@@ -18,8 +18,8 @@ class Dataset:
     Result files of some kinds have numbers in place of names: `picture_ids` and `class_ids` say which, in the order of
     `pictures` and `classes`; they are empty where names are used.
 
-    Boxes are of the pixels as stored, or, where `upright`, of the picture turned upright by its EXIF data, as it was
-    shown to whoever drew them; that is the format's habit, and the size that is stated for a picture goes before it.
+    Boxes are of the pixels as stored, or, where a picture says `upright`, of it turned upright by its EXIF data, as it
+    was shown to whoever drew them; that is its format's habit, and the size that its annotation states goes before it.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Dataset:
     folder: Path  # of the picture files
     picture_ids: tuple[str, ...] = ()
     class_ids: tuple[str, ...] = ()
-    upright: bool = False
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -39,7 +38,12 @@ class Dataset:
 
     def read(self, picture: GroundTruth) -> NDArray[np.uint8]:
         """The pixels that the boxes are of, RGB (H, W, 3)."""
-        return read_image(self.path(picture), ignore_exif=not self.upright, size=(picture.width, picture.height))
+        return read_truth(self.path(picture), picture)
+
+
+def read_truth(path: str | Path, truth: GroundTruth) -> NDArray[np.uint8]:
+    """The pixels of a file as the boxes are of them, RGB (H, W, 3)."""
+    return read_image(path, ignore_exif=not truth.upright, size=(truth.width, truth.height))
 
 
 def spread(data: Dataset, count: int) -> Dataset:

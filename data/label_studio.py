@@ -57,7 +57,7 @@ def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProble
                 truths[file] = _truth(task, annotation, file, where, on_problem)
         except Unusable as unusable:
             on_problem(unusable.problem)
-    return Dataset(path.stem, names_seen(truths.values()), tuple(truths.values()), folder, upright=True)
+    return Dataset(path.stem, names_seen(truths.values()), tuple(truths.values()), folder)
 
 
 def is_label_studio(content: Any) -> bool:
@@ -144,7 +144,7 @@ def _truth(
 ) -> GroundTruth:
     regions = _dicts(annotation.get("result"), "result", where)
     objects = list(_objects(regions, where, on_problem))
-    return to_truth(file, _size_of(task, objects, where), [drawn.object for drawn in objects])
+    return to_truth(file, _size_of(task, objects, where), [drawn.object for drawn in objects], upright=True)
 
 
 def _predicted(task: Mapping[str, Any], where: str) -> Picture:

@@ -33,7 +33,7 @@ class AnnotatedObject(NamedTuple):
     area: float | None = None
 
 
-def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject]) -> GroundTruth:
+def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
     """The ground truth of a picture with these objects."""
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
     areas = [
@@ -47,6 +47,7 @@ def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject]) -> Groun
         crowd=np.array([one.crowd for one in objects], dtype=np.bool_),
         truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
         areas=np.array(areas, dtype=np.float64),
+        upright=upright,
     )
 
 

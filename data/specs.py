@@ -51,8 +51,6 @@ def open_datasets(specs: Sequence[str]) -> Dataset:
     datasets = [open_dataset(spec) for spec in specs]
     if len(datasets) == 1:
         return datasets[0]
-    if len({each.upright for each in datasets}) > 1:
-        raise UsageError("some of these data sets have boxes of upright pictures, others of pixels as stored")
     folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
     classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
     pictures = tuple(
@@ -67,7 +65,7 @@ def open_datasets(specs: Sequence[str]) -> Dataset:
         for truth in each.pictures
     )
     name = " + ".join(each.name for each in datasets)
-    return Dataset(name, classes, pictures, folder, upright=datasets[0].upright)
+    return Dataset(name, classes, pictures, folder)
 
 
 def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) -> list[Source]:
@@ -80,7 +78,7 @@ def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) 
     dataset = open_datasets(named)
     truths = {truth.file: truth for truth in dataset.pictures}  # two splits may share some
     return [
-        Source(dataset.folder / file, file, not dataset.upright, (truth.width, truth.height))
+        Source(dataset.folder / file, file, not truth.upright, (truth.width, truth.height))
         for file, truth in truths.items()
     ]
 

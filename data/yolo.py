@@ -55,8 +55,8 @@ def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> D
             on_problem(unusable.problem)
         else:
             objects = _read_labels(_label_file(picture), size, names, on_problem)
-            truths.append(to_truth(picture.relative_to(folder).as_posix(), size, list(objects)))
-    return Dataset(f"{path.stem} {split}", names, tuple(truths), folder, class_ids=counted(names), upright=True)
+            truths.append(to_truth(picture.relative_to(folder).as_posix(), size, list(objects), upright=True))
+    return Dataset(f"{path.stem} {split}", names, tuple(truths), folder, class_ids=counted(names))
 
 
 def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> None:

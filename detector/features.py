@@ -70,10 +70,17 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
     head = cast(Head, network.heads[mode])
     parts = (network.trunk, network.tails[mode], head.reduce)
     pictures = tuple(
-        (truth.file, *mark_of(data.path(truth)), hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()))
+        (
+            truth.file,
+            truth.width,
+            truth.height,
+            truth.upright,
+            *mark_of(data.path(truth)),
+            hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()),
+        )
         for truth in data.pictures
     )
-    return hash_of(*(tensors_hash(part) for part in parts), mode, data.upright, pictures)
+    return hash_of(*(tensors_hash(part) for part in parts), mode, pictures)
 
 
 def _make(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, read_truth
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
 from ..data.images import IMAGE_EXTENSIONS, encode_image, read_image
@@ -55,11 +55,11 @@ def draw_predictions(
     dataset = None if data is None else open_dataset(data)
     pictures = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
     truths = _truths(pictures, dataset)
-    as_stored = dataset is not None and not dataset.upright
     drawn = 0
     for picture, truth in zip(pictures, truths, strict=True):
         try:
-            image = read_image(_find(images, picture.file), ignore_exif=truth is not None and as_stored)
+            path = _find(images, picture.file)
+            image = read_image(path) if truth is None else read_truth(path, truth)
         except DataError as error:
             report(f"left out: {error}")
             continue

@@ -27,8 +27,11 @@ def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], N
     The file's name carries a hash of the method, its settings, each picture's name, size and time of change, and of
     what decides how it is turned, so what is found is never stale.
     """
-    marks = tuple((truth.file, truth.width, truth.height, *mark_of(dataset.path(truth))) for truth in dataset.pictures)
-    key = hash_of(*method.parameters, dataset.upright, marks)
+    marks = tuple(
+        (truth.file, truth.width, truth.height, truth.upright, *mark_of(dataset.path(truth)))
+        for truth in dataset.pictures
+    )
+    key = hash_of(*method.parameters, marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
         report(f"proposals of {dataset.name}: found in {path}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from inception_rcnn.data.coco import write_coco_truth
 from inception_rcnn.data.dataset import Dataset
@@ -127,6 +127,31 @@ def test_a_folder_reached_by_a_link_is_the_folder_itself(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to("sets/two")
     both = open_datasets([f"voc:{tmp_path}/sets/one:val", f"voc:{tmp_path}/link:val"])
     assert both.folder == tmp_path / "sets"
+
+
+def test_sets_of_upright_and_of_stored_pictures_are_read_each_by_its_habit(tmp_path: Path) -> None:
+    _make(tmp_path / "voc")
+    (tmp_path / "yolo" / "images" / "val").mkdir(parents=True)
+    write_yolo_truth(_one_object(tmp_path / "yolo" / "images" / "val"), tmp_path / "yolo")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3  # upside down: the stated size fits both ways
+    half = Image.fromarray(np.repeat([[[0] * 3], [[255] * 3]], 2, axis=1).astype(np.uint8))
+    half.save(tmp_path / "voc" / "JPEGImages" / "a.jpg", exif=exif, quality=100)
+    half.resize((20, 10), Image.Resampling.NEAREST).save(tmp_path / "yolo" / "images" / "val" / "a.png", exif=exif)
+    specs = [f"voc:{tmp_path / 'voc'}:val", f"yolo:{tmp_path / 'yolo' / 'data.yaml'}:val"]
+    both = open_datasets(specs)
+    assert [both.read(truth)[0, 0, 0] > 99 for truth in both.pictures] == [False, True]
+    assert [source.as_stored for source in resolve_sources(specs)] == [True, False]
+
+
+def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_pictures(tmp_path: Path) -> None:
+    _make(tmp_path / "one", "door", "bell")
+    _make(tmp_path / "two", "wheel", "door")
+    one, two = open_datasets([f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"]).pictures
+    assert (one.unjudged, two.unjudged) == (("wheel",), ("bell",))
+    assert one.annotates(["door", "bell"])
+    assert not one.annotates(["door", "wheel"])
+    assert two.to_find.tolist() == [True, True]
 
 
 def test_no_sources_are_no_pictures() -> None:

@@ -165,7 +165,7 @@ def test_sizes_are_those_of_upright_pictures(root: Path, orientation: int, name:
     data = read_yolo(root / "data.yaml", "val")
     truth = data.pictures[0]
     assert data.read(truth).shape[:2] == (truth.height, truth.width)
-    assert data.upright
+    assert truth.upright
     assert np.array_equal(data.read(truth), read_image(root / "images" / "val" / name))
 
 

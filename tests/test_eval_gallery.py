@@ -158,10 +158,10 @@ def test_voc_results_find_their_pictures_without_the_extension(tmp_path: Path, n
     assert np.abs(drawn[LEFT_EDGE].astype(int) - class_colour("cat")).max() < 60
 
 
-def _voc(folder: Path, *files: str) -> str:
+def _voc(folder: Path, *files: str, size: tuple[int, int] = (80, 60)) -> str:
     """A data set with one object, and a SPEC of it."""
     for file in files:
-        truth = GroundTruth(file, 80, 60, as_boxes([BOX]), np.array(["cat"]), np.array([False]))
+        truth = GroundTruth(file, *size, as_boxes([BOX]), np.array(["cat"]), np.array([False]))
         write_voc_annotation(truth, folder / "own" / "Annotations" / f"{Path(file).stem}.xml")
     (folder / "own" / "ImageSets" / "Main").mkdir(parents=True)
     (folder / "own" / "ImageSets" / "Main" / "val.txt").write_text("".join(f"{Path(file).stem}\n" for file in files))
@@ -185,3 +185,10 @@ def test_pictures_of_a_data_set_are_drawn_as_stored_and_others_upright(tmp_path:
     _draw(tmp_path, [_found("a.png"), _found("other.png")], data)
     assert read_image(tmp_path / "out" / "a.png").shape == (60, 80, 3)
     assert read_image(tmp_path / "out" / "other.png").shape == (80, 60, 3)
+
+
+def test_a_picture_is_drawn_as_the_size_of_its_annotation_says(tmp_path: Path) -> None:
+    data = _voc(tmp_path, "a.png", size=(60, 80))
+    _save(tmp_path / "photos" / "a.png", orientation=6)
+    _draw(tmp_path, [_found("a.png")], data)
+    assert read_image(tmp_path / "out" / "a.png").shape == (80, 60, 3)
