@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DataError
-from .images import IMAGE_EXTENSIONS, read_image
+from .images import read_image
 from .labelled import LabelledPictures
 from .natural_order import natural_key
+from .picture_files import is_image_name
 from .walking import files_below
 
 
@@ -23,7 +24,7 @@ def read_class_folders(folder: str | Path) -> LabelledPictures:
     files: list[str] = []
     targets: list[int] = []
     for index, name in enumerate(classes):
-        found = [path for path in files_below(str(root / name), None) if _is_picture(path)]
+        found = [path for path in files_below(str(root / name), None) if is_image_name(path)]
         if not found:
             raise DataError(f"{root / name}: holds no pictures of its class; add some or remove the folder")
         files += [os.path.relpath(path, root) for path in sorted(found, key=natural_key)]
@@ -45,7 +46,3 @@ def _class_names(root: Path) -> tuple[str, ...]:
     if not entries:
         raise DataError(f"{root}: has no folders of classes; looked for CLASS/*.jpg and for *.tar")
     return tuple(entries)
-
-
-def _is_picture(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in IMAGE_EXTENSIONS

@@ -18,6 +18,8 @@ What the content is decides, not the file's name. Choices made here:
 import io
 import os
 import stat
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,6 +33,8 @@ IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib",
     ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
 )  # fmt: skip
+
+_HEIF_EXTENSIONS = (".heic", ".heif", ".hif")
 
 # Pillow would also start Ghostscript for an EPS file; a picture from a stranger gets no further than these decoders.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF")
@@ -64,6 +68,12 @@ _SIGNATURES = (
     (0, b"II*\0", "is a TIFF that is damaged or of a kind that Pillow cannot read; save it as 8-bit RGB"),
     (0, b"MM\0*", "is a TIFF that is damaged or of a kind that Pillow cannot read; save it as 8-bit RGB"),
 )
+
+
+@cache
+def readable_extensions() -> tuple[str, ...]:
+    """The endings of the image files that are read here: HEIC's too where pillow-heif is installed."""
+    return IMAGE_EXTENSIONS + (_HEIF_EXTENSIONS if find_spec("pillow_heif") else ())
 
 
 def read_image(path: str | Path, *, ignore_exif: bool = False, size: Size = UNKNOWN_SIZE) -> NDArray[np.uint8]:

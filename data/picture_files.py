@@ -14,9 +14,14 @@ from typing import Any
 from PIL import Image
 
 from .errors import DataError
-from .images import IMAGE_EXTENSIONS, TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read_image
+from .images import TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read_image, readable_extensions
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's name has the ending of an image that can be read here."""
+    return os.path.splitext(name)[1].lower() in readable_extensions()
 
 
 def picture_name(stated: Any, folder: Path | None) -> str | None:
@@ -176,7 +181,7 @@ def picture_size(path: str | Path, *, upright: bool = False, stated: Size = UNKN
 def _formats() -> tuple[str, ...]:
     """Pillow's names for what the decoder reads."""
     known = Image.registered_extensions()
-    return tuple(sorted({known[ending] for ending in IMAGE_EXTENSIONS if known.get(ending) in Image.OPEN}))
+    return tuple(sorted({known[ending] for ending in readable_extensions() if known.get(ending) in Image.OPEN}))
 
 
 def size_if_there(path: Path) -> Size:

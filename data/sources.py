@@ -5,11 +5,14 @@ A source is
   are followed, but no folder is entered twice, so that loops end;
 - a glob in quotes (`**` goes through sub-folders): as if the shell had written out what it matches, in natural order;
 - `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. They count
-  from the current folder, as if typed;
+  from the current folder, as if typed. Quotes around a name, as Windows copies paths, are taken off, and a line that
+  starts with # is a comment, unless there is such a file;
 - anything else: a file, whatever its extension. (`./-` and `./@a.jpg` name files that look like lists.)
 
 A file that is named or listed stays even if it is missing: reading it gives an error of its own, and a typing mistake
-in one of a thousand lines costs one picture. Folders and globs give only names with one of `IMAGE_EXTENSIONS`.
+in one of a thousand lines costs one picture. Folders and globs give only the images that are read here, by their names'
+endings (`readable_extensions`), and what they pass over is counted. A backslash separates folders, as on Windows, where
+nothing has it in its name.
 """
 
 import glob
@@ -17,7 +20,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -26,9 +29,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .images import IMAGE_EXTENSIONS, UNKNOWN_SIZE, Size, read_image
+from .images import UNKNOWN_SIZE, Size, read_image, readable_extensions
+from .json_files import shown
 from .natural_order import natural_key
+from .picture_files import is_image_name
+from .text_files import decode_text
 from .walking import files_below, files_matching
+
+# Told, once, how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
+OnPassedOver = Callable[[Counter[str]], None]
+
+_LONGEST_NAME = 4096  # bytes; no system opens longer paths
+_HEIF = (".heic", ".heif", ".hif")  # read where pillow-heif is installed
+_KINDS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -53,9 +66,17 @@ class _Found:
     base: str
     relative: str
 
+    @property
+    def place(self) -> str:
+        return os.path.join(self.base, self.relative)
+
 
 def list_sources(
-    sources: Sequence[str | Path], *, skip: Path | None = None, stdin: TextIO | BinaryIO | None = None
+    sources: Sequence[str | Path],
+    *,
+    skip: Path | None = None,
+    stdin: TextIO | BinaryIO | None = None,
+    on_passed_over: OnPassedOver | None = None,
 ) -> list[Source]:
     """The pictures that the sources name, in their order, each once; `skip` is the output folder.
 
@@ -64,27 +85,75 @@ def list_sources(
     `a/1.jpg` and `b/1.jpg`.
     """
     found: dict[str, _Found] = {}
-    skipped = None if skip is None else os.path.realpath(skip)
+    listing = _Listing(None if skip is None else os.path.realpath(skip))
     for source in sources:
-        for picture in _expand(os.fspath(source), skipped, stdin):
-            found.setdefault(os.path.join(picture.base, picture.relative), picture)
+        for picture in _expand(os.fspath(source), listing, stdin):
+            found.setdefault(picture.place, picture)
     files = _unique_names(list(found.items()))
+    if on_passed_over is not None and (passed_over := listing.passed_over - found.keys()):
+        on_passed_over(_kinds(passed_over))
     return [Source(Path(picture.path), file) for picture, file in zip(found.values(), files, strict=True)]
 
 
-def _expand(source: str, skip: str | None, stdin: TextIO | BinaryIO | None) -> list[_Found]:
+def passed_over_text(kinds: Counter[str]) -> str:
+    """What was passed over, in a line.
+
+    >>> passed_over_text(Counter({".mp4": 3, ".heic": 12}))
+    "passed over: 12 .heic (to read them: pip install 'inception-rcnn[heif]'), 3 .mp4"
+    """
+    hint = " (to read them: pip install 'inception-rcnn[heif]')"
+    texts = [f"{count:,} {kind}{hint if kind in _HEIF else ''}" for kind, count in kinds.most_common(_KINDS_SHOWN)]
+    others = sum(kinds.values()) - sum(count for _, count in kinds.most_common(_KINDS_SHOWN))
+    return f"passed over: {', '.join(texts)}" + (f", {others:,} others" if others else "")
+
+
+class _Listing:
+    """The listing of folders: a folder that is left out, and all files that were passed over so far."""
+
+    def __init__(self, skip: str | None) -> None:
+        self.skip = skip
+        self.passed_over: set[str] = set()  # absolute, without symbolic links above the file
+
+    def images(self, files: Iterable[_Found]) -> list[_Found]:
+        """Those of the files that are images; the others are passed over."""
+        images: list[_Found] = []
+        for file in files:
+            if is_image_name(file.path):
+                images.append(file)
+            else:
+                self.passed_over.add(file.place)
+        return images
+
+    def images_in(self, folder: str) -> list[_Found]:
+        """The images below a folder, in natural order."""
+        base, prefix = os.path.realpath(folder), os.path.join(folder, "")
+        files = (_Found(path, base, path.removeprefix(prefix)) for path in files_below(folder, self.skip))
+        return sorted(self.images(files), key=lambda image: natural_key(image.path))
+
+
+def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> list[_Found]:
     if source == "-":
-        return _listed(_names(_read_all(stdin), "standard input"), skip)
+        return _listed(_names(_read_all(stdin), "standard input"), listing)
     if source.startswith("@"):
-        return _listed(_names(_read_list(source[1:]), source[1:]), skip)
+        return _listed(_names(_read_list(source[1:]), source[1:]), listing)
+    if "\0" in source:
+        raise DataError(f"{shown(source)}: there is no such file or folder")
+    source = _with_separators(source)
     if os.path.isdir(source):
-        return _in_folder(source, skip)
+        return _in_folder(source, listing)
     if not os.path.lexists(source):
         if glob.has_magic(source):
-            return _in_glob(source, skip)
-        if not _is_picture(source):  # so that a mistyped folder is not taken for a picture
+            return _in_glob(source, listing)
+        if not is_image_name(source):  # so that a mistyped folder is not taken for a picture
             raise DataError(f"{source}: there is no such file or folder")
     return [_file(source)]
+
+
+def _with_separators(name: str) -> str:
+    """The name with `/` for each backslash if only then something is there."""
+    slashed = name.replace("\\", "/")
+    # A lone backslash would become the root of all files.
+    return slashed if not os.path.lexists(name) and not name.startswith("\\") and os.path.lexists(slashed) else name
 
 
 def _file(path: str) -> _Found:
@@ -92,34 +161,25 @@ def _file(path: str) -> _Found:
     return _Found(path, *os.path.split(os.path.normpath(os.path.join(os.path.realpath(folder), name))))
 
 
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
-
-
-def _in_folder(folder: str, skip: str | None) -> list[_Found]:
-    paths = list(files_below(folder, skip))
-    pictures = _pictures_in(folder, paths)
+def _in_folder(folder: str, listing: _Listing) -> list[_Found]:
+    pictures = listing.images_in(folder)
     if not pictures:
-        raise DataError(f"no pictures in {folder} {_instead(paths)}")
+        raise DataError(f"no pictures in {folder} {_instead(files_below(folder, listing.skip))}")
     return pictures
 
 
-def _pictures_in(folder: str, paths: Iterable[str]) -> list[_Found]:
-    base, prefix = os.path.realpath(folder), os.path.join(folder, "")
-    pictures = sorted(filter(_is_picture, paths), key=natural_key)
-    return [_Found(path, base, path.removeprefix(prefix)) for path in pictures]
-
-
-def _in_glob(pattern: str, skip: str | None) -> list[_Found]:
+def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
     """Files that match, and the pictures of folders that match, as an unquoted pattern would give them."""
-    paths = set(files_matching(pattern, skip))
+    paths = set(files_matching(pattern, listing.skip))
+    if not paths and "\\" in pattern:
+        return _in_glob(pattern.replace("\\", "/"), listing)
     if not paths:
         raise DataError(f"{pattern}: nothing matches this pattern")
     base = os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0])
     found: dict[str, _Found] = {}
-    for path in sorted(filter(_is_picture, paths), key=lambda path: (path.count(os.sep), path)):
-        file = _file(path)  # where links give a picture several paths, the shortest names it
-        found.setdefault(os.path.join(file.base, file.relative), _below(base, file))
+    shortest_first = sorted(paths, key=lambda path: (path.count(os.sep), path))
+    for file in listing.images(map(_file, shortest_first)):
+        found.setdefault(file.place, _below(base, file))  # the shortest of several paths, by links, names it
     if not found:
         raise DataError(f"no pictures match {pattern} {_instead(paths)}")
     return sorted(found.values(), key=lambda picture: natural_key(picture.path))
@@ -131,27 +191,42 @@ def _below(base: str, file: _Found) -> _Found:
     return file if relative.startswith(os.pardir) else _Found(file.path, os.path.realpath(base), relative)
 
 
-def _listed(names: Sequence[str], skip: str | None) -> list[_Found]:
+def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     """The files named in a list, relative to the folder they share; a folder in the list gives its pictures."""
     places: dict[str, str] = {}
     for name in names:
-        for found in _pictures_in(name, files_below(name, skip)) if os.path.isdir(name) else [_file(name)]:
-            places.setdefault(os.path.join(found.base, found.relative), found.path)
+        for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
+            places.setdefault(found.place, found.path)
     if not places:
-        raise DataError(f"no pictures in the folders of the list, {names[0]} the first {_instead([])}")
-    base = os.path.commonpath([os.path.dirname(place) for place in places])
+        raise DataError(f"no pictures in the folders of the list, {names[0]} the first {_instead(listing.passed_over)}")
+    try:
+        base = os.path.commonpath([os.path.dirname(place) for place in places])
+    except ValueError:  # on several drives of Windows
+        return [_Found(path, *os.path.split(place)) for place, path in places.items()]
     return [_Found(path, base, place.removeprefix(os.path.join(base, ""))) for place, path in places.items()]
 
 
 def _names(content: bytes, origin: str) -> list[str]:
-    content = content.removeprefix(b"\xef\xbb\xbf")  # a byte-order mark, which Windows editors write
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{origin}: the list is UTF-16; save it as UTF-8")
-    lines = content.split(b"\0") if b"\0" in content else [line.rstrip(b"\r") for line in content.split(b"\n")]
-    names = [os.fsdecode(line) for line in lines if line.strip()]
+    text = decode_text(content, origin)
+    separated = text.split("\0") if "\0" in text else [line.rstrip("\r") for line in text.split("\n")]
+    names = [name for name in separated if name.strip()]
+    if longest := next((name for name in names if len(name) > _LONGEST_NAME), None):
+        raise DataError(f"{origin}: has a line of {len(longest):,} characters; is it a list of names?")
+    if "\0" not in text:
+        names = [name for line in names if (name := _name_in(line))]
     if not names:
         raise DataError(f"{origin}: the list names no file")
     return names
+
+
+def _name_in(line: str) -> str:
+    """The name in a line of a list; none in a comment."""
+    if os.path.lexists(line):
+        return line
+    if line.lstrip().startswith("#"):
+        return ""
+    text = line.strip()
+    return _with_separators(text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else line)
 
 
 def _read_all(stdin: TextIO | BinaryIO | None) -> bytes:
@@ -163,20 +238,26 @@ def _read_all(stdin: TextIO | BinaryIO | None) -> bytes:
 def _read_list(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: the list of pictures cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: the list of pictures cannot be read ({reason})") from error
+
+
+def _kinds(paths: Iterable[str]) -> Counter[str]:
+    """How many files there are of each kind, by the endings of their names."""
+    endings = (os.path.splitext(path)[1].lower() for path in paths)
+    return Counter(ending if re.fullmatch(r"\.[\w-]{1,12}", ending) else "without extension" for ending in endings)
 
 
 def _instead(paths: Iterable[str]) -> str:
     """What was looked for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
-    kinds = Counter(os.path.splitext(path)[1].lower() or "without extension" for path in paths)
-    there = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4)) or "no files"
-    return f"(looked for {' '.join(IMAGE_EXTENSIONS)}); found {there}"
+    there = ", ".join(f"{count} {kind}" for kind, count in _kinds(paths).most_common(4)) or "no files"
+    return f"(looked for {' '.join(readable_extensions())}); found {there}"
 
 
 def _unique_names(pictures: Sequence[tuple[str, _Found]]) -> list[str]:
     """Each picture's relative path, with as many folders before it as tell it from all others."""
-    parts = [place.split(os.sep)[1:] for place, _ in pictures]
+    parts = [_parts(place) for place, _ in pictures]
     depths = [picture.relative.count(os.sep) + 1 for _, picture in pictures]
     while True:
         names = ["/".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
@@ -186,3 +267,9 @@ def _unique_names(pictures: Sequence[tuple[str, _Found]]) -> list[str]:
             return names
         for index in clashing:
             depths[index] += 1
+
+
+def _parts(place: str) -> list[str]:
+    """The folders down to a file and its name, with the drive as the first where there are drives."""
+    drive, rest = os.path.splitdrive(place)
+    return [*filter(None, [re.sub(r"\W+", "", drive)]), *rest.split(os.sep)[1:]]

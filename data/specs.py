@@ -12,7 +12,7 @@ from .errors import UsageError
 from .ilsvrc import read_ilsvrc, with_blacklist
 from .label_studio import read_label_studio
 from .problems import OnProblem, refuse
-from .sources import Source, list_sources
+from .sources import OnPassedOver, Source, list_sources
 from .tables import read_csv_truth, read_jsonl_truth
 from .voc import read_voc
 from .yolo import read_yolo
@@ -68,11 +68,13 @@ def open_datasets(specs: Sequence[str]) -> Dataset:
     return Dataset(name, classes, pictures, folder)
 
 
-def resolve_sources(sources: Sequence[str | Path], *, skip: Path | None = None) -> list[Source]:
+def resolve_sources(
+    sources: Sequence[str | Path], *, skip: Path | None = None, on_passed_over: OnPassedOver | None = None
+) -> list[Source]:
     """The pictures of any SOURCE, each once; those of a SPEC are to be read as its data set wants it."""
     named = [str(source) for source in sources]
     if not any(map(is_spec, named)):
-        return list_sources(named, skip=skip)
+        return list_sources(named, skip=skip, on_passed_over=on_passed_over)
     if not all(map(is_spec, named)):
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
     dataset = open_datasets(named)

@@ -46,7 +46,7 @@ def _entries(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
 
 def files_matching(pattern: str, skip: str | None) -> Iterator[str]:
     """The files that match or lie in a folder that does. `**` is done here: Python's goes round in loops of links."""
-    parts = pattern.split("/")
+    parts = pattern.replace(os.sep, "/").split("/")
     cut = parts.index("**") if "**" in parts else len(parts)
     head, tail = "/".join(parts[:cut]), [part for part in parts[cut:] if part]
     for match in glob.glob(head or ("/" if pattern.startswith("/") else os.curdir)):
@@ -54,7 +54,7 @@ def files_matching(pattern: str, skip: str | None) -> Iterator[str]:
             continue
         for path in files_below(match, skip) if os.path.isdir(match) else [match]:
             if not tail or _fits(os.path.relpath(path, match).split(os.sep), tail):
-                yield path.removeprefix("./")
+                yield path.removeprefix(os.path.join(os.curdir, ""))
 
 
 def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:

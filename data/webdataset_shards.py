@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .images import IMAGE_EXTENSIONS, decode_image
+from .images import decode_image, readable_extensions
 from .json_files import shown
 from .labelled import LabelledPictures
 from .natural_order import natural_key
@@ -158,7 +158,7 @@ def _key(name: str) -> str:
 
 
 def _paired(parts: list[_Span]) -> tuple[_Span, _Span]:
-    pictures = [part for part in parts if part.name.lower().endswith(IMAGE_EXTENSIONS)]
+    pictures = [part for part in parts if part.name.lower().endswith(readable_extensions())]
     labels = [part for ending in LABEL_ENDINGS for part in parts if part.name.lower().endswith(ending)]
     if len(pictures) != 1 or not labels:
         names = ", ".join(part.name for part in parts)

@@ -1,14 +1,23 @@
 """What each kind of source lists, in which order, and what the results call the pictures."""
 
+import contextlib
 import io
+import ntpath
 import os
+from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from inception_rcnn.data import sources
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.sources import Source, list_sources
+from inception_rcnn.data.images import IMAGE_EXTENSIONS
+from inception_rcnn.data.sources import Source, list_sources, passed_over_text
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +44,10 @@ def refused(sources: Sequence[str | Path], **options: object) -> str:
     with pytest.raises(DataError) as caught:
         files(sources, **options)
     return str(caught.value)
+
+
+def _utf_16(text: str) -> bytes:
+    return text.encode("utf-16")
 
 
 def test_no_sources_no_pictures() -> None:
@@ -119,12 +132,52 @@ def test_links_to_elsewhere_are_followed_once(photos: Path) -> None:
     assert listed == ["2.JPG", "10.jpg", "b/1.png", "broken.jpg", "file.jpg", "one/e.jpg", "one/f.jpg"]
 
 
+@pytest.fixture
+def no_heic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if pillow-heif were not installed."""
+    monkeypatch.setattr("inception_rcnn.data.picture_files.readable_extensions", lambda: IMAGE_EXTENSIONS)
+
+
+@pytest.mark.usefixtures("no_heic")
 def test_folder_without_pictures_says_what_is_there() -> None:
     make("phone/1.heic", "phone/x/2.HEIC", "phone/readme", "empty/.keep")
     message = refused(["phone"])
     assert "no pictures in phone (looked for .jpg" in message
     assert message.endswith("found 2 .heic, 1 without extension")
     assert refused(["empty"]).endswith("found no files")
+    assert refused(["-"], stdin=io.BytesIO(b"empty\nphone\n")).endswith("found 2 .heic, 1 without extension")
+
+
+def passed_over(sources: Sequence[str | Path], **options: Any) -> list[Counter[str]]:
+    told: list[Counter[str]] = []
+    list_sources(sources, on_passed_over=told.append, **options)
+    return told
+
+
+@pytest.mark.usefixtures("no_heic")
+def test_every_file_that_is_passed_over_is_counted_by_its_kind() -> None:
+    make("photos/b/1.HEIC", "photos/2.heic", "photos/b/c/x.mp4", "photos/README", "photos/a.b c", "photos/out/y.mp4")
+    (Path("photos") / "link.pdf").symlink_to("2.JPG")
+    kinds = Counter({".txt": 1, ".heic": 2, ".mp4": 1, "without extension": 2, ".pdf": 1})
+    skip = Path("photos/out")
+    assert passed_over(["photos"], skip=skip) == [kinds]
+    assert passed_over(["photos", "photos/b", "photos/**"], skip=skip) == [kinds]  # each once
+    assert passed_over(["-"], skip=skip, stdin=io.BytesIO(b"photos\nphotos/10.jpg\n")) == [kinds]
+    assert passed_over(["photos/b/*"]) == [Counter({".heic": 1, ".mp4": 1})]
+    assert passed_over(["photos/b", "photos/b/1.HEIC"]) == [Counter({".mp4": 1})]  # the other is named
+    assert passed_over(["photos/10.jpg", "photos/*.JPG"]) == []
+
+
+def test_where_its_decoder_is_installed_heic_is_an_image() -> None:
+    make("phone/1.heic", "phone/2.HIF", "phone/3.jpg")
+    expected = ["1.heic", "2.HIF", "3.jpg"] if find_spec("pillow_heif") else ["3.jpg"]
+    assert files(["phone"]) == files(["phone/*"]) == expected
+
+
+def test_the_line_about_what_was_passed_over_stays_short() -> None:
+    kinds = Counter({f".{number}": number for number in range(1, 2001)})
+    assert passed_over_text(kinds).startswith("passed over: 2,000 .2000, 1,999 .1999, ")
+    assert passed_over_text(kinds).endswith(f", {sum(range(1, 1993)):,} others")
 
 
 def test_unreadable_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,9 +229,35 @@ def test_existing_name_with_brackets_is_no_glob() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("photos\\*.jpg", ["10.jpg"]),
+        (r"photos\**\*.png", ["b/1.png"]),
+        (r".\photos\b", ["1.png"]),
+        ("photos\\", ["2.JPG", "10.jpg", "b/1.png"]),
+        (r"photos\b\1.png", ["1.png"]),
+        (r"photos\missing.jpg", [r"photos\missing.jpg"]),
+    ],
+)
+def test_backslashes_separate_folders_where_no_file_has_one(pattern: str, expected: list[str]) -> None:
+    assert files([pattern]) == expected
+
+
+def test_a_backslash_in_a_files_name_stays() -> None:
+    make(r"photos\1.jpg", r"photos\b/1.png", r"photos/b\1.png")
+    assert files(["photos\\*.jpg"]) == [r"photos\1.jpg"]
+    assert files([r"photos\b"]) == ["1.png"]
+    assert files([r"photos/b\1.png"]) == [r"b\1.png"]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"photos/10.jpg\nphotos/b/1.png\n",
+        "\ufeffphotos/10.jpg\r\nphotos/b/1.png\r\n".encode("utf-16-le"),  # Windows' PowerShell
+        "\ufeffphotos/10.jpg\r\nphotos/b/1.png\r\n".encode("utf-16-be"),
+        b"# a comment\nphotos/10.jpg\n  # more\nphotos\\b\\1.png\n",
+        b"\"photos\\10.jpg\"\r\n'photos/b/1.png'\r\n",  # as paths are copied
         b"photos/10.jpg\r\n\r\nphotos/b/1.png",
         b"\xef\xbb\xbfphotos/10.jpg\nphotos/b/1.png\nphotos/10.jpg\n",
         b"photos/10.jpg\0photos/b/1.png\0",
@@ -222,10 +301,44 @@ def test_folder_in_a_list_gives_its_pictures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"", "names no file"), (b"\n \n", "names no file"), ("a.jpg".encode("utf-16"), "UTF-8")]
+    ("content", "reason"),
+    [(b"", "names no file"), (b"\n \n", "names no file"), ("a.jpg".encode("utf-16")[:-1], "UTF-8")],
 )
 def test_unusable_lists(content: bytes, reason: str) -> None:
     assert reason in refused(["-"], stdin=io.BytesIO(content))
+
+
+def test_a_line_in_signs_that_files_have_in_their_names_is_such_a_file() -> None:
+    make("#1.jpg", '"quoted".jpg', "'a'")
+    names = b"#1.jpg\n\"quoted\".jpg\n'a'\n"
+    assert files(["-"], stdin=io.BytesIO(names)) == ["#1.jpg", '"quoted".jpg', "'a'"]
+    assert files(["-"], stdin=io.BytesIO(b"#2.jpg\0#1.jpg\0")) == ["#2.jpg", "#1.jpg"]  # no comments between NULs
+
+
+def test_a_backslash_alone_is_not_the_root_of_all_files() -> None:
+    assert files(["-"], stdin=io.BytesIO(b"\\\n")) == ["\\"]
+
+
+def test_what_is_no_list_of_names_is_refused_in_a_sentence() -> None:
+    message = refused(["-"], stdin=io.BytesIO(b"photos/10.jpg\n" + b"x" * 1_000_000))
+    assert message == "standard input: has a line of 1,000,000 characters; is it a list of names?"
+    assert len(refused(["@a\0.txt"])) < 200
+    assert "there is no such file" in refused(["photos\0/x.jpg"])
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=200) | st.text(max_size=50).map(str.encode) | st.text(max_size=50).map(_utf_16))
+def test_no_list_ends_in_a_traceback(content: bytes) -> None:
+    assume(b"/" not in content)  # which lists the whole disk
+    with contextlib.suppress(DataError):
+        list_sources(["-"], stdin=io.BytesIO(content))
+
+
+def test_drives_of_windows_tell_files_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources.os, "path", ntpath)
+    monkeypatch.setattr(sources.os, "sep", "\\")
+    found = [(path, sources._Found(path, *ntpath.split(path))) for path in ("C:\\a.jpg", "D:\\a.jpg")]
+    assert sources._unique_names(found) == ["C/a.jpg", "D/a.jpg"]
 
 
 def test_missing_list_is_named() -> None:
