@@ -79,7 +79,9 @@ def voted_boxes(
         own, places = np.flatnonzero(groups == group), np.flatnonzero(groups[kept] == group)
         votes = (box_iou(moved[places], boxes[own]) >= threshold) * weights[own]  # [places, own]
         total = votes.sum(axis=1, keepdims=True)
-        moved[places] = np.divide(votes @ boxes[own], total, out=moved[places], where=total > 0)
+        # Summed for each place alone: a matrix product rounds by how many places there are.
+        sums = (votes[:, :, None] * boxes[own]).sum(axis=1)  # [places, 4]
+        moved[places] = np.divide(sums, total, out=moved[places], where=total > 0)
     return moved
 
 

@@ -18,6 +18,9 @@ from .errors import DataError
 
 Labels = NDArray[np.str_]
 
+# The score from which boxes vote, whatever the threshold of detections: else that would move the boxes it leaves.
+VOTING_SCORE = 0.001
+
 
 def _checked_boxes(boxes: ArrayLike, owner: str) -> Boxes:
     array = as_boxes(boxes)
@@ -185,6 +188,11 @@ class Stages:
     nms_threshold: float  # IoU above which a better box of the same class suppresses
     max_detections: int
     vote_threshold: float | None = None  # IoU from which boxes of the same class vote on a kept one's place; None: none
+
+    @property
+    def voting_score(self) -> float:
+        """The score from which boxes have a vote: `VOTING_SCORE`, or a lower one that detections need."""
+        return min(VOTING_SCORE, self.score_threshold)
 
     def __post_init__(self) -> None:
         probabilities = np.asarray(self.probabilities, dtype=np.float64)

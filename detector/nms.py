@@ -13,21 +13,24 @@ from ..data.records import Detections, Stages
 
 
 def suppress(stages: Stages) -> Detections:
-    """Greedy suppression within each class: the decision that turns what a detector thinks into detections.
+    """Greedy suppression within each class, then box voting: a detector's scores and boxes become detections.
 
-    Scores below the threshold go before the overlaps are looked at: they could suppress nothing better, and most scores
-    are low. A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the
-    picture's edge left nothing of it. Of equal scores the first region's, then the first class's, is the better. With a
-    vote threshold every box that is kept goes to the mean of those of its class around it, weighted by their scores.
+    A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the picture's
+    edge left nothing of it. Of equal scores the first region's, then the first class's, is the better. Scores below the
+    threshold could suppress nothing that is kept. With a vote threshold every box that is kept goes to the mean of
+    those of its class around it, weighted by their scores. The weak have votes too, from a score on that does not
+    depend on the threshold: so a higher one leaves fewer detections, and moves none.
     """
     scores = torch.from_numpy(stages.probabilities[:, 1:])  # [R, K]
-    regions, classes = torch.nonzero(scores >= stages.score_threshold, as_tuple=True)
+    regions, classes = torch.nonzero(scores >= stages.voting_score, as_tuple=True)
     boxes, scores = torch.from_numpy(stages.boxes)[regions, classes], scores[regions, classes]  # [C, 4], [C]
     whole = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
     boxes, classes, scores = boxes[whole], classes[whole], scores[whole]
     order = scores.argsort(descending=True, stable=True)
     boxes, classes, scores = boxes[order], classes[order], scores[order]
-    kept = _unsuppressed(boxes, classes, scores, stages.nms_threshold)[: stages.max_detections].numpy()
+    strong = int((scores >= stages.score_threshold).sum())  # the first so many
+    kept = _unsuppressed(boxes[:strong], classes[:strong], scores[:strong], stages.nms_threshold)
+    kept = kept[: stages.max_detections].numpy()
     found, numbers, weights = boxes.numpy(), classes.numpy(), scores.numpy()
     placed = found[kept]
     if stages.vote_threshold is not None:

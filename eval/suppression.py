@@ -36,17 +36,17 @@ def suppress_again(stages: Stages) -> Candidates:
     """What suppression makes of a picture's boxes."""
     scores = stages.probabilities[:, 1:]  # [R, K]
     whole = (stages.boxes[..., 2:] > stages.boxes[..., :2]).all(axis=2)  # [R, K]
-    regions, classes = np.nonzero((scores >= stages.score_threshold) & whole)
+    regions, classes = np.nonzero((scores >= stages.voting_score) & whole)
     best_first = np.argsort(-scores[regions, classes], kind="stable")
     regions, classes = regions[best_first], classes[best_first]
-    boxes = stages.boxes[regions, classes]  # [C, 4]
-    suppressors = _suppressors(boxes, classes, stages.nms_threshold)
-    scores = scores[regions, classes]  # [C]
+    boxes, scores = stages.boxes[regions, classes], scores[regions, classes]  # [V, 4], [V]: all that vote
+    candidates = slice(int((scores >= stages.score_threshold).sum()))  # the best of them, C
+    suppressors = _suppressors(boxes[candidates], classes[candidates], stages.nms_threshold)
     detected = most_allowed(suppressors == NOT_SUPPRESSED, stages.max_detections)
-    placed, kept = boxes.copy(), np.flatnonzero(detected)
+    placed, kept = boxes[candidates].copy(), np.flatnonzero(detected)
     if stages.vote_threshold is not None:
         placed[kept] = voted_boxes(boxes, classes, scores, kept, stages.vote_threshold)
-    return Candidates(placed, boxes, classes, scores, suppressors, detected)
+    return Candidates(placed, boxes[candidates], classes[candidates], scores[candidates], suppressors, detected)
 
 
 def most_allowed(kept: Flags, max_detections: int) -> Flags:

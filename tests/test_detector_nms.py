@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import box_iou
-from inception_rcnn.data.records import Stages
+from inception_rcnn.data.records import VOTING_SCORE, Stages
 from inception_rcnn.detector.nms import suppress
 from inception_rcnn.eval.suppression import detections_of
 
@@ -98,3 +100,38 @@ def test_neighbours_vote_on_the_place_of_what_is_kept():
     again = detections_of(stages)
     assert np.array_equal(again.boxes, found.boxes)
     assert again.scores.tolist() == found.scores.tolist()
+
+
+def crowded(rng, regions=80, classes=2):
+    """Stages with many boxes of which most overlap others, and scores from below the voting score to 1."""
+    corner, side = rng.uniform(0, 60, (regions, classes, 2)), rng.uniform(20, 60, (regions, classes, 2))
+    boxes = np.concatenate([corner, corner + side], axis=2)
+    scores = 10.0 ** rng.uniform(-4, 0, (regions, classes)) * rng.permutation(
+        np.eye(classes)[np.arange(regions) % classes]
+    )
+    probabilities = np.concatenate([1 - scores.sum(axis=1, keepdims=True), scores], axis=1)
+    return Stages(boxes[:, 0], probabilities, boxes, CLASSES[:classes], VOTING_SCORE, 0.3, 100, vote_threshold=0.5)
+
+
+@pytest.mark.parametrize("threshold", [0.002, 0.05, 0.3])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_higher_threshold_leaves_fewer_detections_and_moves_none(seed, threshold):
+    stages = crowded(np.random.default_rng(seed))
+    everything = suppress(stages)
+    expected = everything[everything.scores >= threshold]
+    assert 0 < len(expected) < len(everything)
+    for found in (
+        suppress(replace(stages, score_threshold=threshold)),
+        detections_of(replace(stages, score_threshold=threshold)),
+    ):
+        assert found.labels.tolist() == expected.labels.tolist()
+        np.testing.assert_array_equal(found.scores, expected.scores)
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+    assert not np.array_equal(expected.boxes, suppress(replace(stages, vote_threshold=None)).boxes[: len(expected)])
+
+
+def test_a_threshold_below_the_voting_score_lets_weaker_ones_vote():
+    boxes = np.array([[[0.0, 0, 10, 10]], [[0, 0, 10, 20]]])
+    stages = Stages(boxes[:, 0], np.array([[0.9995, 0.0005], [0.9997, 0.0003]]), boxes, ("thing",), 0.0, 0.3, 9, 0.5)
+    np.testing.assert_allclose(suppress(stages).boxes, [[0, 0, 10, (5 * 10 + 3 * 20) / 8]])
+    assert len(suppress(replace(stages, score_threshold=0.001))) == 0
