@@ -8,10 +8,26 @@ from typing import Any
 import torch
 
 from ..data.errors import UsageError
+from ..data.ranges import ABOVE_ZERO, NOT_NEGATIVE, SEED, Range, check_ranges
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step")
 MOMENTUM = 0.9  # of "sgd", in both papers
+WARMUP = 200  # steps
+_STEPS = Range(1, 10**9, whole=True)
+RANGES = {
+    "steps": _STEPS,
+    "learning_rate": ABOVE_ZERO,
+    "warmup": Range(0, 10**9, whole=True, optional=True),
+    "weight_decay": NOT_NEGATIVE,
+    "average": Range(0, 1, open_high=True),
+    "gradient_limit": Range(0, math.inf, open_low=True),
+    "checkpoint_every": _STEPS,
+    "validate_every": _STEPS,
+    "seed": SEED,
+    "decay": Range(0, 1, open_low=True),
+    "decay_every": _STEPS,
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,7 @@ class Recipe:
 
     steps: int = 5000
     learning_rate: float = 0.0001
-    warmup: int = 200  # steps from 0 to the full rate
+    warmup: int | None = None  # steps from 0 to the full rate; without, 200 or a tenth of a run that is short
     weight_decay: float = 0.01
     average: float = 0.999  # decay of the weights' moving average, which is what is validated and kept (Polyak)
     gradient_limit: float = 35.0  # norm: a rare bad batch must not throw the weights off
@@ -35,18 +51,33 @@ class Recipe:
     def __post_init__(self) -> None:
         _require_known("optimizer", self.optimizer, OPTIMIZERS)
         _require_known("schedule", self.schedule, SCHEDULES)
-        for name in ("steps", "decay_every", "checkpoint_every", "validate_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}: need at least 1")
+        check_ranges(self, RANGES)
+        if self.warmup is not None and self.warmup > self.steps:
+            raise UsageError(
+                f"warmup is {self.warmup}: a run of {self.steps} steps would never reach its rate; "
+                f"need at most {self.steps}"
+            )
+
+    @property
+    def warmup_steps(self) -> int:
+        """The steps from 0 to the full rate: those asked for, else 200 or a tenth of the run, whichever is less.
+
+        >>> Recipe(steps=100).warmup_steps, Recipe(steps=100, warmup=50).warmup_steps
+        (10, 50)
+        """
+        return min(WARMUP, self.steps // 10) if self.warmup is None else self.warmup
 
     def __str__(self) -> str:
         """
         >>> str(Recipe(steps=9, schedule="step"))
-        '9 steps of adamw, rate 0.0001 times 0.1 every 20000 steps, seed 0'
+        '9 steps of adamw, rate 0.0001 times 0.1 every 20000 steps, no warm-up, seed 0'
         """
         stepwise = f"times {self.decay:g} every {self.decay_every} steps"
         falling = stepwise if self.schedule == "step" else "falling to 0"
-        return f"{self.steps} steps of {self.optimizer}, rate {self.learning_rate:g} {falling}, seed {self.seed}"
+        warmup = f"after {self.warmup_steps} steps of warm-up" if self.warmup_steps else "no warm-up"
+        return (
+            f"{self.steps} steps of {self.optimizer}, rate {self.learning_rate:g} {falling}, {warmup}, seed {self.seed}"
+        )
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
@@ -61,11 +92,12 @@ def rate_at(step: int, recipe: Recipe) -> float:
     >>> [round(rate_at(step, recipe), 3) for step in (0, 39, 40, 99)]
     [0.1, 1.0, 0.1, 0.01]
     """
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
+    warmup = recipe.warmup_steps
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / warmup
     if recipe.schedule == "step":
         return recipe.learning_rate * recipe.decay ** (step // recipe.decay_every)
-    progress = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
+    progress = (step - warmup) / max(recipe.steps - warmup, 1)
     return recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 

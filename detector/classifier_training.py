@@ -19,6 +19,7 @@ from ..backbone.recipe import Recipe
 from ..backbone.training import State, check_out, train
 from ..data.errors import UsageError
 from ..data.labelled import LabelledPictures, groups_by_class
+from ..data.ranges import COUNT, check_ranges
 from ..data.store import hash_of
 from ..eval.classification import ClassificationResult
 from .classifying import predict
@@ -38,6 +39,9 @@ class ClassifierOptions:
     validation_pictures: int = 1000
     device: str = "auto"
     tensorboard: bool = False  # curves too
+
+    def __post_init__(self) -> None:
+        check_ranges(self, dict.fromkeys(("crops", "validation_pictures"), COUNT), flags=True)
 
 
 @joined()
@@ -107,13 +111,12 @@ def _data_fact(pictures: LabelledPictures) -> str:
 def momentum_recipe(
     steps: int, learning_rate: float, weight_decay: float, schedule: str, seed: int, **every: int
 ) -> Recipe:
-    """The paper's descent by SGD with momentum, a tenth of a short run going into the warm-up; `every` as in `Recipe`.
+    """The paper's descent by SGD with momentum; `every` as in `Recipe`.
 
-    >>> momentum_recipe(1000, 0.01, 0.0002, "step", 0, validate_every=500).warmup
-    100
+    >>> momentum_recipe(1000, 0.01, 0.0002, "step", 0, validate_every=500).validate_every
+    500
     """
-    warmup = min(Recipe.warmup, steps // 10)
-    recipe = Recipe(steps, learning_rate, warmup, weight_decay, seed=seed, optimizer="sgd", schedule=schedule)
+    recipe = Recipe(steps, learning_rate, None, weight_decay, seed=seed, optimizer="sgd", schedule=schedule)
     return replace(recipe, **every)
 
 

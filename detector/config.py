@@ -3,27 +3,44 @@
 import dataclasses
 import difflib
 import json
-from collections.abc import Mapping
+import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..backbone.classifier_folder import KIND
 from ..data.errors import DataError, UsageError
+from ..data.json_files import shown
+from ..data.ranges import COUNT, SHARE, Range, check_ranges
+from ..data.text_files import read_text
 from .heads import SCORES, Scores
+from .network import ARCHITECTURES
 from .regions import MODES, Mode
 
 FORMAT_VERSION = 1
+HASHES = "sha256"  # the key under which a file may state those of its folder's weights, by name
+MOST_CLASSES = 10_000
+LONGEST_NAME = 500  # characters, of a class
+MEMBERS = Range(1, 1000, whole=True)
+RANGES = {
+    "regions": COUNT,
+    "score": SHARE,
+    "nms_threshold": SHARE,
+    "max_detections": COUNT,
+    "vote_threshold": Range(0, 2),  # above 1 nobody votes
+    "members": MEMBERS,
+}
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Frozen facts of a trained detector, and the defaults it detects with."""
+    """Frozen facts of a trained detector, and the defaults it detects with; UsageError where one cannot be."""
 
     classes: tuple[str, ...]  # the classifier's outputs 1..K; 0 is background
     architecture: str = "googlenet"  # or "torchvision"
     modes: tuple[Mode, ...] = ("shared",)  # the ways of looking at regions it has a tail and a head for
-    mode: Mode = "shared"  # the one it uses by default
+    mode: Mode = None  # pyright: ignore[reportAssignmentType]  # its default way; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
     regions: int = 1000  # proposals looked at, the best first
     score: float = 0.3  # detections below are left out
@@ -34,25 +51,77 @@ class DetectorConfig:
     scores: Scores = "softmax"  # how logits become probabilities; "sigmoid" for linear classifiers
     members: int = 1  # networks whose answers are averaged; several lie in folders of their own
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", _checked_names("classes", self.classes, MOST_CLASSES))
+        object.__setattr__(self, "modes", _checked_names("modes", self.modes, len(MODES)))
+        for mode in self.modes:
+            _require_known("modes", mode, MODES)
+        if self.mode is None:
+            object.__setattr__(self, "mode", self.modes[0])
+        _require_known("mode", self.mode, self.modes)
+        _require_known("architecture", self.architecture, ARCHITECTURES)
+        _require_known("scores", self.scores, SCORES)
+        check_ranges(self, RANGES)
+        if not isinstance(self.proposals, str) or not 0 < len(self.proposals) <= LONGEST_NAME:
+            raise UsageError(f"proposals is {shown(self.proposals)}: need the name of a method")
+        if not isinstance(self.box_deltas, bool):
+            raise UsageError(f"box_deltas is {shown(self.box_deltas)}: need true or false")
+        if self.scores == "sigmoid" and self.members > 1:
+            raise UsageError("the members of an ensemble need softmax scores, these have sigmoid ones")
+
     def to_json(self) -> str:
         return json.dumps({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=2) + "\n"
 
 
 def read_config(path: Path) -> DetectorConfig:
     """Read and check a `config.json`; DataError names what it does not understand."""
+    content = _read_content(path)
+    content.pop("format_version")
+    content.pop(HASHES, None)
+    known = [field.name for field in dataclasses.fields(DetectorConfig)]
+    for name in content:
+        if name not in known:
+            near = difflib.get_close_matches(name[:LONGEST_NAME], known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise DataError(f"{path}: unknown setting {shown(name)}; {hint}")
+    if "mode" in content and content["mode"] is None:
+        raise DataError(f"{path}: mode is None: need one of {', '.join(MODES)}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.pop("format_version", None)
-    except FileNotFoundError as error:
-        raise DataError(f"{path.parent} is not a model: it has no {path.name}") from error
-    except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise DataError(f"{path} is not a model's configuration: {error}") from error
-    if version != FORMAT_VERSION:
-        raise DataError(f"{path} has format_version {version}; this release reads {FORMAT_VERSION}")
+        return DetectorConfig(**{"classes": (), **content})
+    except UsageError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_hashes(path: Path) -> dict[str, str]:
+    """The sha256 of files beside a `config.json`, by name, that it states; there need not be any."""
+    hashes = _read_content(path).get(HASHES, {})
+    if not isinstance(hashes, dict) or not all(map(_is_hash, hashes.values())):
+        raise DataError(f"{path}: {HASHES} is {shown(hashes)}: need 64 hexadecimal digits for each file's name")
+    return hashes
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= {*string.hexdigits.lower()}
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    """What a detector's file says, its version checked."""
+    if not path.exists():
+        raise DataError(f"{path.parent} is not a model: it has no {path.name}")
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not a model's configuration: {_short(error)}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is not a model's configuration: it holds {shown(content)}")
+    version = content.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise DataError(f"{path} has format_version {shown(version)}; this release reads {FORMAT_VERSION}")
     if content.get("kind") == KIND:
         start = f"`inception-rcnn train finetune --init {path.parent}`"
         raise DataError(f"{path.parent} is a classifier, which finds no boxes; make a detector of it with {start}")
-    return _checked(content, path)
+    return content
 
 
 def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[str, Any]:
@@ -67,24 +136,37 @@ def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[
     return dict(options)
 
 
-def _checked(content: dict[str, Any], path: Path) -> DetectorConfig:
-    defaults = {field.name: field.default for field in dataclasses.fields(DetectorConfig)}
-    for name, value in content.items():
-        if name not in defaults:
-            near = difflib.get_close_matches(name, defaults, n=1)
-            raise DataError(f"{path}: unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-        if isinstance(value, list):
-            content[name] = value = tuple(value)
-        wanted = tuple if name == "classes" else type(defaults[name])
-        if not isinstance(value, wanted) and not (wanted is float and isinstance(value, int)):
-            raise DataError(f"{path}: {name} is {value!r}, need a {wanted.__name__}")
-    unknown = [mode for mode in (*content.get("modes", ()), content.get("mode", "shared")) if mode not in MODES]
-    if not content.get("classes") or not all(isinstance(each, str) for each in content["classes"]) or unknown:
-        raise DataError(f"{path}: need a list of class names, and modes among {', '.join(MODES)}")
-    if content.get("scores", "softmax") not in SCORES:
-        raise DataError(f"{path}: scores is {content['scores']!r}, need one of {', '.join(SCORES)}")
-    if content.get("scores") == "sigmoid" and content.get("members", 1) > 1:
-        raise DataError(f"{path}: the members of an ensemble need softmax scores, these have sigmoid ones")
-    if content.get("members", 1) < 1:
-        raise DataError(f"{path}: members is {content['members']}, need at least 1")
-    return DetectorConfig(**content)
+def _checked_names(name: str, values: Any, most: int) -> tuple[Any, ...]:
+    """A list of different names, one at least."""
+    what = "a list of class names" if name == "classes" else f"a list of modes among {', '.join(MODES)}"
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise UsageError(f"{name} is {shown(values)}: need {what}")
+    if len(values) > most:
+        raise UsageError(f"there are {len(values)} {name}: need at most {most}")
+    seen: set[str] = set()
+    for value in values:
+        if not isinstance(value, str) or not _is_name(value):
+            raise UsageError(f"{name} has {shown(value)}: need {what}")
+        if value in seen:
+            raise UsageError(f"{name} has {shown(value)} twice: name each once")
+        seen.add(value)
+    return tuple(map(str, values))
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text can name a class: a line that is not empty, nor endless, of characters that a file can hold."""
+    return bool(text.strip()) and len(text) <= LONGEST_NAME and "\n" not in text and text == _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _require_known(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        among = f"modes among {', '.join(known)}" if name.startswith("mode") else f"one of {', '.join(known)}"
+        raise UsageError(f"{name} is {shown(value)}, need {among}")
+
+
+def _short(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]

@@ -17,6 +17,7 @@ from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
+from ..data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ..data.records import Picture, Proposals
 from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
@@ -34,6 +35,11 @@ from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
 SAMPLINGS = ("pictures", "windows")
+RANGES = {
+    **dict.fromkeys(("pictures", "regions", "validation_pictures", "foreground", "background"), COUNT),
+    "head_rate": NOT_NEGATIVE,
+    "bias_rate": NOT_NEGATIVE,
+}
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,7 @@ class FinetuneOptions:
         for flag, name, known in (("freeze", self.freeze, FREEZES), ("sampling", self.sampling, SAMPLINGS)):
             if name not in known:
                 raise UsageError(f"unknown --{flag} {name!r}; known: {', '.join(known)}")
-        for flag in ("pictures", "regions", "foreground"):
-            if getattr(self, flag) < 1:
-                raise UsageError(f"--{flag} {getattr(self, flag)}: need at least 1")
+        check_ranges(self, RANGES, flags=True)
 
     def __str__(self) -> str:
         regions = f"{self.foreground} + {self.background} regions of all pictures"
@@ -93,7 +97,7 @@ def finetune(
     check_out(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the heads' first weights
     config = DetectorConfig(
-        classes=classes, mode=options.mode, proposals=options.proposals, box_deltas=options.box_deltas
+        classes=classes, modes=(options.mode,), proposals=options.proposals, box_deltas=options.box_deltas
     )
     network, config = initial_network(
         init, config, keep_modes=options.freeze == "trunk", new_outputs=options.new_outputs

@@ -22,6 +22,7 @@ from ..backbone.precision import choose_device
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.feature_store import FeatureStore, RegionFeatures
+from ..data.ranges import ABOVE_ZERO, COUNT, check_range, check_ranges
 from ..data.records import GroundTruth, Picture
 from ..eval.comparing import compare
 from ..eval.evaluation import Evaluation
@@ -69,6 +70,9 @@ class LinearOptions:
     features: Path | None = None  # where to keep the features; None: below the package's home
     validation_pictures: int = 100
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_ranges(self, {"validation_pictures": COUNT}, flags=True)
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,7 @@ def train_boxes(
 
     With validation pictures the mAP with the deltas as they were, with the regressors, and with neither is told.
     """
+    check_range(f"--penalty {penalty}", penalty, ABOVE_ZERO)
     source = _open(data, validation, model, out, options, report)
     before = source.judge("before", source.network, source.config, report)
     network, config = _with_one_mode(source, source.config.classes)

@@ -11,9 +11,9 @@ from pathlib import Path
 from ..backbone.distributed import is_first, joined, only_first
 from ..backbone.training import CHECKPOINT, Recipe, State, check_out
 from ..data.dataset import Dataset
-from ..data.errors import UsageError
 from ..data.files import write_atomically
-from .config import read_config
+from ..data.ranges import check_range
+from .config import MEMBERS, read_config
 from .finetuning import FinetuneOptions, finetune
 from .pretrained import member_folders
 
@@ -36,8 +36,7 @@ def finetune_members(
     One member is a detector like any other. With `resume` those that were done are kept, the one that was stopped goes
     on, and the others follow.
     """
-    if members < 1:
-        raise UsageError(f"--members {members}: need at least 1")
+    check_range(f"--members {members}", members, MEMBERS)
     if members == 1:
         return [finetune(data, validation, init, out, options, recipe, resume=resume, report=report)]
     places = member_folders(out, members)

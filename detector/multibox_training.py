@@ -15,6 +15,7 @@ from ..backbone.training import Recipe, State, check_out, train
 from ..data.boxes import Boxes
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
+from ..data.ranges import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
 from ..eval.recall import evaluate_recall
 from ..proposals.kept import kept_proposals
 from ..proposals.methods import MIXED, proposer
@@ -25,6 +26,8 @@ from ..proposals.multibox_loss import MultiBoxNetwork, multibox_loss
 from ..proposals.priors import priors_of, read_priors
 from .pretrained import load_network, model_folder, save_multibox, save_network
 from .run_facts import data_fact
+
+RANGES = {"alpha": NOT_NEGATIVE, "pictures": COUNT, "validation_pictures": COUNT}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class MultiBoxOptions:
     validation_pictures: int = 100
     device: str = "auto"
     tensorboard: bool = False  # curves too
+
+    def __post_init__(self) -> None:
+        check_ranges(self, RANGES, flags=True)
 
 
 @joined()
@@ -99,11 +105,11 @@ def train_multibox(
 
 
 def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
-    if not wanted.isdigit():
+    count = whole_number(wanted)
+    if count is None:
         return read_priors(wanted)
-    if int(wanted) < 1:
-        raise UsageError(f"--priors {wanted}: need at least 1, or a file of priors")
-    return priors_of(data, int(wanted), seed)
+    check_range(f"--priors {wanted} (a number, or a file of priors)", count, COUNT)
+    return priors_of(data, count, seed)
 
 
 def _validator(validation: Dataset, options: MultiBoxOptions) -> Callable[[nn.Module], float]:

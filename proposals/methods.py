@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ..backbone.shared_maps import SharedMaps
 from ..data.errors import DataError, UsageError
+from ..data.json_files import shown
+from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from .external import opencv_selective_search, package_selective_search
 from .mixing import NUM_OWN, mix
@@ -33,6 +35,7 @@ METHODS = (
     "opencv:quality",
     "selectivesearch",
 )
+CROPS_ASKED = Range(1, 10, whole=True)  # windows along a side of MultiBox's
 MIXED = "selective-search:googlenet"  # what MultiBox's boxes are mixed into
 
 
@@ -105,11 +108,14 @@ def _with_network(
 def _multibox_variant(method: str, variant: str) -> tuple[int, int]:
     """How many boxes and windows along a side: `200,crops=2` or less."""
     count, _, crops = variant.partition(",crops=")
-    if not ((count or "200").isdigit() and (crops or "1").isdigit()):
+    boxes, windows = whole_number(count or str(NUM_OWN)), whole_number(crops or str(CROPS))
+    if boxes is None or windows is None:
         raise UsageError(
-            f"{method}: need a number of boxes, as in multibox:200, or also of crops, multibox:200,crops=2"
+            f"{shown(method)}: need a number of boxes, as in multibox:200, or also of crops, multibox:200,crops=2"
         )
-    return int(count or NUM_OWN), int(crops or CROPS)
+    check_range(f"{method}: the boxes are {boxes}", boxes, COUNT)
+    check_range(f"{method}: the crops are {windows}", windows, CROPS_ASKED)
+    return boxes, windows
 
 
 def _nothing(image: Image) -> Proposals:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
+from ..data.ranges import Range, check_ranges
 from ..data.records import Proposals
 from .colours import COLOUR_SPACES, ColourSpace, to_colour_space
 from .grouping import TERMS, group
@@ -23,6 +24,13 @@ from .working_size import WORKING_WIDTH, checked_picture, to_original_size, to_w
 
 # Above it the thresholds of the segmentation leave 32 bits; nothing grows so large at half a million pixels anyway.
 MAX_SCALE = 100_000
+MOST_VALUES = 20  # of a setting that has several: all combinations are grouped
+RANGES = {
+    "min_size": Range(1, 10**6, whole=True, optional=True),
+    "sigma": Range(0.001, 100),
+    "width": Range(1, 10_000, whole=True, optional=True),
+    "min_side": Range(1, 10**6, whole=True),
+}
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,9 @@ class Settings:
                 raise UsageError(f"no similarity {terms!r}: name each of its terms once, of {', '.join(TERMS)}")
         if self.texture_of not in get_args(TextureSource):
             raise UsageError(f"no texture of {self.texture_of!r} (known: {', '.join(get_args(TextureSource))})")
-        pixels = [each for each in (self.width, self.min_size, self.min_side) if each is not None]
-        if not self.sigma > 0 or min(pixels) < 1:
-            raise UsageError("Selective Search needs a positive sigma, width, smallest side and smallest size")
+        if max(map(len, (self.colour_spaces, self.similarities, self.scales))) > MOST_VALUES:
+            raise UsageError(f"Selective Search takes at most {MOST_VALUES} colour spaces, similarities or scales")
+        check_ranges(self, RANGES)
 
 
 _FAST = Settings()

@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from inception_rcnn.backbone.recipe import Recipe, new_optimizer, rate_at
+from inception_rcnn.data.errors import UsageError
 
 
 def test_the_rate_warms_up_and_falls_to_nothing():
@@ -36,3 +39,34 @@ def test_groups_keep_their_own_weight_decay(name, kind):
     assert type(optimizer) is kind
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, 0.25]
     assert optimizer.param_groups[0].get("momentum", 0.9) == 0.9
+
+
+@pytest.mark.parametrize("steps", [1, 5, 60, 199, 1000, 4000])
+def test_a_run_reaches_its_rate_however_short_it_is(steps):
+    recipe = Recipe(steps=steps, learning_rate=0.5)
+    assert max(rate_at(step, recipe) for step in range(steps)) == pytest.approx(0.5)
+    assert recipe.warmup_steps == min(200, steps // 10)
+
+
+def test_a_warm_up_longer_than_the_run_is_refused_and_a_long_one_is_kept():
+    with pytest.raises(UsageError, match="warmup is 200: a run of 100 steps would never reach its rate"):
+        Recipe(steps=100, warmup=200)
+    assert "after 90 steps of warm-up" in str(Recipe(steps=100, warmup=90))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("learning_rate", value) for value in (0, -0.1, math.nan, math.inf, "fast", True)),
+        *(("average", value) for value in (1.0, -0.1, math.nan)),
+        *(("seed", value) for value in (-1, 2**32, 0.5)),
+        *(("steps", value) for value in (0, 2.5, 10**400)),
+        *(("weight_decay", value) for value in (-1, math.nan)),
+        *(("gradient_limit", value) for value in (0, math.nan)),
+        *((name, 0) for name in ("checkpoint_every", "validate_every", "decay_every", "decay")),
+        ("warmup", -1),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(field, value):
+    with pytest.raises(UsageError, match=f"^{field} is .*: need "):
+        Recipe(**{field: value})

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from inception_rcnn.data.errors import DataError, UsageError
-from inception_rcnn.detector.config import DetectorConfig, checked_options, read_config
+from inception_rcnn.detector.config import DetectorConfig, checked_options, read_config, read_hashes
 
 CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), score=0.25, regions=7)
 
@@ -27,20 +29,74 @@ def test_what_is_left_out_takes_its_default(tmp_path):
     ("changes", "message"),
     [
         ({"regoins": 5}, "did you mean 'regions'"),
-        ({"regions": "many"}, "regions is 'many', need a int"),
+        ({"regions": "many"}, "regions is 'many': need a whole number"),
         ({"score": None, "format_version": 9}, "format_version 9"),
         ({"classes": []}, "class names"),
         ({"classes": [1, 2]}, "class names"),
         ({"modes": ["fast"]}, "modes among shared, crops"),
         ({"mode": "fast"}, "modes among shared, crops"),
+        ({"mode": "crops", "modes": ["shared"]}, "mode is 'crops', need modes among shared"),
+        ({"modes": "shared"}, "modes is 'shared'"),
+        ({"modes": ["shared", "shared"]}, "'shared' twice"),
+        ({"classes": ["cat", "cat"]}, "classes has 'cat' twice"),
+        ({"classes": ["cat", " "]}, "classes has ' '"),
+        ({"classes": ["cat", "\ud800"]}, "classes has"),
+        ({"classes": "cat"}, "classes is 'cat'"),
+        ({"classes": {"cat": 1}}, "classes is"),
+        ({"classes": [f"c{i}" for i in range(10_001)]}, "10001 classes: need at most 10000"),
+        ({"regions": -5}, "regions is -5: need at least 1"),
+        ({"regions": True}, "regions is True: need a whole number"),
+        ({"regions": 3.0}, "regions is 3.0: need a whole number"),
+        ({"regions": 10**400}, "regions is 1000.*…: need at least 1 and at most"),
+        ({"score": float("nan")}, "score is nan: need a number"),
+        ({"score": -0.1}, "score is -0.1: need at least 0 and at most 1"),
+        ({"score": False}, "score is False"),
+        ({"nms_threshold": float("inf")}, "nms_threshold is inf"),
+        ({"max_detections": 2**70}, "max_detections is 1180"),
+        ({"members": 10**9}, "members is 1000000000: need at least 1 and at most 1000"),
+        ({"members": 0}, "members is 0"),
+        ({"box_deltas": 1}, "box_deltas is 1: need true or false"),
+        ({"proposals": ["mix"]}, "proposals is"),
+        ({"architecture": "vgg"}, "architecture is 'vgg', need one of googlenet, torchvision"),
+        ({"x" * 10**6: 1}, "unknown setting 'xxx"),
+        ({"sha256": {"model.safetensors": "abc"}, "regoins": 1}, "did you mean 'regions'"),
+        ({"score": None, "format_version": True}, "format_version True"),
     ],
 )
 def test_what_is_not_understood_is_named(tmp_path, changes, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         read_config(write(tmp_path / "config.json", **changes))
+    assert len(str(caught.value)) < 600
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "nonsense", "\x00"])
+def test_the_mode_is_the_first_where_none_is_named(tmp_path):
+    path = write(tmp_path / "config.json", modes=["crops"], mode=None)
+    assert read_config(path).mode == "crops"
+    assert DetectorConfig(("cat",), modes=("crops",)).mode == "crops"
+
+
+def test_a_python_user_meets_the_same_limits():
+    for change in ({"score": 30}, {"regions": -5}, {"max_detections": 0}, {"mode": "fast"}, {"members": 10**9}):
+        with pytest.raises(UsageError, match=next(iter(change))):
+            replace(CONFIG, **change)
+    assert replace(CONFIG, regions=np.int64(9), score=np.float32(0.5)).to_json()  # numbers of NumPy's are numbers
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path):
+    (tmp_path / "config.json").write_bytes(CONFIG.to_json().encode("utf-8-sig"))
+    assert read_config(tmp_path / "config.json") == CONFIG
+
+
+def test_hashes_of_a_folders_files_are_read_and_checked(tmp_path):
+    path = write(tmp_path / "config.json", sha256={"model.safetensors": "0f" * 32})
+    assert read_config(path) == CONFIG
+    assert read_hashes(path) == {"model.safetensors": "0f" * 32}
+    for hashes in ([], {"model.safetensors": "0f"}, {"model.safetensors": 7}):
+        with pytest.raises(DataError, match="sha256 is"):
+            read_hashes(write(path, sha256=hashes))
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "nonsense", "\x00", "[" * 10**5, '{"a":' * 10**5, "9" * 10**4])
 def test_a_broken_file_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(DataError, match=r"config\.json"):

@@ -1,7 +1,14 @@
+import math
+
 import pytest
 
+from inception_rcnn.backbone.recipe import rate_at
 from inception_rcnn.data.errors import UsageError
+from inception_rcnn.detector.classifier_training import ClassifierOptions
+from inception_rcnn.detector.finetuning import FinetuneOptions
 from inception_rcnn.detector.finetuning_presets import PRESETS, changed_preset, preset_named
+from inception_rcnn.detector.linear_training import LinearOptions
+from inception_rcnn.detector.multibox_training import MultiBoxOptions
 
 
 def test_rcnn_is_as_its_paper_says():
@@ -32,3 +39,31 @@ def test_unknown_names_are_refused():
         preset_named("entri")
     with pytest.raises(UsageError, match="named stepz"):
         changed_preset("default", {"stepz": 3})
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_short(name):
+    recipe = changed_preset(name, {"steps": 7}).recipe
+    assert max(rate_at(step, recipe) for step in range(7)) == pytest.approx(recipe.learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (FinetuneOptions, {"validation_pictures": 0}),
+        (FinetuneOptions, {"validation_pictures": -1}),
+        (FinetuneOptions, {"background": 0}),
+        (FinetuneOptions, {"head_rate": math.nan}),
+        (FinetuneOptions, {"regions": True}),
+        (MultiBoxOptions, {"validation_pictures": -1}),
+        (MultiBoxOptions, {"alpha": -1.0}),
+        (MultiBoxOptions, {"pictures": 0}),
+        (LinearOptions, {"validation_pictures": 0}),
+        (ClassifierOptions, {"crops": 0}),
+        (ClassifierOptions, {"validation_pictures": -1}),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, changes):
+    (name,) = changes
+    with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')} .*: need"):
+        options(**changes)

@@ -83,7 +83,7 @@ def test_an_unknown_name_lists_what_ships():
 
 
 def test_a_classifier_brings_trunk_and_tail(classifier):
-    network, config = initial_network(str(classifier), DetectorConfig(("a",), mode="crops"), keep_modes=False)
+    network, config = initial_network(str(classifier), DetectorConfig(("a",), modes=("crops",)), keep_modes=False)
     assert (config.modes, config.architecture) == (("crops",), "googlenet")
     torch.manual_seed(1)
     source = GoogLeNet()
@@ -95,7 +95,7 @@ def test_a_classifier_brings_trunk_and_tail(classifier):
 
 
 def test_a_detector_of_the_same_classes_brings_its_heads(folder):
-    wanted = DetectorConfig(("cat", "dog"), mode="crops")
+    wanted = DetectorConfig(("cat", "dog"), modes=("crops",))
     kept, config = initial_network(str(folder), wanted, keep_modes=True)
     assert config.modes == ("shared", "crops")
     alone, config = initial_network(str(folder), wanted, keep_modes=False)
@@ -107,7 +107,7 @@ def test_a_detector_of_the_same_classes_brings_its_heads(folder):
 
 
 def test_other_classes_get_new_outputs(folder):
-    network, config = initial_network(str(folder), DetectorConfig(("cow",), mode="shared"), keep_modes=True)
+    network, config = initial_network(str(folder), DetectorConfig(("cow",), modes=("shared",)), keep_modes=True)
     assert config.modes == ("shared",)
     assert network.heads["shared"].classifier.out_features == 2
     before = load_network(folder)[0]

@@ -244,6 +244,12 @@ def test_an_unknown_preset_names_the_nearest():
         {"width": 0},
         {"min_side": 0},
         {"min_size": 0},
+        {"width": 10**9},
+        {"width": True},
+        {"width": 120.5},
+        {"sigma": float("nan")},
+        {"sigma": 1e9},
+        {"scales": tuple(range(1, 50))},
     ],
 )
 def test_settings_that_cannot_work_are_refused(fields):
