@@ -75,6 +75,10 @@ def test_every_known_name_gives_a_method_with_parameters_of_its_own() -> None:
         ("selective-search:fast,scale=3", "did you mean 'scales'?"),
         ("selective-search:fast,scales=a", "scales=a is not a value such as (50, 100)"),
         ("multibox:many", "need a number of boxes"),
+        ("multibox:²", "need a number of boxes"),
+        ("multibox:1000000000000", "boxes are 1000000000000: need at least 1"),
+        ("multibox:0", "boxes are 0: need at least 1"),
+        ("multibox:200,crops=1000", "crops are 1000: need at least 1 and at most 10"),
         ("mix", "mix needs a trained MultiBox network"),
     ],
 )
