@@ -28,6 +28,7 @@ class Dataset:
     folder: Path  # of the picture files
     picture_ids: tuple[str, ...] = ()
     class_ids: tuple[str, ...] = ()
+    annotated: bool = True  # False: a test set, of whose pictures no object is known
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -6,6 +6,8 @@ names, which may have sub-folders. The annotations are VOC's, with wnids for cla
 """
 
 import csv
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -15,10 +17,12 @@ import numpy as np
 
 from .dataset import Dataset
 from .errors import DataError, UsageError
-from .ilsvrc_results import numbered_lines
-from .problems import OnProblem, Problem, refuse
+from .json_files import shown
+from .problems import OnProblem, Problem, cut, refuse
 from .records import GroundTruth
-from .voc import find_picture, read_split_list, read_voc_annotation
+from .split_lists import Exists, listed_name, read_split_list
+from .text_files import read_text
+from .voc import find_picture, is_file, placed, read_voc_annotation, unannotated
 
 
 def _rows_beside(name: str) -> list[list[str]]:
@@ -33,6 +37,9 @@ ILSVRC_CLASSES = tuple(_NAMES.values())  # in the official order: the first has 
 TRAIN = "train"  # the folder of the pictures that are not annotated exhaustively
 _SUFFIXES = (".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
 _FLAGS = ("", "-1", "0", "1")
+_LONGEST_INDEX = 20  # digits: what has more is a name
+
+_LONGEST_NAME = 100  # characters that are compared with the names of classes
 
 
 class _Listed(NamedTuple):
@@ -49,46 +56,65 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
     list of one class names as negative have no annotation in the official data, and are then left out.
     """
     root = _find_root(Path(root))
-    listed = _read_list(root / "ImageSets" / "DET" / f"{split}.txt")
-    annotations, folder = root / "Annotations" / "DET", _folder_of(split, root / "Annotations" / "DET")
+    annotations, images = root / "Annotations" / "DET", root / "Data" / "DET"
+    rows = _read_list(root / "ImageSets" / "DET" / f"{split}.txt")
+    folder = _folder_of(split, (annotations, images))
+    listed, annotated = _named(rows, annotations / folder, images / folder)
     unjudged = _official_blacklist()
     pictures: list[GroundTruth] = []
     ids: list[str] = []
     for name, number, negative in listed:
-        path = annotations / folder / f"{name}.xml"
-        if negative and not path.is_file():
+        path, file = annotations / folder / f"{name}.xml", find_picture(images, f"{folder}/{name}", _SUFFIXES)
+        if negative and not is_file(path):
             continue
-        truth = read_voc_annotation(
-            path, find_picture(root / "Data" / "DET", f"{folder}/{name}", _SUFFIXES), on_problem
-        )
+        truth = read_voc_annotation(path, file, on_problem) if annotated else unannotated(file)
         if truth is not None:
             classes = unjudged.get(PurePosixPath(name).name, ())
-            truth = replace(_with_names(truth, path, on_problem), unjudged=classes, exhaustive=folder != TRAIN)
-            pictures.append(truth)
+            truth = placed(_with_names(truth, path, on_problem), images, file) if annotated else truth
+            pictures.append(replace(truth, unjudged=classes, exhaustive=folder != TRAIN))
             ids.append(number)
     class_ids = tuple(str(i) for i in range(1, len(ILSVRC_CLASSES) + 1))
     name = f"{root.resolve().name} {split}"
-    return Dataset(name, ILSVRC_CLASSES, tuple(pictures), root / "Data" / "DET", tuple(ids), class_ids)
+    return Dataset(name, ILSVRC_CLASSES, tuple(pictures), images, tuple(ids), class_ids, annotated)
 
 
 def _find_root(root: Path) -> Path:
     looked = (root, root / "ILSVRC")
     for found in looked:
-        if (found / "Annotations" / "DET").is_dir():
+        if any(os.path.isdir(found / part / "DET") for part in ("Annotations", "Data")):
             return found
-    missing = "" if root.is_dir() else f" ({root} does not exist)"
+    missing = "" if os.path.isdir(root) else f" ({root} does not exist)"
     wanted = " and ".join(str(found / "Annotations" / "DET") for found in looked)
     raise DataError(f"{root}: no ILSVRC detection data set here{missing}: looked for {wanted}")
 
 
-def _folder_of(split: str, annotations: Path) -> str:
+def _folder_of(split: str, places: Sequence[Path]) -> str:
     """The folder of a split: `val` has those of val1 and val2, `train` those of train_1 and so on."""
-    folders = sorted(found.name for found in annotations.iterdir() if found.is_dir())
+    folders = sorted({found.name for place in places if place.is_dir() for found in place.iterdir() if found.is_dir()})
     own = [name for name in folders if split.startswith(name)]
     if not own:
         there = ", ".join(folders) or "none"
-        raise DataError(f"{annotations}: has no folder for the split {split!r}; the folders here are: {there}")
+        raise DataError(f"{places[0]}: has no folder for the split {split!r}; the folders here are: {there}")
     return max(own, key=len)
+
+
+def _named(rows: Sequence[_Listed], annotations: Path, images: Path) -> tuple[list[_Listed], bool]:
+    """The rows with the names of files, and whether there are annotations: the official test set has none."""
+
+    def has_annotation(name: str) -> bool:
+        return is_file(annotations / f"{name}.xml")
+
+    def has_picture(name: str) -> bool:
+        return is_file(images / find_picture(images, name, _SUFFIXES))
+
+    def resolved(exists: Exists) -> list[_Listed]:
+        return [row._replace(name=listed_name(row.name, exists, {annotations.name.lower()})) for row in rows]
+
+    named = resolved(has_annotation)
+    if any(row.negative or has_annotation(row.name) for row in named):
+        return named, True
+    pictured = resolved(has_picture)
+    return pictured, not any(has_picture(row.name) for row in pictured)
 
 
 def _read_list(path: Path) -> list[_Listed]:
@@ -99,15 +125,16 @@ def _read_list(path: Path) -> list[_Listed]:
     owners: dict[str, str] = {}
     for name, column in rows:
         if not column:
-            raise DataError(f"{path}: {name} has no index, others have; give it one or leave all out")
+            raise DataError(f"{path}: {cut(name)} has no index, others have; give it one or leave all out")
         if owners.setdefault(column, name) != name:
-            raise DataError(f"{path}: {owners[column]} and {name} both have the index {column}; give each its own")
+            both = f"{cut(owners[column])} and {cut(name)}"
+            raise DataError(f"{path}: {both} both have the index {column}; give each its own")
     return [_Listed(name, column, False) for name, column in rows]
 
 
 def _split_line(line: str) -> tuple[str, str]:
     name, *rest = line.rsplit(maxsplit=1)
-    if rest and rest[0].removeprefix("-").isdecimal():
+    if rest and len(rest[0]) < _LONGEST_INDEX and rest[0].removeprefix("-").isdecimal():
         return name, str(int(rest[0]))
     return line, ""
 
@@ -117,14 +144,14 @@ def _with_names(truth: GroundTruth, path: Path, on_problem: OnProblem) -> Ground
     wnids = truth.labels.tolist()
     for wnid in wnids:
         if wnid not in _NAMES:
-            what = f"{wnid!r} is none of the {len(_NAMES)} classes of ILSVRC's detection task"
+            what = f"{shown(wnid)} is none of the {len(_NAMES)} classes of ILSVRC's detection task"
             on_problem(Problem("class that ILSVRC does not have", f"{path}: object ({wnid})", what, _suggestion(wnid)))
     known = truth[np.array([wnid in _NAMES for wnid in wnids], dtype=np.bool_)]
     return replace(known, labels=np.array([_NAMES[wnid] for wnid in known.labels.tolist()], dtype=np.str_))
 
 
 def _suggestion(label: str) -> str:
-    near = get_close_matches(label, [*_NAMES, *ILSVRC_CLASSES], n=1)
+    near = get_close_matches(label[:_LONGEST_NAME], [*_NAMES, *ILSVRC_CLASSES], n=1)
     wnids = {name: wnid for wnid, name in _NAMES.items()}
     wnid = wnids.get(near[0], near[0]) if near else ""
     return f"did you mean {wnid} ({_NAMES[wnid]})?" if wnid else "write the wnid of one of them"
@@ -141,9 +168,11 @@ def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
     path, unjudged = Path(path), dict[str, tuple[str, ...]]()
     if data.classes != ILSVRC_CLASSES or not data.picture_ids:
         raise UsageError(f"{data.name}: only a data set as ilsvrc:ROOT:SPLIT has a blacklist")
-    for number, line in numbered_lines(path):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
         index, wnid = line.split() if len(line.split()) == 2 else ("", "")
-        if not index.isdecimal() or wnid not in _NAMES:
+        if not index.isdecimal() or len(index) >= _LONGEST_INDEX or wnid not in _NAMES:
             raise DataError(f"{path}: line {number} is {line[:80]!r}: need a picture's index and a wnid of ILSVRC's")
         index = str(int(index))
         unjudged[index] = (*unjudged.get(index, ()), _NAMES[wnid])

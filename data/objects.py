@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .images import UNKNOWN_SIZE, Size
 from .json_files import shown
-from .picture_files import Size
-from .problems import Problem
+from .problems import OnProblem, Problem
 from .records import GroundTruth
 
-_TRUE, _FALSE = ("1", "true", "yes"), ("", "0", "false", "no")
+# What a flag says that other tools than VOC's wrote: converters copy "Unspecified" from VOC's <pose>.
+_TRUE, _FALSE = ("true", "yes"), ("", "false", "no", "none", "null", "unspecified")
+_LONGEST_SIDE = 2**31  # pixels: no file has more
 
 
 class Unusable(Exception):
@@ -58,13 +60,26 @@ def checked_label(value: Any, where: str) -> str:
     return value
 
 
+def number_of(value: Any) -> float:
+    """The finite number that JSON's value or a text is, with a decimal comma too; NaN for anything else.
+
+    >>> number_of(" 12,5 "), number_of(True), number_of("1_000")
+    (12.5, nan, nan)
+    """
+    if isinstance(value, str):
+        value = value.replace(",", ".") if value.count(",") == 1 and "." not in value else value
+        value = "" if "_" in value else value  # Python's own way to write a number
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    return number if math.isfinite(number) else math.nan
+
+
 def checked_number(value: Any, name: str, where: str) -> float:
     """A finite number from JSON, or from the text of a table; else Unusable."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
+    number = number_of(value)
+    if math.isnan(number):
         raise Unusable("number that is none", where, f"{name} is {shown(value)}: need a number", "correct it")
     return number
 
@@ -78,13 +93,48 @@ def checked_box(box: Sequence[float], where: str) -> list[float]:
     return list(box)
 
 
+def flag_of(value: Any) -> bool | None:
+    """Whether a flag is set: any number above 0 sets it, and what is not there does not; None where it says neither.
+
+    >>> flag_of("0.06"), flag_of(None), flag_of("Unspecified"), flag_of("maybe")
+    (True, False, False, None)
+    """
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    text = value.strip().lower() if isinstance(value, str) else None
+    if text in (*_TRUE, *_FALSE):
+        return text in _TRUE
+    number = number_of(value)
+    return number > 0 if number >= 0 else None
+
+
+def read_flag(value: Any, name: str, where: str, on_problem: OnProblem) -> bool:
+    """A flag; one that says neither is not set, which is a minor problem: the object itself is not in doubt."""
+    said = flag_of(value)
+    if said is None:
+        kind, what = f"{name} flag that says neither 0 nor 1", f"{name} is {shown(value)}: need 0 or 1"
+        on_problem(Problem(kind, where, what, "it is taken for 0", minor=True))
+    return bool(said)
+
+
+def read_size(width: Any, height: Any, where: str, on_problem: OnProblem) -> Size:
+    """The size that is stated; unknown where none is, or, as a minor problem, where it makes no sense."""
+    sides = [0.0 if side is None or side == "" else number_of(side) for side in (width, height)]
+    if not all(0 <= side < _LONGEST_SIDE and side % 1 == 0 for side in sides):  # NaN is not
+        what = f"width and height are {shown(width)} and {shown(height)}: need whole numbers of pixels"
+        fix = "that of the image file is taken"
+        on_problem(Problem("size that is none", where, what, fix, minor=True))
+        return UNKNOWN_SIZE
+    return (int(sides[0]), int(sides[1])) if all(sides) else UNKNOWN_SIZE
+
+
 def checked_flag(value: Any, name: str, where: str) -> bool:
     """A flag of JSON or of a table; one that is not there is not set."""
-    text = "" if value is None else str(value).strip().lower()
-    if text not in (*_TRUE, *_FALSE):
+    said = flag_of(value)
+    if said is None:
         what = f"{name} is {shown(value)}: need 0 or 1"
         raise Unusable(f"{name} flag that says neither 0 nor 1", where, what, "correct the flag")
-    return text in _TRUE
+    return said
 
 
 def checked_side(value: Any, name: str, where: str) -> int:

@@ -1,9 +1,12 @@
 """What is wrong in a data set's files: a reader refuses it at once, `check` collects all of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .errors import DataError
+
+_FEW = 5  # names in a message
+_LONGEST = 400  # characters of a part of a message
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,28 @@ class Problem:
     count: int = 1  # of how many rows this is said, `where` being the first
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f"; {self.fix}" if self.fix else "")
+        return self.without_fix + (f"; {self.fix}" if self.fix else "")
+
+    @property
+    def without_fix(self) -> str:
+        """Where and what, each of a length that can be read, whatever the file holds."""
+        return f"{cut(self.where)}: {cut(self.what)}"
+
+
+def cut(text: str) -> str:
+    """A text without its middle if it is too long: a path is known by its end."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, the first few of many.
+
+    >>> listed(["cat", "dog"]), listed([str(number) for number in range(9)])
+    ('cat, dog', '0, 1, 2, 3, 4 and 4 more')
+    """
+    few = ", ".join(map(cut, names[:_FEW]))
+    return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW} more"
 
 
 # Told of what a reader cannot use. If it returns, the reader leaves that object or picture out and goes on.

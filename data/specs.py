@@ -8,14 +8,20 @@ from pathlib import Path
 
 from .coco import read_coco
 from .dataset import Dataset
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .ilsvrc import read_ilsvrc, with_blacklist
+from .image_folders import image_folder_of
+from .json_files import shown
 from .label_studio import read_label_studio
-from .problems import OnProblem, refuse
+from .problems import Notices, OnProblem, listed, refuse
+from .records import GroundTruth
 from .sources import OnPassedOver, Source, list_sources
 from .tables import read_csv_truth, read_jsonl_truth
 from .voc import read_voc
 from .yolo import read_yolo
+
+# A colon that is not that of a drive, as in C:/photos, at the start of a part.
+_COLON = re.compile(r":(?!(?<=^[A-Za-z]:)[\\/])(?!(?<=:[A-Za-z]:)[\\/])")
 
 
 def is_spec(text: str) -> bool:
@@ -28,44 +34,68 @@ def is_spec(text: str) -> bool:
     return bool(colon) and kind in _READERS
 
 
-def open_dataset(spec: str, on_problem: OnProblem = refuse, blacklist: str | Path | None = None) -> Dataset:
+def open_dataset(
+    spec: str,
+    on_problem: OnProblem = refuse,
+    blacklist: str | Path | None = None,
+    *,
+    allow_unannotated: bool = False,
+) -> Dataset:
     """Read the annotations of the data set that a SPEC names; `on_problem` is told of what cannot be used.
 
-    The file `blacklist` takes the place of ILSVRC's own.
+    The file `blacklist` takes the place of ILSVRC's own. A test set without annotations is refused unless allowed.
     """
     kind, _, rest = spec.partition(":")
     if kind not in _READERS:
         known = "; ".join(form for form, _ in _READERS.values())
-        raise UsageError(f"{spec!r}: {kind!r} is no kind of data set; known are {known}")
+        raise UsageError(f"{shown(spec)}: {shown(kind)} is no kind of data set; known are {known}")
     form, read = _READERS[kind]
     dataset = read(rest, on_problem)
     if dataset is None:
-        raise UsageError(f"{spec!r}: need {form}")
+        raise UsageError(f"{shown(spec)}: need {form}")
+    if not dataset.annotated and not allow_unannotated:
+        raise DataError(
+            f"{dataset.name}: has no annotations, as a test set: detect in it, but evaluate on and train with others"
+        )
     return dataset if blacklist is None else with_blacklist(dataset, blacklist)
 
 
-def open_datasets(specs: Sequence[str]) -> Dataset:
-    """Several data sets as one; with more than one, files are named from the folder that all of them share."""
+def open_datasets(
+    specs: Sequence[str], report: Callable[[str], None] = lambda line: None, *, allow_unannotated: bool = False
+) -> Dataset:
+    """Several data sets as one; with more than one, files are named from the folder that all of them share.
+
+    What is left out, and what one of them does not annotate, is reported.
+    """
     if not specs:
         raise UsageError("no data set is named; give at least one SPEC")
-    datasets = [open_dataset(spec) for spec in specs]
-    if len(datasets) == 1:
-        return datasets[0]
+    notices = Notices()
+    datasets = [open_dataset(spec, notices, allow_unannotated=allow_unannotated) for spec in specs]
+    for line in notices.lines():
+        report(line)
+    return datasets[0] if len(datasets) == 1 else _merged(datasets, report)
+
+
+def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Dataset:
     folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
     classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
-    pictures = tuple(
-        # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
-        replace(
-            truth,
-            file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),
-            # What this data set does not annotate may still be in its pictures.
-            unjudged=tuple(dict.fromkeys([*truth.unjudged, *(name for name in classes if name not in each.classes)])),
-        )
-        for each in datasets
-        for truth in each.pictures
-    )
-    name = " + ".join(each.name for each in datasets)
-    return Dataset(name, classes, pictures, folder)
+    pictures: list[GroundTruth] = []
+    for each in datasets:
+        # What this data set does not annotate may still be in its pictures.
+        missing = [name for name in classes if name not in each.classes] if each.annotated else []
+        if missing:
+            report(f"{each.name} does not annotate {listed(missing)}: ignored in its pictures")
+        pictures += [
+            # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
+            replace(
+                truth,
+                file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),
+                unjudged=tuple(dict.fromkeys([*truth.unjudged, *missing])),
+            )
+            for truth in each.pictures
+        ]
+    name, annotated = " + ".join(each.name for each in datasets), all(each.annotated for each in datasets)
+    return Dataset(name, classes, tuple(pictures), folder, annotated=annotated)
 
 
 def resolve_sources(
@@ -77,7 +107,7 @@ def resolve_sources(
         return list_sources(named, skip=skip, on_passed_over=on_passed_over)
     if not all(map(is_spec, named)):
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
-    dataset = open_datasets(named)
+    dataset = open_datasets(named, allow_unannotated=True)
     truths = {truth.file: truth for truth in dataset.pictures}  # two splits may share some
     return [
         Source(dataset.folder / file, file, not truth.upright, (truth.width, truth.height))
@@ -85,32 +115,43 @@ def resolve_sources(
     ]
 
 
+def _split(text: str) -> tuple[str, str]:
+    """What is before the last colon and behind it; a drive's is none, and one in a folder's name does no harm.
+
+    >>> _split("C:/a.json:D:/photos"), _split(r"C:\\a.json")
+    (('C:/a.json', 'D:/photos'), ('', 'C:\\\\a.json'))
+    """
+    colons = [found.start() for found in _COLON.finditer(text)]
+    return (text[: colons[-1]], text[colons[-1] + 1 :]) if colons else ("", text)
+
+
 def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
-    # From the right, so that a colon in the folder's name does no harm.
-    folder, _, split = rest.rpartition(":")
+    folder, split = _split(rest)
     if not folder or not split:
         return None
-    root, _, year = folder.rpartition(":")
+    root, year = _split(folder)
     if root and re.fullmatch(r"\d{4}", year):
         return read_voc(Path(root).expanduser(), split, year, on_problem)
     return read_voc(Path(folder).expanduser(), split, on_problem=on_problem)
 
 
 def _open_ilsvrc(rest: str, on_problem: OnProblem) -> Dataset | None:
-    root, _, split = rest.rpartition(":")
+    root, split = _split(rest)
     return read_ilsvrc(Path(root).expanduser(), split, on_problem) if root and split else None
 
 
 def _open_yolo(rest: str, on_problem: OnProblem) -> Dataset | None:
-    file, _, split = rest.rpartition(":")
+    file, split = _split(rest)
     return read_yolo(Path(file).expanduser(), split, on_problem) if file and split else None
 
 
 def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callable[[str, OnProblem], Dataset | None]:
-    """What opens `FILE:IMAGES`, a file of annotations and the folder of its pictures."""
+    """What opens `FILE:IMAGES`, a file of annotations and the folder of its pictures, or `FILE` alone."""
 
     def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
-        file, _, images = rest.rpartition(":")
+        file, images = _split(rest)
+        if rest and (os.path.isfile(whole := Path(rest).expanduser()) or not (file or rest.startswith(":"))):
+            return read(whole, image_folder_of(whole), on_problem)
         return read(Path(file).expanduser(), Path(images).expanduser(), on_problem) if file and images else None
 
     return open_file
@@ -119,9 +160,9 @@ def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callab
 _READERS: dict[str, tuple[str, Callable[[str, OnProblem], Dataset | None]]] = {
     "voc": ("voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT", _open_voc),
     "ilsvrc": ("ilsvrc:ROOT:SPLIT", _open_ilsvrc),
-    "coco": ("coco:FILE.json:IMAGES", _file_and_images(read_coco)),
+    "coco": ("coco:FILE.json:IMAGES or coco:FILE.json", _file_and_images(read_coco)),
     "yolo": ("yolo:DATA.yaml:SPLIT", _open_yolo),
-    "csv": ("csv:FILE.csv:IMAGES", _file_and_images(read_csv_truth)),
-    "jsonl": ("jsonl:FILE.jsonl:IMAGES", _file_and_images(read_jsonl_truth)),
-    "label-studio": ("label-studio:FILE.json:IMAGES", _file_and_images(read_label_studio)),
+    "csv": ("csv:FILE.csv:IMAGES or csv:FILE.csv", _file_and_images(read_csv_truth)),
+    "jsonl": ("jsonl:FILE.jsonl:IMAGES or jsonl:FILE.jsonl", _file_and_images(read_jsonl_truth)),
+    "label-studio": ("label-studio:FILE.json:IMAGES or label-studio:FILE.json", _file_and_images(read_label_studio)),
 }

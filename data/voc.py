@@ -6,13 +6,15 @@ are 1-based and inclusive; they are converted here and nowhere else. Boxes that 
 `xmin = xmax` is one pixel wide.
 """
 
+import math
+import os
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 import numpy as np
 
@@ -20,24 +22,22 @@ from .boxes import half_open_to_inclusive, inclusive_to_half_open
 from .dataset import Dataset, names_seen
 from .errors import DataError
 from .files import write_atomically
-from .objects import Unusable
+from .json_files import shown
+from .objects import Unusable, number_of, read_flag, read_size
+from .picture_files import existing_name, size_if_there
 from .problems import OnProblem, refuse
 from .records import GroundTruth
+from .split_lists import listed_name, read_split_list
+from .voc_folders import FOLDERS, VocFolder, all_annotations, find_voc
+from .xml_files import parse_xml
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 
-# What a flag says that other tools than VOC's wrote: converters copy "Unspecified" from <pose>.
-_FALSE, _TRUE = ("", "0", "false", "no", "unspecified"), ("1", "true", "yes")
-
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-# All but the first are only tried when neither the XML's own file name nor NAME.jpg is there.
 _SUFFIXES = (".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".webp", ".tif", ".tiff")
-_LISTED_SPLITS = 20  # in the message about one that is not there: ILSVRC has hundreds
-# The lists of one class (`cat_val.txt`) have a second column: 1 has the class, -1 has not, 0 only difficult ones.
-_LIST_LINE = re.compile(r"(?P<name>.*\S)\s+(?:-1|0|1)")
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -50,18 +50,25 @@ class _Object(NamedTuple):
 
 
 def read_voc(root: str | Path, split: str, year: int | str | None = None, on_problem: OnProblem = refuse) -> Dataset:
-    """Read one split: of `root/VOCdevkit/VOC<year>` or `root/VOC<year>` with a year, of `root` itself without."""
-    folder = _find_folder(Path(root), year)
-    annotations, images = folder / "Annotations", folder / "JPEGImages"
-    pictures: list[GroundTruth] = []
-    for line in read_split_list(folder / "ImageSets" / "Main" / f"{split}.txt"):
-        name = _without_column(line, annotations)
-        truth = read_voc_annotation(annotations / f"{name}.xml", on_problem=on_problem)
+    """Read one split of a data set, of a `year` where the root has those of several years.
+
+    Where there is no annotation at all but the images are there, it is a test set: no object is known.
+    """
+    found = find_voc(Path(root), split, year)
+    listed = _annotation_files(found)
+    if listed and not any(is_file(path) for _, path in listed):
+        pictures = tuple(unannotated(_own_picture(found.images, name)) for name, _ in listed)
+        if any(is_file(found.images / truth.file) for truth in pictures):
+            return Dataset(f"{found.name} {split}", (), pictures, found.images, annotated=False)
+    read: list[GroundTruth] = []
+    for name, path in listed:
+        truth = read_voc_annotation(path, on_problem=on_problem)
         if truth is not None:
-            pictures.append(replace(truth, file=_picture_file(images, name, truth.file)))
+            read.append(placed(truth, found.images, _picture_file(found, name, truth.file)))
+    pictures = tuple(read)
     names = names_seen(pictures)
     classes = VOC_CLASSES if names and set(names) <= set(VOC_CLASSES) else names
-    return Dataset(f"{folder.resolve().name} {split}", classes, tuple(pictures), images)
+    return Dataset(f"{found.name} {split}", classes, pictures, found.images)
 
 
 def read_voc_annotation(
@@ -69,15 +76,16 @@ def read_voc_annotation(
 ) -> GroundTruth | None:
     """Read one picture's XML file; `file` is the picture's name when the one inside the XML is not to be used.
 
-    An object that cannot be used is left out if `on_problem` returns; None where that holds for the whole file.
+    An object that cannot be used is left out if `on_problem` returns; None where that holds for the whole file. The
+    size is 0 where none is stated.
     """
     path = Path(path)
     try:
-        root = _parse_xml(path)
-        width, height = (int(_number(root, f"size/{side}", str(path))) for side in ("width", "height"))
+        root = _read_root(path)
     except Unusable as unusable:
         on_problem(unusable.problem)
         return None
+    width, height = read_size(root.findtext("size/width"), root.findtext("size/height"), str(path), on_problem)
     objects = list(_read_objects(root, path, on_problem))
     return GroundTruth(
         file=file or (root.findtext("filename") or "").strip() or f"{path.stem}.jpg",
@@ -88,6 +96,19 @@ def read_voc_annotation(
         difficult=np.array([one.difficult for one in objects], dtype=np.bool_),
         truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
     )
+
+
+def placed(truth: GroundTruth, images: Path, file: str) -> GroundTruth:
+    """An annotation as that of a file below `images`, whose size it takes where it states none."""
+    if not (truth.width and truth.height):
+        width, height = size_if_there(images / file)
+        return replace(truth, file=file, width=width, height=height)
+    return replace(truth, file=file)
+
+
+def unannotated(file: str) -> GroundTruth:
+    """A picture of a test set, of which no object is known."""
+    return GroundTruth(file, 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
 
 
 def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
@@ -114,95 +135,84 @@ def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
     write_atomically(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n")
 
 
-def _find_folder(root: Path, year: int | str | None) -> Path:
-    looked = [root / "VOCdevkit" / f"VOC{year}", root / f"VOC{year}"] if year is not None else [root]
-    for folder in looked:
-        if (folder / "Annotations").is_dir():
-            return folder
-    years = sorted({found.name for base in (root / "VOCdevkit", root) for found in base.glob("VOC[0-9]*")})
-    there = f"; there are {', '.join(years)}: name the year, as in voc:{root}:{years[-1][3:]}:val" if years else ""
-    missing = "" if root.is_dir() else f" ({root} does not exist)"
-    wanted = " and ".join(str(folder / "Annotations") for folder in looked)
-    raise DataError(f"{root}: no VOC data set here{missing}: looked for {wanted}{there}")
+def _annotation_files(found: VocFolder) -> list[tuple[str, Path]]:
+    """The names of the split's pictures, and the annotation of each, whether it is there or not."""
+    if found.listed is None:
+        files = all_annotations(found.annotations)
+        return [(posixpath.splitext(file)[0], found.annotations / file) for file in files]
+
+    def exists(name: str) -> bool:
+        return is_file(_annotation(found, name))
+
+    def has_picture(name: str) -> bool:
+        return is_file(found.images / _own_picture(found.images, name))
+
+    lines = read_split_list(found.listed, exists)
+    names = [listed_name(line, exists, FOLDERS) for line in lines]
+    if not any(map(exists, names)):
+        names = [listed_name(line, has_picture, FOLDERS) for line in lines]
+    return [(name, _annotation(found, name)) for name in names]
 
 
-def read_split_list(path: Path) -> list[str]:
-    """The lines of one split's list that are not blank, in the file's order."""
-    if not path.is_file():
-        splits = sorted((found.stem for found in path.parent.glob("*.txt")), key=lambda name: (len(name), name))
-        more = f" and {len(splits) - _LISTED_SPLITS} more" if len(splits) > _LISTED_SPLITS else ""
-        there = ", ".join(splits[:_LISTED_SPLITS]) or "none"
-        raise DataError(f"{path}: no such split; the splits here are: {there}{more}")
-    # File names are bytes: surrogateescape carries those that are not UTF-8.
-    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-    return [line.strip() for line in text.split("\n") if line.strip()]
+def _picture_file(found: VocFolder, name: str, stated: str) -> str:
+    """The picture's path below the folder of images: that of the annotation's name, as the devkit has it.
+
+    Where there is none it is the file that the XML states, unless that has an annotation of its own.
+    """
+    file = _own_picture(found.images, name)
+    if is_file(found.images / file) or not os.path.isdir(found.images):
+        return file
+    below, base = posixpath.dirname(name), re.split(r"[\\/]", stated)[-1]
+    for each in (posixpath.join(below, stated), posixpath.join(below, base), stated, base):
+        other = existing_name(each, found.images)
+        if other and is_file(found.images / other) and not is_file(_annotation(found, posixpath.splitext(other)[0])):
+            return other
+    return file
 
 
-def _without_column(line: str, annotations: Path) -> str:
-    match = _LIST_LINE.fullmatch(line)
-    if match is None or _is_file(annotations / f"{line}.xml"):  # "holiday 1" can be a name too
-        return line
-    return match["name"]
+def _own_picture(images: Path, name: str) -> str:
+    """The picture of a name, in letters of another case too if it has to be; NAME.jpg where there is none."""
+    file = find_picture(images, name, _SUFFIXES)
+    if is_file(images / file) or not os.path.isdir(images):
+        return file
+    there = (existing_name(f"{name}{suffix}", images) for suffix in _SUFFIXES if suffix.islower())
+    return next(filter(None, there), file)
 
 
-def _picture_file(images: Path, name: str, stated: str) -> str:
-    """The picture's path below `images`: as the XML states if that exists, else the annotation's name with .jpg."""
-    parent = PurePosixPath(name).parent
-    if ".." not in PurePosixPath(stated).parts and not PurePosixPath(stated).is_absolute():
-        for file in {str(parent / stated): None, stated: None}:
-            if _is_file(images / file):
-                return file
-    return find_picture(images, name, _SUFFIXES)
+def _annotation(found: VocFolder, name: str) -> Path:
+    return found.annotations / f"{name}.xml"
 
 
 def find_picture(images: Path, name: str, suffixes: Sequence[str]) -> str:
     """The name with the first of the suffixes for which the file exists, or with the first where none does."""
-    return next((f"{name}{suffix}" for suffix in suffixes if _is_file(images / f"{name}{suffix}")), name + suffixes[0])
+    return next((f"{name}{suffix}" for suffix in suffixes if is_file(images / f"{name}{suffix}")), name + suffixes[0])
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name from a list may be too long for one, or hold what none can."""
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a stated name may be too long for a file, or hold what no file name can
+    except (OSError, ValueError):
         return False
 
 
-def _parse_xml(path: Path) -> ElementTree.Element:
-    """Parse without ever expanding an entity: only a DOCTYPE can declare one, and no annotation needs it."""
-    where = str(path)
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: what no file name can hold
-        what = f"cannot be read ({getattr(error, 'strerror', error)}); is the annotation missing?"
-        raise Unusable("annotation that is missing", where, what) from error
-
-    def refuse_doctype(*_: object) -> None:
-        what = "has a DOCTYPE, which is not read because it can declare entities"
-        raise Unusable("annotation with a DOCTYPE", where, what, "remove it")
-
-    try:
-        guard = expat.ParserCreate()
-        guard.StartDoctypeDeclHandler = refuse_doctype
-        guard.Parse(data, True)
-        root = ElementTree.fromstring(data)
-    except (expat.ExpatError, ElementTree.ParseError, LookupError, ValueError) as error:
-        what = f"is not well-formed XML ({error})"
-        raise Unusable("annotation that is not XML", where, what, "export this annotation again") from error
+def _read_root(path: Path) -> ElementTree.Element:
+    root = parse_xml(path)
     if root.tag != "annotation":
         what = f"the outermost element is <{root.tag}>: a VOC annotation has <annotation>"
-        raise Unusable("file that is no annotation", where, what)
+        raise Unusable("file that is no annotation", str(path), what)
     return root
 
 
 def _read_objects(root: ElementTree.Element, path: Path, on_problem: OnProblem) -> Iterator[_Object]:
     for i, element in enumerate(root.findall("object"), 1):
         try:
-            yield _read_object(element, f"{path}: object {i}")
+            yield _read_object(element, f"{path}: object {i}", on_problem)
         except Unusable as unusable:
             on_problem(unusable.problem)
 
 
-def _read_object(element: ElementTree.Element, owner: str) -> _Object:
+def _read_object(element: ElementTree.Element, owner: str, on_problem: OnProblem) -> _Object:
     name = (element.findtext("name") or "").strip()
     if not name:
         raise Unusable("object without a name", owner, "has no <name>", "give its class")
@@ -212,15 +222,10 @@ def _read_object(element: ElementTree.Element, owner: str) -> _Object:
     if xmin > xmax or ymin > ymax:
         what = f"the box is xmin ymin xmax ymax = {corners}: need xmin <= xmax and ymin <= ymax"
         raise Unusable("box with xmin > xmax or ymin > ymax", owner, what, "draw the box anew or remove the object")
-    return _Object(name, corners, _flag(element, "difficult", owner), _flag(element, "truncated", owner))
-
-
-def _flag(element: ElementTree.Element, tag: str, owner: str) -> bool:
-    """A flag that is not there is not set."""
-    text = (element.findtext(tag) or "").strip().lower()
-    if text not in (*_FALSE, *_TRUE):
-        raise Unusable(f"{tag} flag that says neither 0 nor 1", owner, f"<{tag}> is {text!r}: need 0 or 1")
-    return text in _TRUE
+    difficult, truncated = (
+        read_flag(element.findtext(tag), tag, owner, on_problem) for tag in ("difficult", "truncated")
+    )
+    return _Object(name, corners, difficult, truncated)
 
 
 def _number(element: ElementTree.Element, tag: str, owner: str) -> float:
@@ -228,10 +233,7 @@ def _number(element: ElementTree.Element, tag: str, owner: str) -> float:
     if text is None:
         what, fix = f"has no <{tag}>", "add it or export this annotation again"
         raise Unusable("number that is missing", owner, what, fix)
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        raise Unusable("number that is none", owner, f"<{tag}> is {text!r}: need a number")
+    value = number_of(text)
+    if math.isnan(value):
+        raise Unusable("number that is none", owner, f"<{tag}> is {shown(text)}: need a number")
     return value

@@ -83,7 +83,7 @@ def finetune(
         "device": device,
     }
     chosen = changed_preset(preset, changes)
-    training, validation = open_datasets(data), open_dataset(val) if val else None
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
     finetune_members(training, validation, init, out, chosen.options, chosen.recipe, members, resume=resume, report=say)
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
@@ -126,7 +126,7 @@ def distil(
         tensorboard=tensorboard,
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    training, validation = open_datasets(data), open_dataset(val) if val else None
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
     distil(model, training, validation, init, out, options, recipe, resume=resume, report=say)
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
@@ -177,7 +177,7 @@ def multibox(
 
     options = MultiBoxOptions(priors, alpha, pictures, validation_pictures, device, tensorboard)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    training, validation = open_datasets(data), open_dataset(val) if val else None
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_multibox(training, validation, init, out, options, recipe, resume=resume, report=say)
     say(f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors")
 
@@ -204,7 +204,7 @@ def svm(
 
     names, chosen = tuple(filter(None, classes.split(","))), checked_mode(mode) if mode else None
     options = LinearOptions(names, chosen, proposals, regions, features, validation_pictures, device)
-    training, validation = open_datasets(data), open_dataset(val) if val else None
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_svm(training, validation, model, out, options, checked_solver(solver), say)
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
@@ -230,7 +230,7 @@ def boxes(
 
     chosen = checked_mode(mode) if mode else None
     options = LinearOptions((), chosen, proposals, regions, features, validation_pictures, device)
-    training, validation = open_datasets(data), open_dataset(val) if val else None
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_boxes(training, validation, model, out, options, penalty, say)
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 

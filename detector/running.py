@@ -146,7 +146,7 @@ def _checked_formats(text: str) -> tuple[str, ...]:
 def _numbered_data(sources: Sequence[str]) -> Dataset:
     """The one data set that is detected in, which has numbers for its pictures and classes."""
     if len(sources) == 1 and is_spec(sources[0]):
-        data = open_dataset(sources[0])
+        data = open_dataset(sources[0], allow_unannotated=True)
         if data.picture_ids and data.class_ids:
             return data
     raise UsageError(

@@ -52,7 +52,7 @@ def draw_predictions(
     """
     if out.resolve() == images.resolve():
         raise UsageError(f"{out}: drawing there would overwrite the pictures; choose another --out")
-    dataset = None if data is None else open_dataset(data)
+    dataset = None if data is None else open_dataset(data, allow_unannotated=True)
     pictures = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
     truths = _truths(pictures, dataset)
     drawn = 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inception_rcnn.data.boxes import inclusive_to_half_open
 from inception_rcnn.data.dataset import Dataset
@@ -154,6 +155,62 @@ def test_missing_things_are_named(root: Path, tmp_path: Path) -> None:
     (root / "Annotations" / "DET" / "val" / "a.xml").unlink()
     with pytest.raises(DataError, match=r"a\.xml: cannot be read"):
         read_ilsvrc(root, "val")
+
+
+def test_the_official_test_set_has_pictures_and_numbers_alone(root: Path, tmp_path: Path) -> None:
+    (root / "Data" / "DET" / "test").mkdir(parents=True)
+    for name in ("x", "y"):
+        (root / "Data" / "DET" / "test" / f"{name}.JPEG").touch()
+    _list(root, "test", "y 8", "x.JPEG 2")
+    data = read_ilsvrc(root, "test")
+    assert not data.annotated
+    assert [truth.file for truth in data.pictures] == ["test/y.JPEG", "test/x.JPEG"]
+    assert data.picture_ids == ("8", "2")
+    with pytest.raises(DataError, match="has no annotations"):
+        open_dataset(f"ilsvrc:{root}:test")
+    found = Detections(np.array([[1.0, 2, 3, 4]]), np.array(["dog"]), np.array([0.5]))
+    write_ilsvrc_results([Picture("test/x.JPEG", 9, 9, found)], tmp_path / "r.txt", data)
+    assert (tmp_path / "r.txt").read_text() == "2 58 0.5 2.0 3.0 3.0 4.0\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffb 20\na 3\n".encode(),
+        "b 20\r\na 3\r\n".encode("utf-16"),
+        b"# validation\nb 20\n\na 3",
+        b"b.JPEG 20\nval\\a.JPEG 3\n",
+        b'"b" 20\n/data/ILSVRC/Data/DET/val/a.JPEG 3\n',
+    ],
+)
+def test_lists_as_people_write_them(root: Path, content: bytes) -> None:
+    (root / "ImageSets" / "DET" / "val.txt").write_bytes(content)
+    data = read_ilsvrc(root, "val")
+    assert [truth.file for truth in data.pictures] == ["val/b.JPEG", "val/a.JPEG"]
+    assert data.picture_ids == ("20", "3")
+
+
+@pytest.mark.parametrize("line", ["n" * 5000 + " 4", "a\0b 4", "a " + "9" * 5000, "../../z 4"])
+def test_a_line_that_names_nothing_is_one_short_sentence(root: Path, line: str) -> None:
+    _list(root, "val", "b 20", line)
+    with pytest.raises(DataError) as refused:
+        read_ilsvrc(root, "val")
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_size_that_is_not_stated_is_the_files(root: Path) -> None:
+    path = root / "Annotations" / "DET" / "val" / "a.xml"
+    path.write_text(path.read_text().replace("<width>500</width>", ""))
+    (root / "Data" / "DET" / "val").mkdir(parents=True)
+    Image.new("RGB", (30, 20)).save(root / "Data" / "DET" / "val" / "a.JPEG")
+    _, a, c = read_ilsvrc(root, "val").pictures
+    assert (a.width, a.height) == (30, 20)
+    assert (c.width, c.height) == (500, 368)
+
+
+def test_a_blacklist_may_begin_with_a_mark(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text(f"\ufeff3 {DOG}\n", "utf-8")
+    assert with_blacklist(read_ilsvrc(root, "val"), tmp_path / "b.txt").pictures[1].unjudged == ("dog",)
 
 
 @pytest.mark.parametrize(

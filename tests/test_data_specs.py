@@ -147,7 +147,12 @@ def test_sets_of_upright_and_of_stored_pictures_are_read_each_by_its_habit(tmp_p
 def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_pictures(tmp_path: Path) -> None:
     _make(tmp_path / "one", "door", "bell")
     _make(tmp_path / "two", "wheel", "door")
-    one, two = open_datasets([f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"]).pictures
+    told: list[str] = []
+    one, two = open_datasets([f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"], told.append).pictures
+    assert told == [
+        "one val does not annotate wheel: ignored in its pictures",
+        "two val does not annotate bell: ignored in its pictures",
+    ]
     assert (one.unjudged, two.unjudged) == (("wheel",), ("bell",))
     assert one.annotates(["door", "bell"])
     assert not one.annotates(["door", "wheel"])
@@ -219,11 +224,100 @@ def test_a_file_of_annotations_and_a_folder(tmp_path: Path, kind: str, name: str
     assert np.allclose(dataset.pictures[0].boxes, [[1, 2, 5, 8]])
     assert (dataset.classes, dataset.folder, dataset.name) == (("cat",), tmp_path, "val")
     assert resolve_sources([f"{kind}:{tmp_path / place / name}:{tmp_path}"])[0].path == tmp_path / "a.png"
-    for spec in (f"{kind}:", f"{kind}:x", f"{kind}::x", f"{kind}:x:"):
+    for spec in (f"{kind}:", f"{kind}::x", f"{kind}:x:"):
         with pytest.raises(UsageError, match=f"need {kind}:FILE"):
             open_dataset(spec)
-    with pytest.raises(DataError, match="cannot be read"):
-        open_dataset(f"{kind}:{tmp_path / 'none'}:{tmp_path}")
+    for spec in (f"{kind}:{tmp_path / 'none'}:{tmp_path}", f"{kind}:{tmp_path / 'none'}"):
+        with pytest.raises(DataError, match="none: cannot be read"):
+            open_dataset(spec)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "write"),
+    [
+        ("coco", "a.json", write_coco_truth),
+        ("csv", "a.csv", write_csv_truth),
+        ("jsonl", "a.jsonl", write_jsonl_truth),
+        ("label-studio", "a.json", write_label_studio_truth),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_of_annotations_alone(tmp_path: Path, kind: str, name: str, write: Any, there: bool) -> None:
+    (tmp_path / "a:b" / "images").mkdir(parents=True)
+    data = _one_object(tmp_path / "a:b" / "images")
+    write(data, tmp_path / "a:b" / name)
+    if not there:
+        data.path(data.pictures[0]).unlink()
+    alone = open_dataset(f"{kind}:{tmp_path / 'a:b' / name}")
+    assert np.allclose(alone.pictures[0].boxes, [[1, 2, 5, 8]])
+    assert alone.folder == tmp_path / "a:b" / "images"
+    assert resolve_sources([f"{kind}:{tmp_path / 'a:b' / name}"])[0].file == "a.png"
+    if there:
+        assert alone.read(alone.pictures[0]).shape == (10, 20, 3)
+    else:
+        with pytest.raises(DataError, match=r"a\.png: there is no such file"):
+            alone.read(alone.pictures[0])
+
+
+def test_drives_have_a_colon_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here folders called C: and D: stand for the drives."""
+    monkeypatch.chdir(tmp_path)
+    Path("D:/im").mkdir(parents=True)
+    Path("C:").mkdir()
+    data = _one_object(Path("D:/im"))
+    for kind, name, write in (
+        ("coco", "a.json", write_coco_truth),
+        ("csv", "a.csv", write_csv_truth),
+        ("jsonl", "a.jsonl", write_jsonl_truth),
+        ("label-studio", "b.json", write_label_studio_truth),
+    ):
+        write(data, Path("C:") / name)
+        assert open_dataset(f"{kind}:C:/{name}:D:/im").folder == Path("D:/im")
+        assert open_dataset(f"{kind}:C:/{name}").folder == Path("C:")
+    for folder in (Path("C:/voc"), Path("C:/VOC2007")):
+        _make(folder)
+    assert len(open_dataset("voc:C:/voc:val")) == 1
+    assert len(open_dataset("voc:C:/:2007:val")) == 1
+    Path("D:/images").mkdir()
+    write_yolo_truth(data, "D:/")
+    Path("D:/im").rename("D:/images/val")
+    assert len(open_dataset("yolo:D:/data.yaml:val")) == 1
+    for spec in ("voc:C:/voc", "yolo:C:/voc", r"ilsvrc:C:\voc"):
+        with pytest.raises(UsageError, match="need"):
+            open_dataset(spec)
+    with pytest.raises(DataError, match=r"^C:\\nowhere\\a\.json: cannot be read"):
+        open_dataset(r"coco:C:\nowhere\a.json:D:\im")
+
+
+def test_a_message_is_short_whatever_the_spec() -> None:
+    for spec in (
+        f"{'x' * 9000}:y",
+        f"voc:{'x' * 9000}",
+        f"coco:{'x' * 9000}",
+        "coco:\0:x",
+        "voc:\0:val",
+        "csv:\0",
+        "ilsvrc:\0:x",
+        f"ilsvrc:{'x' * 9000}:y",
+        f"voc:x:{'y' * 9000}",
+        f"voc:{'x' * 9000}:2007:y",
+        f"coco:{'x' * 9000}:y",
+    ):
+        with pytest.raises((UsageError, DataError)) as refused:
+            open_dataset(spec)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_test_set_is_for_detection(tmp_path: Path) -> None:
+    _make(tmp_path / "own")
+    Image.new("RGB", (2, 2)).save(tmp_path / "own" / "JPEGImages" / "a.jpg")
+    (tmp_path / "own" / "Annotations" / "a.xml").unlink()
+    spec = f"voc:{tmp_path / 'own'}:val"
+    assert [source.file for source in resolve_sources([spec])] == ["a.jpg"]
+    assert not open_dataset(spec, allow_unannotated=True).annotated
+    for opened in (lambda: open_dataset(spec), lambda: open_datasets([spec])):
+        with pytest.raises(DataError, match="own val: has no annotations, as a test set: detect in it"):
+            opened()
 
 
 def test_yolo(tmp_path: Path) -> None:

@@ -118,7 +118,11 @@ def test_jsonl(tmp_path: Path) -> None:
         (_line(objects=[{"label": "cat", "box": [1, 2, 0, 4]}]), r"line 2: object 1 \(cat\): the box is", 1),
         (_line(objects=[{"label": "cat", "box": [1, 2, None, 4]}]), r"line 2: object 1 \(cat\): x2 is None", 1),
         (_line(objects=[{"label": 1, "box": [1, 2, 3, 4]}]), "line 2: object 1: the label is 1", 1),
-        (_line(objects=[{"label": "cat", "box": [1, 2, 3, 4], "difficult": 2}]), "difficult is 2: need 0 or 1", 1),
+        (
+            _line(objects=[{"label": "cat", "box": [1, 2, 3, 4], "difficult": "?"}]),
+            "difficult is '[?]': need 0 or 1",
+            1,
+        ),
     ],
 )
 def test_unusable_json_line_is_told_of_and_left_out(tmp_path: Path, line: str, words: str, objects: int) -> None:
