@@ -183,7 +183,12 @@ def test_picture_that_is_listed_twice(tmp_path: Path) -> None:
     assert report.doubtful[0].what == "is listed 3 times"
 
 
-@pytest.mark.parametrize("stated", [(10, 20), (20, 11), (0, 0)])
+def test_a_size_that_is_not_stated_is_no_doubt(tmp_path: Path) -> None:
+    report = check_dataset(_make(tmp_path, {"a": [("cat", "1 1 20 11")]}, (0, 0)))
+    assert _kinds(report) == {"box that reaches outside its picture": 1}
+
+
+@pytest.mark.parametrize("stated", [(10, 20), (20, 11)])
 def test_size_that_is_not_the_file_s(tmp_path: Path, stated: tuple[int, int]) -> None:
     report = check_dataset(_make(tmp_path, {"a": [("cat", "1 1 20 10")]}, stated))
     assert _kinds(report) == {"size that differs from the picture file's": 1}  # the box lies on the file's pixels
