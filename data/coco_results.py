@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .coco_columns import (
     Annotations,
@@ -23,20 +24,22 @@ from .dataset import Dataset
 from .errors import DataError
 from .gathering import gather_pictures
 from .json_files import numbers, shown
-from .problems import refuse
+from .problems import OnProblem, Problem, refuse
 from .records import Picture
 
 
-def coco_predictions(content: Any, path: Path) -> list[Picture]:
+def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[Picture]:
     """The pictures of a whole COCO file with scores, in the file's order."""
     images = read_images(content, path, None, refuse)
     categories = read_category_entries(content, path, refuse, repeated=True)
     found = read_annotations(entries_of(content, "annotations", path), path, images, categories)
-    pictures = _gather(found)
+    pictures = _gather(found, on_problem)
     return [pictures[place] for place in _file_order(content["images"], images)]
 
 
-def coco_list_predictions(entries: list[Any], path: Path, data: Dataset | None) -> list[Picture]:
+def coco_list_predictions(
+    entries: list[Any], path: Path, data: Dataset | None, on_problem: OnProblem = refuse
+) -> list[Picture]:
     """The pictures of a bare list of results that have some, in the order of the data set, whose ids they use."""
     if data is None or not data.picture_ids or not data.class_ids:
         raise DataError(
@@ -47,7 +50,7 @@ def coco_list_predictions(entries: list[Any], path: Path, data: Dataset | None) 
     images = Named("image", data.picture_ids, files, _numbered(data.picture_ids), sizes)
     categories = Named("category", data.class_ids, data.classes, _numbered(data.class_ids))
     found = read_annotations(entries, path, images, categories)
-    return [picture for picture in _gather(found) if len(picture.detections)]
+    return [picture for picture in _gather(found, on_problem) if len(picture.detections)]
 
 
 def category_names(content: Any, path: Path) -> tuple[str, ...]:
@@ -66,18 +69,44 @@ def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
     return [named.places[text] for entry in entries if (text := id_text(entry["id"])) is not None]
 
 
-def _gather(found: Annotations) -> list[Picture]:
+def _gather(found: Annotations, on_problem: OnProblem) -> list[Picture]:
+    """The pictures with their results; those of unknown images and categories are left out and counted.
+
+    A negative side is let pass, as COCO's own code does: it overlaps nothing.
+    """
     scores = numbers(found.column("score"))
-    good = found.usable & np.isfinite(scores)
-    if not good.all():
-        _refuse(found, int(np.argmin(good)))
-    places = found.image_places
-    return gather_pictures(found.images.names, found.images.sizes, places, found.boxes, found.labels, scores)
+    readable = np.isfinite(scores) & np.isfinite(found.xywh).all(axis=1)
+    known = (found.image_places >= 0) & (found.category_places >= 0)
+    if not readable[known].all():
+        _refuse(found, int(np.flatnonzero(known & ~readable)[0]))
+    _count_unknown(found, ~known, on_problem)
+    rows = np.flatnonzero(known)
+    return gather_pictures(
+        found.images.names,
+        found.images.sizes,
+        found.image_places[rows],
+        found.boxes[rows],
+        found.labels[rows],
+        scores[rows],
+        xywh=found.xywh[rows],
+        owner=found.path,
+        on_problem=on_problem,
+    )
+
+
+def _count_unknown(found: Annotations, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:
+    kinds: dict[str, list[Problem]] = {}
+    for row in np.flatnonzero(unknown).tolist():
+        if problem := found.problem(row):
+            kinds.setdefault(problem.kind, []).append(problem)
+    for kind, same in kinds.items():
+        result = kind.replace("annotation", "result")
+        on_problem(Problem(result, same[0].where, same[0].what, same[0].fix, minor=True, count=len(same)))
 
 
 def _refuse(found: Annotations, row: int) -> NoReturn:
     entry, where = found.entries[row], found.where(row)
-    if problem := found.problem(row):
+    if np.isnan(found.xywh[row]).any() and (problem := found.problem(row)):
         raise DataError(str(problem))
     if "score" not in entry:
         raise DataError(f"{where}: lacks 'score'; this looks like ground truth, not predictions")

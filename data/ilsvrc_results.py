@@ -4,8 +4,7 @@ Shapes: D lines.
 """
 
 import gzip
-import os
-import zlib
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -17,28 +16,33 @@ from .boxes import half_open_to_inclusive, inclusive_to_half_open
 from .dataset import Dataset
 from .errors import DataError, UsageError
 from .files import write_atomically
+from .gathering import emptied
+from .problems import OnProblem, Problem, refuse
 from .records import Detections, Picture
+from .text_files import read_text
 
 _NUM_FIELDS = 7
-_UNREADABLE = (OSError, EOFError, zlib.error)  # what files can do, compressed ones also
 
 
-def read_ilsvrc_results(path: str | Path, data: Dataset) -> list[Picture]:
-    """Read lines `image_index class_id score xmin ymin xmax ymax`, plain or compressed (.gz), about a data set.
+def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem = refuse) -> list[Picture]:
+    """Read lines `image_index class_id score xmin ymin xmax ymax`, plain or compressed by gzip, about a data set.
 
     Gives every picture of the data set in its order, then those that the data set does not have, named "picture
     INDEX", so that an evaluation can count them. Lines of equal score keep their order in a picture. A box that is
-    inside out becomes an empty one: the official results have some, which overlap nothing, and count as false.
+    inside out becomes an empty one: the official results have some, which overlap nothing, and count as false. Lines
+    about classes that the data set does not have are left out and counted.
     """
     path = Path(path)
     rows = _read_rows(path)
-    places, classes = _places(rows[:, 0], data.picture_ids, data), _places(rows[:, 1], data.class_ids, data)
-    boxes, scores = inclusive_to_half_open(rows[:, 3:]), rows[:, 2]
-    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
-    usable = np.isfinite(rows).all(axis=1) & (classes >= 0)
-    usable &= (places >= 0) | ((rows[:, 0] > 0) & (rows[:, 0] == np.floor(rows[:, 0])))
-    if not usable.all():
-        _refuse_row(path, int(np.argmin(usable)))
+    whole = np.isfinite(rows).all(axis=1) & (rows[:, :2] >= 0).all(axis=1)
+    whole &= (rows[:, :2] == np.floor(rows[:, :2])).all(axis=1)
+    if not whole.all():
+        _refuse_row(path, int(np.argmin(whole)))
+    classes = _places(rows[:, 1], data.class_ids, data)
+    _count_unknown(path, classes < 0, on_problem)
+    rows, classes = rows[classes >= 0], classes[classes >= 0]
+    places = _places(rows[:, 0], data.picture_ids, data)
+    boxes, scores = emptied(inclusive_to_half_open(rows[:, 3:]), path, on_problem), rows[:, 2]
     outside = np.unique(rows[places < 0, 0])
     places[places < 0] = len(data) + np.searchsorted(outside, rows[places < 0, 0])
     order = np.lexsort((-scores, places))  # stable
@@ -84,15 +88,13 @@ def _result_lines(picture: Picture, ids: Mapping[str, str], numbers: Mapping[str
 
 def _read_rows(path: Path) -> NDArray[np.float64]:
     """The numbers of all lines, [D, 7]. NumPy reads them without an object for each."""
-    if not any(True for _ in numbered_lines(path)):
+    text = read_text(path)
+    if not text.strip():
         return np.zeros((0, _NUM_FIELDS))
     try:
-        # An absolute path: NumPy would fetch one that looks like a web address.
-        rows = np.loadtxt(os.path.abspath(path), comments=None, encoding="latin-1", ndmin=2)
+        rows = np.loadtxt(io.StringIO(text), comments=None, ndmin=2)
     except ValueError:
         rows = np.zeros((0, 0))
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
     if rows.shape[1] != _NUM_FIELDS:
         _refuse_row(path, next((i for i, (_, line) in enumerate(numbered_lines(path)) if not _is_row(line)), 0))
     return rows
@@ -109,13 +111,9 @@ def _is_row(line: str) -> bool:
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, line.decode("utf-8", errors="backslashreplace").rstrip()
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            yield number, line.rstrip()
 
 
 def _places(values: NDArray[np.float64], ids: Sequence[str], data: Dataset) -> NDArray[np.int64]:
@@ -130,6 +128,15 @@ def _places(values: NDArray[np.float64], ids: Sequence[str], data: Dataset) -> N
 def _require_numbers(ids: Sequence[str], data: Dataset) -> None:
     if not all(text.isdecimal() for text in ids) or (len(data) and not ids):
         raise UsageError(f"{data.name}: its pictures and classes have no numbers; give a data set as ilsvrc:ROOT:SPLIT")
+
+
+def _count_unknown(path: Path, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:
+    """Tell of the lines whose class the data set does not have."""
+    if unknown.any():
+        number, line = next(found for i, found in enumerate(numbered_lines(path)) if i == int(np.argmax(unknown)))
+        what = f"is {line[:80]!r}: no class of the data set has that number"
+        count = int(unknown.sum())
+        on_problem(Problem("result of an unknown class", f"{path}: line {number}", what, minor=True, count=count))
 
 
 def _refuse_row(path: Path, row: int) -> NoReturn:

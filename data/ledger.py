@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from .errors import DataError, SetupError
 from .files import write_atomically
 from .records import Detections, Picture
+from .text_files import read_text
 
 LEDGER_NAME = "detections.jsonl"
 
@@ -68,7 +69,7 @@ def write_ledger(pictures: Iterable[Picture], path: str | Path) -> None:
 def read_ledger(path: str | Path) -> list[Picture]:
     """Every picture in the ledger, in order, without a torn last line."""
     path = Path(path)
-    data = _read(path)
+    data = read_text(path).encode("utf-8", "surrogateescape")
     lines = data[: _whole_length(data)].split(b"\n")
     return [picture_from_line(line, f"{path}: line {i}") for i, line in enumerate(lines, 1) if line.strip()]
 

@@ -184,10 +184,10 @@ def _formats() -> tuple[str, ...]:
     return tuple(sorted({known[ending] for ending in readable_extensions() if known.get(ending) in Image.OPEN}))
 
 
-def size_if_there(path: Path) -> Size:
-    """The size of a picture's file as stored; 0, 0 where there is no such file, since evaluation needs none."""
+def size_if_there(path: Path, *, upright: bool = False) -> Size:
+    """The size of a picture's file; 0, 0 where there is no such file, since evaluation needs none."""
     try:
-        return picture_size(path)
+        return picture_size(path, upright=upright)
     except DataError:
         return 0, 0
 

@@ -1,18 +1,18 @@
 """Predictions from files: whatever `detect` wrote, and what other tools write.
 
-- A folder: one that `detect` wrote, VOC result files `comp4_det_*.txt[.gz]`, or YOLO's `labels/` with `classes.txt`.
-- A `.json` file: COCO's whole file with scores, COCO's bare list of results, or tasks of Label Studio.
-- A `.csv` file as `detect` writes it; a `.txt` or `.txt.gz` file in the form of ILSVRC's submissions.
-- Any other file: a ledger.
+- A folder: one that `detect` wrote, VOC result files `comp4_det_*.txt[.gz]`, also where VOC's devkit has them
+  (`results/VOC2012/Main`), or YOLO's `labels/` with `classes.txt`.
+- A file: COCO's whole file with scores, COCO's bare list of results, tasks of Label Studio, a CSV, ILSVRC's submission,
+  a ledger, or one of VOC's result files. What a file holds decides, whatever its name ends in.
 
 Some of these hold ids or parts of a picture's size, which only the data set explains that they are about.
 """
 
-import gzip
+import json
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import replace
+from enum import Enum, auto
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -23,63 +23,139 @@ from .boxes import inclusive_to_half_open
 from .coco_results import category_names, coco_list_predictions, coco_predictions
 from .dataset import Dataset
 from .errors import DataError
+from .gathering import emptied
 from .ilsvrc_results import read_ilsvrc_results
 from .json_files import load_json
 from .label_studio import is_label_studio, label_studio_predictions
 from .ledger import LEDGER_NAME, read_ledger
+from .problems import OnProblem, refuse
 from .records import Detections, Picture
 from .tables import read_csv_predictions
+from .text_files import read_head, read_text
 from .yolo_results import read_yolo_predictions, yolo_names
 
 COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
+CSV_NAME = "detections.csv"  # of the one with `--format csv`
+RUN_NAME = "run.json"  # of the one with its settings
 
 # comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not.
 _VOC_NAME = re.compile(r"comp[34]_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
 
-_Row = tuple[str, str, float, list[float]]  # picture, label, score, box as in the file
+_HEAD = 2**16  # bytes of a file that tell its form
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
+_LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
+_TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
+
+_Row = tuple[str, str, float, list[float]]  # picture, label, score, box
 
 
-def read_predictions(path: str | Path, data: Dataset | None = None) -> list[Picture]:
+class _Form(Enum):
+    """What a file of predictions can be."""
+
+    JSON = auto()
+    LEDGER = auto()
+    CSV = auto()
+    ILSVRC = auto()
+    VOC = auto()
+
+
+def read_predictions(path: str | Path, data: Dataset | None = None, on_problem: OnProblem = refuse) -> list[Picture]:
     """Read predictions in any form that is known; `data` is the data set that they are about.
 
     Without sizes in the file a picture's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
     give the picture's id as `file`. Where equal scores would change their order if a picture's lines were gathered, the
-    picture comes in several parts: an evaluation breaks ties by the files' order.
+    picture comes in several parts: an evaluation breaks ties by the files' order. `on_problem` is told of what official
+    code leaves out or counts as false.
     """
     path = Path(path)
     if path.is_dir():
-        return _read_folder(path, data)
+        return _read_folder(path, data, on_problem)
     if not path.exists():
         raise DataError(f"{path}: does not exist; give what detect wrote, a .jsonl, a COCO .json or VOC result files")
-    if path.suffix.lower() == ".json":
-        return _read_json(path, data)
-    if path.suffix.lower() == ".csv":
-        return read_csv_predictions(path)
-    return _read_ilsvrc(path, data) if _is_ilsvrc(path) else read_ledger(path)
+    match _form(path):
+        case _Form.JSON:
+            return _read_json(path, data, on_problem)
+        case _Form.CSV:
+            return read_csv_predictions(path, on_problem)
+        case _Form.ILSVRC:
+            return _read_ilsvrc(path, data, on_problem)
+        case _Form.VOC:
+            return _read_voc([(path, _voc_label(path))], on_problem)
+        case _Form.LEDGER:
+            return read_ledger(path)
 
 
 def read_categories(path: str | Path, pictures: Iterable[Picture], data: Dataset | None = None) -> tuple[str, ...]:
-    """The classes that predictions are about: those that their files name, else the labels seen.
+    """The classes that predictions are about: those that their files state, else the data set's, else the labels seen.
 
-    COCO's whole files, VOC result files and YOLO's `classes.txt` name them; what uses the numbers of a data set is
-    about its classes. A detector's class counts even where nothing of it was found, so of a folder that `detect` wrote
-    the COCO file is asked. `pictures` are what `read_predictions` gave for the same path and data set.
+    COCO's whole files, YOLO's `classes.txt` and the run of a detector state them, and a single file of VOC's is about
+    its class; a class that they state counts even where nothing of it was found. All others are about what they are
+    evaluated on: a class of which there is no prediction was not found. `pictures` are what `read_predictions` gave for
+    the same path and data set.
     """
-    path = Path(path)
-    if path.is_dir() and not (path / LEDGER_NAME).is_file():
-        return yolo_names(path, data) if _is_yolo(path) else tuple(sorted({label for _, label in _voc_files(path)}))
-    if data is not None and _is_ilsvrc(path):
+    path, seen = Path(path), {str(label) for picture in pictures for label in picture.detections.labels}
+    stated = _stated_categories(path, data, seen)
+    if stated is None and data is not None:
         return data.classes
-    if path.suffix.lower() == ".json":
-        content = load_json(path)
-        if not isinstance(content, list):
-            return category_names(content, path)
-        if data is not None and not is_label_studio(content):
-            return data.classes
-    beside = (path if path.is_dir() else path.parent) / COCO_NAME
-    if beside.is_file() and beside != path:
-        return category_names(load_json(beside), beside)
-    return tuple(sorted({str(label) for picture in pictures for label in picture.detections.labels}))
+    return tuple(sorted(seen)) if stated is None else stated
+
+
+def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tuple[str, ...] | None:
+    """The classes that the files say they are about; None where they say nothing."""
+    if path.is_dir() and not (path / LEDGER_NAME).is_file():
+        if _is_yolo(path):
+            return yolo_names(path, data)
+        return tuple(sorted({label for _, label in _voc_files(path)})) if data is None else None
+    if path.is_dir() or path.name in (LEDGER_NAME, CSV_NAME):
+        return _categories_of_run(path if path.is_dir() else path.parent, seen)
+    form = _form(path)
+    if form is _Form.JSON and not isinstance(content := load_json(path), list):
+        return category_names(content, path)
+    return (_voc_label(path),) if form is _Form.VOC else None
+
+
+def _categories_of_run(folder: Path, seen: set[str]) -> tuple[str, ...] | None:
+    """The classes of the detector whose run left its files here; None where what was detected is not of this run."""
+    names = _configured_classes(folder / RUN_NAME)
+    if names is None and (folder / COCO_NAME).is_file():
+        names = category_names(load_json(folder / COCO_NAME), folder / COCO_NAME)
+    return names if names is not None and seen <= {*names} else None
+
+
+def _configured_classes(path: Path) -> tuple[str, ...] | None:
+    try:
+        names = load_json(path)["settings"]["config"]["classes"]
+    except (DataError, KeyError, TypeError):
+        return None  # of something else, or of an older run
+    return tuple(names) if isinstance(names, list) and {*map(type, names)} == {str} else None
+
+
+def _form(path: Path) -> _Form:
+    """The form of a file, by its first line."""
+    if _VOC_NAME.fullmatch(path.name):
+        return _Form.VOC
+    line = read_head(path, _HEAD).lstrip().split("\n", 1)[0].rstrip()
+    if line.startswith("{"):
+        return _Form.LEDGER if _is_ledger_line(line) else _Form.JSON
+    if line.startswith("["):
+        return _Form.JSON
+    if _TABLE_HEADING.fullmatch(line):
+        return _Form.CSV
+    if line:
+        numbers = [bool(_NUMBER.fullmatch(word)) for word in line.split()]
+        if all(numbers) and len(numbers) > 1:
+            return _Form.ILSVRC
+    endings = [suffix.lower() for suffix in path.suffixes]
+    by_name = {".json": _Form.JSON, ".csv": _Form.CSV, ".txt": _Form.ILSVRC, ".pred": _Form.ILSVRC}
+    return next((by_name[ending] for ending in reversed(endings) if ending in by_name), _Form.LEDGER)
+
+
+def _is_ledger_line(line: str) -> bool:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # the first line of a longer value, or one that is longer than the head
+        return bool(_LEDGER_LINE.match(line))
+    return isinstance(record, dict) and "file" in record
 
 
 def merge_parts(pictures: Iterable[Picture]) -> list[Picture]:
@@ -100,16 +176,29 @@ def _joined(parts: list[Picture]) -> Picture:
     return replace(parts[0], detections=joined[np.argsort(-joined.scores, kind="stable")])
 
 
-def _read_folder(folder: Path, data: Dataset | None) -> list[Picture]:
+def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     if (folder / LEDGER_NAME).is_file():
         return read_ledger(folder / LEDGER_NAME)
     if _is_yolo(folder):
-        return read_yolo_predictions(folder, data)
-    return _pictures_in_tie_order([row for path, label in _voc_files(folder) for row in _read_voc_rows(path, label)])
+        return read_yolo_predictions(folder, data, on_problem)
+    return _read_voc(_voc_files(folder), on_problem)
+
+
+def _read_voc(files: list[tuple[Path, str]], on_problem: OnProblem) -> list[Picture]:
+    rows = [row for path, label in files for row in _read_voc_rows(path, label)]
+    return _pictures_in_tie_order(rows, str(files[0][0].parent), on_problem)
+
+
+def _voc_label(path: Path) -> str:
+    match = _VOC_NAME.fullmatch(path.name)
+    return match["label"] if match else ""
 
 
 def _voc_files(folder: Path) -> list[tuple[Path, str]]:
-    """VOC's result files, each with its class."""
+    """VOC's result files, each with its class; in the folder, or where the devkit has them below it."""
+    folders = [folder, *sorted(folder.glob("VOC*/Main")), *sorted(folder.glob("results/VOC*/Main"))]
+    held = [each for each in folders if any(_VOC_NAME.fullmatch(path.name) for path in each.iterdir())]
+    folder = held[0] if held else folder
     matches = {path: _VOC_NAME.fullmatch(path.name) for path in sorted(folder.iterdir())}
     files = [(path, match["label"]) for path, match in matches.items() if match]
     splits = sorted({match["split"] for match in matches.values() if match})
@@ -129,30 +218,24 @@ def _is_yolo(folder: Path) -> bool:
     return (folder / "labels").is_dir()
 
 
-def _is_ilsvrc(path: Path) -> bool:
-    return path.name.lower().endswith((".txt", ".txt.gz"))
-
-
-def _read_ilsvrc(path: Path, data: Dataset | None) -> list[Picture]:
+def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     if data is None:
         raise DataError(f"{path}: has numbers for pictures and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
-    return read_ilsvrc_results(path, data)
+    return read_ilsvrc_results(path, data, on_problem)
 
 
-def _read_json(path: Path, data: Dataset | None) -> list[Picture]:
+def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     content = load_json(path)
     if is_label_studio(content):
         return label_studio_predictions(content, path)
-    return coco_list_predictions(content, path, data) if isinstance(content, list) else coco_predictions(content, path)
+    if isinstance(content, list):
+        return coco_list_predictions(content, path, data, on_problem)
+    return coco_predictions(content, path, on_problem)
 
 
 def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
     """Lines `id score xmin ymin xmax ymax`; what is before the last five numbers is the id, spaces and all."""
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    for i, line in enumerate(data.decode("utf-8", errors="surrogateescape").split("\n"), 1):
+    for i, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -164,7 +247,9 @@ def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
         yield name, label, score, box
 
 
-def _pictures_in_tie_order(rows: list[_Row]) -> list[Picture]:
+def _pictures_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[Picture]:
+    boxes = emptied(inclusive_to_half_open([box for *_, box in rows]), owner, on_problem).tolist()
+    rows = [(name, label, score, box) for (name, label, score, _), box in zip(rows, boxes, strict=True)]
     order = _order_that_keeps_ties(rows)
     if order is None:
         groups = [list(group) for _, group in groupby(rows, key=lambda row: row[:2])]
@@ -194,7 +279,7 @@ def _picture(rows: list[_Row]) -> Picture:
     file, rows = rows[0][0], sorted(rows, key=lambda row: -row[2])
     try:
         found = Detections(
-            boxes=inclusive_to_half_open([box for *_, box in rows]),
+            boxes=np.array([box for *_, box in rows], dtype=np.float64),
             labels=np.array([label for _, label, _, _ in rows], dtype=np.str_),
             scores=np.array([score for _, _, score, _ in rows], dtype=np.float64),
         )

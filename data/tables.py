@@ -125,7 +125,7 @@ def write_jsonl_truth(data: Dataset, path: str | Path) -> None:
     write_atomically(path, "".join(json.dumps(_to_record(truth)) + "\n" for truth in data.pictures))
 
 
-def read_csv_predictions(path: str | Path) -> list[Picture]:
+def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> list[Picture]:
     """Read detections from a CSV file, pictures in the order of their first rows; sizes are 0 where none are given."""
     table = _read_table(Path(path), ("file", "label", "score", *_CORNERS), refuse)
     columns = table.columns()
@@ -137,6 +137,8 @@ def read_csv_predictions(path: str | Path) -> list[Picture]:
         np.stack([_numbers(table, columns, name) for name in _CORNERS], axis=1),
         np.array(columns["label"], dtype=object),  # as text, one long label would widen all
         _numbers(table, columns, "score"),
+        owner=path,
+        on_problem=on_problem,
     )
 
 

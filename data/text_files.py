@@ -1,6 +1,8 @@
 """Text files, of which names of pictures can be a part: those need not be UTF-8."""
 
 import codecs
+import gzip
+import zlib
 from pathlib import Path
 
 from .errors import DataError
@@ -15,15 +17,44 @@ _MARKS = {
 }
 
 
+_GZIP = b"\x1f\x8b"
+_LARGEST = 2**31  # bytes of a text: a few compressed ones can stand for any number
+
+
 def read_text(path: str | Path) -> str:
-    """A file as text without a byte-order mark; bytes that are not UTF-8 travel as surrogates, as in file names."""
+    """A file, plain or compressed by gzip, as text without a byte-order mark.
+
+    Bytes that are not UTF-8 travel as surrogates, as in file names.
+    """
+    return decode_text(_read_bytes(path, -1), str(path))
+
+
+def read_head(path: str | Path, size: int) -> str:
+    """The text of about the first `size` bytes of a file; whatever is none of it becomes replacement characters."""
+    content = _read_bytes(path, size)
+    encoding, start = _encoding(content)
+    return content[start:].decode(encoding, "replace")
+
+
+def _read_bytes(path: str | Path, size: int) -> bytes:
     try:
-        return decode_text(Path(path).read_bytes(), str(path))
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        if isinstance(error, DataError):
-            raise
+        with open(path, "rb") as file:
+            compressed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            stream = gzip.GzipFile(fileobj=file) if compressed else file
+            content = stream.read(size if size >= 0 else _LARGEST)
+    except (OSError, EOFError, ValueError, zlib.error) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({reason}); is it the right file?") from error
+    if len(content) >= _LARGEST:
+        raise DataError(f"{path}: is larger than {_LARGEST:,} bytes; split it")
+    return content
+
+
+def _encoding(content: bytes) -> tuple[str, int]:
+    """What the byte-order mark says, and its length: UTF-8 and 0 without one."""
+    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
+    return _MARKS.get(mark, "utf-8"), len(mark)
 
 
 def decode_text(content: bytes, owner: str) -> str:
@@ -32,11 +63,9 @@ def decode_text(content: bytes, owner: str) -> str:
     >>> decode_text("cat".encode("utf-8-sig"), "list.txt")
     'cat'
     """
-    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
-    encoding = _MARKS.get(mark, "utf-8")
+    encoding, start = _encoding(content)
     try:
-        errors = "surrogateescape" if encoding == "utf-8" else "strict"
-        return content[len(mark) :].decode(encoding, errors)
+        return content[start:].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{owner}: begins as {encoding.upper()} and is not ({error.reason}); save it as UTF-8"

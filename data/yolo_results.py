@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from .dataset import Dataset
 from .errors import DataError
 from .gathering import gather_pictures
+from .images import UNKNOWN_SIZE, Size
 from .natural_order import natural_key
 from .objects import Unusable
-from .picture_files import find_pictures
-from .records import Picture
+from .picture_files import find_pictures, size_if_there
+from .problems import OnProblem, refuse
+from .records import GroundTruth, Picture
 from .text_files import read_text
 from .walking import files_below
 from .yolo_lines import checked_class, counted, number_row, shares_to_xyxy
@@ -19,7 +21,7 @@ from .yolo_lines import checked_class, counted, number_row, shares_to_xyxy
 CLASSES_NAME = "classes.txt"  # of the file that names the classes
 
 
-def read_yolo_predictions(folder: Path, data: Dataset | None) -> list[Picture]:
+def read_yolo_predictions(folder: Path, data: Dataset | None, on_problem: OnProblem = refuse) -> list[Picture]:
     """Read `labels/**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
 
     A picture is found by its path below `labels` without the extension, else by its name alone. One that the data set
@@ -33,12 +35,12 @@ def read_yolo_predictions(folder: Path, data: Dataset | None) -> list[Picture]:
     found = find_pictures(stems, [truth.file for truth in data.pictures])
     truths = [None if place is None else data.pictures[place] for place in found]
     rows = [_predicted_rows(Path(path), len(names)) for path in paths]
-    for truth, some in zip(truths, rows, strict=True):
-        if truth is not None and len(some) and 0 in (truth.width, truth.height):
+    sizes = [UNKNOWN_SIZE if truth is None else _size(truth, data) for truth in truths]
+    for truth, some, size in zip(truths, rows, sizes, strict=True):
+        if truth is not None and len(some) and 0 in size:
             raise DataError(
                 f"{folder}: boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
             )
-    sizes = [(0, 0) if truth is None else (truth.width, truth.height) for truth in truths]
     places, table = np.repeat(np.arange(len(rows)), list(map(len, rows))), np.concatenate([np.zeros((0, 6)), *rows])
     scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
     return gather_pictures(
@@ -47,7 +49,16 @@ def read_yolo_predictions(folder: Path, data: Dataset | None) -> list[Picture]:
         boxes=shares_to_xyxy(table[:, 1:5], scales[places]),
         labels=np.array([*names, ""], dtype=np.str_)[table[:, 0].astype(np.int64)],
         scores=table[:, 5],
+        owner=folder,
+        on_problem=on_problem,
     )
+
+
+def _size(truth: GroundTruth, data: Dataset) -> Size:
+    """The size that the data set states, else that of the picture's file."""
+    if truth.width and truth.height:
+        return truth.width, truth.height
+    return size_if_there(data.path(truth), upright=truth.upright)
 
 
 def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.ilsvrc import ILSVRC_CLASSES, read_ilsvrc, with_blacklist
 from inception_rcnn.data.ilsvrc_results import read_ilsvrc_results, write_ilsvrc_results
-from inception_rcnn.data.problems import Problem
+from inception_rcnn.data.problems import Notices, Problem
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
 from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.eval.ilsvrc import evaluate_ilsvrc
@@ -326,9 +326,9 @@ def test_box_that_is_inside_out_becomes_empty(data: Dataset, tmp_path: Path) -> 
     "line",
     [
         *("3 63 .5 1 1 2", "3 63 .5 1 1 2 2 2", "3 63 .5 1 1 2 two", "# 3 63 .5 1 1 2 2", "3,63,.5,1,1,2,2"),
-        *("3 0 .5 1 1 2 2", "3 201 .5 1 1 2 2", "3 1.5 .5 1 1 2 2", "3 nan .5 1 1 2 2", "3 inf .5 1 1 2 2"),
-        *("0 63 .5 1 1 2 2", "-1 63 .5 1 1 2 2", "2.5 63 .5 1 1 2 2", "nan 63 .5 1 1 2 2", "inf 63 .5 1 1 2 2"),
-        *("3 63 nan 1 1 2 2", "3 63 .5 1 1 1_0 2", "3 63 .5 inf 1 2 2", "dog", "\xff\xfe", "3 63 .5 1 1 2 \x00"),
+        *("3 -1 .5 1 1 2 2", "3 1.5 .5 1 1 2 2", "3 nan .5 1 1 2 2", "3 inf .5 1 1 2 2"),
+        *("-1 63 .5 1 1 2 2", "2.5 63 .5 1 1 2 2", "nan 63 .5 1 1 2 2", "inf 63 .5 1 1 2 2"),
+        *("3 63 nan 1 1 2 2", "3 63 .5 1 1 1_0 2", "3 63 .5 inf 1 2 2", "dog", "\xff", "3 63 .5 1 1 2 \x00"),
     ],
 )
 @pytest.mark.parametrize("before", [0, 3])
@@ -345,9 +345,31 @@ def test_every_line_short_of_a_field(data: Dataset, tmp_path: Path) -> None:
         read_ilsvrc_results(tmp_path / "r.txt", data)
 
 
-@pytest.mark.parametrize("name", ["absent.txt", "absent.txt.gz", "text.gz", "cut.txt.gz", "http://localhost/r.txt"])
+def test_classes_that_the_data_set_lacks_are_left_out_and_counted(data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("3 63 .5 1 1 9 9\n3 0 .5 1 1 2 2\n3 201 .5 1 1 2 2\n")
+    notices = Notices()
+    pictures = read_ilsvrc_results(tmp_path / "r.txt", data, notices)
+    assert sum(len(picture.detections) for picture in pictures) == 1
+    (line,) = notices.lines()
+    assert line.startswith("2 x result of an unknown class, as ")
+    assert "line 2: is '3 0 .5 1 1 2 2'" in line
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_costs_no_line(data: Dataset, tmp_path: Path, mark: str) -> None:
+    (tmp_path / "r.txt").write_bytes("3 63 .5 1 1 9 9\n".encode(mark))
+    assert len(read_ilsvrc_results(tmp_path / "r.txt", data)[1].detections) == 1
+
+
+def test_a_plain_file_may_be_called_gz(data: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "r.gz").write_text(RESULTS)
+    (tmp_path / "r.txt").write_text(RESULTS)
+    plain, named = (read_ilsvrc_results(tmp_path / name, data) for name in ("r.txt", "r.gz"))
+    assert [each.detections.scores.tolist() for each in plain] == [each.detections.scores.tolist() for each in named]
+
+
+@pytest.mark.parametrize("name", ["absent.txt", "absent.txt.gz", "cut.txt.gz", "http://localhost/r.txt"])
 def test_results_that_cannot_be_read(data: Dataset, tmp_path: Path, name: str) -> None:
-    (tmp_path / "text.gz").write_text(RESULTS)
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(RESULTS.encode())[:-12])
     with pytest.raises(DataError, match="cannot be read"):
         read_ilsvrc_results(name if name.startswith("http") else tmp_path / name, data)

@@ -210,7 +210,7 @@ def test_predictions_in_csv_with_sizes(tmp_path: Path) -> None:
         ("a,cat,high,0,0,1,1", "line 3: score is 'high': need a number"),
         ("a,cat,nan,0,0,1,1", "line 3: score is 'nan'"),
         ("a,cat,.5,0,0,1,", "line 3: y2 is ''"),
-        ("a,cat,.5,3,0,1,1", "predictions for a: .*x1 <= x2"),
+        ("a,cat,.5,inf,0,1,1", "line 3: x1 is 'inf'"),
     ],
 )
 def test_broken_prediction_in_csv_is_named(tmp_path: Path, row: str, words: str) -> None:

@@ -11,7 +11,7 @@ from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.exports import write_yolo
 from inception_rcnn.data.images import read_image
-from inception_rcnn.data.problems import Problem
+from inception_rcnn.data.problems import Notices, Problem
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
 from inception_rcnn.data.results import read_predictions
 from inception_rcnn.data.voc import read_voc
@@ -257,11 +257,20 @@ def test_predictions_need_a_data_set_with_sizes(tmp_path: Path) -> None:
         read_predictions(tmp_path, Dataset("mine", ("dog",), (_truth("a.jpg", 0, 0),), Path()))
 
 
-def test_negative_sides_in_predictions_name_the_picture(tmp_path: Path) -> None:
+def test_negative_sides_in_predictions_make_an_empty_box(tmp_path: Path) -> None:
     write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog"])
     _labels(tmp_path / "labels" / "a.txt", "0 .5 .5 -1 1 .5")
-    with pytest.raises(DataError, match=r"predictions for a\.jpg: "):
-        read_predictions(tmp_path, _data("a.jpg"))
+    notices = Notices()
+    (found,) = read_predictions(tmp_path, _data("a.jpg"), notices)
+    assert (found.detections.boxes[:, 0] == found.detections.boxes[:, 2]).tolist() == [True]
+    assert notices.lines()[0].startswith("1 x predicted box that is inside out")
+
+
+def test_predictions_take_a_size_that_is_not_stated_from_the_file(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog", "cat"])
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg")
+    (found,) = read_predictions(tmp_path, Dataset("mine", ("dog",), (_truth("a.jpg", 0, 0),), tmp_path))
+    assert (found.width, found.height) == (20, 10)
 
 
 def test_no_predictions_at_all(tmp_path: Path) -> None:
