@@ -1,22 +1,25 @@
 """COCO's annotation files: one JSON file with images, categories and annotations of a whole split.
 
 Boxes are `x y width height`, 0-based, as in this package. Segmentations are not read: a crowd's region counts by its
-box, as in COCO's own evaluation of boxes. `ignore` or `difficult`, which some tools add, become `difficult`.
+box, as in COCO's own evaluation of boxes. `ignore` or `difficult`, which some tools add, become `ignore`, of which
+COCO's own code takes no notice. What it leaves out, objects of unknown images or categories, is left out and counted.
 https://cocodataset.org/#format-data
 
 Shapes: A annotations.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import box_area, xyxy_to_xywh
+from .boxes import box_area
 from .class_names import check_classes
+from .coco_classes import classes_of
 from .coco_columns import (
     Annotations,
     entries_of,
@@ -29,24 +32,29 @@ from .dataset import Dataset
 from .files import write_atomically
 from .gathering import slices_of
 from .json_files import load_json, numbers, shown
+from .objects import number_of, read_flag
 from .problems import OnProblem, Problem, refuse
 from .records import GroundTruth
-
-_FLAGS = {None: 0, 0: 0, 1: 1}  # false and true are equal to 0 and 1
 
 
 def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read a COCO annotation file; `images` is the folder of the picture files.
 
     Pictures come in the order of their ids, classes in that of theirs: COCO's own evaluator has them so, and it
-    decides between equal scores. Numbers and their text are one id.
+    decides between equal scores. Numbers and their text are one id. Without annotations it is a test set.
     """
     path, folder = Path(path), Path(images)
     content = load_json(path)
     pictures = read_images(content, path, folder, on_problem)
+    annotated = content.get("annotations") is not None or not pictures.ids
+    if not annotated and content.get("categories") is None:
+        content = content | {"categories": []}
     categories = read_category_entries(content, path, on_problem)
-    truths = _truths(read_annotations(entries_of(content, "annotations", path), path, pictures, categories), on_problem)
-    return Dataset(path.stem, categories.names, truths, folder, pictures.ids, categories.ids)
+    entries = entries_of(content, "annotations", path) if annotated else []
+    found = read_annotations(entries, path, pictures, categories)
+    truths = _truths(found, on_problem)
+    classes = classes_of(content["categories"], found, on_problem)
+    return Dataset(path.stem, tuple(classes), truths, folder, pictures.ids, tuple(classes.values()), annotated)
 
 
 def write_coco_truth(data: Dataset, path: str | Path) -> None:
@@ -71,60 +79,72 @@ def write_coco_truth(data: Dataset, path: str | Path) -> None:
 
 def _rows(truth: GroundTruth, image: int | str, numbers_of: Mapping[str, int | str]) -> list[dict[str, Any]]:
     check_classes(truth.labels.tolist(), list(numbers_of), truth.file)
-    columns = (truth.labels, xyxy_to_xywh(truth.boxes), truth.areas, truth.crowd, truth.difficult)
+    columns = (truth.labels, truth.xywh, truth.areas, truth.crowd, truth.difficult, truth.ignore)
     return [
         {"image_id": image, "category_id": numbers_of[label], "bbox": box, "area": area, "iscrowd": int(crowd)}
         | ({"difficult": 1} if difficult else {})
-        for label, box, area, crowd, difficult in zip(*(column.tolist() for column in columns), strict=True)
+        | ({"ignore": 1} if ignore else {})
+        for label, box, area, crowd, difficult, ignore in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
 def _truths(found: Annotations, on_problem: OnProblem) -> tuple[GroundTruth, ...]:
-    crowd = _flags(found.column("iscrowd"))
-    difficult = _either(_flags(found.column("ignore")), _flags(found.column("difficult")))
-    areas = _areas(found)
-    good = found.usable & (crowd >= 0) & (difficult >= 0) & (areas >= 0)  # NaN is not
-    for row in np.flatnonzero(~good).tolist():
-        if not found.is_of_what_was_left_out(row):
-            on_problem(found.problem(row) or _problem(found, row))
-    rows = np.flatnonzero(good)
+    _tell_of_unusable(found, on_problem)
+    rows = np.flatnonzero(found.usable)
     rows = rows[np.argsort(found.image_places[rows], kind="stable")]
-    boxes, labels, areas = found.boxes[rows], found.labels[rows], areas[rows]
+    crowd, ignore, difficult = (_flags(found, key, rows, on_problem) for key in ("iscrowd", "ignore", "difficult"))
+    xywh, boxes, labels, areas = (
+        found.xywh[rows],
+        found.boxes[rows],
+        found.labels[rows],
+        _areas(found, rows, on_problem),
+    )
     parts = slices_of(found.image_places[rows], len(found.images.names))
     return tuple(
         GroundTruth(
             *(file, *size, boxes[part], labels[part].astype(np.str_)),
-            difficult=difficult[rows[part]] > 0,
-            crowd=crowd[rows[part]] > 0,
+            difficult=np.zeros(len(boxes[part]), np.bool_),
+            crowd=crowd[part],
+            ignore=ignore[part] | difficult[part],
             areas=areas[part],
+            xywh=xywh[part],
         )
         for file, size, part in zip(found.images.names, found.images.sizes, parts, strict=True)
     )
 
 
-def _areas(found: Annotations) -> NDArray[np.float64]:
-    """The areas [A], the box's where none is stated, NaN where one is no number."""
-    values = found.column("area")
+def _tell_of_unusable(found: Annotations, on_problem: OnProblem) -> None:
+    """Each problem; of minor ones, which may be most of a file, the first of a kind and how many there are."""
+    minor: dict[str, Problem] = {}
+    for row in np.flatnonzero(~found.usable).tolist():
+        problem = None if found.is_of_what_was_left_out(row) else found.problem(row)
+        if problem is not None and problem.minor:
+            first = minor.setdefault(problem.kind, replace(problem, count=0))
+            minor[problem.kind] = replace(first, count=first.count + 1)
+        elif problem is not None:
+            on_problem(problem)
+    for problem in minor.values():
+        on_problem(problem)
+
+
+def _areas(found: Annotations, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.float64]:
+    """The areas of some annotations, the box's where none is stated, or what is stated is none."""
+    values = [found.entries[row].get("area") for row in rows]
     stated = np.array([value is not None for value in values], dtype=np.bool_)
-    return np.where(stated, numbers([0 if value is None else value for value in values]), box_area(found.boxes))
+    areas, own = numbers([0 if value is None else value for value in values]), box_area(found.boxes[rows])
+    for place in np.flatnonzero(stated & ~(areas >= 0)).tolist():  # NaN is not
+        areas[place] = number_of(values[place])
+        if not areas[place] >= 0:
+            what, fix = f"area is {shown(values[place])}: need a number from 0 on", "the box's is taken"
+            on_problem(Problem("area that is none", found.where(int(rows[place])), what, fix, minor=True))
+            areas[place] = own[place]
+    return np.where(stated, areas, own)
 
 
-def _flags(values: Sequence[Any]) -> NDArray[np.int64]:
-    """1 where a flag is set, 0 where not, -1 where a value is no flag."""
-    known = (value if value is None or isinstance(value, int) else -1 for value in values)
-    return np.fromiter((_FLAGS.get(value, -1) for value in known), np.int64, len(values))
-
-
-def _either(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.where((one < 0) | (other < 0), -1, one | other)
-
-
-def _problem(found: Annotations, row: int) -> Problem:
-    """What is wrong with an annotation whose image, category and box are usable."""
-    entry, where = found.entries[row], found.where(row)
-    for key in ("iscrowd", "ignore", "difficult"):
-        if _flags([entry.get(key)])[0] < 0:
-            what = f"{key} is {shown(entry[key])}: need 0 or 1"
-            return Problem(f"{key} flag that says neither 0 nor 1", where, what, "correct the flag")
-    what = f"area is {shown(entry.get('area'))}: need a number that is not negative"
-    return Problem("area that is none", where, what, "leave it out to take the box's")
+def _flags(found: Annotations, key: str, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.bool_]:
+    """A flag of some annotations."""
+    flags = np.zeros(len(rows), np.bool_)
+    for place, row in enumerate(rows.tolist()):
+        if value := found.entries[row].get(key):  # few are set, or text
+            flags[place] = read_flag(value, key, found.where(row), on_problem)
+    return flags

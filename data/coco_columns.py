@@ -5,8 +5,9 @@ COCO's ids are numbers; some tools write text. Here an id is its text: `7` and `
 Shapes: A annotations, or results.
 """
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 
 from .boxes import Boxes, xywh_to_xyxy
 from .errors import DataError
+from .images import UNKNOWN_SIZE, Size
 from .json_files import number_rows, shown
-from .picture_files import Size, picture_name, size_if_there
-from .problems import OnProblem, Problem
+from .objects import read_size
+from .picture_files import existing_name, picture_name, size_if_there
+from .problems import OnProblem, Problem, cut
 
 UNKNOWN, LEFT_OUT = -1, -2  # in place of a number: nothing has this id; what has it could not be used
 
@@ -50,13 +53,14 @@ class Annotations:
 
     @property
     def boxes(self) -> Boxes:
-        return xywh_to_xyxy(self.xywh)
+        with np.errstate(over="ignore"):  # numbers that no image has may add up to infinity
+            return xywh_to_xyxy(self.xywh)
 
     @property
     def usable(self) -> NDArray[np.bool_]:
         """Those with an image, a category and a box, [A]."""
         placed = (self.image_places >= 0) & (self.category_places >= 0)
-        return placed & (self.xywh[:, 2:] >= 0).all(axis=1)  # NaN is not
+        return placed & np.isfinite(self.boxes).all(axis=1) & (self.xywh[:, 2:] >= 0).all(axis=1)
 
     @property
     def labels(self) -> NDArray[np.object_]:
@@ -78,7 +82,7 @@ class Annotations:
         return LEFT_OUT in (self.image_places[row], self.category_places[row])
 
     def problem(self, row: int) -> Problem | None:
-        """What keeps an annotation from being usable, if anything does."""
+        """What keeps an annotation from being usable, if anything does; COCO's own code leaves out minor problems."""
         entry, where = self.entries[row], self.where(row)
         for key, place, named in (
             ("image_id", self.image_places[row], self.images),
@@ -88,9 +92,9 @@ class Annotations:
                 return Problem(f"annotation without {key}", where, f"lacks {key}", "export the file again")
             if place == UNKNOWN:
                 what = f"{key} is {shown(entry[key])}, which no {named.kind} has"
-                return Problem(f"annotation of an unknown {named.kind}", where, what, _known(named))
+                return Problem(f"annotation of an unknown {named.kind}", where, what, _known(named), minor=True)
         box = self.xywh[row]
-        if np.isnan(box).any():
+        if not np.isfinite(self.boxes[row]).all():
             what = f"bbox is {shown(entry.get('bbox'))}: need four numbers x y width height"
             return Problem("box that is none", where, what, "draw the box anew or remove it")
         if (box[2:] < 0).any():
@@ -136,39 +140,31 @@ def read_images(content: Any, path: Path, folder: Path | None, on_problem: OnPro
 
     def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size] | Problem:
         stated = entry.get("file_name")
-        file = picture_name(stated, folder) if folder else stated
+        file = _file_name(stated, folder, files) if folder else stated
         if not isinstance(file, str):
             what = f"file_name is {shown(stated)}: need a path below {folder or 'the pictures'}"
             return Problem("picture without a usable name", where, what, "correct the name")
         if folder and file in files:
-            what, fix = f"the file {file!r} is another image's already", "keep one of them"
+            what, fix = f"the file {shown(file)} is another image's already", "keep one of them"
             return Problem("file that two pictures name", where, what, fix)
-        size = _size(entry, folder / file if folder else None)
-        if size is None:
-            what = f"width and height are {shown(entry.get('width'))} and {shown(entry.get('height'))}"
-            return Problem("picture without a usable size", where, f"{what}: need whole numbers of pixels")
         files.add(file)
-        return file, size
+        size = read_size(entry.get("width"), entry.get("height"), where, on_problem)
+        return file, size_if_there(folder / file) if folder and size == UNKNOWN_SIZE else size
 
     return _named(entries_of(content, "images", path), "image", path, on_problem, name_of)
 
 
-def read_category_entries(content: Any, path: Path, on_problem: OnProblem, *, repeated: bool = False) -> Named:
-    """The categories; two of one name are a problem, or with `repeated` one class."""
-    names: set[str] = set()
+def read_category_entries(content: Any, path: Path, on_problem: OnProblem) -> Named:
+    """The categories; several may have one name, and are one class."""
 
     def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size] | Problem:
         name = entry.get("name")
         if isinstance(name, int) and not isinstance(name, bool):
             name = str(name)
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
             what = f"has the name {shown(entry.get('name'))}: need a text"
             return Problem("category without a name", where, what, "give the class's name")
-        if name in names and not repeated:
-            what, fix = f"the name {name!r} is another category's already", "rename or merge them"
-            return Problem("name that two categories have", where, what, fix)
-        names.add(name)
-        return name, (0, 0)
+        return name, UNKNOWN_SIZE
 
     return _named(entries_of(content, "categories", path), "category", path, on_problem, name_of)
 
@@ -185,7 +181,7 @@ def read_annotations(entries: Sequence[Any], path: Path, images: Named, categori
 
 
 def _known(named: Named) -> str:
-    few = ", ".join(named.ids[:5])
+    few = ", ".join(map(cut, named.ids[:5]))
     return f"known are {few}{' …' if len(named.ids) > 5 else ''}" if few else "the file has none"
 
 
@@ -226,11 +222,10 @@ def _named(entries: list[Any], kind: str, path: Path, on_problem: OnProblem, nam
     )
 
 
-def _size(entry: Mapping[str, Any], file: Path | None) -> Size | None:
-    width, height = entry.get("width"), entry.get("height")
-    if width is None and height is None:
-        return size_if_there(file) if file else (0, 0)
-    size = number_rows([[width or 0, height or 0]], 2)[0]
-    if not ((size >= 0) & (size % 1 == 0)).all():  # NaN is refused as well
-        return None
-    return int(size[0]), int(size[1])
+def _file_name(stated: Any, folder: Path, taken: Collection[str]) -> str | None:
+    """The file that an image names; below another folder than this one it is known by its own name alone."""
+    file = picture_name(stated, folder)
+    if file is None or "/" not in file or existing_name(file, folder):
+        return file
+    alone = existing_name(posixpath.basename(file), folder)
+    return file if alone is None or alone in taken else alone

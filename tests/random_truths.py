@@ -44,6 +44,7 @@ def _picture(draw: Callable, file: str, names: list[str]) -> GroundTruth:
         labels=np.array(draw(st.lists(st.sampled_from(names), min_size=count, max_size=count)), dtype=np.str_),
         difficult=np.array(draw(flags), dtype=np.bool_),
         crowd=np.array(draw(flags), dtype=np.bool_),
+        ignore=np.array(draw(flags), dtype=np.bool_),
         truncated=np.array(draw(flags), dtype=np.bool_),
         areas=np.array(draw(st.lists(st.floats(0, 3600), min_size=count, max_size=count)), dtype=np.float64),
     )
