@@ -31,7 +31,7 @@ from .records import Picture
 def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[Picture]:
     """The pictures of a whole COCO file with scores, in the file's order."""
     images = read_images(content, path, None, refuse)
-    categories = read_category_entries(content, path, refuse, repeated=True)
+    categories = read_category_entries(content, path, refuse)
     found = read_annotations(entries_of(content, "annotations", path), path, images, categories)
     pictures = _gather(found, on_problem)
     return [pictures[place] for place in _file_order(content["images"], images)]
@@ -56,7 +56,7 @@ def coco_list_predictions(
 def category_names(content: Any, path: Path) -> tuple[str, ...]:
     """The classes of a whole COCO file, each once, in the file's order."""
     entries = entries_of(content, "categories", path)
-    categories = read_category_entries(content, path, refuse, repeated=True)
+    categories = read_category_entries(content, path, refuse)
     return tuple(dict.fromkeys(categories.names[place] for place in _file_order(entries, categories)))
 
 

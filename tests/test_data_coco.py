@@ -11,11 +11,14 @@ from PIL import Image
 from random_truths import check_same, data_sets
 
 from inception_rcnn.data.coco import read_coco, write_coco_truth
+from inception_rcnn.data.coco_results import coco_list_predictions
 from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.problems import Problem
+from inception_rcnn.data.problems import Notices, Problem
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.voc import read_voc
+from inception_rcnn.eval.coco import evaluate_coco
+from inception_rcnn.eval.table import tabulate
 
 IMAGES = [
     {"id": 10, "file_name": "b.jpg", "width": 20, "height": 10},
@@ -248,20 +251,26 @@ def test_categories_that_are_no_classes(
 
 
 def test_a_class_in_two_categories_scores_as_pycocotools_has_it(tmp_path: Path) -> None:
-    """Results of the category without objects are nobody's there: here they are left out, and so refused by none."""
+    """Results of the category without objects change no number there: here they are left out, and counted."""
     coco, evaluation = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
-    path = _write(tmp_path, _row(category_id=1), categories=[FISH, {"id": 1, "name": "fish", "supercategory": "fish"}])
-    rows = [{"image_id": 10, "category_id": number, "bbox": [1, 2, 3, 4], "score": 0.5} for number in (0, 1)]
-    peer = coco.COCO(str(path)) if "info" in json.loads(path.read_text()) else coco.COCO()
+    categories = [FISH, {"id": 1, "name": "fish", "supercategory": "fish"}]
+    path = _write(tmp_path, _row(category_id=1, area=12, iscrowd=0), categories=categories)
+    boxes = {0: [1, 2, 3, 4], 1: [1, 2, 3, 3]}
+    rows = [{"image_id": 10, "category_id": number, "bbox": box, "score": 0.5} for number, box in boxes.items()]
+    peer = coco.COCO()
     peer.dataset = json.loads(path.read_text()) | {"info": {}}
-    peer.dataset["annotations"][0] |= {"area": 12, "iscrowd": 0}
     peer.createIndex()
     judge = evaluation.COCOeval(peer, peer.loadRes(rows), "bbox")
     judge.evaluate()
     judge.accumulate()
     judge.summarize()
-    data = read_coco(path, tmp_path)
-    assert (judge.stats[1], data.classes, data.class_ids) == (1.0, ("fish",), ("1",))
+    (tmp_path / "p.json").write_text(json.dumps(rows))
+    data, notices = read_coco(path, tmp_path), Notices()
+    assert (data.classes, data.class_ids) == (("fish",), ("1",))
+    found = coco_list_predictions(rows, tmp_path / "p.json", data, notices)
+    numbers = evaluate_coco(tabulate(found, data.pictures, data.classes), "pycocotools").numbers
+    assert numbers["AP"] == judge.stats[0] < 1
+    assert [problem.kind for problem in notices] == ["result of an unknown category"]
 
 
 def test_a_file_without_annotations_is_a_test_set(tmp_path: Path) -> None:
