@@ -5,6 +5,40 @@ from collections.abc import Collection, Iterable
 
 from .errors import DataError
 
+# What COCO calls some of VOC's classes, whose names are too unlike to be found by their letters alone.
+_SYNONYMS = {
+    frozenset(pair)
+    for pair in (
+        ("airplane", "aeroplane"),
+        ("couch", "sofa"),
+        ("dining table", "diningtable"),
+        ("motorcycle", "motorbike"),
+        ("potted plant", "pottedplant"),
+        ("tv", "tvmonitor"),
+    )
+}
+
+
+_LONGEST = 100  # characters of a name that are compared: it may be anything
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The known name that another one was probably meant to be, if there is one.
+
+    >>> did_you_mean("Cat", ["cat", "dog"]), did_you_mean("tv", ["tvmonitor"]), did_you_mean("zebra", ["cat"])
+    ('cat', 'tvmonitor', None)
+    """
+    name, known = name[:_LONGEST], list(known)
+    for each in known:
+        if _plain(each) == _plain(name) or frozenset((each, name.casefold())) in _SYNONYMS:
+            return each
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+
+
+def _plain(name: str) -> str:
+    """A name without what people write differently: letters' case, spaces and the signs between words."""
+    return "".join(c for c in name.casefold() if c.isalnum())
+
 
 def check_classes(labels: Iterable[str], classes: Collection[str], owner: str) -> None:
     """DataError where one of the labels is not among the classes, with the nearest that is."""

@@ -1,22 +1,25 @@
 """Average precision and recall by COCO's own code: pycocotools, or faster-coco-eval where it is installed.
 
-Objects that VOC calls difficult are given to it as crowds: COCO has no other way to say that something need not be
-found. What became of each detection, which COCO's code does not tell, is found by its rule at an overlap of .5.
+It gets the numbers `x y width height` that the files have, so that nothing is lost on the way. Objects that VOC calls
+difficult are given to it as crowds: COCO has no other way to say that something need not be found. The `ignore` of
+COCO's files counts for nothing, as in COCO's own code, which overwrites it with `iscrowd`. What became of each
+detection, which COCO's code does not tell, is found by its rule at an overlap of .5.
 """
 
 import contextlib
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import box_area, xyxy_to_xywh
+from ..data.boxes import Boxes
 from ..data.errors import SetupError
 from .average_precision import judged_class
-from .evaluation import ClassEvaluation, Evaluation
-from .matching import Matches, match_free, pairs_of
-from .table import Indices, Table
+from .evaluation import ClassEvaluation, Evaluation, Outcome
+from .matching import Matches, match_free, overlapping_pairs
+from .table import Flags, Indices, Table
 
 COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
 COCO_ENGINES = ("pycocotools", "faster-coco-eval")
@@ -31,8 +34,9 @@ def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
     """Judge by COCO's protocol; equal scores are taken picture by picture in the order of the ground truth.
 
     The mean is COCO's AP; each class has its AP50 and AP75 besides. Without `engine`, one of `COCO_ENGINES`, the quick
-    one is taken where it is installed; the numbers are the same.
+    one is taken where it is installed; the numbers are the same. The table of the evaluation has no object to ignore.
     """
+    table = replace(table, objects=replace(table.objects, ignore=np.zeros(len(table.objects), np.bool_)))
     if len(table.objects):
         stats, precision = _official(table, engine)
     else:
@@ -82,7 +86,7 @@ def _truth_content(table: Table) -> dict[str, Any]:
     columns = zip(
         (objects.pictures + 1).tolist(),
         (objects.classes + 1).tolist(),
-        xyxy_to_xywh(objects.boxes).tolist(),
+        objects.xywh.tolist(),
         objects.areas.tolist(),
         (~objects.asked).tolist(),
         strict=True,
@@ -99,8 +103,8 @@ def _found_content(table: Table) -> dict[str, Any]:
     columns = zip(
         (found.pictures + 1).tolist(),
         (found.classes + 1).tolist(),
-        xyxy_to_xywh(found.boxes).tolist(),
-        box_area(found.boxes).tolist(),
+        found.xywh.tolist(),
+        (found.xywh[:, 2] * found.xywh[:, 3]).tolist(),
         found.scores.tolist(),
         strict=True,
     )
@@ -139,9 +143,31 @@ def matches_at(table: Table, number: int, overlap: float) -> tuple[Indices, Matc
     rows, objects = table.found_of(number, by_picture=True), table.objects_of(number)
     rows = _first_of_each_picture(rows, table.found.pictures[rows])
     ignored = ~table.objects.asked[objects]
-    pairs = pairs_of(table, rows, objects, ignored)
+    pairs = overlapping_pairs(
+        *(table.found.xywh[rows], table.found.pictures[rows]),
+        *(table.objects.xywh[objects], table.objects.pictures[objects]),
+        crowd=ignored,
+        overlaps_of=coco_overlaps,
+    )
     thresholds = np.full(len(objects), overlap)
-    return rows, match_free(pairs, len(rows), thresholds, ignored, ignored, last_of_equal=True)
+    matches = match_free(pairs, len(rows), thresholds, ignored, ignored, last_of_equal=True)
+    # Where one side alone is negative the area is, which is none that COCO's code counts: such a box is not even false.
+    outcomes = np.where(table.found.xywh[rows, 2:].prod(axis=1) < 0, np.uint8(Outcome.IGNORED), matches.outcomes)
+    return rows, Matches(outcomes, matches.objects)
+
+
+def coco_overlaps(found: Boxes, objects: Boxes, crowd: Flags | None) -> NDArray[np.float64]:
+    """The overlap of the boxes `x y width height` in the same row, (P,), bit for bit as COCO's `bbIou` has it.
+
+    With a crowd it is the part of the detection that lies in it.
+    """
+    near, far = np.maximum(found[:, :2], objects[:, :2]), found[:, :2] + found[:, 2:]
+    sides = np.minimum(far, objects[:, :2] + objects[:, 2:]) - near
+    shared = np.where((sides > 0).all(axis=1), sides[:, 0] * sides[:, 1], 0.0)
+    area = found[:, 2] * found[:, 3]
+    union = area + objects[:, 2] * objects[:, 3] - shared
+    whole = union if crowd is None else np.where(crowd, area, union)
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
 
 
 def _first_of_each_picture(rows: Indices, pictures: Indices) -> Indices:

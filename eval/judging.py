@@ -11,6 +11,7 @@ from pathlib import Path
 from ..data.dataset import Dataset
 from ..data.errors import LimitError, UsageError
 from ..data.ledger import LEDGER_NAME
+from ..data.problems import Notices
 from ..data.proposal_files import NamedProposals, read_proposal_file
 from ..data.records import Picture, Stages
 from ..data.results import read_categories, read_predictions
@@ -23,6 +24,7 @@ from .evaluation import Evaluation
 from .explaining import draw_explanation, explain
 from .gallery import write_drawing
 from .intervals import find_intervals
+from .omissions import omission_line, omissions, warnings
 from .pairing import NOT_PAIRED, pair_files
 from .printable import printable
 from .protocols import checked_metrics, evaluate
@@ -59,17 +61,24 @@ class Judging:
             raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
         if self.predictions is None and self.explain is not None:
             raise UsageError("--explain needs --predictions")
-        dataset = open_dataset(self.data, blacklist=self.blacklist)
+        notices = Notices()
+        dataset = open_dataset(self.data, notices, self.blacklist)
         recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(self.proposals).items()]
         report = Report(recalls=recalls, facts=self._facts())
         texts = []
         if self.predictions is not None:
-            pictures = read_predictions(self.predictions, dataset)
-            wanted = _wanted(_listed(self.classes), read_categories(self.predictions, pictures, dataset), dataset)
-            evaluations = evaluate(tabulate(pictures, dataset.pictures, wanted), metrics)
+            pictures = read_predictions(self.predictions, dataset, notices)
+            chosen = _listed(self.classes)
+            wanted = _wanted(chosen, read_categories(self.predictions, pictures, dataset), dataset)
+            table = tabulate(pictures, dataset.pictures, wanted)
+            evaluations = evaluate(table, metrics)
             stages = _stages(self.predictions)
-            report = _with_analyses(report, evaluations, stages, pictures, dataset)
-            texts.append(format_table(evaluations, report.intervals))
+            report = replace(
+                _with_analyses(report, evaluations, stages, pictures, dataset),
+                left_out=omissions(table, dataset, notices, chosen=bool(chosen)),
+                warnings=warnings(table, dataset),
+            )
+            texts.append(format_table(evaluations, report.intervals, report.left_out, report.warnings))
             if self.explain is not None:
                 texts.append(_explained(self.explain, evaluations[0], stages, dataset, self.out))
         write_report(report, self.out)
@@ -162,14 +171,21 @@ def compare_files(
     Without `classes` those are compared that both sets are about; others are reported.
     """
     (name,) = checked_metrics([metric])
+    notices = {path: Notices() for path in (a, b)}
     dataset = open_dataset(data)
-    found = [read_predictions(path, dataset) for path in (a, b)]
+    found = [read_predictions(path, dataset, notices[path]) for path in (a, b)]
     known = [read_categories(path, pictures, dataset) for path, pictures in zip((a, b), found, strict=True)]
     in_both = tuple(each for each in known[0] if each in known[1])
     wanted = _wanted(_listed(classes), in_both, dataset)
     if left_out := sorted({*known[0], *known[1]} - {*wanted}):
         report(f"left out, not in both: {', '.join(map(printable, left_out))}")
-    first, second = (evaluate(tabulate(pictures, dataset.pictures, wanted), [name])[0] for pictures in found)
+    tables = [tabulate(pictures, dataset.pictures, wanted) for pictures in found]
+    for path, table in zip((a, b), tables, strict=True):
+        for warning in warnings(table, dataset):
+            report(f"{path}: {warning}")
+        if reasons := omissions(table, dataset, notices[path], chosen=True):
+            report(f"{path}: {omission_line(reasons)}")
+    first, second = (evaluate(table, [name])[0] for table in tables)
     return compare(first, second)
 
 

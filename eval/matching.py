@@ -9,6 +9,7 @@ ILSVRC and COCO: each detection, the best first, takes the object that it overla
 Shapes: D detections, given the best first, G objects, P pairs of a detection and an object that overlap.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +45,17 @@ class Matches:
 
 
 def overlapping_pairs(
-    boxes: Boxes, pictures: Indices, object_boxes: Boxes, object_pictures: Indices, crowd: Flags | None = None
+    boxes: Boxes,
+    pictures: Indices,
+    object_boxes: Boxes,
+    object_pictures: Indices,
+    crowd: Flags | None = None,
+    overlaps_of: Callable[[Boxes, Boxes, Flags | None], NDArray[np.float64]] = paired_overlaps,
 ) -> Pairs:
     """The overlapping pairs of detections and objects on the same picture.
 
-    The overlap with a `crowd` is the part of the detection that lies in it, as COCO has it.
+    The overlap with a `crowd` is the part of the detection that lies in it, as COCO has it; `overlaps_of` gives the
+    overlaps of boxes in the same row of two arrays.
     """
     by_picture = np.argsort(object_pictures, kind="stable")
     sorted_pictures = object_pictures[by_picture]
@@ -60,7 +67,7 @@ def overlapping_pairs(
         within = np.arange(len(detections)) - np.repeat(np.cumsum(count[rows]) - count[rows], count[rows])
         objects = by_picture[np.repeat(first[rows], count[rows]) + within]
         of_first = None if crowd is None else crowd[objects]
-        overlaps = paired_overlaps(boxes[detections], object_boxes[objects], of_first)
+        overlaps = overlaps_of(boxes[detections], object_boxes[objects], of_first)
         near = overlaps > 0
         parts.append((detections[near], objects[near], overlaps[near]))
     return Pairs(*map(np.concatenate, zip(*parts, strict=True)))

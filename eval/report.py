@@ -16,6 +16,7 @@ from ..data.files import write_atomically
 from .class_rows import ClassRow, best_f1, class_counts, class_rows, format_csv
 from .evaluation import Evaluation, Outcome
 from .numbers import format_number, plain
+from .omissions import omission_line
 from .printable import format_columns, printable
 from .recall import SIZES, RecallEvaluation
 from .recall_plots import COLOURS, recall_plots
@@ -61,6 +62,8 @@ class Report:
     recalls: Sequence[RecallEvaluation] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)  # what else is worth knowing about the run, by name
     failures: Sequence[tuple[str, str]] = ()  # pictures that could not be read, and why
+    left_out: Sequence[str] | None = None  # of the evaluation, and why; None where that is not known
+    warnings: Sequence[str] = ()  # what looks like a mistake in the predictions
     read: ReadImage | None = None  # gives a picture's pixels; None shows no pictures
 
 
@@ -92,6 +95,8 @@ def report_content(report: Report) -> dict[str, Any]:
         fields = ("protocol", "map", "objects", "found")
         content["waterfall"] = {name: getattr(report.waterfall, name) for name in fields}
         content["waterfall"]["steps"] = [asdict(step) for step in report.waterfall.steps]
+    if report.left_out is not None:
+        content["left_out"], content["warnings"] = report.left_out, report.warnings
     if report.failures:
         content["failures"] = [{"file": file, "reason": reason} for file, reason in report.failures]
     return plain({**content, "run": report.facts})
@@ -158,7 +163,7 @@ def render_html(report: Report) -> str:
         rows=rows,
         outcomes=[outcome.name.lower() for outcome in Outcome],
         meanings=_MEANINGS,
-        notes=notes(evaluations),
+        notes=notes(evaluations, report.left_out, report.warnings),
         bars=waterfall_bars(report.waterfall) if report.waterfall else [],
         recalls=report.recalls,
         recall_plots=recall_plots(report.recalls),
@@ -173,7 +178,12 @@ def _shown(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def format_table(evaluations: Sequence[Evaluation], intervals: Mapping[str, "Intervals"] | None = None) -> str:
+def format_table(
+    evaluations: Sequence[Evaluation],
+    intervals: Mapping[str, "Intervals"] | None = None,
+    left_out: Sequence[str] | None = None,
+    warnings: Sequence[str] = (),
+) -> str:
     """The numbers for a terminal: a line for each class, the means with their protocols' names, and what to know."""
     lines = [["class", *(f"AP {one.metric}" for one in evaluations), "objects", "detections"]]
     for same_class in zip(*(one.classes for one in evaluations), strict=True):
@@ -181,7 +191,7 @@ def format_table(evaluations: Sequence[Evaluation], intervals: Mapping[str, "Int
         aps = [format_number(one.ap) for one in same_class]
         lines.append([printable(first.name), *aps, str(first.positives), str(first.detections)])
     means = [line for one in evaluations for line in _mean_lines(one, (intervals or {}).get(one.metric))]
-    return "\n".join([*format_columns(lines), "", *means, *notes(evaluations)])
+    return "\n".join([*format_columns(lines), "", *means, *notes(evaluations, left_out, warnings)])
 
 
 def _mean_lines(evaluation: Evaluation, intervals: "Intervals | None") -> list[str]:
@@ -193,22 +203,32 @@ def _mean_lines(evaluation: Evaluation, intervals: "Intervals | None") -> list[s
     return [mean, f"  {numbers}"] if numbers else [mean]
 
 
-def notes(evaluations: Sequence[Evaluation]) -> list[str]:
-    """What a reader must know to take the numbers right, in sentences."""
+def notes(
+    evaluations: Sequence[Evaluation], left_out: Sequence[str] | None = None, warnings: Sequence[str] = ()
+) -> list[str]:
+    """What a reader must know to take the numbers right, in sentences; the last one says what was left out."""
     if not evaluations:
         return []
-    one, sentences = evaluations[0], []
+    one, sentences = (
+        evaluations[0],
+        [f"Warning: {warning}{'' if warning.endswith('?') else '.'}" for warning in warnings],
+    )
     if one.without_objects:
         names = ", ".join(map(printable, one.without_objects))
         sentences.append(f"n/a: no objects to find, left out of the mean: {names}.")
-    table = one.table
-    if table.left_out_pictures:
-        sentences.append(
-            f"Left out: {table.left_out_detections} detections on {table.left_out_pictures} pictures outside the split."
-        )
-    if table.num_failed:
-        sentences.append(f"{table.num_failed} pictures could not be read; their objects count as not found.")
-    return sentences
+    sentences += [note for each in evaluations if (note := _flags_for_coco(each))]
+    return sentences if left_out is None else [*sentences, omission_line(left_out)]
+
+
+def _flags_for_coco(evaluation: Evaluation) -> str:
+    """How objects with flags that COCO does not know were given to its code; nothing where there are none."""
+    if evaluation.metric != "coco":
+        return ""
+    difficult = int(evaluation.table.objects.difficult.sum())
+    ignore = sum(int(truth.ignore.sum()) for truth in evaluation.table.truths)
+    said = [f"{difficult:,} difficult objects need not be found, as crowds (COCO has no such flag)"] * (difficult > 0)
+    said += [f"{ignore:,} objects with `ignore` are to be found (COCO's code does not read that flag)"] * (ignore > 0)
+    return f"COCO: {'; '.join(said)}." if said else ""
 
 
 def _span(interval: "Interval") -> str:

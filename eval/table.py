@@ -5,7 +5,8 @@ Classes and pictures are numbers here, into the names that the table holds; pict
 Shapes: D detections, G objects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,9 +68,12 @@ class Table:
     truths: tuple[GroundTruth, ...]  # the pictures
     found: Found
     objects: Objects
+    paired: tuple[tuple[Picture, int], ...]  # predictions, and the number of the picture that each is about
     num_failed: int  # pictures that predictions say could not be read
     left_out_pictures: int  # predicted, but not in the ground truth
     left_out_detections: int  # on those
+    example_outside: str  # the first of those, if any
+    left_out_labels: Mapping[str, int]  # detections of other classes, by name
 
     def found_of(self, number: int, *, by_picture: bool = False) -> Indices:
         """The detections of a class, the best first; equal scores in the order of the predictions.
@@ -94,17 +98,28 @@ def tabulate(pictures: Sequence[Picture], truths: Sequence[GroundTruth], classes
     names = {name: number for number, name in enumerate(classes)}
     paired = pair_files([picture.file for picture in pictures], [truth.file for truth in truths])
     left_out = [picture for picture, place in zip(pictures, paired, strict=True) if place == NOT_PAIRED]
-    kept = [(picture, place) for picture, place in zip(pictures, paired, strict=True) if place != NOT_PAIRED]
+    kept = [(picture, place) for picture, place in zip(pictures, paired.tolist(), strict=True) if place != NOT_PAIRED]
     unjudged = {(place, names[name]) for place, truth in enumerate(truths) for name in truth.unjudged if name in names}
     return Table(
         classes=tuple(classes),
         truths=tuple(truths),
         found=_found(kept, names, unjudged),
         objects=_objects(truths, names, unjudged),
+        paired=tuple(kept),
         num_failed=sum(picture.error is not None for picture, _ in kept),
         left_out_pictures=len({picture.file for picture in left_out}),
         left_out_detections=sum(len(picture.detections) for picture in left_out),
+        example_outside=left_out[0].file if left_out else "",
+        left_out_labels=_others(kept, names),
     )
+
+
+def _others(kept: Sequence[tuple[Picture, int]], names: dict[str, int]) -> dict[str, int]:
+    """How many detections there are of each class that is not among the names."""
+    counts = Counter[str]()
+    for picture, _ in kept:
+        counts.update(label for label in picture.detections.labels.tolist() if label not in names)
+    return dict(counts)
 
 
 def _found(kept: Sequence[tuple[Picture, int]], names: dict[str, int], unjudged: Iterable[tuple[int, int]]) -> Found:

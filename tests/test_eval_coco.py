@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,19 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from inception_rcnn.data.boxes import as_boxes, box_area, xyxy_to_xywh
+from inception_rcnn.data.coco import read_coco
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.results import read_predictions
 from inception_rcnn.eval.average_precision import coco_ap, precision_recall
-from inception_rcnn.eval.coco import COCO_NUMBERS, COCO_OVERLAPS, _engine, _official, evaluate_coco, matches_at
+from inception_rcnn.eval.coco import (
+    COCO_ENGINES,
+    COCO_NUMBERS,
+    COCO_OVERLAPS,
+    _engine,
+    _official,
+    evaluate_coco,
+    matches_at,
+)
 from inception_rcnn.eval.evaluation import Outcome
 from inception_rcnn.eval.table import tabulate
 
@@ -163,3 +174,69 @@ def test_nothing_at_all(capsys: pytest.CaptureFixture[str]) -> None:
         assert all(map(np.isnan, evaluation.numbers.values()))
     evaluate_coco(tabulate([], random_pictures(0)[1], CLASSES))
     assert capsys.readouterr().out == ""  # standard output is for results
+
+
+def _random_files(folder: Path, rng: np.random.Generator) -> tuple[Path, Path]:
+    """Annotations and results as tools write them: fractions, limits hit exactly, crowds, `ignore`, ties, odd boxes."""
+    images, categories = rng.permutation(50)[: rng.integers(1, 5)].tolist(), rng.permutation(9)[:3].tolist()
+    sides = np.array([32.0, 96.0, 16.0, 64.0, 10.0, 0.1, 33.3, 95.9, 1 / 3, 20.0])
+
+    def box() -> list[float]:
+        corner = rng.choice([0.0, 10.0, 0.1, 33.3, 1 / 3, 20.0, 5.7], 2)
+        return [*corner.tolist(), *rng.choice(sides, 2).tolist()]
+
+    truth = []
+    for number in range(1, int(rng.integers(1, 14))):
+        x, y, width, height = box()
+        area = float(rng.choice([width * height, 32.0**2, 96.0**2, 5.0]))
+        row = {"id": number, "image_id": int(rng.choice(images)), "category_id": int(rng.choice(categories))}
+        flags = {"iscrowd": int(rng.random() < 0.15)} | ({"ignore": 1} if rng.random() < 0.2 else {})
+        truth.append({**row, "bbox": [x, y, width, height], "area": area, **flags})
+    found = []
+    for _ in range(int(rng.integers(1, 40)) if rng.random() < 0.9 else 350):
+        near = rng.choice(len(truth)) if truth and rng.random() < 0.8 else None
+        row = {name: truth[near][name] for name in ("image_id", "category_id")} if near is not None else {}
+        row = row or {"image_id": int(rng.choice(images)), "category_id": int(rng.choice(categories))}
+        x, y, width, height = truth[near]["bbox"] if near is not None else box()
+        # An overlap of exactly .5, .75, .9 or 1; a little off; or anything.
+        scale = float(rng.choice([0.5, 0.75, 0.9, 1.0, 1.0, 0.8000001]))
+        xywh = [x, y, width * scale, height] if rng.random() < 0.8 else box()
+        if rng.random() < 0.05:
+            xywh[2] = -xywh[2]
+        found.append({**row, "bbox": xywh, "score": float(rng.choice([0.5, 0.9, 0.25, rng.random()]))})
+    content = {
+        "info": {},
+        "images": [{"id": image, "file_name": f"{image}.jpg", "width": 640, "height": 480} for image in images],
+        "categories": [{"id": number, "name": f"class {number}"} for number in categories],
+        "annotations": truth,
+    }
+    (folder / "truth.json").write_text(json.dumps(content))
+    (folder / "found.json").write_text(json.dumps(found))
+    return folder / "truth.json", folder / "found.json"
+
+
+def _by_cocos_code(truth: Path, found: Path) -> list[float]:
+    """What COCO's own code makes of the files."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(truth))
+        evaluator = COCOeval(coco, coco.loadRes(str(found)), "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return list(evaluator.stats)
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(200), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(200, 5000))]
+)
+def test_files_give_the_very_numbers_of_cocos_code(tmp_path: Path, seed: int) -> None:
+    files = _random_files(tmp_path, np.random.default_rng(seed))
+    data = read_coco(files[0], tmp_path)
+    found = read_predictions(files[1], data)
+    expected = [math.nan if value == -1 else value for value in _by_cocos_code(*files)]
+    for engine in COCO_ENGINES:
+        evaluation = evaluate_coco(tabulate(found, data.pictures, data.classes), engine)
+        np.testing.assert_allclose(list(evaluation.numbers.values()), expected, rtol=0, atol=1e-12)
+        # Precision and recall at an overlap of .5, which are told of each class, are of the same matches.
+        aps = [coco_ap(one.precision, one.recall) for one in evaluation.classes if not math.isnan(one.ap)]
+        np.testing.assert_allclose(np.mean(aps) if aps else math.nan, expected[1], rtol=0, atol=1e-12)

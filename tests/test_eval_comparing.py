@@ -111,3 +111,19 @@ def test_from_files(tmp_path: Path) -> None:
         compare_files(*files, f"voc:{tmp_path / 'own'}:val", "voc99")
     with pytest.raises(UsageError, match="did you mean 'bee'"):
         compare_files(*files, f"voc:{tmp_path / 'own'}:val", "voc10", "beee")
+
+
+def test_what_each_side_leaves_out_is_said(tmp_path: Path) -> None:
+    pictures, truths = random_pictures(2, 6)
+    folder = tmp_path / "own"
+    for truth in truths:
+        write_voc_annotation(truth, folder / "Annotations" / f"{Path(truth.file).stem}.xml")
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "ImageSets" / "Main" / "val.txt").write_text("".join(f"{Path(each.file).stem}\n" for each in truths))
+    write_coco(pictures, tmp_path / "a.json", list(CLASSES))
+    write_coco([replace(each, file=f"other/{each.file}x") for each in pictures], tmp_path / "b.json", list(CLASSES))
+    said: list[str] = []
+    compare_files(tmp_path / "a.json", tmp_path / "b.json", f"voc:{folder}:val", "voc10", report=said.append)
+    own = [line for line in said if line.startswith(f"{tmp_path / 'b.json'}: ")]
+    assert "only 0 of 6 images of the data set have predictions" in own[0]
+    assert "on 6 images outside the data set" in own[1]

@@ -10,8 +10,8 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
-from inception_rcnn.data.exports import write_coco
-from inception_rcnn.data.ledger import write_ledger
+from inception_rcnn.data.exports import write_coco, write_csv
+from inception_rcnn.data.ledger import read_ledger, write_ledger
 from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals, Stages
 from inception_rcnn.data.results import COCO_NAME
 from inception_rcnn.data.specs import open_dataset
@@ -47,9 +47,10 @@ def data(tmp_path: Path) -> str:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """One cat found, the other one missed, and a cat where there is none."""
+    """One cat found, the other one missed, and a cat where there is none, by a detector of cats."""
     rows = [_found("1.jpg", ("cat", 0.9, A)), _found("2.jpg", ("cat", 0.5, [80, 0, 90, 10])), _found("3.jpg")]
     write_ledger(rows, tmp_path / "found" / "detections.jsonl")
+    write_coco(rows, tmp_path / "found" / COCO_NAME, ["cat"])
     return tmp_path / "found" / "detections.jsonl"
 
 
@@ -104,6 +105,46 @@ def test_classes_are_those_that_the_predictions_name(tmp_path: Path, data: str, 
     assert _classes(tmp_path, ledger, data) == {"cat": 0.5}
 
 
+def test_a_class_that_was_never_predicted_stays_in_the_mean(tmp_path: Path, data: str, ledger: Path) -> None:
+    """Where predictions state no list of classes those of the data set count: else fewer of them raise the mean."""
+    (ledger.parent / COCO_NAME).unlink()
+    table = _csv_of(ledger, tmp_path / "p.csv")
+    (tmp_path / "comp4_det_val_cat.txt").write_text("1 .9 1 1 10 10\n2 .5 81 1 90 10\n")
+    for predictions in (ledger, ledger.parent, table, tmp_path):
+        text = _evaluate(predictions, data, "voc10", "", tmp_path / "out")
+        report = _report(tmp_path / "out")
+        assert report["metrics"]["voc10"]["map"] == 0.25
+        assert {
+            name: row["ap"] for name, row in report["metrics"]["voc10"]["per_class"].items() if row["positives"]
+        } == {
+            "cat": 0.5,
+            "dog": 0,
+        }
+        assert text.endswith("Nothing was left out.")
+
+
+def _csv_of(ledger: Path, path: Path) -> Path:
+    write_csv(read_ledger(ledger), path)
+    return path
+
+
+def test_one_line_says_what_was_left_out(tmp_path: Path, data: str, ledger: Path) -> None:
+    text = _evaluate(ledger, data, "voc10", "", tmp_path / "out")
+    line = "1 class (dog) of the data set with 1 objects, which the predictions are not about"
+    assert text.splitlines()[-1] == f"Left out: {line}."
+    assert _report(tmp_path / "out")["left_out"] == [line]
+    assert line in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_what_looks_like_a_mistake_is_a_warning(tmp_path: Path, data: str) -> None:
+    write_csv([_found("1.jpg", ("Cat", 0.9, A)), _found("2.jpg", ("Cat", 0.5, B))], tmp_path / "p.csv")
+    text = _evaluate(tmp_path / "p.csv", data, "voc10", "", tmp_path / "out")
+    (warning,) = _report(tmp_path / "out")["warnings"]
+    assert warning.endswith("did you mean 'cat'?")
+    assert f"Warning: {warning}" in text
+    assert "2 detections of 1 class (Cat) that the data set does not have" in text
+
+
 def test_a_class_of_the_detector_counts_though_nothing_of_it_was_found(tmp_path: Path, data: str, ledger: Path) -> None:
     write_coco([], ledger.parent / COCO_NAME, ["dog", "cat", "ant"])
     assert _classes(tmp_path, ledger.parent, data) == {"dog": 0, "cat": 0.5, "ant": None}  # there are no ants
@@ -117,7 +158,8 @@ def test_classes_that_are_named_are_those_judged(tmp_path: Path, data: str, ledg
 def test_voc_results_pair_with_the_pictures_by_their_ids(tmp_path: Path, data: str) -> None:
     (tmp_path / "comp4_det_val_cat.txt").write_text("2 .9 51 1 60 10\n1 .8 1 1 10 10\n")
     (tmp_path / "comp4_det_val_dog.txt").write_text("")
-    assert _classes(tmp_path, tmp_path, data) == {"cat": 1, "dog": 0}
+    found = _classes(tmp_path, tmp_path, data)
+    assert {name: ap for name, ap in found.items() if ap is not None} == {"cat": 1, "dog": 0}
 
 
 @pytest.mark.parametrize("metric", ["", ",", "voc", "voc10,coco12", "VOC10"])

@@ -267,15 +267,17 @@ def test_page_of_200_classes_is_not_large(rng: np.random.Generator) -> None:
 
 
 def test_table() -> None:
-    lines = format_table(_evaluate(["cat", "猫猫猫\x1b"], left_out=True)).splitlines()
+    left_out, warned = ["7 detections on 1 images outside the data set", "2 x odd box"], ["the names differ"]
+    lines = format_table(_evaluate(["cat", "猫猫猫\x1b"], left_out=True), None, left_out, warned).splitlines()
     assert lines[0].split() == ["class", "AP", "voc07", "AP", "voc10", "objects", "detections"]
     assert lines[1].split() == ["cat", "0.5455", "0.5000", "2", "1"]
     assert lines[2].split() == ["猫猫猫\\x1b", "n/a", "n/a", "0", "0"]
     assert lines[4:] == [
         "mAP (VOC07, 11-point, IoU 0.5): 0.5455 (mean of 1 classes)",
         "mAP (VOC10+, area, IoU 0.5): 0.5000 (mean of 1 classes)",
+        "Warning: the names differ.",
         "n/a: no objects to find, left out of the mean: 猫猫猫\\x1b.",
-        "Left out: 0 detections on 1 pictures outside the split.",
+        "Left out: 7 detections on 1 images outside the data set; 2 x odd box.",
     ]
 
 
