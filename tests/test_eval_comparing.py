@@ -121,7 +121,7 @@ def test_what_each_side_leaves_out_is_said(tmp_path: Path) -> None:
     (folder / "ImageSets" / "Main").mkdir(parents=True)
     (folder / "ImageSets" / "Main" / "val.txt").write_text("".join(f"{Path(each.file).stem}\n" for each in truths))
     write_coco(pictures, tmp_path / "a.json", list(CLASSES))
-    write_coco([replace(each, file=f"other/{each.file}x") for each in pictures], tmp_path / "b.json", list(CLASSES))
+    write_coco([replace(each, file=f"other-{each.file}") for each in pictures], tmp_path / "b.json", list(CLASSES))
     said: list[str] = []
     compare_files(tmp_path / "a.json", tmp_path / "b.json", f"voc:{folder}:val", "voc10", report=said.append)
     own = [line for line in said if line.startswith(f"{tmp_path / 'b.json'}: ")]
