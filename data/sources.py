@@ -33,13 +33,12 @@ from .images import UNKNOWN_SIZE, Size, read_image, readable_extensions
 from .json_files import shown
 from .natural_order import natural_key
 from .picture_files import is_image_name
-from .text_files import decode_text
+from .text_files import check_names, decode_text
 from .walking import files_below, files_matching
 
 # Told, once, how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
 OnPassedOver = Callable[[Counter[str]], None]
 
-_LONGEST_NAME = 4096  # bytes; no system opens longer paths
 _HEIF = (".heic", ".heif", ".hif")  # read where pillow-heif is installed
 _KINDS_SHOWN = 8
 
@@ -210,8 +209,7 @@ def _names(content: bytes, origin: str) -> list[str]:
     text = decode_text(content, origin)
     separated = text.split("\0") if "\0" in text else [line.rstrip("\r") for line in text.split("\n")]
     names = [name for name in separated if name.strip()]
-    if longest := next((name for name in names if len(name) > _LONGEST_NAME), None):
-        raise DataError(f"{origin}: has a line of {len(longest):,} characters; is it a list of names?")
+    check_names(names, origin)
     if "\0" not in text:
         names = [name for line in names if (name := _name_in(line))]
     if not names:

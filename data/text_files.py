@@ -2,7 +2,9 @@
 
 import codecs
 import gzip
+import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import DataError
@@ -16,6 +18,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 
+_LONGEST_NAME = 4096  # characters; no system opens longer paths
 
 _GZIP = b"\x1f\x8b"
 _LARGEST = 2**31  # bytes of a text: a few compressed ones can stand for any number
@@ -55,6 +58,17 @@ def _encoding(content: bytes) -> tuple[str, int]:
     """What the byte-order mark says, and its length: UTF-8 and 0 without one."""
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
     return _MARKS.get(mark, "utf-8"), len(mark)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text from any system: old Macs end theirs with a carriage return alone."""
+    return re.split(r"\r\n?|\n", text)
+
+
+def check_names(names: Iterable[str], owner: str) -> None:
+    """DataError where one of a list's names is too long for any file, so that it is no list of names."""
+    if longest := next((name for name in names if len(name) > _LONGEST_NAME), None):
+        raise DataError(f"{owner}: has a line of {len(longest):,} characters; is it a list of names?")
 
 
 def decode_text(content: bytes, owner: str) -> str:

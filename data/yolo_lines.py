@@ -1,4 +1,4 @@
-"""The lines of YOLO's files of boxes: a class's number, then parts of the picture's size.
+"""The lines of YOLO's files of boxes: a class's number, then parts of the picture's size, its shares.
 
 Shapes: N boxes.
 """
@@ -40,6 +40,27 @@ def counted(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(str, range(len(names))))
 
 
+# How far rounding takes shares out of 0 to 1; Ultralytics clips what lies between these and refuses the rest.
+_LOWEST, _HIGHEST = -0.01, 1.01
+
+
+def split_line(line: str) -> list[str]:
+    """The words of a line, which spaces and tabs separate, or commas alone.
+
+    >>> split_line("0 .5\\t.5"), split_line("0, .5,.5"), split_line("0 0,5 0,5")
+    (['0', '.5', '.5'], ['0', '.5', '.5'], ['0 0', '5 0', '5'])
+    """
+    return [word.strip() for word in line.split(",")] if "," in line else line.split()
+
+
+def clipped_shares(shares: Sequence[float], where: str) -> list[float]:
+    """Shares within 0 to 1, up to which those are clipped that rounding took out; Unusable where one is farther out."""
+    if outside := [value for value in shares if not _LOWEST <= value <= _HIGHEST]:
+        what = f"has {outside[0]}: need parts of the picture's size, from 0 to 1"
+        raise Unusable("value outside 0 to 1", where, what, "divide pixels by the picture's size")
+    return [min(max(value, 0.0), 1.0) for value in shares]
+
+
 def number_row(words: Sequence[str], where: str) -> list[float]:
     """The numbers of a line; Unusable where one is none."""
     try:
@@ -55,8 +76,8 @@ def number_row(words: Sequence[str], where: str) -> list[float]:
 def checked_class(number: float, num_classes: int, where: str) -> int:
     """The number of a class; Unusable where no class has it."""
     if number % 1 or not 0 <= number < num_classes:
-        what = f"the class is {number:g}: need a whole number from 0 to {num_classes - 1}"
-        raise Unusable("unknown class number", where, what, "correct it, or the list of names")
+        known = f"need a whole number from 0 to {num_classes - 1}" if num_classes else "there are no names of classes"
+        raise Unusable("unknown class number", where, f"the class is {number:g}: {known}", "correct it, or the names")
     return int(number)
 
 

@@ -58,6 +58,12 @@ def test_a_split(root: Path) -> None:
         ("0\t0.1  0.5 0.4 1", [-2, 0, 6, 10]),  # reaches out of the picture; kept as it is
         ("0 .1 .2 .5 .2 .3 .6", [2, 2, 10, 6]),  # a triangle
         ("0 .1 .2 .5 .2 .3 .6 .3 1", [2, 2, 10, 10]),
+        ("\ufeff0 5e-1 .5 5E-1 +.5", [5, 2.5, 15, 7.5]),
+        ("0, .5,.5, .5,.5", [5, 2.5, 15, 7.5]),
+        ("0 .5 .5 1.0004 1.01", [0, 0, 20, 10]),  # rounding
+        ("0 -1e-7 .5 .5 -.01", [-5, 5, 5, 5]),
+        ("0 -.01 0 1.005 0 1.01 1", [0, 0, 20, 10]),
+        ("0 .1 .1 .9 .1 .9 .9 .1 .9", [2, 1, 18, 9]),  # a turned box
     ],
 )
 def test_lines(root: Path, line: str, box: list[float]) -> None:
@@ -78,7 +84,12 @@ def test_lines(root: Path, line: str, box: list[float]) -> None:
         ("cat .5 .5 .5 .5", "is 'cat .5 .5 .5 .5': need numbers"),
         ("0 nan .5 .5 .5", "need numbers"),
         ("0 1e999 .5 .5 .5", "need numbers"),
-        ("0 .5 1.01 .5 .5", r"\(cat\): has 1.01: need parts of the picture's size"),
+        ("0 0,5 0,5 0,5 0,5", "need numbers"),  # not the corners of a polygon
+        ("0 1,1 1,1 1,1", "need numbers"),
+        ("0 .5 .5 -.011 .5", r"\(cat\): has -0.011"),
+        ("0 .5 .5 .5 .5 .5 .5 2", "has 8 numbers: .*; add kpt_shape"),  # a key point and its visibility
+        ("0 .5 .5 .5 .5 .5 .5 2 .6 .6 1", r"has a 2, as the visibility .*; add kpt_shape"),
+        ("0 .5 1.011 .5 .5", r"\(cat\): has 1.011: need parts of the picture's size"),
         ("0 .5 .5 -.5 .5", r"\(cat\): has -0.5"),
         ("0 .1 .2 .5 .2 .3 20", r"\(cat\): has 20.0"),
     ],
@@ -91,6 +102,34 @@ def test_unusable_line_is_told_of_and_left_out(root: Path, line: str, words: str
     truth = read_yolo(root / "data.yaml", "val", told.append).pictures[0]
     assert truth.labels.tolist() == ["cat", "dog"]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "form", ["kpt_shape: [2, 2]", "kpt_shape: [2,3]", "kpt_names: {0: [a, b]}", "flip_idx: [1, 0]"]
+)
+def test_of_poses_the_box_comes_first(root: Path, form: str) -> None:
+    numbers = ".1 .2 2 .3 .4 0" if "3" in form else ".1 .2 .3 .4"
+    _labels(root / "labels" / "val" / "a.txt", f"0 .5 .5 .8 .8 {numbers}", "1 .5 .5 .5 .5")
+    (root / "data.yaml").write_text(f"val: images/val\nnames: [cat, dog]\n{form}\n")
+    truth = read_yolo(root / "data.yaml", "val").pictures[0]
+    assert np.allclose(truth.boxes, [[2, 1, 18, 9], [5, 2.5, 15, 7.5]])
+
+
+def test_poses_with_other_key_points_than_stated_are_told_of(root: Path) -> None:
+    _labels(root / "labels" / "val" / "a.txt", "0 .5 .5 .8 .8 .1 .2 .3 .4 .5 .6")
+    (root / "data.yaml").write_text("val: images/val\nnames: [cat]\nkpt_shape: [2, 2]\n")
+    with pytest.raises(DataError, match=r"line 1: has 11 numbers: need class cx cy w h and 4 numbers of key points"):
+        read_yolo(root / "data.yaml", "val")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lines_end_as_on_any_system(root: Path, end: str, encoding: str) -> None:
+    lines = end.join(["0 .5 .5 .5 .5", "1 .5 .5 .5 .5", "0 .5 .5 .5 .5", ""])
+    (root / "labels" / "val" / "a.txt").write_bytes(lines.encode(encoding))
+    yaml = "val: images/val\nnames: [cat, dog]\n".replace("\n", end)
+    (root / "data.yaml").write_bytes(yaml.encode(encoding))
+    assert read_yolo(root / "data.yaml", "val").pictures[0].labels.tolist() == ["cat", "dog", "cat"]
 
 
 def test_picture_that_is_none_is_left_out(root: Path) -> None:
@@ -122,7 +161,7 @@ def test_labels_that_are_nowhere_are_not_a_split_of_empty_pictures(root: Path) -
         ("train:\nval:\nnames: [cat]", "the splits here are: none"),
         ("val: images/vall\nnames: [cat]", "there is no .*images/vall; correct the path"),
         ("val: labels\nnames: [cat]", "the split 'val' has no pictures"),
-        ("val: [images/val\n", "cannot be read, or does not end"),
+        ("val: [images/val\n", "line 2 is not YAML"),
     ],
 )
 def test_unusable_description_says_why(root: Path, text: str, words: str) -> None:
@@ -148,6 +187,106 @@ def test_roboflow_writes_paths_from_elsewhere(tmp_path: Path) -> None:
     _labels(tmp_path / "valid" / "labels" / "a.txt", "0 .5 .5 1 1")
     (tmp_path / "data.yaml").write_text("val: ../valid/images\nnames: ['cat']\nroboflow:\n  version: 1\n")
     assert len(read_yolo(tmp_path / "data.yaml", "val").pictures[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        r"val: ..\images\val",
+        r"val: images\val",
+        r"path: D:\data\mine" + "\nval: images/val",
+        r"val: 'C:\data\mine\images\val'",
+        "val: /kaggle/working/mine/images/val",
+        "path: ../datasets/mine\nval: images/val",
+        "val: [Images/VAL]",
+        "path: ~\nval: images/val\ntest: null",
+        r"val: lists\val.txt",
+    ],
+)
+def test_paths_of_another_machine_mean_what_is_below_the_folder(root: Path, described: str) -> None:
+    names = ["D:\\data\\mine\\images\\val\\a.jpg", "images\\val\\b.jpg"]
+    _labels(root / "lists" / "val.txt", *names)
+    (root / "data.yaml").write_text(described + "\nnames: [cat, dog]\n")
+    data = read_yolo(root / "data.yaml", "val")
+    assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+    assert data.folder == root / "images" / "val"
+
+
+def test_lists_with_absolute_and_relative_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    _labels(root / "val.txt", str(root / "images" / "val" / "a.jpg"), "./images/val/b.jpg")
+    (root / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
+    data = read_yolo("data.yaml", "val")
+    assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (".", "is a folder, not a picture"),
+        ("/", "is a folder, not a picture"),
+        ("a" * 300 + ".jpg", "cannot be decoded|File name too long"),
+        ("a\0.jpg", "cannot be decoded|null"),
+        ("a" * 100_000, "has a line of 100,000 characters; is it a list of names"),
+    ],
+)
+def test_hostile_names_in_a_list_take_a_sentence(
+    root: Path, monkeypatch: pytest.MonkeyPatch, names: str, words: str
+) -> None:
+    monkeypatch.chdir(root)
+    Path("val.txt").write_text(names + "\n./images/val/a.jpg")
+    Path("data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
+    with pytest.raises(DataError, match=words) as caught:
+        read_yolo("data.yaml", "val")
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("entry", ["a" * 100_000, "a" * 300, r"a\0b", "[" + "a, " * 50_000 + "]", "{a: b}", '"\\0"'])
+def test_hostile_paths_in_a_description_take_a_sentence(root: Path, entry: str) -> None:
+    for text in (f"val: {entry}", f"path: {entry}\nval: {entry}"):
+        (root / "data.yaml").write_text(f"{text}\nnames: [cat, dog]\n")
+        with pytest.raises(DataError) as caught:
+            read_yolo(root / "data.yaml", "val")
+        assert len(str(caught.value)) < 1000
+
+
+def test_number_of_classes(root: Path) -> None:
+    told: list[Problem] = []
+    (root / "data.yaml").write_text("val: images/val\nnames: [cat, dog]\nnc: 3\n")
+    assert read_yolo(root / "data.yaml", "val", told.append).classes == ("cat", "dog")
+    assert [(problem.minor, problem.what) for problem in told] == [
+        (True, "nc is '3' and there are 2 names: the names count")
+    ]
+    (root / "data.yaml").write_text("val: images/val\nnc: 2\n")
+    assert read_yolo(root / "data.yaml", "val").classes == ("class_0", "class_1")
+    for number in ("1" * 5_000, "many", "-1"):
+        (root / "data.yaml").write_text(f"val: images/val\nnc: {number}\n")
+        with pytest.raises(DataError, match="has no list of names"):
+            read_yolo(root / "data.yaml", "val")
+
+
+def test_a_thousand_names_are_not_all_in_a_message(root: Path) -> None:
+    for names in ("{" + ", ".join(f"{number}: a" for number in range(1, 9999)) + "}", f"[{'a' * 9999}, {'a' * 9999}]"):
+        (root / "data.yaml").write_text(f"val: images/val\nnames: {names}\n")
+        with pytest.raises(DataError) as caught:
+            read_yolo(root / "data.yaml", "val")
+        assert len(str(caught.value)) < 400
+
+
+NUMBERS = st.sampled_from(
+    ["0", "1", ".5", "2", "-1e-7", "1.0004", "nan", "1e999", "x", "1_0", "9" * 400, ",", "\t", "\n", "\ufeff"]
+)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(NUMBERS, max_size=30).map(" ".join) | st.text(max_size=30), st.sampled_from(["", "kpt_shape: [1, 3]"]))
+def test_no_labels_end_in_a_traceback(root: Path, text: str, form: str) -> None:
+    (root / "labels" / "val" / "a.txt").write_text(text, errors="surrogatepass")
+    (root / "data.yaml").write_text(f"val: images/val\nnames: [cat, dog]\n{form}")
+    told: list[Problem] = []
+    for truth in read_yolo(root / "data.yaml", "val", told.append).pictures:
+        assert np.isfinite(truth.boxes).all()
+    assert all(len(str(problem)) < 500 for problem in told)
 
 
 def test_only_the_last_folder_called_images_is_exchanged(tmp_path: Path) -> None:
