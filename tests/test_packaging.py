@@ -28,7 +28,7 @@ BELOW = {
 FILES = [path for folder in BELOW for path in sorted((ROOT / folder).rglob("*.py"))]
 
 # Where a distribution's module has another name.
-MODULES = {"opencv-contrib-python-headless": "cv2", "pillow": "PIL", "scikit-learn": "sklearn"}
+MODULES = {"opencv-contrib-python-headless": "cv2", "pillow": "PIL", "scikit-learn": "sklearn", "pyyaml": "yaml"}
 
 
 def test_packages_are_the_folders_with_an_init() -> None:
