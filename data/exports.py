@@ -12,12 +12,12 @@ import numpy as np
 from .boxes import box_area, half_open_to_inclusive, xyxy_to_xywh
 from .class_names import check_classes
 from .coco_columns import id_of
+from .csv_files import csv_text
 from .dataset import Dataset
 from .errors import DataError, UsageError
 from .files import write_atomically
 from .label_studio import to_regions, to_task
 from .records import Picture
-from .tables import csv_text
 from .yolo_lines import shares_to_lines, xyxy_to_shares
 
 

@@ -1,29 +1,31 @@
 """Annotations and detections in plain tables: a CSV file with a row an object, JSON lines with a picture each.
 
-A CSV file has a header; its columns may come in any order. Annotations need `file,label,x1,y1,x2,y2` and may have
-`width,height,difficult`, and the other columns that an object of a JSON line may have; a row with an empty label is a
-picture without objects. Detections need `file,label,score,x1,y1,x2,y2` and may have `width,height`.
+A CSV file has a header; its columns may come in any order and have other tools' names (`csv_files.py`). Annotations
+need `file,label,x1,y1,x2,y2` and may have `width,height,difficult`, and the other columns that an object of a JSON line
+may have; a row with an empty label and no box is a picture without objects. Detections need
+`file,label,score,x1,y1,x2,y2` and may have `width,height`.
 
 A JSON line of annotations is `{"file", "width", "height", "objects": [{"label", "box": [x1, y1, x2, y2]}]}`; an object
-may have `difficult`, `crowd`, `truncated` and `area`. Boxes are as in this package. Where a size is not given it is
-that of the picture's file, as stored; 0 where that is not there.
+may have `difficult`, `crowd`, `truncated` and `area`. Where a size is not given it is that of the picture's file, as
+stored; 0 where that is not there.
+
+Boxes are as in this package, whatever the columns are called: TensorFlow's own scripts divide `xmin` and `xmax` by the
+width, so that they too are edges of pixels counted from 0. Parts of the size, as Open Images has them, are refused.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import box_area
+from .boxes import Boxes, box_area
 from .class_names import checked_name
+from .csv_files import CORNERS, Table, csv_text, read_table
 from .dataset import Dataset, names_seen
-from .errors import DataError
 from .files import write_atomically
 from .gathering import gather_pictures
 from .json_files import shown
@@ -31,10 +33,11 @@ from .objects import (
     AnnotatedObject,
     Unusable,
     checked_box,
-    checked_flag,
     checked_label,
     checked_number,
-    checked_side,
+    number_of,
+    read_flag,
+    read_size,
     to_truth,
 )
 from .picture_files import Size, picture_name, size_if_there
@@ -42,12 +45,33 @@ from .problems import OnProblem, Problem, refuse
 from .records import GroundTruth, Picture
 from .text_files import read_text
 
-_CORNERS = ("x1", "y1", "x2", "y2")
 _FLAGS = ("difficult", "crowd", "truncated")
 
 
 class _Gathering(dict[str, tuple[Size, list[AnnotatedObject]]]):
     """What has been read so far: by file a picture's size and objects."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self._files: dict[str, str] = {}  # by what the table calls them
+        self._stated: dict[str, str] = {}  # the other way round
+
+    def file(self, stated: Any, where: str) -> str:
+        """The picture's path below the folder; Unusable for what is none, or for two names that come to one file."""
+        if isinstance(stated, str) and stated in self._files:
+            return self._files[stated]
+        file = picture_name(stated, self.folder)
+        if file is None:
+            what = f"file is {shown(stated)}: need a path below {self.folder}"
+            raise Unusable("picture without a usable name", where, what, "correct the name")
+        name = "/" + posixpath.normpath(stated.replace("\\", "/")).lstrip("./").casefold()
+        before = self._stated.setdefault(file, name)
+        if not (name.endswith(before) or before.endswith(name)):
+            what = f"file is {shown(stated)} here and {shown(before)} before, and below {self.folder} is only {file!r}"
+            raise Unusable("two pictures of one name", where, what, "give the folder that has both")
+        self._files[stated] = file
+        return file
 
     def add(self, file: str, size: Size, objects: Sequence[AnnotatedObject], where: str) -> None:
         """Add objects to a picture; a size of 0 says nothing, two different ones are a problem."""
@@ -58,53 +82,47 @@ class _Gathering(dict[str, tuple[Size, list[AnnotatedObject]]]):
         gathered.extend(objects)
         self[file] = (max(size, before), gathered)
 
-
-@dataclass(frozen=True)
-class _Table:
-    """The rows of a CSV file, all as long as its header."""
-
-    path: Path
-    header: list[str]
-    rows: list[list[str]]
-    lines: list[int]  # of the file, where the rows end
-
-    def where(self, row: int) -> str:
-        return f"{self.path}: line {self.lines[row]}"
-
-    def columns(self) -> dict[str, Sequence[str]]:
-        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.header)
-        return dict(zip(self.header, columns, strict=True))
+    def dataset(self, name: str) -> Dataset:
+        truths = tuple(
+            to_truth(file, size if all(size) else size_if_there(self.folder / file), objects)
+            for file, (size, objects) in self.items()
+        )
+        return Dataset(name, names_seen(truths), truths, self.folder)
 
 
 def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read annotations from a CSV file; `images` is the folder of the picture files."""
-    path, folder = Path(path), Path(images)
-    table, gathering = _read_table(path, ("file", "label", *_CORNERS), on_problem), _Gathering()
-    for number, cells in enumerate(table.rows):
-        row, where = dict(zip(table.header, cells, strict=True)), table.where(number)
+    path, gathering = Path(path), _Gathering(Path(images))
+    table = read_table(path, ("file", "label", *CORNERS), on_problem)
+    boxes: list[list[float]] = []
+    for number in range(len(table.rows)):
+        row, where = table.entry(number), table.where(number)
         try:
-            file, size = _file(row, folder, where), _size(row, where)
+            file, size = gathering.file(row["file"], where), _size(row, where, on_problem)
             gathering.add(file, size, [], where)
-            if any(row[name] for name in ("label", *_CORNERS)):
-                gathering.add(file, size, [_object(row, [row[name] for name in _CORNERS], where)], where)
+            if any(row[name] for name in ("label", *CORNERS)):
+                found = _object(row, [row[name] for name in CORNERS], where, on_problem)
+                gathering.add(file, size, [found], where)
+                boxes.append(found.box)
         except Unusable as unusable:
             on_problem(unusable.problem)
-    return _dataset(path, folder, gathering)
+    _check_pixels(np.array(boxes, dtype=np.float64).reshape(-1, 4), table, on_problem)
+    return gathering.dataset(path.stem)
 
 
 def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read annotations from JSON lines; `images` is the folder of the picture files."""
-    path, folder, gathering = Path(path), Path(images), _Gathering()
+    path, gathering = Path(path), _Gathering(Path(images))
     for number, line in enumerate(read_text(path).split("\n"), 1):  # splitlines() breaks at what JSON may hold
         if line.strip():
             where = f"{path}: line {number}"
             try:
                 record = _record(line, where)
-                file, size = _file(record, folder, where), _size(record, where)
+                file, size = gathering.file(record.get("file"), where), _size(record, where, on_problem)
                 gathering.add(file, size, list(_objects(record["objects"], where, on_problem)), where)
             except Unusable as unusable:
                 on_problem(unusable.problem)
-    return _dataset(path, folder, gathering)
+    return gathering.dataset(path.stem)
 
 
 def write_csv_truth(data: Dataset, path: str | Path) -> None:
@@ -117,7 +135,7 @@ def write_csv_truth(data: Dataset, path: str | Path) -> None:
             rows.append([truth.file, checked_name(label, truth.file), *box, *size, int(difficult)])
         if not len(truth):
             rows.append([truth.file, *[""] * 5, *size, ""])
-    write_atomically(path, csv_text(["file", "label", *_CORNERS, "width", "height", "difficult"], rows))
+    write_atomically(path, csv_text(["file", "label", *CORNERS, "width", "height", "difficult"], rows))
 
 
 def write_jsonl_truth(data: Dataset, path: str | Path) -> None:
@@ -126,78 +144,62 @@ def write_jsonl_truth(data: Dataset, path: str | Path) -> None:
 
 
 def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> list[Picture]:
-    """Read detections from a CSV file, pictures in the order of their first rows; sizes are 0 where none are given."""
-    table = _read_table(Path(path), ("file", "label", "score", *_CORNERS), refuse)
-    columns = table.columns()
-    places = {file: place for place, file in enumerate(dict.fromkeys(columns["file"]))}
+    """Read detections from a CSV file, pictures in the order of their first rows; sizes are 0 where none are given.
+
+    As in annotations, a row with a name and nothing else is a picture of which there is nothing.
+    """
+    table = read_table(Path(path), ("file", "label", "score", *CORNERS), refuse)
+    files, sizes = table.column("file"), _predicted_sizes(table, on_problem)
+    places = {file: place for place, file in enumerate(sizes)}
+    about = ("label", "score", *CORNERS)
+    filled = [row for row, cells in enumerate(table.rows) if any(cells[table.places[name]] for name in about)]
+    boxes = np.stack([_numbers(table, name, filled) for name in CORNERS], axis=1)
+    _check_pixels(boxes, table, on_problem)
+    labels = table.column("label")
     return gather_pictures(
-        list(places),
-        _predicted_sizes(table, columns, places),
-        np.array([places[file] for file in columns["file"]], dtype=np.int64),
-        np.stack([_numbers(table, columns, name) for name in _CORNERS], axis=1),
-        np.array(columns["label"], dtype=object),  # as text, one long label would widen all
-        _numbers(table, columns, "score"),
+        list(sizes),
+        list(sizes.values()),
+        np.array([places[files[row]] for row in filled], dtype=np.int64),
+        boxes,
+        np.array([labels[row] for row in filled], dtype=object),  # as text, one long label would widen all
+        _numbers(table, "score", filled),
         owner=path,
         on_problem=on_problem,
     )
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as the text of a CSV file."""
-    text = io.StringIO()
-    plain = csv.writer(text, lineterminator="\n")
-    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    plain.writerow(header)
-    for row in rows:
-        # Not every version of Python quotes a lone carriage return, and none reads it back unquoted.
-        hard = any(isinstance(cell, str) and "\r" in cell for cell in row)
-        (quoted if hard else plain).writerow(row)
-    return text.getvalue()
+def _check_pixels(boxes: Boxes, table: Table, on_problem: OnProblem) -> None:
+    """Refuse boxes that are all parts of a picture's size: as pixels none would be larger than one."""
+    if len(boxes) and boxes.min() >= 0 and boxes.max() <= 1 and (boxes % 1).any():
+        what = "all its boxes lie within 0 and 1: need pixels, not parts of the picture's size"
+        fix = "multiply them by width and height"
+        # Our own columns are in pixels by definition.
+        on_problem(Problem("boxes within 0 and 1", str(table.path), what, fix, minor=table.is_ours))
 
 
-def _read_table(path: Path, needed: Sequence[str], on_problem: OnProblem) -> _Table:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+def _numbers(table: Table, name: str, rows: Sequence[int]) -> NDArray[np.float64]:
+    """The finite numbers of a column in some rows."""
+    place = table.places[name]
+    texts = [table.rows[row][place] for row in rows]
     try:
-        header = next(reader, [])
-        if missing := [name for name in needed if name not in header]:
-            raise DataError(f"{path}: has no column {missing[0]!r}; the first line must name {', '.join(needed)}")
-        if len(set(header)) < len(header):
-            raise DataError(f"{path}: names two columns alike in its first line; rename one of them")
-        rows = [(row, reader.line_num) for row in reader if row]
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num} cannot be read as CSV ({error}); export it again") from error
-    for row, line in rows:
-        if len(row) != len(header):
-            what = f"has {len(row)} cells where the first line has {len(header)}"
-            on_problem(Problem("row of another length", f"{path}: line {line}", what, "correct the row"))
-    rows = [(row, line) for row, line in rows if len(row) == len(header)]
-    return _Table(path, header, [row for row, _ in rows], [line for _, line in rows])
-
-
-def _numbers(table: _Table, columns: Mapping[str, Sequence[str]], name: str) -> NDArray[np.float64]:
-    """A column of finite numbers."""
-    try:
-        values = np.array(list(map(float, columns[name])), dtype=np.float64)
+        values = np.array(list(map(float, texts)), dtype=np.float64)
     except ValueError:
-        values = np.full(1, np.nan)
-    if not np.isfinite(values).all():
-        for row, text in enumerate(columns[name]):
-            try:
-                checked_number(text, name, table.where(row))
-            except Unusable as unusable:
-                refuse(unusable.problem)
+        values = np.array(list(map(number_of, texts)), dtype=np.float64)
+    for unreadable in np.flatnonzero(~np.isfinite(values)).tolist():
+        try:
+            checked_number(texts[unreadable], name, table.where(rows[unreadable]))
+        except Unusable as unusable:
+            refuse(unusable.problem)
     return values
 
 
-def _predicted_sizes(table: _Table, columns: Mapping[str, Sequence[str]], places: Mapping[str, int]) -> list[Size]:
-    sizes: list[Size] = [(0, 0)] * len(places)
-    if "width" in columns and "height" in columns:
-        stated = zip(columns["file"], columns["width"], columns["height"], strict=True)
-        for row, (file, width, height) in enumerate(stated):
-            try:
-                sizes[places[file]] = _size({"width": width, "height": height}, table.where(row))
-            except Unusable as unusable:
-                refuse(unusable.problem)
+def _predicted_sizes(table: Table, on_problem: OnProblem) -> dict[str, Size]:
+    """The files in the order of their first rows, with the sizes that are stated."""
+    sizes: dict[str, Size] = dict.fromkeys(table.column("file"), (0, 0))
+    if "width" in table.places and "height" in table.places:
+        columns = (table.column(name) for name in ("file", "width", "height"))
+        for row, (file, width, height) in enumerate(zip(*columns, strict=True)):
+            sizes[file] = read_size(width, height, table.where(row), on_problem)
     return sizes
 
 
@@ -219,38 +221,31 @@ def _objects(entries: Sequence[Any], where: str, on_problem: OnProblem) -> Itera
             if not isinstance(box, list) or len(box) != 4 or {str} & {*map(type, box)}:
                 what = f"is {shown(entry)}: need a label and a box of four numbers"
                 raise Unusable("object without a box", f"{where}: object {number}", what)
-            yield _object(entry, box, f"{where}: object {number}")
+            yield _object(entry, box, f"{where}: object {number}", on_problem)
         except Unusable as unusable:
             on_problem(unusable.problem)
 
 
-def _object(entry: Mapping[str, Any], corners: Sequence[Any], where: str) -> AnnotatedObject:
+def _object(entry: Mapping[str, Any], corners: Sequence[Any], where: str, on_problem: OnProblem) -> AnnotatedObject:
     label = checked_label(entry.get("label"), where)
-    where = f"{where} ({label})"
-    box = [checked_number(value, name, where) for name, value in zip(_CORNERS, corners, strict=True)]
-    flags = {name: checked_flag(entry.get(name), name, where) for name in _FLAGS}
-    area = None if entry.get("area") in (None, "") else checked_number(entry["area"], "area", where)
-    return AnnotatedObject(label, checked_box(box, where), **flags, area=area)
+    where = f"{where} ({label[:80]})"
+    box = [checked_number(value, name, where) for name, value in zip(CORNERS, corners, strict=True)]
+    flags = {name: read_flag(entry.get(name), name, where, on_problem) for name in _FLAGS}
+    return AnnotatedObject(label, checked_box(box, where), **flags, area=_area(entry.get("area"), where, on_problem))
 
 
-def _file(entry: Mapping[str, Any], folder: Path, where: str) -> str:
-    file = picture_name(entry.get("file"), folder)
-    if file is None:
-        what = f"file is {shown(entry.get('file'))}: need a path below {folder}"
-        raise Unusable("picture without a usable name", where, what, "correct the name")
-    return file
+def _area(value: Any, where: str, on_problem: OnProblem) -> float | None:
+    """An object's area if it has one of its own; what is none is a minor problem."""
+    area = None if value in (None, "") else number_of(value)
+    if area is None or area >= 0:
+        return area
+    what = f"area is {shown(value)}: need a number of square pixels"
+    on_problem(Problem("area that is none", where, what, "the box's is taken", minor=True))
+    return None
 
 
-def _size(entry: Mapping[str, Any], where: str) -> Size:
-    return checked_side(entry.get("width"), "width", where), checked_side(entry.get("height"), "height", where)
-
-
-def _dataset(path: Path, folder: Path, gathering: _Gathering) -> Dataset:
-    truths = tuple(
-        to_truth(file, size if all(size) else size_if_there(folder / file), objects)
-        for file, (size, objects) in gathering.items()
-    )
-    return Dataset(path.stem, names_seen(truths), truths, folder)
+def _size(entry: Mapping[str, Any], where: str, on_problem: OnProblem) -> Size:
+    return read_size(entry.get("width"), entry.get("height"), where, on_problem)
 
 
 def _to_record(truth: GroundTruth) -> dict[str, Any]:
