@@ -14,9 +14,9 @@ from .objects import Unusable
 from .picture_files import find_pictures, size_if_there
 from .problems import OnProblem, refuse
 from .records import GroundTruth, Picture
-from .text_files import read_text
+from .text_files import lines_of, read_text
 from .walking import files_below
-from .yolo_lines import checked_class, counted, number_row, shares_to_xyxy
+from .yolo_lines import checked_class, counted, number_row, shares_to_xyxy, split_line
 
 CLASSES_NAME = "classes.txt"  # of the file that names the classes
 
@@ -75,10 +75,10 @@ def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:
 def _predicted_rows(path: Path, num_classes: int) -> NDArray[np.float64]:
     """The lines of a file of predictions, (D, 6)."""
     rows = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         if line.strip():
             try:
-                row = number_row(line.split(), f"{path}: line {number}")
+                row = number_row(split_line(line), f"{path}: line {number}")
                 if len(row) != 6:
                     raise DataError(f"{path}: line {number} is {line[:80]!r}: need class cx cy w h confidence")
                 checked_class(row[0], num_classes, f"{path}: line {number}")

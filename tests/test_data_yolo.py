@@ -412,6 +412,12 @@ def test_predictions_take_a_size_that_is_not_stated_from_the_file(tmp_path: Path
     assert (found.width, found.height) == (20, 10)
 
 
+def test_lines_of_predictions_are_read_as_those_of_labels(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog"])
+    (tmp_path / "labels" / "a.txt").write_bytes("\ufeff0, .5, .5, 1, 1, .5\r0\t.5 .5 1 1 .25\r".encode("utf-16-le"))
+    assert read_predictions(tmp_path, _data("a.jpg"))[0].detections.scores.tolist() == [0.5, 0.25]
+
+
 def test_no_predictions_at_all(tmp_path: Path) -> None:
     write_yolo([], tmp_path, ["dog"])
     (tmp_path / "labels").mkdir()
