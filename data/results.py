@@ -38,8 +38,9 @@ COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside i
 CSV_NAME = "detections.csv"  # of the one with `--format csv`
 RUN_NAME = "run.json"  # of the one with its settings
 
-# comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not.
-_VOC_NAME = re.compile(r"comp[34]_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
+# comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not. Fast R-CNN
+# and its children put a random word behind the competition's.
+_VOC_NAME = re.compile(r"comp[34]([_-](?!det_)[^_]+)?_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
 
 _HEAD = 2**16  # bytes of a file that tell its form
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)

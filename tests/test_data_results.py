@@ -241,6 +241,12 @@ def test_voc_results(tmp_path: Path) -> None:
     assert found["my dog 1"].width == 0
 
 
+@pytest.mark.parametrize("competition", ["comp3", "comp4", "comp4-12345", "comp4_0a1b-2c3d"])
+def test_voc_results_of_any_competition(tmp_path: Path, competition: str) -> None:
+    (tmp_path / f"{competition}_det_test_traffic_light.txt").write_text("a .5 1 1 2 2\n")
+    assert read_predictions(tmp_path)[0].detections.labels.tolist() == ["traffic_light"]
+
+
 def test_empty_voc_results(tmp_path: Path) -> None:
     assert read_predictions(_voc(tmp_path, cat="", dog="\n")) == []
 
