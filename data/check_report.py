@@ -34,6 +34,7 @@ class Report:
     difficult: int
     classes: tuple[ClassCount, ...]
     unusable: tuple[Problem, ...]  # left out here; commands that need it refuse the data set
+    minor: tuple[Problem, ...]  # left out or read without by all commands, as by official tools
     doubtful: tuple[Problem, ...]  # read as it is
     normal: tuple[Problem, ...]  # no fault, but good to know
 
@@ -45,25 +46,30 @@ class Report:
             yield from _table(self.classes)
         parts = {
             "Cannot be used": self.unusable,
+            "Left out, or read without": self.minor,
             "Doubtful, but read as it is": self.doubtful,
             "Normal, but good to know": self.normal,
         }
         for heading, problems in parts.items():
             if problems:
-                yield from ("", f"{heading}: {len(problems):,}")
+                yield from ("", f"{heading}: {_number(problems):,}")
                 yield from _grouped(problems)
-        if not self.unusable and not self.doubtful:
+        if not (self.unusable or self.minor or self.doubtful):
             yield from ("", "Nothing wrong was found.")
 
     def require_usable(self) -> None:
         """LimitError where something cannot be used: other commands refuse the data set."""
         if self.unusable:
-            count = f"{len(self.unusable):,}"
+            count = f"{_number(self.unusable):,}"
             raise LimitError(f"{self.data}: what cannot be used: {count}; mend or remove the objects and files listed")
 
     def to_json(self) -> str:
         """All of it as JSON."""
         return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def _number(problems: Sequence[Problem]) -> int:
+    return sum(problem.count for problem in problems)
 
 
 def _table(classes: Sequence[ClassCount]) -> Iterator[str]:
@@ -91,13 +97,15 @@ def _pixels(size: float | None) -> str:
 
 def _grouped(problems: Sequence[Problem]) -> Iterator[str]:
     """Each kind with its number, what to do about it, and some examples; the most frequent kind first."""
-    times = Counter(problem.kind for problem in problems)
+    times: Counter[str] = Counter()
+    for problem in problems:
+        times[problem.kind] += problem.count
     ranked = sorted(problems, key=lambda problem: (-times[problem.kind], problem.kind))
     for kind, group in groupby(ranked, key=lambda problem: problem.kind):
         same = list(group)
         shared = len({problem.fix for problem in same}) == 1
-        yield f"  {kind}: {len(same):,}" + (f" ({same[0].fix})" if shared and same[0].fix else "")
+        yield f"  {kind}: {times[kind]:,}" + (f" ({same[0].fix})" if shared and same[0].fix else "")
         for problem in same[:EXAMPLES]:
-            yield f"    {problem.where}: {problem.what}" if shared else f"    {problem}"
-        if len(same) > EXAMPLES:
-            yield f"    and {len(same) - EXAMPLES:,} more"
+            yield f"    {problem.without_fix}" if shared else f"    {problem}"
+        if more := times[kind] - len(same[:EXAMPLES]):
+            yield f"    and {more:,} more"

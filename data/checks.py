@@ -18,10 +18,12 @@ from .boxes import Boxes, box_area, half_open_to_inclusive
 from .check_report import ClassCount, Report
 from .dataset import Dataset
 from .errors import DataError
+from .images import IMAGE_EXTENSIONS
 from .picture_files import picture_size
-from .problems import Problem
+from .problems import Problem, cut
 from .records import GroundTruth
 from .specs import open_dataset
+from .walking import files_below
 
 _ONE_BASED = ("voc", "ilsvrc")  # kinds of data sets whose files call the first pixel 1
 _ROUNDING = 0.01  # pixels, by which files with decimal places may be off
@@ -36,28 +38,29 @@ _Size = tuple[int, int]
 
 def check_dataset(spec: str) -> Report:
     """Read the data set that a SPEC names and tell all that is odd about it, without a stop at the first problem."""
-    refused: list[Problem] = []
-    data = open_dataset(spec, refused.append)
-    return check_pictures(data, refused, one_based=spec.partition(":")[0] in _ONE_BASED)
+    told: list[Problem] = []
+    data = open_dataset(spec, told.append, allow_unannotated=True)
+    return check_pictures(data, told, one_based=spec.partition(":")[0] in _ONE_BASED)
 
 
-def check_pictures(data: Dataset, refused: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
-    """Look over a data set that has been read; `refused` is what its reader could not use.
+def check_pictures(data: Dataset, told: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
+    """Look over a data set that has been read; `told` is what its reader could not use.
 
     The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
     """
     sizes, unreadable = _picture_sizes(data)
-    # Without a single picture file it is a copy for evaluation, which needs none.
-    no_pictures = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
+    nowhere = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
+    elsewhere, no_folder, no_pictures = _no_picture_files(data, one_based) if nowhere and len(data) else ((), (), ())
     return Report(
         data=data.name,
         pictures=len(data),
         objects=sum(map(len, data.pictures)),
-        difficult=sum(int(truth.difficult.sum()) for truth in data.pictures),
+        difficult=sum(int(_difficult(truth).sum()) for truth in data.pictures),
         classes=_count_classes(data),
-        unusable=(*refused, *([] if no_pictures else unreadable)),
-        doubtful=tuple(_doubts(data, sizes, one_based)),
-        normal=(*(_no_picture_files(data) if no_pictures else []), *_remarks(data)),
+        unusable=(*(problem for problem in told if not problem.minor), *(elsewhere if nowhere else unreadable)),
+        minor=tuple(problem for problem in told if problem.minor),
+        doubtful=(*no_folder, *_doubts(data, sizes, one_based)),
+        normal=(*no_pictures, *(_remarks(data) if data.annotated else _no_annotations(data))),
     )
 
 
@@ -84,24 +87,53 @@ def _columns(data: Dataset) -> tuple[NDArray[np.str_], NDArray[np.int64], Boxes,
     pictures = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
     if not truths:
         return np.zeros(0, np.str_), pictures, np.zeros((0, 4)), np.zeros(0, np.bool_)
-    labels, boxes, difficult = (
-        np.concatenate([getattr(truth, name) for truth in truths]) for name in ("labels", "boxes", "difficult")
-    )
-    return labels, pictures, boxes, difficult
+    labels, boxes = (np.concatenate([getattr(truth, name) for truth in truths]) for name in ("labels", "boxes"))
+    return labels, pictures, boxes, np.concatenate([*map(_difficult, truths)])
+
+
+def _difficult(truth: GroundTruth) -> NDArray[np.bool_]:
+    """The objects that nobody has to find, [N]: those that COCO's files call ignored are to all but COCO's code."""
+    return truth.difficult | truth.ignore
 
 
 def _doubts(data: Dataset, sizes: Mapping[str, _Size], one_based: bool) -> Iterator[Problem]:
     """What readers let pass, and is seldom meant."""
     yield from _listed_twice(data)
     for truth in {truth.file: truth for truth in data.pictures}.values():
-        size = sizes.get(truth.file, (truth.width, truth.height))
-        if size != (truth.width, truth.height):
-            what = f"its annotation says {truth.width} x {truth.height}, the picture file is {size[0]} x {size[1]}"
-            fix = "correct the annotation's size; if the boxes were drawn on another copy, scale them"
-            yield Problem("size that differs from the picture file's", truth.file, what, fix)
+        stated = (truth.width, truth.height)
+        size = sizes.get(truth.file, stated)
+        if 0 not in stated and size != stated:
+            yield _size_that_differs(truth, size, _other_size(data, truth, size))
+        other = _other_size(data, truth, size) if _beyond(truth, size, one_based).any() else None
+        if other is not None and not _beyond(truth, other, one_based).any():
+            yield _turned_the_other_way(truth, size, other)
+            size = other
         yield from _odd_boxes(truth, size, one_based)
         yield from _repeated_objects(truth, one_based)
     yield from _like_names(Counter(label for truth in data.pictures for label in truth.labels.tolist()))
+
+
+def _size_that_differs(truth: GroundTruth, size: _Size, other: _Size | None) -> Problem:
+    """A size that the picture has neither as stored nor turned upright."""
+    turned = f", turned the other way {other[0]} x {other[1]}" if other else ""
+    what = f"its annotation says {truth.width} x {truth.height}, the picture file is {size[0]} x {size[1]}{turned}"
+    fix = "correct the annotation's size; if the boxes were drawn on another copy, scale them"
+    return Problem("size that differs from the picture file's", truth.file, what, fix)
+
+
+def _turned_the_other_way(truth: GroundTruth, size: _Size, other: _Size) -> Problem:
+    what = f"the boxes do not fit {size[0]} x {size[1]}; they fit it turned by its EXIF data, {other[0]} x {other[1]}"
+    fix = "state the size that the boxes fit: it says which way round they were drawn"
+    return Problem("picture whose boxes fit it turned the other way", truth.file, what, fix)
+
+
+def _other_size(data: Dataset, truth: GroundTruth, size: _Size) -> _Size | None:
+    """The size of a picture turned the other way than it is read, if its EXIF data turn it and the file is there."""
+    try:
+        both = {picture_size(data.path(truth), upright=upright) for upright in (False, True)}
+    except DataError:
+        return None
+    return next(iter(both - {size}), None) if size in both else None
 
 
 def _listed_twice(data: Dataset) -> Iterator[Problem]:
@@ -113,11 +145,10 @@ def _listed_twice(data: Dataset) -> Iterator[Problem]:
 
 def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Problem]:
     """Boxes without area, and those that leave the picture; where its size is unknown only those to the left or top."""
-    width, height = (side if side > 0 else np.inf for side in size)
+    width, height = _sides(size)
     x1, y1, x2, y2 = truth.boxes.T
-    first = -1.0 if one_based else 0.0
     start, thin = np.minimum(x1, y1), np.minimum(x2 - x1, y2 - y1)
-    beyond = (start < first - _ROUNDING) | (x2 > width + _ROUNDING) | (y2 > height + _ROUNDING)
+    beyond = _beyond(truth, size, one_based)
     wholly = (x1 >= width) | (y1 >= height) | (x2 <= 0) | (y2 <= 0)
     as_is = "look at it: it is read as it is, neither clipped nor refused"
     kinds = {
@@ -134,6 +165,18 @@ def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Pro
         for i in np.flatnonzero(odd).tolist():
             what = f"the box is {_corners(truth, i, one_based)} in a picture of {size[0]} x {size[1]}"
             yield Problem(kind, f"{truth.file} ({truth.labels[i]})", what, fix)
+
+
+def _beyond(truth: GroundTruth, size: _Size, one_based: bool) -> NDArray[np.bool_]:
+    """The boxes that reach outside a picture of this size, [N]."""
+    width, height = _sides(size)
+    x1, y1, x2, y2 = truth.boxes.T
+    outside = np.minimum(x1, y1) < (-1 if one_based else 0) - _ROUNDING
+    return outside | (x2 > width + _ROUNDING) | (y2 > height + _ROUNDING)
+
+
+def _sides(size: _Size) -> list[float]:
+    return [side if side > 0 else np.inf for side in size]
 
 
 def _repeated_objects(truth: GroundTruth, one_based: bool) -> Iterator[Problem]:
@@ -175,10 +218,28 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " _-")
 
 
-def _no_picture_files(data: Dataset) -> Iterator[Problem]:
-    if len(data):
-        fix = "nothing for an evaluation; anything else needs them"
-        yield Problem("data set without picture files", str(data.folder), "none of the picture files is here", fix)
+def _no_picture_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], Sequence[Problem], Sequence[Problem]]:
+    """Why none of the pictures is there, as what cannot be used, what is doubtful or what is normal.
+
+    A copy for evaluation has none, and in VOC's layout no folder for them; elsewhere a person has named the folder.
+    """
+    folder, fix = str(data.folder), "nothing for an evaluation; anything else needs them"
+    if not os.path.isdir(folder):
+        what = f"the folder {cut(folder)} does not exist"
+        problem = Problem("data set whose folder of picture files does not exist", folder, what, fix)
+        return ((), (), [problem]) if one_based else ((), [problem], ())
+    if other := next((path for path in files_below(folder, None) if path.lower().endswith(IMAGE_EXTENSIONS)), None):
+        what = (
+            f"has pictures, as {cut(os.path.relpath(other, folder))}, but none of the {len(data):,} of the data set, "
+            f"as {cut(data.pictures[0].file)}"
+        )
+        return [Problem("folder without the pictures", folder, what, "correct the folder or the names")], (), ()
+    return (), (), [Problem("data set without picture files", folder, "none of the picture files is here", fix)]
+
+
+def _no_annotations(data: Dataset) -> Iterator[Problem]:
+    fix = "detect in it; evaluate on and train with others"
+    yield Problem("data set without annotations", data.name, "has no annotations, as a test set", fix)
 
 
 def _remarks(data: Dataset) -> Iterator[Problem]:
@@ -203,7 +264,7 @@ def _picture_sizes(data: Dataset) -> tuple[dict[str, _Size], list[Problem]]:
             problems.append(Problem(_ABSENT, file, f"there is no {path}", "fetch it, or take it off the list"))
             continue
         try:
-            sizes[file] = picture_size(path, upright=truth.upright)
+            sizes[file] = picture_size(path, upright=truth.upright, stated=(truth.width, truth.height))
         except DataError as error:
             what = str(error).removeprefix(f"{path}: ")
             problems.append(Problem("picture file that cannot be opened", file, what, "replace it or convert it"))

@@ -15,6 +15,7 @@ from inception_rcnn.data import picture_files
 from inception_rcnn.data.check_report import ClassCount, Report
 from inception_rcnn.data.checks import check_dataset, check_pictures
 from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.errors import LimitError
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.detector import cli
 
@@ -48,7 +49,10 @@ def _truth(
     return GroundTruth(file, *size, np.array(boxes, dtype=float).reshape(-1, 4), names, np.zeros(count, np.bool_))
 
 
-def _data(*truths: GroundTruth, folder: Path = Path("nowhere")) -> Dataset:
+NO_IMAGES = Path(__file__).parent  # a folder without images: of a copy for evaluation
+
+
+def _data(*truths: GroundTruth, folder: Path = NO_IMAGES) -> Dataset:
     names = tuple(sorted({name for truth in truths for name in truth.labels.tolist()}))
     return Dataset("some", names, truths, folder)
 
@@ -205,6 +209,114 @@ def test_size_is_that_of_the_pixels_as_stored(tmp_path: Path) -> None:
     assert _kinds(check_dataset(spec)) == {}
 
 
+def _turned(path: Path) -> None:
+    """20 x 10 as stored, 10 x 20 as it is seen."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (20, 10)).save(path, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("stated", "corners", "kinds"),
+    [
+        ((20, 10), "1 1 20 10", []),
+        ((10, 20), "1 1 10 20", []),  # of the upright picture, as labelImg has it since 2020
+        ((10, 20), "1 1 9 9", []),
+        ((0, 0), "1 1 20 10", []),
+        ((30, 40), "1 1 9 9", ["size that differs from the picture file's"]),
+        ((20, 10), "1 1 10 20", ["picture whose boxes fit it turned the other way"]),
+        ((10, 20), "1 1 20 10", ["picture whose boxes fit it turned the other way"]),
+        ((20, 10), "1 1 25 25", ["box that reaches outside its picture"]),
+    ],
+)
+def test_both_ways_round_are_fine_where_size_and_boxes_agree(
+    tmp_path: Path, stated: tuple[int, int], corners: str, kinds: list[str]
+) -> None:
+    spec = _make(tmp_path, {"a": [("cat", corners)]}, stated)
+    _turned(tmp_path / "JPEGImages" / "a.jpg")
+    report = check_dataset(spec)
+    assert [problem.kind for problem in report.doubtful] == kinds
+    if "turned" in "".join(kinds):
+        one, other = (" x ".join(map(str, size)) for size in (stated, stated[::-1]))
+        what = f"the boxes do not fit {one}; they fit it turned by its EXIF data, {other}"
+        assert report.doubtful[0].what == what
+        assert "state the size that the boxes fit" in report.doubtful[0].fix
+    if stated == (30, 40):
+        assert report.doubtful[0].what.endswith("the picture file is 20 x 10, turned the other way 10 x 20")
+
+
+def _coco(folder: Path, *files: str, **changes: Any) -> Path:
+    """A COCO file of these pictures, 20 x 10 each, with an object in the first."""
+    row = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]} | changes
+    images = [{"id": number, "file_name": file, "width": 20, "height": 10} for number, file in enumerate(files, 1)]
+    path = folder / "a.json"
+    content = {"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": [row, row, row]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_what_is_left_out_as_elsewhere_is_counted_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg")
+    path = _coco(tmp_path, "a.jpg", image_id=9)
+    monkeypatch.setattr(sys, "argv", ["inception-rcnn", "check", "--data", f"coco:{path}:{tmp_path}"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Left out, or read without: 3" in lines
+    assert "  annotation of an unknown image: 3 (known are 1)" in lines
+    assert f"    {path}: annotation 1: image_id is 9, which no image has" in lines
+    assert "    and 2 more" in lines
+    assert "Nothing wrong was found." not in lines
+
+
+def test_objects_to_ignore_are_counted_as_difficult(tmp_path: Path) -> None:
+    report = check_dataset(f"coco:{_coco(tmp_path, 'a.jpg', ignore=1)}:{tmp_path}")
+    assert (report.objects, report.difficult, report.classes[0].difficult) == (3, 3, 3)
+
+
+@pytest.mark.parametrize("below", ["", "train"])
+def test_a_folder_of_other_pictures_is_the_wrong_one(tmp_path: Path, below: str) -> None:
+    (tmp_path / "photos" / below).mkdir(parents=True)
+    Image.new("RGB", (20, 10)).save(tmp_path / "photos" / below / "b.JPG")
+    path = _coco(tmp_path, "x.jpg", "y.jpg")
+    report = check_dataset(f"coco:{path}:{tmp_path / 'photos'}")
+    (problem,) = report.unusable
+    assert str(problem) == (
+        f"{tmp_path / 'photos'}: has pictures, as {Path(below, 'b.JPG')}, but none of the 2 of the data set, as x.jpg; "
+        "correct the folder or the names"
+    )
+    with pytest.raises(LimitError):
+        report.require_usable()
+
+
+def test_a_folder_that_does_not_exist_is_told_of(tmp_path: Path) -> None:
+    report = check_dataset(f"coco:{_coco(tmp_path, 'x.jpg')}:/nonexistent")
+    assert report.unusable == ()  # an evaluation needs no picture files
+    assert "/nonexistent: the folder /nonexistent does not exist; nothing for an evaluation" in str(report.doubtful[0])
+    spec = _make(tmp_path / "own", {"a": []})
+    for path in (tmp_path / "own" / "JPEGImages").iterdir():
+        path.unlink()
+    (tmp_path / "own" / "JPEGImages").rmdir()
+    report = check_dataset(spec)  # nobody has named that folder
+    assert report.doubtful == ()
+    assert "JPEGImages does not exist" in report.normal[0].what
+
+
+def test_a_test_set_is_normal(tmp_path: Path) -> None:
+    spec = _make(tmp_path, {"a": [], "b": []})
+    for path in (tmp_path / "Annotations").iterdir():
+        path.unlink()
+    report = check_dataset(spec)
+    assert (report.pictures, report.unusable, report.doubtful) == (2, (), ())
+    assert [problem.kind for problem in report.normal] == ["data set without annotations"]
+    for path in (tmp_path / "JPEGImages").iterdir():
+        path.unlink()
+    assert _kinds(check_dataset(spec)) == {"annotation that is missing": 2}  # a list of nothing
+
+
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "JPEG"])
 def test_size_comes_from_the_header_whatever_the_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -333,7 +445,17 @@ def test_command(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "found.json").read_text())
     assert content["classes"][1]["name"] == "do\x7fg"
     assert content["doubtful"][0]["where"] == "a.jpg (cat)"
-    assert set(content) == {"data", "pictures", "objects", "difficult", "classes", "unusable", "doubtful", "normal"}
+    assert set(content) == {
+        "data",
+        "pictures",
+        "objects",
+        "difficult",
+        "classes",
+        "unusable",
+        "minor",
+        "doubtful",
+        "normal",
+    }
 
 
 def test_command_fails_where_something_cannot_be_used(
