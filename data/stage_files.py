@@ -1,8 +1,8 @@
 """A run's stages on disk: one safetensors file for each picture, in a folder beside the ledger.
 
-Numbers are kept as the network gave them, in float32: in float16 many high scores would be equal, and suppression
-would pick other boxes. A file's name is a hash of the picture's, which may be too long or too strange for a file; the
-picture's own name and the rules of suppression are in the header.
+Numbers are kept exactly, in float32 where that holds them: with fewer digits many high scores would be equal, and
+suppression would pick other boxes. A file's name is a hash of the picture's, which may be too long or too strange for
+a file; the picture's own name and the rules of suppression are in the header.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -46,10 +47,16 @@ class StageFolder(Mapping[str, Stages]):
 
 def write_stages(out: str | Path, file: str, stages: Stages) -> None:
     """Write one picture's stages into the folder of a run; the file appears whole or not at all."""
-    arrays = {name: getattr(stages, name).astype(np.float32) for name in _ARRAYS}
+    arrays = {name: _exact(getattr(stages, name)) for name in _ARRAYS}
     rules = {name: getattr(stages, name) for name in _RULES}
     about = {"format": FORMAT, "file": json.dumps(file), "rules": json.dumps(rules)}
     write_atomically(_path(out, file), save(arrays, about))
+
+
+def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    """The same numbers in float32, or as they are if it does not hold them, as with a sigmoid's close to 1."""
+    small = array.astype(np.float32)
+    return small if np.array_equal(small, array) else array
 
 
 def has_stages(out: str | Path, file: str) -> bool:

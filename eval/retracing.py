@@ -13,8 +13,8 @@ from ..data.boxes import Boxes
 from ..data.errors import DataError
 from ..data.records import GroundTruth, Stages
 from .pairing import pair_files
-from .suppression import Candidates, suppress_again
-from .table import Indices, Table
+from .suppression import Candidates, boxes_if_kept, suppress_again
+from .table import Flags, Indices, Table
 from .verdicts import Verdicts
 
 NOT_JUDGED = -1
@@ -98,17 +98,18 @@ def _names(table: Table, stages: Mapping[str, Stages]) -> dict[int, str]:
 
 
 def _retrace_one(part: _Part, stages: Stages) -> Retraced:
-    table, candidates = part.table, suppress_again(stages)
+    table = part.table
     numbers = {name: number for number, name in enumerate(table.classes) if name not in part.truth.unjudged}
     judged = np.array([numbers.get(name, NOT_JUDGED) for name in stages.classes], dtype=np.int64)
     known = {name: number for number, name in enumerate(stages.classes)}
     classes = [known.get(table.classes[number], NOT_KNOWN) for number in table.objects.classes[part.objects]]
+    candidates, rows = _matched(part, stages, judged)
     return Retraced(
         picture=part.picture,
         stages=stages,
         candidates=candidates,
         judged=judged,
-        rows=_table_rows(part, candidates, judged),
+        rows=rows,
         objects=part.objects,
         boxes=table.objects.boxes[part.objects],
         classes=np.array(classes, dtype=np.int64),
@@ -116,25 +117,56 @@ def _retrace_one(part: _Part, stages: Stages) -> Retraced:
     )
 
 
-def _table_rows(part: _Part, candidates: Candidates, judged: Indices) -> Indices:
-    """The detection of the table that each candidate became, [C]."""
-    numbers, file, columns = judged[candidates.classes], part.truth.file, part.table.found
-    again, found = np.flatnonzero(candidates.detected & (numbers != NOT_JUDGED)), part.found
-    if len(again) != len(found):
-        raise DataError(f"{file}: its stages give {len(again)} detections and {len(found)} were judged: {_OTHER_RUN}")
-    again = again[_order(numbers[again], candidates.scores[again], candidates.boxes[again])]
-    found = found[_order(columns.classes[found], columns.scores[found], columns.boxes[found])]
-    same = (
-        (numbers[again] == columns.classes[found]).all()
-        and np.allclose(candidates.scores[again], columns.scores[found], rtol=0, atol=_SAME_SCORE)
-        and np.allclose(candidates.boxes[again], columns.boxes[found], rtol=0, atol=_SAME_PIXELS)
-    )
-    if not same:
-        raise DataError(f"{file}: its stages give other detections than were judged: {_OTHER_RUN}")
-    rows = np.full(len(candidates), NOT_DETECTED)
-    rows[again] = found
+def _matched(part: _Part, stages: Stages, judged: Indices) -> tuple[Candidates, Indices]:
+    """What suppression makes of the boxes, and the detection of the table that each candidate became, [C].
+
+    Scores that a detector told apart may be equal in a file that keeps fewer digits. Where the order in which they
+    stand there gives other detections, those that were judged say which came first.
+    """
+    candidates = suppress_again(stages)
+    rows = _table_rows(part, candidates, judged)
+    if rows is None:
+        candidates = suppress_again(stages, _became_detections(part, stages, judged))
+        rows = _table_rows(part, candidates, judged)
+    if rows is not None:
+        return candidates, rows
+    again, found = int((judged[candidates.classes[candidates.detected]] != NOT_JUDGED).sum()), len(part.found)
+    if again != found:
+        raise DataError(f"{part.truth.file}: its stages give {again} detections and {found} were judged: {_OTHER_RUN}")
+    raise DataError(f"{part.truth.file}: its stages give other detections than were judged: {_OTHER_RUN}")
+
+
+def _table_rows(part: _Part, candidates: Candidates, judged: Indices) -> Indices | None:
+    """The detection of the table that each candidate became, [C]; None where they are others."""
+    numbers = judged[candidates.classes]
+    again = np.flatnonzero(candidates.detected & (numbers != NOT_JUDGED))
+    same = _same_detection(part, numbers[again], candidates.scores[again], candidates.boxes[again])
+    rows, free = np.full(len(candidates), NOT_DETECTED), np.ones(len(part.found), np.bool_)
+    if len(again) != len(free):
+        return None
+    for candidate, alike in zip(again.tolist(), same, strict=True):
+        place = int(np.argmax(alike & free))
+        if not (alike[place] and free[place]):
+            return None
+        rows[candidate], free[place] = part.found[place], False
     return rows
 
 
-def _order(classes: Indices, scores: NDArray[np.float64], boxes: Boxes) -> Indices:
-    return np.lexsort((*boxes.T, scores, classes))
+def _became_detections(part: _Part, stages: Stages, judged: Indices) -> Flags:
+    """The boxes of each class that, if they are kept, are detections of the table, [R, K]."""
+    became = np.zeros(stages.boxes.shape[:2], np.bool_)
+    scores, boxes = stages.probabilities[:, 1:], boxes_if_kept(stages)
+    for place, number in enumerate(judged.tolist()):
+        numbers = np.full(len(boxes), number)
+        became[:, place] = _same_detection(part, numbers, scores[:, place], boxes[:, place]).any(axis=1)
+    return became
+
+
+def _same_detection(part: _Part, classes: Indices, scores: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
+    """Which of N boxes are which of the picture's detections but for rounding, [N, D]."""
+    found = part.table.found
+    same = classes[:, None] == found.classes[part.found]
+    same &= np.abs(scores[:, None] - found.scores[part.found]) <= _SAME_SCORE
+    for side, other in zip(boxes.T, found.boxes[part.found].T, strict=True):
+        same &= np.abs(side[:, None] - other) <= _SAME_PIXELS
+    return same

@@ -32,12 +32,12 @@ class Candidates:
         return len(self.boxes)
 
 
-def suppress_again(stages: Stages) -> Candidates:
-    """What suppression makes of a picture's boxes."""
+def suppress_again(stages: Stages, first: Flags | None = None) -> Candidates:
+    """What suppression makes of a picture's boxes; of equal scores the `first` ones, [R, K], are taken first."""
     scores = stages.probabilities[:, 1:]  # [R, K]
-    whole = (stages.boxes[..., 2:] > stages.boxes[..., :2]).all(axis=2)  # [R, K]
-    regions, classes = np.nonzero((scores >= stages.voting_score) & whole)
-    best_first = np.argsort(-scores[regions, classes], kind="stable")
+    regions, classes = np.nonzero(_voters(stages))
+    later = np.zeros(len(regions), np.bool_) if first is None else ~first[regions, classes]
+    best_first = np.lexsort((later, -scores[regions, classes]))  # stable
     regions, classes = regions[best_first], classes[best_first]
     boxes, scores = stages.boxes[regions, classes], scores[regions, classes]  # [V, 4], [V]: all that vote
     candidates = slice(int((scores >= stages.score_threshold).sum()))  # the best of them, C
@@ -47,6 +47,25 @@ def suppress_again(stages: Stages) -> Candidates:
     if stages.vote_threshold is not None:
         placed[kept] = voted_boxes(boxes, classes, scores, kept, stages.vote_threshold)
     return Candidates(placed, boxes[candidates], classes[candidates], scores[candidates], suppressors, detected)
+
+
+def boxes_if_kept(stages: Stages) -> Boxes:
+    """Where each box of a class would be as a detection, [R, K, 4]: where the votes around it put it."""
+    if stages.vote_threshold is None:
+        return stages.boxes
+    scores, boxes = stages.probabilities[:, 1:], stages.boxes.copy()
+    for number, flags in enumerate(_voters(stages).T):
+        voters = np.flatnonzero(flags)
+        kept, own = np.arange(len(voters)), np.zeros(len(voters), np.int64)
+        votes = scores[voters, number]
+        boxes[voters, number] = voted_boxes(boxes[voters, number], own, votes, kept, stages.vote_threshold)
+    return boxes
+
+
+def _voters(stages: Stages) -> Flags:
+    """The boxes that have a vote, [R, K]."""
+    whole = (stages.boxes[..., 2:] > stages.boxes[..., :2]).all(axis=2)
+    return whole & (stages.probabilities[:, 1:] >= stages.voting_score)
 
 
 def most_allowed(kept: Flags, max_detections: int) -> Flags:

@@ -59,6 +59,12 @@ def test_what_is_written_comes_back_exactly_whatever_the_picture_is_called(tmp_p
     assert [path.parent for path in tmp_path.rglob("*.safetensors")] == [tmp_path / STAGES_NAME]
 
 
+def test_scores_that_float32_does_not_tell_apart_come_back_as_they_were(tmp_path: Path) -> None:
+    sure = np.array([[2e-9, 1 - 2e-9, 0.5], [1e-9, 1 - 1e-9, 0.5], [0.0, 1.0, 0.5]])
+    write_stages(tmp_path, "a.jpg", _stages(probabilities=sure))
+    _assert_equal(read_stages(tmp_path)["a.jpg"], _stages(probabilities=sure))
+
+
 @pytest.mark.parametrize(("regions", "proposals"), [(0, 0), (0, 4), (1, 1)])
 def test_nothing_is_a_value(tmp_path: Path, regions: int, proposals: int) -> None:
     write_stages(tmp_path, "a.jpg", _stages(regions, proposals))

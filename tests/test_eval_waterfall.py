@@ -161,6 +161,32 @@ def test_nothing_to_find() -> None:
     assert find_losses(_evaluation({}, []), {}).objects == 0
 
 
+def _sure(seed: int, **rules: Any) -> Stages:
+    """Boxes crowded around two objects, whose sigmoids are all so near 1 that many are equal in float32."""
+    rng = np.random.default_rng(seed)
+    corners = rng.choice([0.0, 200.0], (30, 1, 1)) + rng.integers(0, 60, (30, 2, 2))
+    boxes = np.concatenate([corners, corners + rng.integers(60, 110, (30, 2, 2))], axis=2).astype(np.float32)
+    scores = 1 / (1 + np.exp(-rng.uniform(15, 25, (30, 2))))
+    settings = {"score_threshold": 0.3, "nms_threshold": 0.3, "max_detections": 100, **rules}
+    probabilities = np.concatenate([1 - scores.max(axis=1, keepdims=True), scores], axis=1)
+    return Stages(boxes[:, 0].astype(np.float64), probabilities, boxes.astype(np.float64), CLASSES, **settings)
+
+
+@pytest.mark.parametrize("rules", [{}, {"vote_threshold": 0.5}, {"max_detections": 3}])
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_that_are_equal_in_a_file_of_fewer_digits(seed: int, rules: dict[str, Any]) -> None:
+    """Whatever the order in which equal scores stand there, the stages are those of the detections."""
+    exact = {"1.jpg": _sure(seed, **rules)}
+    rounded = {"1.jpg": replace(exact["1.jpg"], probabilities=exact["1.jpg"].probabilities.astype(np.float32))}
+    assert len(np.unique(rounded["1.jpg"].probabilities[:, 1:])) < 40  # of 60
+    evaluation = _evaluation(exact, [_truth(("cat", [0.0, 0, 100, 100]), ("dog", [230.0, 230, 330, 330]))])
+    assert find_losses(evaluation, rounded).found == find_losses(evaluation, exact).found
+    (retraced,) = retrace(evaluation.table, verdicts_of(evaluation), rounded)
+    rows = retraced.rows[retraced.rows >= 0]
+    assert sorted(rows.tolist()) == list(range(len(evaluation.table.found)))
+    assert np.abs(evaluation.table.found.boxes[rows] - retraced.candidates.boxes[retraced.rows >= 0]).max() < 1e-3
+
+
 def test_stages_of_another_run_are_refused() -> None:
     good = {"1.jpg": _stages((A, 0.9, 0.0, A), (B, 0.0, 0.8, B))}
     evaluation = _evaluation(good, [_truth(("cat", A))])
