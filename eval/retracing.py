@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import Boxes
+from ..data.boxes import Boxes, box_iou
 from ..data.errors import DataError
 from ..data.records import GroundTruth, Stages
 from .pairing import pair_files
@@ -158,8 +158,28 @@ def _became_detections(part: _Part, stages: Stages, judged: Indices) -> Flags:
     scores, boxes = stages.probabilities[:, 1:], boxes_if_kept(stages)
     for place, number in enumerate(judged.tolist()):
         numbers = np.full(len(boxes), number)
-        became[:, place] = _same_detection(part, numbers, scores[:, place], boxes[:, place]).any(axis=1)
+        same = _same_detection(part, numbers, scores[:, place], boxes[:, place])
+        if (same.sum(axis=0) > 1).any():
+            near = box_iou(stages.boxes[:, place], stages.boxes[:, place]) > stages.nms_threshold
+            same = _one_for_each(same, near & (scores[:, place] <= scores[:, place, None]))
+        became[:, place] = same.any(axis=1)
     return became
+
+
+def _one_for_each(same: Flags, suppressed: Flags) -> Flags:
+    """Of the boxes that votes bring to the same place only the likeliest to be each detection, [R, D].
+
+    That is the one by which the most others go (`suppressed`, [R, R]: by each box), and no other detection.
+    """
+    same = same.copy()
+    for detection in np.flatnonzero(same.sum(axis=0) > 1).tolist():
+        options = np.flatnonzero(same[:, detection])
+        of_others = np.delete(same, detection, axis=1).any(axis=1)
+        dropped = suppressed[options]
+        gains = dropped[:, ~of_others].sum(axis=1) - len(same) * dropped[:, of_others & ~same[:, detection]].sum(axis=1)
+        same[:, detection] = False
+        same[options[np.argmax(gains)], detection] = True
+    return same
 
 
 def _same_detection(part: _Part, classes: Indices, scores: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
