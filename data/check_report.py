@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from .errors import LimitError
-from .problems import Problem
+from .problems import Problem, cut
 
 EXAMPLES = 5  # shown of each kind of problem; the JSON holds all
 
@@ -76,7 +76,7 @@ def _table(classes: Sequence[ClassCount]) -> Iterator[str]:
     heading = ("class", "objects", "pictures", "difficult", "median size", "smallest")
     rows = [
         (
-            one.name,
+            cut(one.name),
             f"{one.objects:,}",
             f"{one.pictures:,}",
             f"{one.difficult:,}",

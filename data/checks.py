@@ -30,6 +30,7 @@ _ROUNDING = 0.01  # pixels, by which files with decimal places may be off
 _FEW = 10  # objects of a class, below which its average precision says little
 _RARE = 20  # times fewer objects than a class of nearly the same name: a slip of the pen rather than a class
 _NEAR = 0.8  # likeness of two names, as difflib has it: "aeroplane" and "airplane" are .82, "cat" and "cow" .33
+_LONG = 100  # characters, of which a comparison takes no time that is felt
 
 _ABSENT = "picture file that is missing"
 
@@ -208,8 +209,8 @@ def _like_names(counts: Counter[str]) -> Iterator[Problem]:
             what = f"{times:,} objects are {name!r}, {counts[usual]:,} are {usual!r}"
             yield Problem("class in two spellings", name, what, f"rename it to {usual!r}")
             continue
-        frequent = [other for other in spellings.values() if counts[other] >= _RARE * times]
-        if near := get_close_matches(name, frequent, n=1, cutoff=_NEAR):
+        frequent = [other for other in spellings.values() if counts[other] >= _RARE * times and len(other) < _LONG]
+        if near := get_close_matches(name[:_LONG], frequent, n=1, cutoff=_NEAR):
             what = f"{times:,} objects are {name!r}, {counts[near[0]]:,} are {near[0]!r}"
             yield Problem("rare class with nearly the name of another", name, what, f"did you mean {near[0]!r}?")
 

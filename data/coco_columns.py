@@ -19,7 +19,7 @@ from .boxes import Boxes, xywh_to_xyxy
 from .errors import DataError
 from .images import UNKNOWN_SIZE, Size
 from .json_files import number_rows, shown
-from .objects import read_size
+from .objects import LONGEST_SIDE, read_size
 from .picture_files import existing_name, picture_name, size_if_there
 from .problems import OnProblem, Problem, cut
 
@@ -60,7 +60,7 @@ class Annotations:
     def usable(self) -> NDArray[np.bool_]:
         """Those with an image, a category and a box, [A]."""
         placed = (self.image_places >= 0) & (self.category_places >= 0)
-        return placed & np.isfinite(self.boxes).all(axis=1) & (self.xywh[:, 2:] >= 0).all(axis=1)
+        return placed & (np.abs(self.xywh) < LONGEST_SIDE).all(axis=1) & (self.xywh[:, 2:] >= 0).all(axis=1)
 
     @property
     def labels(self) -> NDArray[np.object_]:
@@ -94,8 +94,8 @@ class Annotations:
                 what = f"{key} is {shown(entry[key])}, which no {named.kind} has"
                 return Problem(f"annotation of an unknown {named.kind}", where, what, _known(named), minor=True)
         box = self.xywh[row]
-        if not np.isfinite(self.boxes[row]).all():
-            what = f"bbox is {shown(entry.get('bbox'))}: need four numbers x y width height"
+        if not (np.abs(box) < LONGEST_SIDE).all():  # NaN is not
+            what = f"bbox is {shown(entry.get('bbox'))}: need four numbers of pixels, x y width height"
             return Problem("box that is none", where, what, "draw the box anew or remove it")
         if (box[2:] < 0).any():
             what = f"bbox is {box.tolist()}: width and height must not be negative"

@@ -13,7 +13,7 @@ from .records import GroundTruth
 
 # What a flag says that other tools than VOC's wrote: converters copy "Unspecified" from VOC's <pose>.
 _TRUE, _FALSE = ("true", "yes"), ("", "false", "no", "none", "null", "unspecified")
-_LONGEST_SIDE = 2**31  # pixels: no file has more
+LONGEST_SIDE = 2**31  # pixels: no file has more
 
 
 class Unusable(Exception):
@@ -120,7 +120,7 @@ def read_flag(value: Any, name: str, where: str, on_problem: OnProblem) -> bool:
 def read_size(width: Any, height: Any, where: str, on_problem: OnProblem) -> Size:
     """The size that is stated; unknown where none is, or, as a minor problem, where it makes no sense."""
     sides = [0.0 if side is None or side == "" else number_of(side) for side in (width, height)]
-    if not all(0 <= side < _LONGEST_SIDE and side % 1 == 0 for side in sides):  # NaN is not
+    if not all(0 <= side < LONGEST_SIDE and side % 1 == 0 for side in sides):  # NaN is not
         what = f"width and height are {shown(width)} and {shown(height)}: need whole numbers of pixels"
         fix = "that of the image file is taken"
         on_problem(Problem("size that is none", where, what, fix, minor=True))

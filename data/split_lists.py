@@ -43,8 +43,13 @@ def listed_name(line: str, exists: Exists, folders: Collection[str]) -> str:
     >>> listed_name(r"JPEGImages\\a.jpg Annotations\\a.xml", lambda name: name == "a", {"jpegimages", "annotations"})
     'a'
     """
-    names = [name for name in _readings(line, folders) if not _leads_out(name)]
-    return next(filter(exists, names), names[-1] if names else posixpath.basename(_plain(line)))
+    plainest = posixpath.basename(_plain(line))
+    for name in _readings(line, folders):
+        if not _leads_out(name):
+            if exists(name):
+                return name
+            plainest = name
+    return plainest
 
 
 def _readings(line: str, folders: Collection[str]) -> Iterator[str]:

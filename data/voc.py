@@ -6,7 +6,6 @@ are 1-based and inclusive; they are converted here and nowhere else. Boxes that 
 `xmin = xmax` is one pixel wide.
 """
 
-import math
 import os
 import posixpath
 import re
@@ -23,7 +22,7 @@ from .dataset import Dataset, names_seen
 from .errors import DataError
 from .files import write_atomically
 from .json_files import shown
-from .objects import Unusable, number_of, read_flag, read_size
+from .objects import LONGEST_SIDE, Unusable, number_of, read_flag, read_size
 from .picture_files import existing_name, size_if_there
 from .problems import OnProblem, refuse
 from .records import GroundTruth
@@ -234,6 +233,6 @@ def _number(element: ElementTree.Element, tag: str, owner: str) -> float:
         what, fix = f"has no <{tag}>", "add it or export this annotation again"
         raise Unusable("number that is missing", owner, what, fix)
     value = number_of(text)
-    if math.isnan(value):
-        raise Unusable("number that is none", owner, f"<{tag}> is {shown(text)}: need a number")
+    if not abs(value) < LONGEST_SIDE:  # NaN is not
+        raise Unusable("number that is none", owner, f"<{tag}> is {shown(text)}: need a number of pixels")
     return value

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.problems import Problem
@@ -81,6 +81,7 @@ def test_objects(tmp_path: Path, parts: list[str], boxes: list[list[float]], dif
         ([SIZE, _object(name=" ")], "object 1: has no <name>"),
         ([SIZE, _object(corners="one 1 2 2")], "object 1 .*'one': need a number"),
         ([SIZE, _object(corners="nan 1 2 2")], "object 1 .*'nan': need a number"),
+        ([SIZE, _object(corners="1 1 1e300 2")], "object 1 .*'1e300': need a number of pixels"),
         ([SIZE, _object(corners="1_0 1 2 2")], "object 1 .*'1_0': need a number"),
         ([SIZE, _object(corners="1,0,0 1 2 2")], "object 1 .*'1,0,0': need a number"),
         ([SIZE, _object(corners=f"{'9' * 5000} 1 2 2")], "object 1 .*999…: need a number"),
@@ -277,6 +278,21 @@ def test_a_stated_name_that_has_an_annotation_of_its_own_is_another_picture(fold
     (folder / "JPEGImages" / "b.jpg").unlink()
     _write(folder / "Annotations" / "b.xml", "<filename>a.jpg</filename>", SIZE)
     assert [truth.file for truth in read_voc(folder, "val").pictures] == ["b.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 10), (10, 20), (7, 7), (0, 0)])
+def test_pixels_are_those_of_the_stated_size(folder: Path, width: int, height: int) -> None:
+    """A phone's photo: old tools drew on the pixels as stored, labelImg since 2020 on the upright picture."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (20, 10)).save(folder / "JPEGImages" / "b.jpg", exif=exif)
+    _write(folder / "Annotations" / "b.xml", f"<size><width>{width}</width><height>{height}</height></size>", _object())
+    data = read_voc(folder, "val")
+    truth = data.pictures[0]
+    upright = (width, height) == (10, 20)
+    assert data.read(truth).shape == ((20, 10, 3) if upright else (10, 20, 3))
+    if width != 7:
+        assert data.read(truth).shape == (truth.height, truth.width, 3)
 
 
 def test_the_ending_may_be_of_other_letters(folder: Path) -> None:
