@@ -293,3 +293,15 @@ def test_results_with_a_data_set_s_numbers(model, photos, tmp_path):
     with pytest.raises(UsageError, match=r"need one SOURCE, an ilsvrc: or coco: data set"):
         run(model, photos, tmp_path / "other", formats="ilsvrc").execute()
     assert not (tmp_path / "other").exists()
+
+
+def test_results_of_a_test_set_without_annotations(model, photos, tmp_path):
+    images = [{"id": 70 + i, "file_name": f"{i}.png", "width": 40, "height": 30} for i in (1, 2)]
+    (tmp_path / "info.json").write_text(json.dumps({"images": images, "categories": [{"id": 9, "name": "thing"}]}))
+    spec, out = f"coco:{tmp_path / 'info.json'}:{photos}", tmp_path / "out"
+    options = {"proposals": str(photos.parent / "boxes.safetensors")}
+    DetectRun([spec], out, str(model), options, device="cpu", formats="coco-results,voc").execute()
+    results = json.loads((out / "results.coco.json").read_text())
+    assert {row["image_id"] for row in results} == {71, 72}
+    assert {row["category_id"] for row in results} == {9}
+    assert (out / "voc" / "comp4_det_test_thing.txt").is_file()
