@@ -1,8 +1,17 @@
 """Giving memory back between pictures."""
 
 import ctypes
+import sys
+from collections.abc import Callable
+from functools import cache
 
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; macOS and musl have no such thing, nor the need
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    """glibc's `malloc_trim`; macOS, Windows and musl have no such thing, nor the need."""
+    if sys.platform != "linux":  # Windows has no library of the process itself to ask
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def return_free_memory() -> None:
@@ -11,5 +20,6 @@ def return_free_memory() -> None:
     Pictures of many sizes leave holes of many sizes in the heaps of several threads; kept, they grow by some megabytes
     a picture, hundreds in a long folder.
     """
-    if _TRIM is not None:
-        _TRIM(0)
+    trim = _trim()
+    if trim is not None:
+        trim(0)

@@ -1,12 +1,11 @@
 """The methods of proposing regions by name, and ways to run one over many pictures on every core."""
 
 import difflib
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import tee
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..backbone.shared_maps import SharedMaps
 from ..data.errors import DataError, UsageError
+from ..data.failures import failure_of, late
 from ..data.json_files import shown
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
@@ -21,11 +21,11 @@ from .external import opencv_selective_search, package_selective_search
 from .mixing import NUM_OWN, mix
 from .multibox import CROPS, MultiBox
 from .ordering import DECAY, TWINS
+from .prefetching import TimeLimit, mapped
 from .selective_search import PRESETS, selective_search, settings_named
 
 Image = NDArray[np.uint8]
 Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 METHODS = (
     *(f"selective-search:{name}" for name in PRESETS),
@@ -123,44 +123,41 @@ def _nothing(image: Image) -> Proposals:
 
 
 def propose_all(
-    method: Proposer, items: Iterable[Item], read: Callable[[Item], Image]
-) -> Iterator[Proposals | DataError]:
-    """The proposals of every item's picture in order, or the error of one that `read` cannot give; all cores are busy.
+    method: Proposer,
+    items: Iterable[Item],
+    read: Callable[[Item], Image],
+    *,
+    name: Callable[[Item], str] = str,
+    cost: Callable[[Item], int] = lambda item: 0,
+    seconds: float | None = None,
+) -> Generator[Proposals | DataError, None, None]:
+    """The proposals of every item's picture in order, or the error of one that cannot be had; all cores are busy.
 
-    Few pictures are in memory at a time. Reading and searching run on threads, the network's part on this one: it has
-    threads of its own.
+    Few pictures are in memory at a time: fewer still with their `cost` in bytes. Reading and searching run on threads,
+    the network's part on this one: it has threads of its own. `seconds` are what an item may take on its thread, and
+    `name` is what an error calls it.
     """
 
     def searched(item: Item) -> tuple[Image, Proposals] | DataError:
         try:
             image = read(item)
-        except DataError as error:
-            return error
-        return image, method.search(image)
+            return image, method.search(image)
+        except Exception as error:
+            return failure_of(error, name(item))
 
-    for outcome in mapped(searched, items):
+    def finished(item: Item, outcome: tuple[Image, Proposals] | DataError) -> Proposals | DataError:
         if isinstance(outcome, DataError):
-            yield outcome
-        else:
-            image, found = outcome
-            yield method.finish(found, image)
-
-
-def mapped(function: Callable[[Item], Outcome], items: Iterable[Item], threads: int | None = None) -> Iterator[Outcome]:
-    """`map` on several threads: the results in order, never more than two unfinished or unread per thread.
-
-    The proposals' inner loops release Python's lock, so threads keep all cores busy without copies of pictures.
-    """
-    threads = threads or os.cpu_count() or 1
-    waiting: deque[Future[Outcome]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+            return outcome
         try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+            return method.finish(outcome[1], outcome[0])
+        except Exception as error:
+            return failure_of(error, name(item))
+
+    def given_up(item: Item) -> tuple[Image, Proposals] | DataError:
+        return late(name(item), seconds or 0.0)
+
+    limit = None if seconds is None else TimeLimit(seconds, given_up)
+    asked, items = tee(items)
+    with closing(mapped(searched, items, cost=cost, limit=limit)) as outcomes:
+        for item, outcome in zip(asked, outcomes, strict=False):
+            yield finished(item, outcome)

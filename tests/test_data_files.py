@@ -6,7 +6,7 @@ import pytest
 
 from inception_rcnn.data import files
 from inception_rcnn.data.errors import DataError, SetupError
-from inception_rcnn.data.files import write_atomically
+from inception_rcnn.data.files import DiskFullError, write_atomically, writing_atomically
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,27 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
 def test_half_a_character_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="ud83d"):
         write_atomically(tmp_path / "a.txt", "\ud83d")
+
+
+def test_a_stream_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    with writing_atomically(tmp_path / "new" / "a.bin") as stream:
+        stream.write(b"ab")
+        assert not (tmp_path / "new" / "a.bin").exists()
+        stream.write(b"c")
+    assert (tmp_path / "new" / "a.bin").read_bytes() == b"abc"
+    stream = writing_atomically(tmp_path / "new" / "a.bin")
+    stream.__enter__().write(b"half")
+    assert not stream.__exit__(KeyError, KeyError(), None)
+    assert [path.read_bytes() for path in (tmp_path / "new").iterdir()] == [b"abc"]
+
+
+def test_a_full_disk_is_told_from_a_place_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.os, "fsync", _fail_with(errno.EIO))
+    with pytest.raises(SetupError) as caught:
+        write_atomically(tmp_path / "a.json", "new")
+    assert not isinstance(caught.value, DiskFullError)
+    monkeypatch.setattr(files.os, "fsync", _fail_with(errno.ENOSPC))
+    with pytest.raises(DiskFullError, match="make room for 3 bytes"):
+        write_atomically(tmp_path / "a.json", "new")

@@ -1,6 +1,5 @@
 """Methods by name, and running one over many pictures at once."""
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -15,8 +14,8 @@ from inception_rcnn.backbone.shared_maps import SharedMaps
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.store import hash_of
-from inception_rcnn.proposals import methods
-from inception_rcnn.proposals.methods import METHODS, mapped, propose_all, proposer
+from inception_rcnn.proposals import methods, prefetching
+from inception_rcnn.proposals.methods import METHODS, Proposer, mapped, propose_all, proposer
 from inception_rcnn.proposals.multibox import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search import PRESETS
 
@@ -142,8 +141,8 @@ def test_no_more_than_two_items_a_thread_are_ahead_of_the_reader(threads: int) -
 
 
 def test_all_cores_are_used_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cores, ahead in ((3, 6), (None, 2)):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+    for cores, ahead in ((3, 6), (1, 2)):
+        monkeypatch.setattr(prefetching, "usable_cores", lambda cores=cores: cores)
         items = _Counted()
         results = mapped(lambda item: item, items)
         next(results)
@@ -248,3 +247,40 @@ def test_all_pictures_are_proposed_on_in_order_and_one_that_fails_is_an_error_in
     assert isinstance(first, Proposals)
     assert isinstance(third, Proposals)
     assert (first.boxes.tolist(), third.boxes.tolist()) == ([[0, 0, 50, 40]], [[0, 0, 50, 42]])
+
+
+def test_whatever_goes_wrong_with_one_picture_is_its_own_failure() -> None:
+    class Failing:
+        def __call__(self, image: np.ndarray) -> Proposals:
+            if len(image) == 41:
+                raise MemoryError
+            if len(image) == 42:
+                raise RuntimeError("LLVM went away")
+            return Proposals(np.zeros((1, 4)), np.ones(1))
+
+    def complete(found: Proposals, maps: SharedMaps) -> Proposals:
+        if len(maps.image) == 43:
+            raise RuntimeError("out of numbers")
+        return found
+
+    method = Proposer("m", (), Failing(), multibox(), complete)
+    read = [np.zeros((height, 30, 3), dtype=np.uint8) for height in range(40, 45)]
+    outcomes = list(propose_all(method, range(5), read.__getitem__, name=lambda item: f"{item}.png"))
+    assert [type(each).__name__ for each in outcomes] == ["Proposals", *["DataError"] * 3, "Proposals"]
+    assert [str(each).split(":")[0] for each in outcomes[1:4]] == ["1.png", "2.png", "3.png"]
+
+
+def test_a_picture_that_takes_too_long_is_a_failure() -> None:
+    release = threading.Event()
+
+    def read(item: int) -> np.ndarray:
+        if item == 1:
+            release.wait(20)
+        return np.zeros((40, 50, 3), dtype=np.uint8)
+
+    method = Proposer("m", (), lambda image: Proposals(np.zeros((1, 4)), np.ones(1)))
+    first, second, third = propose_all(method, range(3), read, seconds=0.2)
+    release.set()
+    assert isinstance(first, Proposals)
+    assert "took longer than 0.2 s" in str(second)
+    assert isinstance(third, Proposals)

@@ -1,0 +1,61 @@
+"""What this process may use of the machine: in a container or a batch job less than the machine has.
+
+Linux's control groups come in two versions, and both can be nested: the smallest limit counts.
+"""
+
+import os
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_UNKNOWN_MEMORY = 4 * 2**30  # bytes, where the system does not say
+
+
+def usable_cores() -> int:
+    """How many cores are worth a thread: those this process may run on, no more than its share of time comes to."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shares = [_share(text) for text in _controls("", "cpu.max")]
+    quotas = zip(_controls("cpu", "cpu.cfs_quota_us"), _controls("cpu", "cpu.cfs_period_us"), strict=False)
+    shares += [_share(f"{quota} {period}") for quota, period in quotas]
+    return max(1, min(cores, *(ceil(share) for share in shares if share > 0)) if any(shares) else cores)
+
+
+def usable_memory() -> int:
+    """How many bytes of memory this process may fill."""
+    texts = [*_controls("", "memory.max"), *_controls("memory", "memory.limit_in_bytes")]
+    return min([_physical_memory(), *(int(text) for text in texts if text.isdecimal())])
+
+
+def _share(text: str) -> float:
+    """Cores from a quota and a period, both in microseconds; 0 where there is no limit."""
+    quota, _, period = text.partition(" ")
+    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else 0.0
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return _UNKNOWN_MEMORY
+
+
+def _controls(controller: str, name: str) -> Iterator[str]:
+    """What a control file says in each group that this process is in; the second version has no controllers."""
+    for line in _text(_OWN_GROUPS).splitlines():
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if controller not in controllers.split(","):
+            continue
+        # In a container the group's own path may be that of the host: then only the root is there.
+        below = Path(group.strip("/"))
+        for folder in (below, *below.parents):
+            if text := _text(_GROUPS / controller / folder / name):
+                yield text
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,136 @@
+"""Work on a few items ahead, on threads, in bounded memory and time.
+
+Nothing in Python stops a thread: an item that takes too long is given up, its thread is left to itself and another
+takes its place. The thread's core and memory are lost until it is done or the process ends, which does not wait for it.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from ..data.machine import usable_cores, usable_memory
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+MEMORY_SHARE = 4  # of the memory that may be used, what is read ahead gets the fourth part
+_GRACE = 10.0  # seconds that the end of the work waits for what is still being done
+
+
+@dataclass(frozen=True)
+class TimeLimit(Generic[Item, Outcome]):
+    """Seconds that one item may take, and what comes of an item that takes longer."""
+
+    seconds: float
+    late: Callable[[Item], Outcome]
+
+
+def _nothing(item: object) -> int:
+    return 0
+
+
+def mapped(
+    function: Callable[[Item], Outcome],
+    items: Iterable[Item],
+    threads: int | None = None,
+    *,
+    cost: Callable[[Item], int] = _nothing,
+    limit: TimeLimit[Item, Outcome] | None = None,
+) -> Generator[Outcome, None, None]:
+    """`map` on several threads: the results in order, never more than two unfinished or unread per thread.
+
+    The proposals' inner loops release Python's lock, so threads keep all cores busy without copies of pictures. With
+    the `cost` of an item in bytes fewer are worked on at a time where these would not fit in memory.
+    """
+    threads = threads or usable_cores()
+    budget = usable_memory() // MEMORY_SHARE
+    waiting: deque[_Job[Item, Outcome]] = deque()
+    workers = _Workers[Item, Outcome](threads, limit)
+    try:
+        for item in items:
+            bytes_needed = cost(item)
+            while waiting and sum(job.cost for job in waiting) + bytes_needed > budget:
+                yield workers.outcome(waiting.popleft())
+            waiting.append(_Job(function, item, bytes_needed))
+            workers.jobs.put(waiting[-1])
+            if len(waiting) >= 2 * threads:
+                yield workers.outcome(waiting.popleft())
+        while waiting:
+            yield workers.outcome(waiting.popleft())
+    finally:
+        for job in waiting:
+            job.future.cancel()
+        workers.stop()
+
+
+class _Job(Generic[Item, Outcome]):
+    """An item to work on, and what came of it."""
+
+    def __init__(self, function: Callable[[Item], Outcome], item: Item, cost: int):
+        self.function, self.item, self.cost = function, item, cost
+        self.future: Future[Outcome] = Future()
+        self.begun = 0.0  # by the monotonic clock; 0 where it waits
+        self.thread: threading.Thread | None = None
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        self.thread, self.begun = threading.current_thread(), time.monotonic()
+        try:
+            self.future.set_result(self.function(self.item))
+        except BaseException as error:
+            self.future.set_exception(error)
+
+
+class _Workers(Generic[Item, Outcome]):
+    """Threads that take jobs from a queue. They are daemons: one that never comes back keeps no process alive."""
+
+    def __init__(self, count: int, limit: TimeLimit[Item, Outcome] | None):
+        self.jobs: SimpleQueue[_Job[Item, Outcome] | None] = SimpleQueue()
+        self.limit = limit
+        self.threads: set[threading.Thread] = set()
+        for _ in range(count):
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, daemon=True)
+        self.threads.add(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while threading.current_thread() in self.threads and (job := self.jobs.get()) is not None:
+            job.run()
+
+    def outcome(self, job: _Job[Item, Outcome]) -> Outcome:
+        """What came of a job, once it is there, or what comes of one that is late."""
+        if self.limit is None:
+            return job.future.result()
+        while True:
+            spent = time.monotonic() - job.begun if job.begun else 0.0
+            try:
+                return job.future.result(max(0.0, self.limit.seconds - spent))
+            except TimeoutError:
+                if job.future.done():  # its own error
+                    raise
+            if job.begun and time.monotonic() - job.begun >= self.limit.seconds:
+                self._give_up(job)
+                return self.limit.late(job.item)
+
+    def _give_up(self, job: _Job[Item, Outcome]) -> None:
+        if job.thread is not None:
+            self.threads.discard(job.thread)
+        self._start()
+
+    def stop(self) -> None:
+        """End all threads that are not given up; what is being done is waited for, a while where time is limited."""
+        end = time.monotonic() + _GRACE
+        threads = tuple(self.threads)
+        for _ in threads:
+            self.jobs.put(None)
+        for thread in threads:
+            thread.join(None if self.limit is None else max(0.0, end - time.monotonic()))
