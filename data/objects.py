@@ -57,6 +57,11 @@ def checked_label(value: Any, where: str) -> str:
     """The name of a class; Unusable for anything but a text with something in it."""
     if not isinstance(value, str) or not value.strip():
         raise Unusable("object without a label", where, f"the label is {shown(value)}: need a class's name", "name it")
+    try:
+        value.encode("utf-8", "surrogateescape")  # bytes that are no UTF-8 travel so
+    except UnicodeEncodeError:
+        what = f"the label is {shown(value)}, with half a pair of surrogates, which no file can hold"
+        raise Unusable("label that is no text", where, what, "name it anew") from None
     return value
 
 

@@ -228,7 +228,7 @@ def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> lis
 def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     content = load_json(path)
     if is_label_studio(content):
-        return label_studio_predictions(content, path)
+        return label_studio_predictions(content, path, on_problem)
     if isinstance(content, list):
         return coco_list_predictions(content, path, data, on_problem)
     return coco_predictions(content, path, on_problem)
