@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..data.errors import DataError
@@ -14,7 +13,7 @@ from ..data.files import write_atomically
 from .bvlc import googlenet_from_bvlc, is_bvlc
 from .googlenet import GoogLeNet
 from .torchvision_googlenet import TorchvisionGoogLeNet, googlenet_from_torchvision, is_torchvision
-from .weights import load_checked, read_weights, save_weights
+from .weights import compact, load_checked, read_weights, save_weights
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT_VERSION = 1
@@ -51,13 +50,9 @@ def save_classifier(folder: Path, model: AnyClassifier, classes: tuple[str, ...]
 
     `about` says in `config.json` how it was trained.
     """
-    tensors = {
-        name: tensor.detach().to("cpu", torch.float16)
-        for name, tensor in model.state_dict().items()
-        if not name.startswith("auxiliary")
-    }
+    tensors = {name: each for name, each in model.state_dict().items() if not name.startswith("auxiliary")}
     architecture = architecture_of(model)
-    save_weights(folder / WEIGHTS, tensors, {"architecture": architecture})
+    save_weights(folder / WEIGHTS, compact(tensors), {"architecture": architecture})
     content = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,

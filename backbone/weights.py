@@ -2,9 +2,7 @@
 
 import difflib
 import hashlib
-import json
 import re
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,15 +15,23 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from ..data.files import write_atomically
+from ..data.json_files import shown
 from .caffe import read_caffemodel
+from .checksums import KEY, check_sum, with_checksum
 
 SUFFIXES = (".safetensors", ".caffemodel", ".pth", ".pt")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the weights in a checkpoint
+_FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others hold scaled or whole numbers
 _SHOWN = 3  # names in a message of each kind of misfit
+_LENGTH = 200  # characters, of a name or a reason in a message
+_COMPARED = 1000  # names, in search of the nearest
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
     """The tensors of a file by name, on the CPU; `DataError` says why there are none.
+
+    A safetensors file of this package's carries a checksum, which is compared; of one that carries none, `sha256` may
+    say what it should be.
 
     The suffix tells the format. Of a `.pth` only plain tensors are taken: one that would run code to be read is
     refused, a checkpoint is unwrapped, and the `module.` that data-parallel training puts before names goes.
@@ -35,7 +41,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise DataError(f"{path}: {'is a folder, not a file of weights' if path.is_dir() else 'there is no such file'}")
     match path.suffix.lower():
         case ".safetensors":
-            tensors = _read_safetensors(path)
+            tensors = _read_safetensors(path, sha256)
         case ".caffemodel":
             tensors = {name: torch.from_numpy(blob) for name, blob in read_caffemodel(path).items()}
         case ".pth" | ".pt":
@@ -47,13 +53,24 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load_file(path)
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if content.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path}: is a Git LFS pointer in place of the weights; run `git lfs pull`")
+    try:
+        tensors = safetensors.torch.load(content)
+        check_sum(path, content, sha256)
+    except DataError:
+        raise
     except SafetensorError as error:
-        raise DataError(f"{path}: is not a safetensors file, or a damaged one ({error}); fetch it again") from error
-    except Exception as error:  # of the operating system, or a number format that this torch lacks
-        raise DataError(f"{path}: cannot be read ({error})") from error
+        reason = f"is not a safetensors file, or a damaged one ({_short(error)})"
+        raise DataError(f"{path}: {reason}; fetch it again") from error
+    except Exception as error:  # a number format that this torch lacks, or a header that Python's JSON does not take
+        raise DataError(f"{path}: cannot be read ({_short(error)})") from error
+    return tensors
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
@@ -64,7 +81,7 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
         problem = f"would run code ({wanted[1]}) to be read" if wanted else "is damaged, or would run code to be read"
         raise DataError(f"{path}: {problem}, which is refused; save its state_dict as safetensors") from error
     except Exception as error:
-        reason = str(error).partition(". ")[0] or type(error).__name__
+        reason = _short(error).partition(". ")[0] or type(error).__name__
         raise DataError(f"{path}: is not a file of torch.save, or a damaged one ({reason})") from error
     return _state_dict(content, path)
 
@@ -78,21 +95,40 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         raise DataError(f"{path}: holds a {type(content).__name__}, not tensors by name; save the model's state_dict")
     for name, value in content.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):
-            raise DataError(f"{path}: holds a {type(value).__name__} under {name!r}; save nothing but the state_dict")
+            raise DataError(
+                f"{path}: holds a {type(value).__name__} under {shown(name)}; save nothing but the state_dict"
+            )
     prefix = "module." if all(name.startswith("module.") for name in content) else ""
     return {name.removeprefix(prefix): tensor for name, tensor in content.items()}
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all; the same tensors and metadata give the same bytes."""
+    """Write a safetensors file, whole or not at all; the same tensors and metadata give the same bytes.
+
+    DataError, and an earlier file stays, where a number is not finite.
+    """
     plain = {name: _plain(tensor) for name, tensor in tensors.items()}
-    content = safetensors.torch.save(plain)
-    (length,) = struct.unpack_from("<Q", content)
-    # safetensors writes metadata in the random order of a hash table, and the sha256 would differ with every save.
-    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(content[8 : 8 + length])}
-    encoded = json.dumps(header, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)  # the format aligns the numbers to eight bytes
-    write_atomically(path, struct.pack("<Q", len(encoded)) + encoded + content[8 + length :])
+    for name, tensor in plain.items():
+        if not _is_finite(tensor):
+            raise DataError(
+                f"{path}: is not written, as {shown(name)} holds numbers that are not finite: the training has "
+                "diverged; lower --learning-rate"
+            )
+    write_atomically(path, with_checksum(safetensors.torch.save(plain), metadata))
+
+
+def compact(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, in half precision where it holds them: numbers above 65,504 would be infinite there."""
+    return {name: _compact(_plain(tensor)) for name, tensor in tensors.items()}
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    half = tensor.to(torch.float16)
+    return half if _is_finite(half) else tensor.to(torch.float32)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -113,16 +149,16 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     """What a safetensors file says of itself."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            return file.metadata() or {}
+            return {name: value for name, value in (file.metadata() or {}).items() if name != KEY}
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+        raise DataError(f"{path}: cannot be read ({_short(error)})") from error
 
 
 def tensors_hash(module: nn.Module) -> str:
     """Sixteen hexadecimal digits that change with any parameter or buffer of a module, seen in fp16."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode() + _plain(tensor).to(torch.float16).numpy().tobytes())
+        digest.update(name.encode() + _compact(_plain(tensor)).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -135,7 +171,12 @@ def load_checked(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
     own = module.state_dict()
     _check_names(own, tensors, f"{source} does not fit {type(module).__name__}")
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all():
+        known = (*_FORMATS, own[name].dtype)
+        if tensor.dtype not in known or tensor.layout is not torch.strided or tensor.device.type != "cpu":
+            kind = str(tensor.dtype).removeprefix("torch.")
+            formats = ", ".join(str(each).removeprefix("torch.") for each in _FORMATS)
+            raise DataError(f"{source}: {name} holds {kind} numbers; need plain ones, of {formats}")
+        if not _is_finite(tensor.float()):
             raise DataError(f"{source}: {name} holds numbers that are not finite; the training has diverged")
     with torch.no_grad():
         for name, tensor in tensors.items():
@@ -164,9 +205,13 @@ def _listed(fault: str, names: Iterable[str], count: int) -> str:
 
 
 def _with_nearest(name: str, others: list[str]) -> str:
-    near = difflib.get_close_matches(name, others, n=1)
-    return f"{name}, nearest {near[0]}" if near else name
+    near = difflib.get_close_matches(name[:_LENGTH], [other[:_LENGTH] for other in others[:_COMPARED]], n=1)
+    return f"{name[:_LENGTH]}, nearest {near[0]}" if near else name[:_LENGTH]
 
 
 def _shapes(name: str, own: Tensor, given: Tensor) -> str:
     return f"{name} is {tuple(given.shape)} and should be {tuple(own.shape)}"
+
+
+def _short(error: Exception) -> str:
+    return str(error)[:_LENGTH]

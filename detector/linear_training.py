@@ -6,7 +6,6 @@ last layers: the model folder that comes out is one like any other.
 Shapes: R regions of one picture, K classes.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +37,7 @@ from .heads import SUMMARY, Head, class_probabilities
 from .linear import Examples, LinearClassifiers, examples_of, feature_scale
 from .network import RegionNetwork
 from .nms import suppress
-from .pretrained import MULTIBOX, load_network, model_folder, proposer_named, save_network
+from .pretrained import copy_multibox, load_network, model_folder, proposer_named, save_network
 from .rcnn import conclude
 from .regions import Mode
 from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
@@ -231,8 +230,7 @@ def _spread_labelled(data: Dataset, store: FeatureStore, count: int) -> Iterator
 
 def _save(source: Source, out: Path, network: RegionNetwork, config: DetectorConfig) -> None:
     save_network(out, network, config)
-    if (source.folder / MULTIBOX).exists():
-        shutil.copyfile(source.folder / MULTIBOX, out / MULTIBOX)
+    copy_multibox(source.folder, out)
 
 
 @torch.no_grad()

@@ -5,23 +5,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import torch
+from torch import Tensor
 
 from ..backbone.classifier_folder import architecture_of, is_classifier_folder, read_classifier
 from ..backbone.precision import choose_device
 from ..backbone.shared_maps import AnyTrunk
-from ..backbone.weights import load_checked, read_metadata, read_weights, save_weights, tensors_hash
+from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
 from ..proposals.methods import Proposer, proposer
 from ..proposals.multibox import MultiBox, MultiBoxHead
-from .config import DetectorConfig, read_config
+from .config import DetectorConfig, read_config, read_hashes
 from .ensemble import Ensemble
 from .heads import Head
 from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
 DEFAULT_MODEL = "googlenet-voc6"
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 MULTIBOX = "multibox.safetensors"
 
@@ -41,7 +42,7 @@ def model_folder(name: str | None = None) -> Path:
 
 def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfig]:
     """The network, or all of an ensemble's as one, and the configuration of a model folder."""
-    config = read_config(folder / "config.json")
+    config = read_config(folder / CONFIG)
     if config.members == 1:
         return load_network(folder)
     networks = []
@@ -61,17 +62,17 @@ def member_folders(folder: Path, members: int) -> list[Path]:
 
 def weights_files(folder: Path) -> list[Path]:
     """The files of weights that a model folder has, one for each network."""
-    members = read_config(folder / "config.json").members
+    members = read_config(folder / CONFIG).members
     return [folder / WEIGHTS] if members == 1 else [each / WEIGHTS for each in member_folders(folder, members)]
 
 
 def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
     """The network and the configuration of a model folder; DataError says which file is not as it should be."""
-    config = read_config(folder / "config.json")
+    config = read_config(folder / CONFIG)
     if config.members > 1:
         raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
     network = RegionNetwork(len(config.classes), config.modes, config.architecture)
-    load_checked(network, read_weights(folder / WEIGHTS), str(folder / WEIGHTS))
+    load_checked(network, _weights_in(folder, WEIGHTS), str(folder / WEIGHTS))
     return network.eval(), config
 
 
@@ -80,16 +81,19 @@ def save_detector(folder: Path, network: RegionNetwork | Ensemble, config: Detec
     if isinstance(network, Ensemble):
         for member, place in zip(network.members, member_folders(folder, len(network.members)), strict=True):
             save_network(place, cast(RegionNetwork, member), replace(config, members=1))
-        write_atomically(folder / "config.json", replace(config, members=len(network.members)).to_json())
+        write_atomically(folder / CONFIG, replace(config, members=len(network.members)).to_json())
     else:
         save_network(folder, network, config)
 
 
 def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, card: str | None = None) -> None:
-    """Write a model folder, weights in fp16; an existing model card stays unless a new one is given."""
-    tensors = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in network.state_dict().items()}
-    save_weights(folder / WEIGHTS, tensors, {"architecture": config.architecture, "classes": "\n".join(config.classes)})
-    write_atomically(folder / "config.json", config.to_json())
+    """Write a model folder, weights in fp16; an existing model card stays unless a new one is given.
+
+    The weights carry their own checksum: whenever a run is killed, what lies in the folder fits together.
+    """
+    about = {"architecture": config.architecture, "classes": "\n".join(config.classes)}
+    save_weights(folder / WEIGHTS, compact(network.state_dict()), about)
+    write_atomically(folder / CONFIG, config.to_json())
     if card is not None:
         write_atomically(folder / "README.md", card)
 
@@ -100,8 +104,9 @@ def load_multibox(folder: Path, device: str = "auto", trunk: AnyTrunk | None = N
     It sits on the very `trunk` given where it was trained on that one, else on the one of its own folder.
     """
     folder = folder if (folder / MULTIBOX).exists() else MODELS / DEFAULT_MODEL
-    tensors = read_weights(folder / MULTIBOX)
-    head = MultiBoxHead(len(tensors.get("priors", ())))
+    tensors = _weights_in(folder, MULTIBOX)
+    priors = tensors.get("priors")
+    head = MultiBoxHead(0 if priors is None or not priors.ndim else len(priors))
     load_checked(head, tensors, str(folder / MULTIBOX))
     trained_on = read_metadata(folder / MULTIBOX).get("trunk")
     if trunk is None or tensors_hash(trunk) != trained_on:
@@ -119,8 +124,19 @@ def proposer_named(name: str, model: str | None = None, device: str = "auto") ->
 
 def save_multibox(folder: Path, trunk: AnyTrunk, head: MultiBoxHead) -> None:
     """Write a head into the model folder whose trunk it was trained on, in fp16."""
-    tensors = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in head.state_dict().items()}
-    save_weights(folder / MULTIBOX, tensors, {"trunk": tensors_hash(trunk)})
+    save_weights(folder / MULTIBOX, compact(head.state_dict()), {"trunk": tensors_hash(trunk)})
+
+
+def copy_multibox(folder: Path, out: Path) -> None:
+    """Give a folder the MultiBox of another with the same trunk, if that has one, with a checksum."""
+    if (folder / MULTIBOX).exists():
+        save_weights(out / MULTIBOX, _weights_in(folder, MULTIBOX), read_metadata(folder / MULTIBOX))
+
+
+def _weights_in(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a model folder's file, compared with the checksum that it or `config.json` states."""
+    stated = read_hashes(folder / CONFIG).get(name) if (folder / CONFIG).is_file() else None
+    return read_weights(folder / name, stated)
 
 
 def initial_network(

@@ -18,7 +18,16 @@ from safetensors import safe_open
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
-from inception_rcnn.backbone.weights import load_checked, read_weights, save_weights, weights_sha256
+from inception_rcnn.backbone.checksums import KEY
+from inception_rcnn.backbone.weights import (
+    compact,
+    load_checked,
+    read_metadata,
+    read_weights,
+    save_weights,
+    tensors_hash,
+    weights_sha256,
+)
 from inception_rcnn.data.errors import DataError, SetupError
 
 
@@ -174,8 +183,9 @@ def test_saved_weights_come_back_with_their_metadata(tmp_path: Path, tensors: di
     metadata = {"classes": 'cat\n"dog" ü', "architecture": "googlenet"}
     save_weights(path, tensors, metadata)
     assert_same(read_weights(path), tensors)
+    assert read_metadata(path) == metadata
     with safe_open(path, "pt") as file:
-        assert file.metadata() == metadata
+        assert {name: value for name, value in file.metadata().items() if name != KEY} == metadata
     (length,) = struct.unpack("<Q", path.read_bytes()[:8])
     assert length % 8 == 0  # the format's alignment
 
@@ -202,6 +212,97 @@ def test_same_weights_give_the_same_bytes(tmp_path: Path, tensors: dict[str, Ten
     digest = weights_sha256(tmp_path / "a.safetensors")
     assert digest == weights_sha256(tmp_path / "b.safetensors")
     assert digest == hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("place", ["header", "metadata", "first number", "middle", "end"])
+def test_overwritten_bytes_are_noticed(tmp_path: Path, tensors: dict[str, Tensor], place: str) -> None:
+    path = tmp_path / "a.safetensors"
+    save_weights(path, tensors, {"classes": "cat"})
+    content = bytearray(path.read_bytes())
+    (length,) = struct.unpack_from("<Q", content)
+    numbers = length + 8
+    if place == "header":  # another name of the same length is valid too
+        content = content.replace(b"conv.bias", b"conv.bais")
+    elif place == "metadata":
+        content = content.replace(b'"cat"', b'"dog"')
+    else:
+        at = {"first number": numbers, "middle": (numbers + len(content)) // 2, "end": len(content) - 4}[place]
+        content[at : at + 4] = bytes(byte ^ 1 for byte in content[at : at + 4])
+    path.write_bytes(content)
+    message = refused(path)
+    assert "is damaged or was changed: its sha256 is" in message
+    assert "copy or download it again" in message
+
+
+def test_a_file_without_a_checksum_is_compared_with_what_is_stated_elsewhere(tmp_path, tensors) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file(tensors, path)
+    assert_same(read_weights(path), tensors)
+    assert_same(read_weights(path, weights_sha256(path)), tensors)
+    with pytest.raises(DataError, match="is damaged or was changed"):
+        read_weights(path, "0" * 64)
+    save_weights(path, tensors, {})
+    assert_same(read_weights(path, "0" * 64), tensors)  # its own checksum is right, and newer
+
+
+def test_a_pointer_of_git_lfs_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert "run `git lfs pull`" in refused(path)
+
+
+@pytest.mark.parametrize("large", [65_504.0, 65_520.0, 1e6, -3e38])
+def test_weights_beyond_half_precision_are_kept(tmp_path: Path, large: float) -> None:
+    module = nn.Linear(3, 2)
+    with torch.no_grad():
+        module.weight[1, 2] = large
+    save_weights(tmp_path / "a.safetensors", compact(module.state_dict()), {})
+    stored = read_weights(tmp_path / "a.safetensors")
+    assert stored["bias"].dtype == torch.float16  # the others stay small
+    other = nn.Linear(3, 2)
+    load_checked(other, stored, "a")
+    assert other.weight[1, 2].item() == pytest.approx(large, rel=1e-6)
+    assert tensors_hash(other) == tensors_hash(module) != tensors_hash(nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_never_written_over_good_ones(tmp_path: Path, odd: float) -> None:
+    path = tmp_path / "a.safetensors"
+    save_weights(path, compact({"w": torch.ones(3)}), {})
+    with pytest.raises(DataError, match="is not written, as 'w' holds numbers that are not finite"):
+        save_weights(path, compact({"w": torch.tensor([1.0, odd])}), {})
+    assert_same(read_weights(path), {"w": torch.ones(3).half()})
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.zeros(2, 3, dtype=torch.int8),
+        torch.zeros(2, 3, dtype=torch.bool),
+        torch.zeros(2, 3, dtype=torch.complex64),
+        torch.zeros(2, 3).to(torch.float8_e4m3fn),
+        torch.zeros(2, 3).to_sparse(),
+        torch.zeros(2, 3, device="meta"),
+    ],
+)
+def test_load_checked_refuses_numbers_that_are_not_plain(weight: Tensor) -> None:
+    with pytest.raises(DataError, match=r"net: weight holds \w+ numbers; need plain ones, of float16, bfloat16"):
+        load_checked(nn.Linear(3, 2), {"weight": weight, "bias": torch.zeros(2)}, "net")
+
+
+def test_bfloat16_is_converted() -> None:
+    module = nn.Linear(3, 2)
+    load_checked(module, {"weight": torch.full((2, 3), 1.5, dtype=torch.bfloat16), "bias": torch.zeros(2)}, "net")
+    assert (module.weight == 1.5).all()
+
+
+def test_a_message_is_short_whatever_the_names(tmp_path: Path) -> None:
+    torch.save({"x" * 10**6: torch.zeros(1), "epoch" * 10**5: 3}, tmp_path / "a.pth")
+    assert len(refused(tmp_path / "a.pth")) < 1000
+    many = {f"{'y' * 1000}{number}": torch.zeros(1) for number in range(5000)}
+    with pytest.raises(DataError) as caught:
+        load_checked(nn.Linear(3, 2), many, "net")
+    assert len(str(caught.value)) < 2000
 
 
 def test_sha256_of_nothing(tmp_path: Path) -> None:

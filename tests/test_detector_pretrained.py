@@ -8,7 +8,7 @@ from test_backbone_bvlc import under_caffes_names
 
 from inception_rcnn.backbone.bvlc import our_name
 from inception_rcnn.backbone.googlenet import GoogLeNet
-from inception_rcnn.backbone.weights import save_weights
+from inception_rcnn.backbone.weights import read_metadata, read_weights, save_weights
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.detector import pretrained
 from inception_rcnn.detector.config import DetectorConfig
@@ -16,6 +16,8 @@ from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import (
     DEFAULT_MODEL,
     MULTIBOX,
+    WEIGHTS,
+    copy_multibox,
     initial_network,
     load_multibox,
     load_network,
@@ -190,3 +192,47 @@ def test_a_model_is_opened_only_by_a_method_that_needs_it():
     assert proposer_named("selective-search:single", "nowhere").name == "selective-search:single"
     with pytest.raises(UsageError, match="no model 'nowhere'"):
         proposer_named("mix", "nowhere")
+
+
+def test_four_overwritten_bytes_of_the_shipped_weights_are_noticed(tmp_path):
+    shutil.copytree(model_folder(), tmp_path / "model")
+    for name in (WEIGHTS, MULTIBOX):
+        path = tmp_path / "model" / name
+        content = bytearray(path.read_bytes())
+        content[10**6 : 10**6 + 4] = bytes(byte ^ 1 for byte in content[10**6 : 10**6 + 4])
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"model\.safetensors: is damaged or was changed"):
+        load_network(tmp_path / "model")
+    with pytest.raises(DataError, match=r"multibox\.safetensors: is damaged or was changed"):
+        load_multibox(tmp_path / "model", "cpu")
+
+
+def test_new_weights_beside_the_hashes_of_old_ones_load(tmp_path):
+    """A run that was killed between the two files."""
+    network, config = load_network(model_folder())
+    (tmp_path / "config.json").write_bytes((model_folder() / "config.json").read_bytes())
+    with torch.no_grad():
+        network.heads["shared"].classifier.bias += 1
+    save_network(tmp_path / "other", network, config)
+    shutil.copy(tmp_path / "other" / WEIGHTS, tmp_path / WEIGHTS)
+    loaded, _ = load_network(tmp_path)
+    assert not torch.equal(
+        loaded.heads["shared"].classifier.bias, load_network(model_folder())[0].heads["shared"].classifier.bias
+    )
+
+
+def test_a_copied_multibox_is_the_same_and_carries_a_checksum(with_multibox, folder, tmp_path):
+    copy_multibox(folder, tmp_path)  # which has none
+    assert not (tmp_path / MULTIBOX).exists()
+    copy_multibox(model_folder(), tmp_path)
+    assert read_metadata(tmp_path / MULTIBOX) == read_metadata(model_folder() / MULTIBOX)
+    copied, shipped = read_weights(tmp_path / MULTIBOX), read_weights(model_folder() / MULTIBOX)
+    assert all(torch.equal(copied[name], tensor) for name, tensor in shipped.items())
+
+
+def test_a_weight_beyond_half_precision_survives(tmp_path):
+    network = RegionNetwork(1, ("shared",))
+    with torch.no_grad():
+        network.heads["shared"].classifier.weight[1, 5] = 1e6
+    save_network(tmp_path, network, DetectorConfig(("cat",)))
+    assert load_network(tmp_path)[0].heads["shared"].classifier.weight[1, 5] == 1e6
