@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..data.errors import DataError
 from .googlenet import GoogLeNet
-from .weights import load_checked, read_weights
+from .weights import count_outputs, load_checked, read_weights
 
 _BRANCHES = {
     "1x1": "conv1x1",
@@ -65,10 +65,10 @@ def load_bvlc(path: str) -> GoogLeNet:
 def googlenet_from_bvlc(tensors: dict[str, Tensor], source: str) -> GoogLeNet:
     """The same from tensors under Caffe's names; `source` is what an error calls them."""
     renamed = {our_name(name) or name: tensor for name, tensor in tensors.items()}
-    num_classes = renamed["classifier.bias"].numel() if "classifier.bias" in renamed else 1000
+    num_classes = count_outputs(renamed["classifier.bias"], source) if "classifier.bias" in renamed else 1000
     model = GoogLeNet(num_classes, auxiliary="auxiliary1.1.weight" in renamed)
     conv1 = renamed.get("trunk.conv1.weight")
-    if conv1 is not None:
+    if conv1 is not None and conv1.ndim == 4:
         renamed["trunk.conv1.weight"] = conv1.flip(1)  # Caffe's channels are blue, green, red
     load_checked(model, renamed, source)
     return model.eval()

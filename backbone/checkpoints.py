@@ -12,9 +12,14 @@ from torch import nn
 
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
+from ..data.json_files import shown
+from ..data.ranges import Range
 from .training_log import TrainingLog
 
 CHECKPOINT = "last.ckpt"
+COUNT = Range(0, 10**9, whole=True)
+ANY_NUMBER = Range(-math.inf, math.inf)
+_SHOWN = 10  # differences in a message
 
 
 @dataclass
@@ -68,31 +73,59 @@ def restore(out: Path, training: Training) -> None:
     """Put everything where the checkpoint in `out` says; UsageError tells how it differs from this run."""
     path = out / CHECKPOINT
     kept = _read(path)
-    _require_same(path, kept.get("identity", {}), training.identity)
+    _require_same(path, kept["identity"], training.identity)
     try:
         training.model.load_state_dict(kept["model"])
         training.average.load_state_dict(kept["average"])
         training.optimizer.load_state_dict(kept["optimizer"])
-    except (RuntimeError, ValueError) as error:
-        raise DataError(f"{path} is of another network ({error}); resume with the same options") from error
-    training.state.step, training.state.best = kept["state"]["step"], kept["state"]["best"]
+    except Exception as error:  # torch raises whatever a wrong type leads to, deep inside
+        raise DataError(f"{path} is of another network ({_short(error)}); resume with the same options") from error
+    training.state.step, training.state.best = kept["state"]["step"], float(kept["state"]["best"])
     training.log.go_on(training.state.step, kept["log"])
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, with all parts that it must have."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds on a damaged file
-        raise DataError(f"{path} is not a readable checkpoint ({error}); delete it to start anew") from error
+        raise DataError(f"{path} is not a readable checkpoint ({_short(error)}); delete it to start anew") from error
+    if fault := _fault(content):
+        raise DataError(f"{path} is not a checkpoint of this program ({fault}); delete it to start anew")
+    return content
+
+
+def _fault(content: Any) -> str | None:
+    """What is wrong with a checkpoint's content, or None."""
+    if not isinstance(content, dict):
+        return f"it holds a {type(content).__name__}"
+    for name in ("model", "average", "optimizer", "state", "log", "identity"):
+        if not isinstance(content.get(name), dict):
+            return f"its {name} is missing or no table"
+    state, log = content["state"], content["log"]
+    if COUNT.fault(state.get("step")) or ANY_NUMBER.fault(state.get("best")):
+        return f"its state is {shown(state)}"
+    sums = log.get("sums")
+    if COUNT.fault(log.get("count")) or not isinstance(sums, dict) or any(map(ANY_NUMBER.fault, sums.values())):
+        return f"its log is {shown(log)}"
+    return None
 
 
 def _require_same(path: Path, kept: Mapping[str, object], now: Mapping[str, object]) -> None:
     names = {**kept, **now}
+    # By what they look like: a file may hold values whose comparison is no truth value.
     differences = [
-        f"{name} was {kept.get(name)!r} and is {now.get(name)!r}" for name in names if kept.get(name) != now.get(name)
+        f"{shown(name)[1:-1]} was {shown(kept.get(name))} and is {shown(now.get(name))}"
+        for name in names
+        if repr(kept.get(name)) != repr(now.get(name))
     ]
     if differences:
+        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         raise UsageError(
-            f"{path} is of another run: {'; '.join(differences)}. Resume with what it was begun with, "
+            f"{path} is of another run: {'; '.join(differences[:_SHOWN])}{more}. Resume with what it was begun with, "
             "or choose another --out"
         )
+
+
+def _short(error: Exception) -> str:
+    return str(error)[:300]

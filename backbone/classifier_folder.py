@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from ..data.files import write_atomically
+from ..data.json_files import shown
+from ..data.text_files import read_text
 from .bvlc import googlenet_from_bvlc, is_bvlc
 from .googlenet import GoogLeNet
 from .torchvision_googlenet import TorchvisionGoogLeNet, googlenet_from_torchvision, is_torchvision
-from .weights import compact, load_checked, read_weights, save_weights
+from .weights import compact, count_outputs, load_checked, read_weights, save_weights
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT_VERSION = 1
@@ -88,9 +90,9 @@ def classifier_of(tensors: dict[str, Tensor], source: str) -> AnyClassifier:
     if is_torchvision(tensors):
         return googlenet_from_torchvision(tensors, source)
     if "classifier.bias" in tensors:
-        model = GoogLeNet(tensors["classifier.bias"].numel(), auxiliary="auxiliary1.1.weight" in tensors)
+        model = GoogLeNet(count_outputs(tensors["classifier.bias"], source), auxiliary="auxiliary1.1.weight" in tensors)
     elif "fc.bias" in tensors and "trunk.inception3a.branch1.conv.weight" in tensors:
-        model = TorchvisionGoogLeNet(tensors["fc.bias"].numel())
+        model = TorchvisionGoogLeNet(count_outputs(tensors["fc.bias"], source))
     else:
         raise DataError(f"{source} holds neither BVLC's nor torchvision's GoogLeNet, nor a classifier trained here")
     load_checked(model, tensors, source)
@@ -99,19 +101,20 @@ def classifier_of(tensors: dict[str, Tensor], source: str) -> AnyClassifier:
 
 def _read_classes(path: Path) -> tuple[str, ...]:
     """The names in a classifier's configuration."""
+    if not path.exists():
+        raise DataError(f"{path.parent} is no classifier: it has no {path.name}")
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path.parent} is no classifier: it has no {path.name}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not a classifier's configuration: {error}") from error
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not a classifier's configuration: {str(error)[:200]}") from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise DataError(f"{path.parent} is no classifier; train one with `inception-rcnn train classifier`")
     if content.get("format_version") != FORMAT_VERSION:
         raise DataError(
-            f"{path} has format_version {content.get('format_version')}; this release reads {FORMAT_VERSION}"
+            f"{path} has format_version {shown(content.get('format_version'))}; this release reads {FORMAT_VERSION}"
         )
     classes = content.get("classes")
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
-        raise DataError(f"{path}: need a list of class names, got {classes!r}")
+        raise DataError(f"{path}: need a list of class names, got {shown(classes)}")
     return tuple(classes)

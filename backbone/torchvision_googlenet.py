@@ -16,7 +16,7 @@ from torchvision.models.googlenet import Inception
 
 from ..data.errors import DataError
 from .googlenet import TAIL_CHANNELS
-from .weights import load_checked, read_weights
+from .weights import count_outputs, load_checked, read_weights
 
 # torchvision normalises by ImageNet's mean and deviation, and its net, with the published weights, takes that back
 # for (x - 0.5) / 0.5 of x in 0-1 (`transform_input`). The two steps in one:
@@ -158,7 +158,7 @@ def googlenet_from_torchvision(tensors: dict[str, Tensor], source: str) -> Torch
         for name, tensor in tensors.items()
         if not name.startswith(("aux1.", "aux2.")) and not name.endswith(".num_batches_tracked")
     }
-    model = TorchvisionGoogLeNet(num_classes=renamed["fc.bias"].numel() if "fc.bias" in renamed else 1000)
+    model = TorchvisionGoogLeNet(count_outputs(renamed["fc.bias"], source) if "fc.bias" in renamed else 1000)
     load_checked(model, renamed, source)
     return model.eval()
 
@@ -178,5 +178,5 @@ def _resemblance(tensors: dict[str, Tensor]) -> str:
     for name, what in _RESEMBLANCES.items():
         if name in tensors:
             return f" {what}"
-    first = next(iter(tensors), "none")
+    first = next(iter(tensors), "none")[:100]
     return f": of its {len(tensors)} tensors, {first} the first, none is inception3a.branch1.conv.weight"

@@ -5,6 +5,7 @@ was.
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -82,7 +83,8 @@ def train(
         metric=metric,
         tensorboard=tensorboard,
     )
-    training = _start(model, groups, recipe, out, log, resume, {**asdict(recipe), **(facts or {}), "metric": metric})
+    identity = {**asdict(recipe), "warmup": recipe.warmup_steps, **(facts or {}), "metric": metric}
+    training = _start(model, groups, recipe, out, log, resume, identity)
     state = training.state
     with noticing_signals() as noticed:
         for step, batch, waited in _prefetched(batch_at, state.step, recipe.steps):
@@ -94,7 +96,7 @@ def train(
             last = state.step == recipe.steps
             judged = validate is not None and (last or state.step % recipe.validate_every == 0)
             if validate is not None and judged:
-                _keep_if_best(training, validate, save)
+                _keep_if_best(training, validate, save, report)
             if is_first() and (judged or last or interrupted or state.step % recipe.checkpoint_every == 0):
                 write_checkpoint(out, training)
             if interrupted and not last:
@@ -183,13 +185,21 @@ def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterat
 
 
 def _keep_if_best(
-    training: Training, validate: Callable[[nn.Module], float], save: Callable[[nn.Module], None]
+    training: Training,
+    validate: Callable[[nn.Module], float],
+    save: Callable[[nn.Module], None],
+    report: Callable[[str], None],
 ) -> None:
-    """Let the first process judge the averaged weights, and save them if they are the best so far."""
+    """Let the first process judge the averaged weights, and save them if they are the best so far.
+
+    A score that is no number says nothing: as long as no other came, the last weights are saved.
+    """
     score = from_first(lambda: validate(training.average))
-    best = score > training.state.best
+    best, unknown = score > training.state.best, math.isnan(score) and training.state.best == -math.inf
     if best:
         training.state.best = score
-        if is_first():
-            save(training.average)
+    if (best or unknown) and is_first():
+        save(training.average)
     training.log.validated(training.state.step, score, best)
+    if unknown:
+        report(f"the score of step {training.state.step} is no number: its weights are saved, best or not")

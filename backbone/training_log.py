@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import SetupError
+from ..data.errors import DataError, SetupError
 from ..data.files import write_atomically
+from ..data.json_files import shown
+from ..data.text_files import read_text
 
 LOG_EVERY = 25  # steps
 ROWS, TABLE = "log.jsonl", "log.csv"
@@ -79,7 +82,7 @@ class TrainingLog:
 
     def validated(self, step: int, score: float, best: bool) -> None:
         """Write and tell a score of the validation pictures, and whether these weights are kept."""
-        self._write({"step": step, "score": round(score, 5), "best": best})
+        self._write({"step": step, "score": round(score, 5) if math.isfinite(score) else None, "best": best})
         self.report(f"step {step}: {self.metric} {score:.4f}{' (best so far, kept)' if best else ''}")
 
     def close(self) -> None:
@@ -111,7 +114,7 @@ class TrainingLog:
             file.write(_as_csv(self.columns, row))
         if self._curves is not None:
             for name, value in row.items():
-                if name != "step":
+                if name != "step" and value is not None:
                     self._curves.add_scalar(name, float(value), row["step"])
             self._curves.flush()
 
@@ -120,8 +123,19 @@ def _rows_in(path: Path) -> list[dict[str, Any]]:
     """The rows of a log; the last may be cut off where the process was killed, and is left out then."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    lines = read_text(path).split("\n")[:-1]
+    return [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    """One row of a log; DataError where it is none, since a log that goes on must not lose what it has."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not JSON ({str(error)[:100]}); mend or move the file") from error
+    if not isinstance(row, dict) or type(row.get("step")) is not int:
+        raise DataError(f"{where}: is {shown(row)}, no row of a training's log; mend or move the file")
+    return row
 
 
 def _as_csv(columns: list[str], row: Mapping[str, Any]) -> str:

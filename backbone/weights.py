@@ -22,6 +22,7 @@ from .checksums import KEY, check_sum, with_checksum
 SUFFIXES = (".safetensors", ".caffemodel", ".pth", ".pt")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the weights in a checkpoint
 _FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others hold scaled or whole numbers
+MOST_OUTPUTS = 100_000
 _SHOWN = 3  # names in a message of each kind of misfit
 _LENGTH = 200  # characters, of a name or a reason in a message
 _COMPARED = 1000  # names, in search of the nearest
@@ -160,6 +161,13 @@ def tensors_hash(module: nn.Module) -> str:
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode() + _compact(_plain(tensor)).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def count_outputs(biases: Tensor, source: str) -> int:
+    """How many outputs a layer with these biases has; DataError where no network has so many."""
+    if not 1 <= biases.numel() <= MOST_OUTPUTS or biases.ndim != 1:
+        raise DataError(f"{source}: a classifier's biases have the shape {tuple(biases.shape)}; need one a class")
+    return biases.numel()
 
 
 def load_checked(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -79,6 +79,9 @@ def test_weights_of_something_else_are_refused(tmp_path):
         ("[]", "is no classifier"),
         ('{"format_version": 1, "classes": ["a"], "mode": "shared"}', "is no classifier"),
         ('{"format_version": 2, "kind": "classifier"}', "format_version 2"),
+        ('{"kind": "classifier", "format_version": ' + "9" * 4000 + "}", "format_version 9+…;"),
+        ('{"format_version": 1, "kind": "classifier", "classes": "' + "x" * 10**6 + '"}', "got 'x+…"),
+        ("[" * 10**5, "not a classifier's configuration"),
         ('{"format_version": 1, "kind": "classifier", "classes": []}', "list of class names"),
         ('{"format_version": 1, "kind": "classifier", "classes": [1]}', "list of class names"),
         ('{"format_version": 1, "kind": "classifier", "classes": ["a", "b"]}', "2 classes, and .* has 3 outputs"),
@@ -99,3 +102,23 @@ def test_it_is_known_from_a_detectors_folder(folder, tmp_path):
     assert not is_classifier_folder(tmp_path)
     (tmp_path / "config.json").write_bytes(b"\xff")
     assert not is_classifier_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"classifier.bias": torch.zeros(())}, "biases have the shape"),
+        ({"classifier.bias": torch.zeros(0)}, "biases have the shape"),
+        ({"classifier.bias": torch.zeros(1).expand(10**12)}, "biases have the shape"),
+        ({"fc.bias": torch.zeros(2, 2), "trunk.inception3a.branch1.conv.weight": torch.zeros(1)}, "biases have"),
+        ({"conv1/7x7_s2.weight": torch.zeros(3)}, "missing"),
+        (
+            {"conv1/7x7_s2.weight": torch.zeros(3), "loss3/classifier.bias": torch.zeros(1).expand(10**12)},
+            "biases have",
+        ),
+        ({"inception3a.branch1.conv.weight": torch.zeros(3), "fc.bias": torch.zeros(())}, "biases have the shape"),
+    ],
+)
+def test_weights_of_odd_shapes_are_one_sentence(tensors, message):
+    with pytest.raises(DataError, match=message):
+        classifier_of(tensors, "test")

@@ -1,6 +1,9 @@
+import contextlib
 import csv
 import json
+import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -235,3 +238,81 @@ def test_the_table_has_what_the_rows_have(tmp_path):
 def test_recipes_that_cannot_be_are_refused(field, value, words):
     with pytest.raises(UsageError, match=words):
         Recipe(**{field: value})
+
+
+@pytest.mark.parametrize("scores", [[math.nan] * 3, [math.nan, 0.5, math.nan], [0.5, math.nan, 0.25]])
+def test_a_score_that_is_no_number_never_loses_the_weights(tmp_path, scores):
+    waiting, lines = iter(scores), []
+    _, saved, state = run(tmp_path, validate=lambda model: next(waiting), report=lines.append)
+    good = [score for score in scores if not math.isnan(score)]
+    assert state.best == max(good, default=-math.inf)
+    assert len(saved) == {(): 3, (0.5,): 2, (0.5, 0.25): 1}[tuple(good)]
+    said = [line for line in lines if "is no number: its weights are saved" in line]
+    assert len(said) == (3 if not good else scores.index(good[0]))
+    for line in (tmp_path / "log.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)  # JSON has no NaN
+
+
+def change(content, path, value):
+    """A copy of nested tables with the value at a path replaced, or without it."""
+    content = {**content}
+    if len(path) > 1:
+        content[path[0]] = change(content[path[0]], path[1:], value)
+    elif value is None:
+        del content[path[0]]
+    else:
+        content[path[0]] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *(
+            ((name,), value)
+            for name in ("model", "average", "optimizer", "state", "log", "identity")
+            for value in (None, 3, [])
+        ),
+        *((("state", "step"), value) for value in (None, -1, 1.5, "9", True, 10**30)),
+        *((("state", "best"), value) for value in (None, "high", math.nan)),
+        *((("log", "count"), value) for value in (None, "9", -1)),
+        *((("log", "sums"), value) for value in (None, [], {"loss": "x"}, {"loss": torch.zeros(2)})),
+        (("optimizer", "param_groups"), [3]),
+        (("optimizer", "param_groups"), None),
+        (("optimizer", "state"), [1]),
+        (("model", "layer.weight"), "weights"),
+        (("model", "layer.weight"), torch.zeros(5)),
+        (("model", "layer.weight"), None),
+        (("average", 3), torch.zeros(5)),
+        (("identity", "steps"), torch.zeros(3)),
+        (("identity", "steps"), "x" * 10**6),
+    ],
+)
+def test_a_checkpoint_with_something_else_in_it_is_one_sentence(tmp_path, path, value):
+    run(tmp_path, recipe=replace(RECIPE, steps=5))
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.save(change(content, path, value), tmp_path / "last.ckpt")
+    with pytest.raises((DataError, UsageError), match=r"last\.ckpt") as caught:
+        run(tmp_path, recipe=replace(RECIPE, steps=5), resume=True)
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("content", [[1], 3, "x", {}, {"step": 1}])
+def test_what_is_no_checkpoint_at_all_is_one_sentence(tmp_path, content):
+    run(tmp_path, recipe=replace(RECIPE, steps=5))
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(DataError, match=r"last\.ckpt is not a checkpoint of this program"):
+        run(tmp_path, recipe=replace(RECIPE, steps=5), resume=True)
+
+
+def test_damaged_checkpoints_go_on_or_are_one_sentence(tmp_path):
+    recipe = replace(RECIPE, steps=5)
+    run(tmp_path, recipe=recipe)
+    whole, rng = (tmp_path / "last.ckpt").read_bytes(), random.Random(0)
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(rng.choice((1, 3, 30))):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        (tmp_path / "last.ckpt").write_bytes(content)
+        with contextlib.suppress(DataError, UsageError):
+            run(tmp_path, recipe=recipe, resume=True)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from inception_rcnn.backbone.training_log import TrainingLog
-from inception_rcnn.data.errors import SetupError
+from inception_rcnn.data.errors import DataError, SetupError
 
 NOTHING = {"sums": {}, "count": 0}
 
@@ -103,3 +103,13 @@ def test_curves_without_their_package_are_refused_with_its_name(tmp_path, monkey
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     with pytest.raises(SetupError, match=r"pip install 'inception-rcnn\[tensorboard\]'"):
         TrainingLog(tmp_path, 1, lambda line: None, tensorboard=True)
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[1]", "3", '{"step": "9"}', '{"loss": 1}', "[" * 10**5, '{"step": 1e999}', "\udcff"]
+)
+def test_a_row_that_is_none_is_one_sentence(tmp_path, line):
+    (tmp_path / "log.jsonl").write_text(f'{{"step": 25, "loss": 1.0}}\n{line}\n', errors="surrogateescape")
+    with pytest.raises(DataError, match=r"log\.jsonl, line 2: .*; mend or move the file") as caught:
+        new_log(tmp_path)
+    assert len(str(caught.value)) < 500
