@@ -40,6 +40,23 @@ def box_iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     return _share(shared, box_area(a)[:, None] + box_area(b)[None, :] - shared)
 
 
+def ignored_overlaps(boxes: Boxes, ignored: Boxes, crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How much each candidate (N, 4) overlaps one of the objects to ignore (M, 4) at most, (N,); 0 without any.
+
+    Where it does, it is neither foreground nor background. Of a `crowd` [M], a region with many objects, it is the part
+    of the candidate that lies in the region, as COCO has it: a small box inside one is likely to hold an object.
+
+    >>> ignored_overlaps(as_boxes([[0, 0, 5, 4]]), as_boxes([[0, 0, 10, 10]]), np.array([False])).tolist()
+    [0.2]
+    >>> ignored_overlaps(as_boxes([[0, 0, 5, 4]]), as_boxes([[0, 0, 10, 10]]), np.array([True])).tolist()
+    [1.0]
+    """
+    shared = box_intersection(boxes, ignored)
+    own = np.broadcast_to(box_area(boxes)[:, None], shared.shape)
+    union = own + box_area(ignored)[None, :] - shared
+    return _share(shared, np.where(crowd[None, :], own, union)).max(axis=1, initial=0.0)
+
+
 def box_intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     """Area shared by every pair, (N, M)."""
     return _intersection(a[:, None], b[None])

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .images import read_image
+from .images import Size, read_image
+from .picture_files import picture_size
 from .records import GroundTruth
 
 
@@ -45,6 +46,12 @@ class Dataset:
 def read_truth(path: str | Path, truth: GroundTruth) -> NDArray[np.uint8]:
     """The pixels of a file as the boxes are of them, RGB (H, W, 3)."""
     return read_image(path, ignore_exif=not truth.upright, size=(truth.width, truth.height))
+
+
+def size_of(data: Dataset, picture: GroundTruth) -> Size:
+    """Width and height of one of the pictures; those of its file where the annotation states none."""
+    stated = (picture.width, picture.height)
+    return stated if all(stated) else picture_size(data.path(picture), upright=picture.upright, stated=stated)
 
 
 def spread(data: Dataset, count: int) -> Dataset:

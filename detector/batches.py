@@ -14,7 +14,7 @@ from ..data.boxes import Boxes
 from ..data.dataset import Dataset, picture_at
 from ..data.records import GroundTruth, Proposals
 from .regions import Mode
-from .sampling import RegionSample, sample_regions
+from .sampling import RegionSample, sample_regions, split_objects
 
 OBJECT_SHARE = 0.6  # of the pictures are looked at in the size that suits an object, the others in a proposal's
 JITTER = 0.25  # octaves that a picture's size is off at random, both ways: objects at many sizes make up for few photos
@@ -54,7 +54,7 @@ class Batches:
         truth, rng = picture_at(self.dataset, self.seed, index)
         image = self.dataset.read(truth)
         proposals = self.proposals[truth.file].boxes
-        size = _pick_size(truth, proposals, image.shape, rng)
+        size = _pick_size(truth, self.classes, proposals, image.shape, rng)
 
         def fits(boxes: Boxes) -> NDArray[np.bool_]:
             return (self.mode == "crops") | (nearest_short_sides(boxes, image.shape, SHORT_SIDES) == size)
@@ -66,15 +66,18 @@ class Batches:
         return Example(truth.file, image, sample, short_sides, seed_of(self.seed, index))
 
 
-def _pick_size(truth: GroundTruth, proposals: Boxes, shape: tuple[int, ...], rng: np.random.Generator) -> int:
+def _pick_size(
+    truth: GroundTruth, classes: tuple[str, ...], proposals: Boxes, shape: tuple[int, ...], rng: np.random.Generator
+) -> int:
     """The index of the size to look at a picture in: the one that suits an object or a proposal picked at random.
 
     A step pays for one map of a picture, so its regions are those that this map suits. Sizes without objects have
     their turn too: parts of a large object, and what is around it, must be known as background.
     """
     # Pictures that are not annotated in full give no background: without an object in sight they would give nothing.
-    wanted = 1.0 if not truth.exhaustive else OBJECT_SHARE
-    boxes = truth.boxes if len(truth) and rng.random() < wanted else proposals
+    objects, _ = split_objects(truth, classes)
+    wanted = OBJECT_SHARE if truth.annotates(classes) else 1.0
+    boxes = objects.boxes if len(objects) and rng.random() < wanted else proposals
     indices = nearest_short_sides(boxes, shape, SHORT_SIDES)
     return int(rng.choice(indices)) if len(indices) else 0
 

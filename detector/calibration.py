@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from ..data.boxes import box_iou
+from ..data.boxes import Boxes, box_iou, ignored_overlaps
 from ..data.feature_store import RegionFeatures
 from ..data.records import GroundTruth
 from .linear import LinearClassifiers
@@ -29,19 +29,29 @@ def fit_sigmoids(
     scale: float,
 ) -> NDArray[np.float64]:
     """A slope and an offset for each class, [K, 2]: the probability that a proposal is right about an object of it."""
-    margins, rights = [np.zeros((0, len(classes)))], [np.zeros((0, len(classes)), bool)]
+    nothing = np.zeros((0, len(classes)), bool)
+    margins, rights, fairs = [np.zeros(nothing.shape)], [nothing], [nothing]
     for truth, regions in labelled:
         proposals = slice(regions.num_objects, None)
         features = regions.features[proposals].astype(np.float32) * np.float32(scale)
         margins.append(classifiers.margins(features))
-        rights.append(_right(truth, regions.boxes[proposals], classes))
-    columns = zip(np.concatenate(margins).T, np.concatenate(rights).T, strict=True)
-    return np.array([fit_sigmoid(margin, right) for margin, right in columns])
+        right, fair = _right(truth, regions.boxes[proposals], classes)
+        rights.append(right)
+        fairs.append(fair)
+    columns = zip(*(np.concatenate(parts).T for parts in (margins, rights, fairs)), strict=True)
+    return np.array([fit_sigmoid(margin[fair], right[fair]) for margin, right, fair in columns])
 
 
-def _right(truth: GroundTruth, boxes: NDArray[np.float64], classes: tuple[str, ...]) -> NDArray[np.bool_]:
-    overlaps = box_iou(boxes, truth.boxes) >= RIGHT_IOU  # [R, objects]
-    return np.stack([overlaps[:, truth.labels == name].any(axis=1) for name in classes], axis=1)
+def _right(truth: GroundTruth, boxes: Boxes, classes: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each box is right about an object of each class, [R, K], and whether either answer is fair, [R, K]."""
+    right = np.zeros((len(boxes), len(classes)), bool)
+    fair = np.zeros_like(right)
+    for number, name in enumerate(classes):
+        objects, ignored = (truth[(truth.labels == name) & part] for part in (truth.to_find, truth.to_ignore))
+        right[:, number] = box_iou(boxes, objects.boxes).max(axis=1, initial=0.0) >= RIGHT_IOU
+        doubtful = ignored_overlaps(boxes, ignored.boxes, ignored.crowd) >= RIGHT_IOU
+        fair[:, number] = right[:, number] | (~doubtful & truth.annotates((name,)))
+    return right, fair
 
 
 def fit_sigmoid(margins: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:

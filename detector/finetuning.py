@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +30,8 @@ from .rcnn import RCNN
 from .region_loss import region_loss
 from .regions import Mode
 from .run_facts import data_fact
+from .sampling import split_objects
+from .wanted import require_objects
 from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
@@ -94,6 +95,7 @@ def finetune(
     report = only_first(report)
     classes = options.classes or data.classes
     _check_classes(classes, data)
+    require_objects(data, classes, "to learn from", report)
     check_out(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the heads' first weights
     config = DetectorConfig(
@@ -137,6 +139,9 @@ def train_on_regions(
 
     `facts` are what decides the result beside the data, the options and the recipe.
     """
+    sample = None if validation is None else spread(validation, options.validation_pictures)
+    if sample is not None:
+        require_objects(sample, config.classes, "to validate on", report)
     network.to(choose_device(options.device))
     with first_alone():
         proposals = kept_proposals(data, method, report)
@@ -151,7 +156,7 @@ def train_on_regions(
         recipe,
         out,
         save=lambda model: save_network(out, cast(RegionNetwork, model), config),
-        validate=_validator(validation, config, method, options, report) if validation else None,
+        validate=_validator(sample, config, method, options, report) if sample is not None else None,
         resume=resume,
         report=report,
         facts={**_facts(data, validation, config.classes, options), **facts},
@@ -201,7 +206,7 @@ def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[s
     """How many proposals are foreground and how many objects are covered: an early sign of trouble."""
     foreground = boxes = objects = covered = 0
     for truth in data.pictures:
-        wanted = truth[np.isin(truth.labels, classes) & ~truth.difficult]
+        wanted = split_objects(truth, classes)[0]
         overlaps = box_iou(proposals[truth.file].boxes, wanted.boxes) >= 0.5
         foreground += int(overlaps.any(axis=1).sum())
         boxes, objects = boxes + len(overlaps), objects + len(wanted)
@@ -214,14 +219,13 @@ def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[s
 
 
 def _validator(
-    validation: Dataset,
+    sample: Dataset,
     config: DetectorConfig,
     method: Proposer,
     options: FinetuneOptions,
     report: Callable[[str], None],
 ) -> Callable[[nn.Module], float]:
-    """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation pictures, evenly spread."""
-    sample = spread(validation, options.validation_pictures)
+    """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation pictures."""
     with first_alone():
         proposals = kept_proposals(sample, method, report)
 

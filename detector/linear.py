@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import box_iou
+from ..data.boxes import ignored_overlaps
 from ..data.dataset import Dataset
 from ..data.errors import UsageError
 from ..data.feature_store import FeatureStore, RegionFeatures
@@ -68,18 +68,17 @@ def examples_of(data: Dataset, store: FeatureStore, classes: tuple[str, ...], sc
 
 
 def example_of(truth: GroundTruth, regions: RegionFeatures, classes: tuple[str, ...], scale: float) -> Example:
-    """One picture's positives and negatives. Difficult objects and crowds are no positives, yet nothing that overlaps
-    one is a negative."""
+    """One picture's positives and negatives. Objects to ignore are no positives, yet nothing that overlaps one is a
+    negative; nor is anything where not all objects of the class are annotated."""
     features = regions.features.astype(np.float32) * np.float32(scale)
     positives = np.zeros((len(regions), len(classes)), dtype=bool)
     negatives = np.zeros_like(positives)
-    fair = ~(truth.difficult | truth.crowd)
+    proposals = regions.boxes[regions.num_objects :]
     for number, name in enumerate(classes):
-        of_class = truth.labels == name
-        positives[: regions.num_objects, number] = of_class & fair
-        overlaps = box_iou(regions.boxes[regions.num_objects :], truth.boxes[of_class])
-        negatives[regions.num_objects :, number] = overlaps.max(axis=1, initial=0.0) < NEGATIVE_IOU
-        negatives[:, number] &= name not in truth.unjudged
+        of_class = truth[truth.labels == name]
+        positives[: regions.num_objects, number] = (truth.labels == name) & truth.to_find
+        overlaps = ignored_overlaps(proposals, of_class.boxes, of_class.crowd)
+        negatives[regions.num_objects :, number] = (overlaps < NEGATIVE_IOU) & truth.annotates((name,))
     return Example(features, positives, negatives)
 
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from ..backbone.googlenet import TAIL_CHANNELS
 from ..backbone.precision import choose_device
-from ..data.dataset import Dataset, spread
+from ..data.dataset import Dataset, size_of, spread
 from ..data.errors import UsageError
 from ..data.feature_store import FeatureStore, RegionFeatures
 from ..data.ranges import ABOVE_ZERO, COUNT, check_range, check_ranges
@@ -42,6 +42,7 @@ from .rcnn import conclude
 from .regions import Mode
 from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
 from .svm import mined_svms
+from .wanted import require_objects
 
 Report = Callable[[str], None]
 Solver = Literal["mined", "ridge"]
@@ -189,6 +190,9 @@ def _open(
     if folder.resolve() == out.resolve():
         raise UsageError(f"--out {out} is the model that is started from: choose another folder")
     network, config = load_network(folder)
+    sample = None if validation is None else spread(validation, options.validation_pictures)
+    if sample is not None:
+        require_objects(sample, options.classes or config.classes, "to validate on", report)
     wanted = {"mode": options.mode, "proposals": options.proposals, "regions": options.regions}
     wanted = checked_options({name: value for name, value in wanted.items() if value is not None}, config)
     config = replace(config, **wanted)  # pyright: ignore[reportArgumentType]
@@ -200,9 +204,8 @@ def _open(
         return kept_features(network, config.mode, of, proposals, config.regions, place, report)
 
     store = features(data, options.features)
-    if validation is None:
+    if sample is None:
         return Source(folder, network, config, data, store, None, None)
-    sample = spread(validation, options.validation_pictures)
     place = options.features and options.features / "validation"
     return Source(folder, network, config, data, store, sample, features(sample, place))
 
@@ -263,6 +266,7 @@ def detections(head: Head, config: DetectorConfig, data: Dataset, store: Feature
         summaries = torch.from_numpy(regions.features[regions.num_objects :]).to(device, torch.float32)
         logits, deltas = head.judge(summaries)
         probabilities = class_probabilities(logits, config.scores).cpu()
-        stages = conclude(config, (truth.height, truth.width), boxes, probabilities, deltas.cpu())
-        found.append(Picture(truth.file, truth.width, truth.height, suppress(stages)))
+        width, height = size_of(data, truth)
+        stages = conclude(config, (height, width), boxes, probabilities, deltas.cpu())
+        found.append(Picture(truth.file, width, height, suppress(stages)))
     return found

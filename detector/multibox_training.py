@@ -61,6 +61,9 @@ def train_multibox(
     report = only_first(report)
     check_out(out, resume)  # before minutes go into proposals
     require_shares(options.pictures, "--pictures")
+    sample = None if validation is None else spread(validation, options.validation_pictures)
+    if sample is not None and not any(truth.to_find.any() for truth in sample.pictures):
+        raise UsageError(f"{sample.name} has no objects to measure recall on; choose other pictures for --val")
     torch.manual_seed(recipe.seed)  # for the head's first weights
     detector, config = load_network(out if resume else model_folder(init))
     priors = _priors(data, options.priors, recipe.seed)
@@ -94,7 +97,7 @@ def train_multibox(
         recipe,
         out,
         save=lambda model: save_multibox(out, detector.trunk, cast(MultiBoxNetwork, model).head),
-        validate=_validator(validation, options) if validation else None,
+        validate=_validator(sample) if sample is not None else None,
         resume=resume,
         report=report,
         facts=facts,
@@ -112,11 +115,8 @@ def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
     return priors_of(data, count, seed)
 
 
-def _validator(validation: Dataset, options: MultiBoxOptions) -> Callable[[nn.Module], float]:
-    """Average recall of the best 200 boxes on a fixed sample of the validation pictures, evenly spread."""
-    sample = spread(validation, options.validation_pictures)
-    if all(truth.difficult.all() for truth in sample.pictures):
-        raise UsageError(f"{validation.name}: the chosen pictures have no objects to measure recall on")
+def _validator(sample: Dataset) -> Callable[[nn.Module], float]:
+    """Average recall of the best 200 boxes on a fixed sample of the validation pictures."""
 
     def validate(model: nn.Module) -> float:
         network = cast(MultiBoxNetwork, model)

@@ -183,9 +183,9 @@ def box_pairs(
 ) -> tuple[NDArray[np.intp], NDArray[np.str_], NDArray[np.float64]]:
     """The regions [P] that overlap their nearest object by more than .6, its label [P], and deltas to it [P, 4].
 
-    Objects themselves, and crowds, teach nothing.
+    Objects themselves, and those to ignore, teach nothing.
     """
-    objects = truth[~truth.crowd & (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(axis=1)]
+    objects = truth[truth.to_find & (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(axis=1)]
     proposals = regions.boxes[regions.num_objects :]
     if not len(objects):
         return np.zeros(0, np.intp), np.zeros(0, np.str_), np.zeros((0, 4))

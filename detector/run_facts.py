@@ -5,10 +5,14 @@ from ..data.store import hash_of
 
 
 def data_fact(data: Dataset | None) -> str | None:
-    """A data set's annotations in a few words that change with them, wherever its files are."""
+    """All that a data set says of its pictures in a few words that change with it, wherever its files are."""
     if data is None:
         return None
     parts = (
-        (truth.file, truth.boxes.tolist(), truth.labels.tolist(), truth.difficult.tolist()) for truth in data.pictures
+        (
+            *(truth.file, truth.width, truth.height, truth.upright, truth.unjudged, truth.exhaustive),
+            *(getattr(truth, name).tolist() for name in ("boxes", "labels", "difficult", "crowd", "ignore")),
+        )
+        for truth in data.pictures
     )
-    return f"{len(data)} pictures {hash_of(*parts)}"
+    return f"{len(data)} pictures {hash_of(data.classes, *parts)}"

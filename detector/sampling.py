@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.boxes import Boxes, box_iou
+from ..data.boxes import Boxes, box_iou, ignored_overlaps
 from ..data.records import GroundTruth
 
 FOREGROUND_IOU = 0.5
@@ -42,9 +42,9 @@ def sample_regions(
     """Up to `num_regions` of a picture's proposals and objects: a quarter foreground, the rest background.
 
     Foreground overlaps its best object by at least .5 IoU; objects themselves are among the candidates; objects of
-    other classes are background. A region that overlaps a difficult object that much is left out: neither answer
-    would be fair. Half of the background holds part of an object. Where there is too little of one kind, background
-    of the other fills up. `fits` says which candidates, (N, 4) -> (N,), may be picked at all.
+    other classes are background. A region that overlaps an object to ignore that much (difficult, or a crowd) is left
+    out: neither answer would be fair. Half of the background holds part of an object. Where there is too little of
+    one kind, background of the other fills up. `fits` says which candidates, (N, 4) -> (N,), may be picked at all.
 
     A picture that lacks annotations gives no background, for an object might be there: one that is not exhaustive, or
     that has `unjudged` classes among `classes`. Objects of such a class are no foreground either.
@@ -55,7 +55,7 @@ def sample_regions(
     candidates = candidates[fits(candidates)]
     overlaps = box_iou(candidates, objects.boxes)  # [G + P, G]
     best = overlaps.max(axis=1, initial=0.0)
-    unfair = box_iou(candidates, doubtful.boxes).max(axis=1, initial=0.0)
+    unfair = ignored_overlaps(candidates, doubtful.boxes, doubtful.crowd)
     foreground = np.flatnonzero(best >= FOREGROUND_IOU)
     background = np.flatnonzero((best < FOREGROUND_IOU) & (unfair < FOREGROUND_IOU) & truth.annotates(classes))
     foreground = _pick(foreground, round(num_regions * FOREGROUND_FRACTION), rng)

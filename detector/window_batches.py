@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..backbone.distributed import own_share
 from ..backbone.scales import SHORT_SIDES, nearest_short_sides
 from ..backbone.seeds import seed_of
-from ..data.boxes import Boxes, box_iou
+from ..data.boxes import Boxes, box_iou, ignored_overlaps
 from ..data.dataset import Dataset
 from ..data.errors import UsageError
 from ..data.records import GroundTruth, Proposals
@@ -38,7 +38,7 @@ class Candidates:
     boxes: Boxes  # [G + P, 4]
     classes: NDArray[np.int64]  # [G + P], 0 = background
     targets: Boxes  # [G + P, 4], the object's box; the region's own for background
-    fair: NDArray[np.bool_]  # [G + P], False for what is no object, but may be one that is difficult or not annotated
+    fair: NDArray[np.bool_]  # [G + P], False for what is no object, but may be one to ignore or not annotated
 
 
 def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, ...]) -> Candidates:
@@ -53,7 +53,7 @@ def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, .
         best = overlaps[is_object].argmax(axis=1)
         labels[is_object] = [index_of[label] for label in objects.labels[best]]
         targets[is_object] = objects.boxes[best]
-    doubtful = box_iou(boxes, skipped.boxes).max(axis=1, initial=0.0) >= FOREGROUND_IOU
+    doubtful = ignored_overlaps(boxes, skipped.boxes, skipped.crowd) >= FOREGROUND_IOU
     return Candidates(boxes, labels, targets, is_object | (~doubtful & truth.annotates(classes)))
 
 

@@ -1,8 +1,8 @@
 """How well proposals cover the objects: recall by overlap and by number of boxes, and average best overlap.
 
 Average best overlap is VOC's (Uijlings et al., section 5: the mean over a class's objects, then over the classes);
-average recall is the mean of the recalls at IoU .50, .55 … .95 (Hosang et al., 2016). Objects marked difficult are
-not asked for. Shapes: O objects, B budgets.
+average recall is the mean of the recalls at IoU .50, .55 … .95 (Hosang et al., 2016). Objects to ignore
+(difficult, crowds, classes that are not annotated there) are not asked for. Shapes: O objects, B budgets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def evaluate_recall(name: str, proposals: Mapping[str, Proposals], truths: Seque
         raise DataError(f"{name} has no proposals for {len(missing)} of {len(truths)} pictures, as {missing[0]}")
     labels, areas, tables, counts = [], [], [], []
     for truth in truths:
-        wanted = truth[~truth.difficult]
+        wanted = truth[truth.to_find]
         boxes = proposals[truth.file].boxes
         labels.append(wanted.labels)
         areas.append(box_area(wanted.boxes))

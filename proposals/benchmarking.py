@@ -15,7 +15,7 @@ from .methods import Proposer
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method's means over the pictures; recall and overlap are over all objects that are not difficult."""
+    """One method's means over the pictures; recall and overlap are over all objects that are to be found."""
 
     method: str
     pictures: int
@@ -70,7 +70,7 @@ def benchmark_proposals(
     UsageError where there is nothing to measure recall on.
     """
     truths = spread(data, num_pictures).pictures
-    objects = [truth.boxes[~truth.difficult] for truth in truths]
+    objects = [truth.boxes[truth.to_find] for truth in truths]
     if not sum(map(len, objects)):
         raise UsageError(f"{data.name}: the chosen pictures have no objects to measure recall on")
     images = [data.read(truth) for truth in truths]

@@ -40,7 +40,9 @@ class MultiBoxExample:
     num_priors: int  # so many of the boxes
     matched: NDArray[np.intp]  # [R], the object that a prior was assigned to, -1 for none
     objects: Boxes  # [G, 4]
-    unfair: Boxes  # [U, 4], difficult objects: what overlaps them is not asked for
+    unfair: Boxes  # [U, 4], objects to ignore: what overlaps them is not asked for
+    crowd: NDArray[np.bool_]  # [U], which of those are regions with many objects
+    complete: bool  # whether every object is annotated; if not, what overlaps none may hold one, and is not asked for
 
     def __repr__(self) -> str:
         return self.file
@@ -77,6 +79,7 @@ class MultiBoxBatches:
 
     def _example(self, index: int) -> MultiBoxExample:
         truth, rng = picture_at(self.dataset, self.seed, index)
+        complete = truth.annotates(self.dataset.classes)
         image, objects, unfair, others = self._seen(truth, rng)
         window = pick_window(image.shape, rng)
         priors = place_priors(self.priors, window)
@@ -84,17 +87,28 @@ class MultiBoxBatches:
         matched = np.full(len(boxes), -1, dtype=np.intp)
         matched[: len(priors)] = _assigned(priors, objects, window)
         sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES)
-        size = _pick_size(sizes, matched, len(priors), rng)
+        size = _pick_size(sizes, matched, len(priors), OBJECT_SHARE if complete else 1.0, rng)
         fits = sizes == size
         fits[len(priors) :] &= np.cumsum(fits[len(priors) :]) <= OTHERS
         short_sides = (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),)
         num_priors = int(fits[: len(priors)].sum())
-        return MultiBoxExample(truth.file, image, short_sides, boxes[fits], num_priors, matched[fits], objects, unfair)
+        return MultiBoxExample(
+            file=truth.file,
+            image=image,
+            short_sides=short_sides,
+            boxes=boxes[fits],
+            num_priors=num_priors,
+            matched=matched[fits],
+            objects=objects,
+            unfair=unfair,
+            crowd=truth.crowd[truth.to_ignore],
+            complete=complete,
+        )
 
     def _seen(self, truth: GroundTruth, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Boxes, Boxes, Boxes]:
-        """A picture, mirrored or not, its objects, the difficult ones, and other boxes to judge, in random order."""
+        """A picture, mirrored or not, its objects, those to ignore, and other boxes to judge, in random order."""
         image = self.dataset.read(truth)
-        objects, unfair = truth.boxes[~truth.difficult], truth.boxes[truth.difficult]
+        objects, unfair = truth.boxes[truth.to_find], truth.boxes[truth.to_ignore]
         others = self.others[truth.file].boxes
         if rng.random() < 0.5:
             counts = len(objects), len(unfair)
@@ -111,10 +125,16 @@ def _assigned(priors: Boxes, objects: Boxes, window: Boxes) -> NDArray[np.intp]:
     return found
 
 
-def _pick_size(sizes: NDArray[np.intp], matched: NDArray[np.intp], num_priors: int, rng: np.random.Generator) -> int:
+def _pick_size(
+    sizes: NDArray[np.intp],
+    matched: NDArray[np.intp],
+    num_priors: int,
+    object_share: float,
+    rng: np.random.Generator,
+) -> int:
     """The index of the size to look at a picture in: that of a matched prior, or of any, picked at random."""
     wanted = np.flatnonzero(matched >= 0)
-    if rng.random() >= OBJECT_SHARE or not len(wanted):
+    if rng.random() >= object_share or not len(wanted):
         wanted = np.arange(num_priors)  # so that there are boxes of that size in any case
     return int(sizes[rng.choice(wanted)]) if len(wanted) else 0
 

@@ -12,6 +12,7 @@ from torchvision.ops import box_iou
 
 from ..backbone.distributed import totals
 from ..backbone.shared_maps import AnyTrunk, SharedMaps
+from ..data.boxes import ignored_overlaps
 from .deltas import decode, encode
 from .multibox import MultiBoxHead
 from .multibox_batches import MultiBoxExample
@@ -54,9 +55,8 @@ def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha:
     location = confidence = fit = torch.zeros((), device=device)
     for example in batch:
         sure, deltas, fits = network(example)
-        boxes, objects, unfair = (
-            torch.as_tensor(each, dtype=torch.float32, device=device)
-            for each in (example.boxes, example.objects, example.unfair)
+        boxes, objects = (
+            torch.as_tensor(each, dtype=torch.float32, device=device) for each in (example.boxes, example.objects)
         )
         matched = torch.as_tensor(example.matched, device=device)
         places = torch.nonzero(matched >= 0)[:, 0]
@@ -64,8 +64,8 @@ def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha:
         location = location + F.smooth_l1_loss(deltas[places], wanted, reduction="sum")
         priors = slice(0, example.num_priors)
         moved = decode(boxes[priors], deltas[priors].detach())
-        confidence = confidence + _overlap_loss(sure[priors], moved, objects, unfair)
-        fit = fit + _overlap_loss(fits, boxes, objects, unfair)
+        confidence = confidence + _overlap_loss(sure[priors], moved, objects, example)
+        fit = fit + _overlap_loss(fits, boxes, objects, example)
     counts = totals(
         sum(int((each.matched >= 0).sum()) for each in batch),
         sum(each.num_priors for each in batch),
@@ -78,9 +78,13 @@ def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha:
     return {"loss": loss, "location": location, "confidence": confidence, "fit": fit}
 
 
-def _overlap_loss(logits: Tensor, boxes: Tensor, objects: Tensor, unfair: Tensor) -> Tensor:
-    """The logistic loss of logits [R] against how well boxes [R, 4] overlap an object, summed over the fair ones."""
+def _overlap_loss(logits: Tensor, boxes: Tensor, objects: Tensor, example: MultiBoxExample) -> Tensor:
+    """The logistic loss of logits [R] against how well boxes [R, 4] overlap an object, summed over the fair ones.
+
+    Fair are those that overlap an object, and background where every object is annotated and none is to be ignored.
+    """
     best = torch.cat([box_iou(boxes, objects), boxes.new_zeros(len(boxes), 1)], dim=1).amax(dim=1)  # [R]
-    doubtful = torch.cat([box_iou(boxes, unfair), boxes.new_zeros(len(boxes), 1)], dim=1).amax(dim=1)
-    weights = ((best >= NO_FIT) | (doubtful < NO_FIT)).to(logits.dtype)
+    doubtful = ignored_overlaps(boxes.detach().double().cpu().numpy(), example.unfair, example.crowd)
+    background = torch.from_numpy((doubtful < NO_FIT) & example.complete).to(boxes.device)
+    weights = ((best >= NO_FIT) | background).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(logits, overlap_target(best), weights, reduction="sum")

@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data.boxes import Boxes, flip_boxes
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, size_of
 from ..data.errors import DataError
 
 
@@ -22,8 +22,7 @@ def priors_of(data: Dataset, count: int, seed: int = 0) -> Boxes:
     fewer objects than centres.
     """
     fractions = [
-        truth.boxes[~truth.difficult] / (truth.width, truth.height, truth.width, truth.height)
-        for truth in data.pictures
+        truth.boxes[truth.to_find] / np.tile(size_of(data, truth), 2) for truth in data.pictures if truth.to_find.any()
     ]
     objects = np.concatenate([np.zeros((0, 4)), *fractions])
     objects = np.unique(np.concatenate([objects, flip_boxes(objects, 1.0)]), axis=0)

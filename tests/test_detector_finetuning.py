@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from inception_rcnn.detector.finetuning import HEAD_RATE, FinetuneOptions, finet
 from inception_rcnn.detector.finetuning_presets import changed_preset
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import load_network, save_network
+from inception_rcnn.detector.wanted import require_objects
 
 
 @pytest.mark.parametrize(
@@ -124,3 +126,22 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
     nothing = Dataset("nothing", (), (), tmp_path)
     with pytest.raises(UsageError, match="no objects"):
         finetune(nothing, None, str(beginner), tmp_path, FinetuneOptions(), Recipe())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"difficult": [True]}, {"crowd": [True]}, {"unjudged": ("square",)}, {"labels": ["x"]}]
+)
+def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, beginner, tmp_path, changes):
+    """Its mAP would be no number."""
+    nothing = replace(squares, pictures=tuple(replace(truth, **changes) for truth in squares.pictures))
+    with pytest.raises(UsageError, match="8 pictures of squares has no object to validate on, of square"):
+        finetune(squares, nothing, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
+    with pytest.raises(UsageError, match="squares has no object to learn from, of square"):
+        finetune(nothing, None, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_that_lack_objects_are_told(squares):
+    lines = []
+    require_objects(squares, ("square", "cat", "dog"), "to validate on", lines.append)
+    assert lines == ["squares has no object to validate on of 2 of 3 classes: cat, dog"]

@@ -1,6 +1,7 @@
 """`train svm` and `train boxes` from end to end: the folder they write is a detector like any other."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,6 +154,19 @@ def test_regressors_take_the_place_of_the_deltas(squares, beginner, tmp_path):
 def test_the_model_that_is_started_from_is_never_overwritten(squares, beginner):
     with pytest.raises(UsageError, match="choose another folder"):
         train_svm(squares, None, str(beginner), beginner, OPTIONS)
+
+
+def test_pictures_without_objects_or_of_unknown_size(squares, beginner, tmp_path):
+    nothing = replace(squares, pictures=tuple(truth[:0] for truth in squares.pictures))
+    with pytest.raises(UsageError, match="has no object to validate on, of bright, dark"):
+        train_boxes(squares, nothing, str(beginner), tmp_path / "out", OPTIONS)
+    unknown = replace(squares, pictures=tuple(replace(truth, width=0, height=0) for truth in squares.pictures))
+    told = []
+    for validation in (squares, unknown):  # boxes are cut to the image, whether or not its size is stated
+        train_boxes(squares, validation, str(beginner), tmp_path / "out", OPTIONS, report=told.append)
+    before = [line for line in told if line.startswith("before: mAP")]
+    assert len(before) == 2
+    assert before[0] == before[1] != "before: mAP 0.0000"
 
 
 def test_what_does_not_exist_is_refused(squares, beginner, tmp_path):

@@ -170,25 +170,22 @@ def test_a_class_without_pairs_leaves_boxes_as_they_are(rng):
 
 
 @pytest.mark.parametrize(
+    "ignored",
+    [{"crowd": [False, True]}, {"ignore": [False, True]}, {"difficult": [False, True]}, {"unjudged": ("dog",)}],
+)
+@pytest.mark.parametrize(
     ("proposal", "paired"),
     [
         ([0, 0, 40, 40], True),
         ([0, 0, 40, 24], False),  # .6 itself is too little
         ([0, 0, 40, 24.1], True),
-        ([60, 60, 90, 90], False),  # a crowd's box
+        ([60, 60, 90, 90], False),  # the box of one to ignore
         ([0, 0, 0, 40], False),  # no area
     ],
 )
-def test_which_proposals_learn(proposal, paired):
-    truth = GroundTruth(
-        "a.jpg",
-        100,
-        100,
-        as_boxes([[0, 0, 40, 40], [60, 60, 90, 90]]),
-        ["cat", "dog"],
-        [False] * 2,
-        crowd=[False, True],
-    )
+def test_which_proposals_learn(proposal, paired, ignored):
+    boxes = as_boxes([[0, 0, 40, 40], [60, 60, 90, 90]])
+    truth = GroundTruth("a.jpg", 100, 100, boxes, ["cat", "dog"], **{"difficult": [False] * 2, **ignored})
     regions = RegionFeatures("a.jpg", 2, np.concatenate([truth.boxes, [proposal]]), np.zeros((3, 1), np.float16))
     rows, labels, targets = box_pairs(truth, regions)
     assert rows.tolist() == [2] * paired

@@ -24,5 +24,23 @@ def test_other_annotations_are_another(change):
     assert data_fact(dataset(**change)) != data_fact(dataset())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crowd": [True]},
+        {"ignore": [True]},
+        {"unjudged": ("dog",)},
+        {"exhaustive": False},
+        {"width": 9},
+        {"upright": True},
+    ],
+)
+def test_whatever_decides_what_is_learnt_counts(change):
+    data = dataset()
+    changed = replace(data, pictures=(replace(data.pictures[0], **change),))
+    assert data_fact(changed) != data_fact(data)
+    assert data_fact(replace(data, classes=("cat",))) != data_fact(data)
+
+
 def test_none_stays_none():
     assert data_fact(None) is None

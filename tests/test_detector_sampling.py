@@ -128,3 +128,23 @@ def test_windows_of_all_pictures_keep_to_the_same_rule(rng, proposals):
         candidates = label_candidates(incomplete, proposals, CLASSES)
         assert set(candidates.classes[candidates.fair].tolist()) == {1}
         assert (plain.classes == candidates.classes).all()
+
+
+@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"difficult": [True]}])
+def test_objects_to_ignore_are_neither_foreground_nor_background(rng, changes):
+    thing = replace(truth(([0, 0, 100, 100], "cat", False)), **changes)
+    small = [10, 10, 30, 30]  # in it, with an IoU of .04
+    proposals = as_boxes([[0, 0, 100, 90], small, [200, 200, 300, 300]])
+    found = sample_regions(thing, proposals, CLASSES, 8, rng)
+    expected = [[200, 200, 300, 300]] if "crowd" in changes else [small, [200, 200, 300, 300]]
+    assert sorted(found.boxes.tolist()) == expected
+    assert set(found.classes.tolist()) == {0}
+    candidates = label_candidates(thing, proposals, CLASSES)
+    assert sorted(candidates.boxes[candidates.fair].tolist()) == expected
+
+
+def test_merged_data_sets_give_no_background_where_a_class_is_not_annotated(rng, proposals):
+    """A picture of a data set without dogs may show one."""
+    thing = replace(truth(([50, 50, 150, 150], "cat", False)), unjudged=("dog",))
+    assert set(sample_regions(thing, proposals, CLASSES, 64, rng).classes.tolist()) == {1}
+    assert set(sample_regions(thing, proposals, ("cat",), 64, rng).classes.tolist()) == {0, 1}

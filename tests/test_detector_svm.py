@@ -286,3 +286,38 @@ def test_softmax_probabilities_are_the_softmax():
     logits = torch.tensor([[0.0, 2.0, -3.0]])
     torch.testing.assert_close(class_probabilities(logits, "softmax"), logits.softmax(1))
     assert class_probabilities(torch.zeros(0, 3), "sigmoid").shape == (0, 3)
+
+
+@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"difficult": [True]}])
+def test_objects_to_ignore_teach_a_classifier_nothing(changes):
+    truth = truth_of(["cat"], [[0, 0, 100, 90]], **changes)
+    inside, far = [10, 10, 30, 30], [0, 92, 100, 100]  # the first with an IoU of .04
+    example = example_of(truth, regions_of(truth, [[0, 0, 100, 80], inside, far]), CLASSES, 1.0)
+    assert not example.positives.any()
+    assert example.negatives[:, 0].tolist() == [False, False, "crowd" not in changes, True]
+    assert example.negatives[:, 1].tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"), [({"exhaustive": False}, [False, False]), ({"unjudged": ("dog",)}, [True, False])]
+)
+def test_what_is_not_annotated_gives_no_negatives(changes, expected):
+    truth = truth_of(["cat"], [[0, 0, 50, 50]], **changes)
+    example = example_of(truth, regions_of(truth, [[60, 60, 90, 90]]), CLASSES, 1.0)
+    assert example.negatives[1].tolist() == expected
+    assert example.positives[0].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"crowd": [True]}, {"ignore": [True]}, {"exhaustive": False}, {"unjudged": ("cat",)}]
+)
+def test_sigmoids_are_fitted_to_what_has_a_fair_answer(changes):
+    """A proposal on a crowd, or where a class is not annotated, is neither right nor wrong."""
+    classifiers = LinearClassifiers(np.random.default_rng(0).normal(size=(1, WIDTH)), np.zeros(1))
+    plain = truth_of(["cat"], [[0, 0, 40, 40]])
+    sure = (plain, regions_of(plain, [[0, 0, 40, 38], [50, 50, 90, 88], [0, 60, 30, 90]] * 5))
+    labels = [] if "exhaustive" in changes else ["cat"]
+    odd = truth_of(labels, [[0, 0, 90, 90]][: len(labels)], **changes)
+    doubtful = (odd, regions_of(odd, [[0, 0, 90, 85], [0, 0, 85, 90]] * 9, seed=1))
+    alone, both = (fit_sigmoids(labelled, classifiers, ("cat",), 1.0) for labelled in ([sure], [sure, doubtful]))
+    np.testing.assert_allclose(both, alone)

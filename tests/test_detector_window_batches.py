@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inception_rcnn.data.boxes import as_boxes, box_iou
+from inception_rcnn.data.boxes import as_boxes, box_area, box_intersection, box_iou
 from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images import encode_image
@@ -24,6 +24,14 @@ def random_boxes(rng, count):
     return np.concatenate([corner, corner + rng.uniform(0, [40, 30], (count, 2))], axis=1)
 
 
+def overlap_to_ignore(box, other, crowd):
+    """With a crowd, the part of the box itself that lies in it."""
+    if not crowd:
+        return box_iou(box[None], other[None])[0, 0]
+    area = box_area(box[None])[0]
+    return box_intersection(box[None], other[None])[0, 0] / area if area else 0.0
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_labels_are_the_definition_with_loops(seed):
     rng = np.random.default_rng(seed)
@@ -31,9 +39,12 @@ def test_labels_are_the_definition_with_loops(seed):
         (box, rng.choice(["cat", "dog", "tree"]), bool(rng.random() < 0.3)) for box in random_boxes(rng, seed % 5)
     ]
     picture, proposals = truth("a.png", *objects), random_boxes(rng, 30)
+    crowds = rng.random(len(objects)) < 0.3
+    picture = replace(picture, crowd=crowds)
+    objects = [(box, label, difficult, crowd) for (box, label, difficult), crowd in zip(objects, crowds, strict=True)]
     found = label_candidates(picture, proposals, CLASSES)
-    wanted = [(box, label) for box, label, difficult in objects if label in CLASSES and not difficult]
-    unfair = [box for box, label, difficult in objects if label in CLASSES and difficult]
+    wanted = [(box, label) for box, label, *ignored in objects if label in CLASSES and not any(ignored)]
+    unfair = [(box, crowd) for box, label, *ignored, crowd in objects if label in CLASSES and (crowd or any(ignored))]
     expected = []
     for box in [*(box for box, _ in wanted), *proposals]:
         overlaps = [box_iou(box[None], other[None])[0, 0] for other, _ in wanted]
@@ -41,7 +52,7 @@ def test_labels_are_the_definition_with_loops(seed):
             best = int(np.argmax(overlaps))
             expected.append((*box, CLASSES.index(wanted[best][1]) + 1, *wanted[best][0], True))
         else:
-            fair = all(box_iou(box[None], other[None])[0, 0] < 0.5 for other in unfair)
+            fair = all(overlap_to_ignore(box, *other) < 0.5 for other in unfair)
             expected.append((*box, 0, *box, fair))
     rows = zip(found.boxes, found.classes, found.targets, found.fair, strict=True)
     assert [(*box, label, *target, fair) for box, label, target, fair in rows] == expected

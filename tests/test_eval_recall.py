@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,6 +149,13 @@ def test_difficult_objects_are_not_asked_for() -> None:
     found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth])
     assert _numbers(found.all) == (1, 1, 1, 1, 1)
     assert list(found.classes) == ["cat"]
+
+
+@pytest.mark.parametrize("changes", [{"crowd": [0, 1]}, {"ignore": [0, 1]}, {"unjudged": ("ox",)}])
+def test_objects_to_ignore_are_not_asked_for(changes: dict[str, Any]) -> None:
+    truth = replace(_truth("a.jpg", ("cat", A), ("ox", B)), **changes)
+    found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth])
+    assert (found.all.objects, found.all.recall_50, list(found.classes)) == (1, 1, ["cat"])
 
 
 def test_one_box_may_cover_several_objects() -> None:

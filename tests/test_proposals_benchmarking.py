@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,15 @@ def test_recall_and_overlap_are_over_the_objects_to_find(data):
     assert (row.recall_50, row.recall_70, row.mean_best_overlap) == (1.0, 0.5, 0.75)
     assert json.loads(rows_to_json([row]))[0]["recall_70"] == 0.5
     assert "0.750" in format_rows([row])
+
+
+@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"unjudged": ("x",)}])
+def test_objects_to_ignore_are_not_asked_for(data, changes):
+    pictures = (data.pictures[0], replace(data.pictures[1], **changes))
+    (row,) = benchmark_proposals(
+        replace(data, pictures=pictures), [always(Proposals(as_boxes([[0, 0, 10, 10]]), [1]))], 9
+    )
+    assert row.mean_best_overlap == 1
 
 
 def test_nothing_to_find_is_said(data, tmp_path):

@@ -18,6 +18,7 @@ from inception_rcnn.proposals.multibox_batches import (
     SLOTS,
     VISIBLE,
     MultiBoxBatches,
+    _pick_size,
     assign,
     jittered,
     pick_window,
@@ -148,6 +149,34 @@ def test_pictures_without_objects_are_all_background(batches):
         assert example.objects.shape == example.unfair.shape == (0, 4)
         assert len(example.boxes) == example.num_priors > 0
         assert (example.matched == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "crowd"),
+    [({"crowd": [True]}, [True]), ({"ignore": [True]}, [False]), ({"unjudged": ("cat",)}, [False])],
+)
+def test_whatever_is_to_be_ignored_is_unfair_and_has_no_prior(batches, changes, crowd):
+    pictures = tuple(replace(truth[[0]], difficult=[False], **changes) for truth in batches.dataset.pictures)
+    for example in examples(replace(batches, dataset=replace(batches.dataset, pictures=pictures)), 5):
+        assert example.objects.shape == (0, 4)
+        assert example.unfair.tolist() in ([OBJECT], [[65, 10, 95, 40]])
+        assert example.crowd.tolist() == crowd
+        assert (example.matched == -1).all()
+
+
+@pytest.mark.parametrize("changes", [{"exhaustive": False}, {"unjudged": ("dog",)}])
+def test_pictures_that_lack_annotations_say_so(batches, changes):
+    pictures = tuple(replace(truth, **changes) for truth in batches.dataset.pictures)
+    data = replace(batches.dataset, pictures=pictures, classes=("cat", "dog"))
+    found = examples(replace(batches, dataset=data))
+    assert not any(example.complete for example in found)
+    assert all(example.complete for example in examples(batches, 3))
+
+
+def test_a_picture_that_gives_no_background_is_seen_in_the_size_of_an_object(rng):
+    sizes, matched = np.array([0, 1, 2, 0, 1, 2]), np.array([-1, 0, -1, -1, -1, -1])
+    seen = {share: {_pick_size(sizes, matched, 6, share, rng) for _ in range(200)} for share in (0.7, 1.0)}
+    assert seen == {0.7: {0, 1, 2}, 1.0: {1}}
 
 
 def test_difficult_objects_are_unfair_and_have_no_prior(batches):

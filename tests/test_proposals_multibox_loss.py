@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_proposals_multibox import QuickTrunk
 
-from inception_rcnn.data.boxes import as_boxes, box_iou
+from inception_rcnn.data.boxes import as_boxes, box_area, box_intersection, box_iou
 from inception_rcnn.proposals.deltas import decode, encode
 from inception_rcnn.proposals.multibox import MultiBoxHead
 from inception_rcnn.proposals.multibox_batches import MultiBoxExample
@@ -18,12 +18,12 @@ def test_what_confidence_is_asked_for_at_an_overlap(overlap, target):
     torch.testing.assert_close(overlap_target(torch.tensor([overlap])), torch.tensor([float(target)]))
 
 
-def example(boxes, num_priors, matched, objects, unfair=()):
+def example(boxes, num_priors, matched, objects, unfair=(), crowd=None, complete=True):
     image = np.zeros((64, 64, 3), dtype=np.uint8)
     matched = np.array(matched, dtype=np.intp)
-    return MultiBoxExample(
-        "a.jpg", image, (64,), as_boxes(boxes), num_priors, matched, as_boxes(objects), as_boxes(unfair)
-    )
+    crowd = np.zeros(len(unfair), dtype=bool) if crowd is None else np.array(crowd)
+    boxes, objects, unfair = as_boxes(boxes), as_boxes(objects), as_boxes(unfair)
+    return MultiBoxExample("a.jpg", image, (64,), boxes, num_priors, matched, objects, unfair, crowd, complete)
 
 
 class Scripted(torch.nn.Module):
@@ -43,11 +43,16 @@ def logistic(logit, target):
     return -target * math.log(sure) - (1 - target) * math.log(1 - sure)
 
 
-def slow_overlap_loss(logits, boxes, objects, unfair):
+def slow_overlap_loss(logits, boxes, one):
     total = 0.0
     for logit, box in zip(logits.tolist(), np.asarray(boxes, dtype=np.float64), strict=True):
-        best, doubtful = (max(box_iou(box[None], each)[0], default=0) for each in (objects, unfair))
-        if best >= NO_FIT or doubtful < NO_FIT:
+        best = max(box_iou(box[None], one.objects)[0], default=0)
+        doubtful = 0.0
+        for other, is_crowd in zip(one.unfair, one.crowd, strict=True):
+            shared = box_intersection(box[None], other[None])[0, 0]
+            overlap = shared / box_area(box[None])[0] if is_crowd else box_iou(box[None], other[None])[0, 0]
+            doubtful = max(doubtful, overlap)
+        if best >= NO_FIT or (doubtful < NO_FIT and one.complete):
             total += logistic(logit, max((best - NO_FIT) / (1 - NO_FIT), 0))
     return total
 
@@ -61,8 +66,8 @@ def slow_loss(batch, outputs):
                     location += off**2 / 2 if off < 1 else off - 0.5
         count = one.num_priors
         moved = decode(torch.tensor(one.boxes[:count]), deltas[:count].double())
-        confidence += slow_overlap_loss(sure[:count], moved, one.objects, one.unfair)
-        fit += slow_overlap_loss(fits, one.boxes, one.objects, one.unfair)
+        confidence += slow_overlap_loss(sure[:count], moved, one)
+        fit += slow_overlap_loss(fits, one.boxes, one)
     num_matched = sum((one.matched >= 0).sum() for one in batch)
     num_priors, num_boxes = sum(one.num_priors for one in batch), sum(len(one.boxes) for one in batch)
     return location / max(num_matched, 1), confidence / max(num_priors, 1), fit / max(num_boxes, 1)
@@ -81,8 +86,17 @@ BACKGROUND = example([[0, 0, 10, 10], [5, 5, 20, 30]], 1, [-1, -1], [])
 
 @pytest.mark.parametrize(
     "batch",
-    [[], [EMPTY], [BACKGROUND], [replace(FULL, unfair=as_boxes([]))], [FULL], [BACKGROUND, FULL, EMPTY]],
-    ids=["no pictures", "no boxes", "no objects", "objects", "unfair ones too", "several"],
+    [
+        [],
+        [EMPTY],
+        [BACKGROUND],
+        [replace(FULL, unfair=as_boxes([]), crowd=np.zeros(0, bool))],
+        [FULL],
+        [BACKGROUND, FULL, EMPTY],
+        [replace(FULL, crowd=np.array([True, False])), replace(FULL, crowd=np.array([True, True]))],
+        [replace(FULL, complete=False), replace(BACKGROUND, complete=False)],
+    ],
+    ids=["no pictures", "no boxes", "no objects", "objects", "unfair ones too", "several", "crowds", "incomplete"],
 )
 def test_the_loss_is_the_definition_with_loops(batch):
     torch.manual_seed(0)
@@ -158,3 +172,12 @@ def test_training_leaves_the_trunk_as_it_is(network):
         assert not any(module.training for module in network.trunk.modules())
     network.eval()
     assert not network.head.training
+
+
+def test_a_small_box_in_a_crowd_is_not_background():
+    """Its IoU with the region is .02, yet it lies in a region full of objects."""
+    small, crowd = [10, 10, 18, 18], [0, 0, 60, 54]
+    for is_crowd in (False, True):
+        one = example([small], 1, [-1], [], unfair=[crowd], crowd=[is_crowd])
+        terms = multibox_loss(Scripted((torch.ones(1), torch.zeros(1, 4), torch.ones(1))), [one], alpha=1.0)
+        assert (float(terms["loss"]) == 0) == is_crowd

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from inception_rcnn.data.boxes import as_boxes, box_area
 from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.proposals.priors import priors_of, read_priors
 
@@ -98,3 +100,18 @@ def test_googles_own_file_can_be_read(shared):
     assert (np.diff(box_area(priors)) <= 0).all()
     assert [0.12499, 0.496964, 0.521644] in priors[:, :3].tolist()  # the first lines of the file
     assert ((priors > -0.5) & (priors < 1.5)).all()
+
+
+@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"unjudged": ("cat",)}])
+def test_objects_to_ignore_make_no_prior(changes):
+    data = dataset([[0, 0, 25, 25]], [[50, 50, 100, 100]])
+    data = replace(data, pictures=(data.pictures[0], replace(data.pictures[1], **changes)))
+    assert sorted(priors_of(data, 2).tolist()) == [[0, 0, 0.25, 0.25], [0.75, 0, 1, 0.25]]
+
+
+def test_a_size_that_is_not_stated_is_that_of_the_file(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_image(np.zeros((200, 100, 3), np.uint8), ".png"))
+    unknown = GroundTruth("a.png", 0, 0, as_boxes([[0, 100, 25, 150]]), ["cat"], [False])
+    nothing = GroundTruth("missing.png", 0, 0, as_boxes([]), [], [])
+    priors = priors_of(Dataset("photos", ("cat",), (unknown, nothing), tmp_path), 2)
+    assert sorted(priors.tolist()) == [[0, 0.5, 0.25, 0.75], [0.75, 0.5, 1, 0.75]]
