@@ -5,7 +5,7 @@ Shapes: N values.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,43 @@ _SHOWN = 80  # characters of a value in a message
 
 
 def load_json(path: str | Path) -> Any:
-    """What a JSON file holds."""
+    """What a JSON file holds, in whichever of Unicode's encodings it is written."""
     try:
-        return json.loads(Path(path).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return parse_json(content, str(path))
+
+
+def parse_json(text: str | bytes, owner: str) -> Any:
+    """What a JSON text holds; `owner` is what an error calls it.
+
+    >>> parse_json("\\ufeff[1]".encode(), "a.json")
+    [1]
+    """
+    return guarded(json.loads, text, owner)
+
+
+def guarded(parse: Callable[[Any], Any], text: str | bytes, owner: str) -> Any:
+    """What a parser of JSON gives; one sentence for each way in which such a text cannot be read."""
+    try:
+        return parse(text)
+    except RecursionError as error:
+        raise DataError(f"{owner}: cannot be read as JSON (it is nested too deeply)") from error
+    except ValueError as error:  # Python's own word on long numbers advises to raise its limit
+        reason = "a number has thousands of digits" if "digits" in str(error) else shortened(str(error))
+        raise DataError(f"{owner}: cannot be read as JSON ({reason})") from error
 
 
 def shown(value: Any) -> str:
     """A value for a message, cut to a length that can be read."""
-    text = repr(value)
+    try:
+        return shortened(repr(value[: _SHOWN + 1] if isinstance(value, str) else value))
+    except (ValueError, RecursionError):  # too many digits, or too deeply nested, to be written out
+        return f"a value of type {type(value).__name__} that is too large to show"
+
+
+def shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

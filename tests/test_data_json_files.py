@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inception_rcnn.data.json_files import number_rows, numbers, shown
+from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.json_files import load_json, number_rows, numbers, shown
 
 CELLS = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=2), st.just(10**400))
 ROWS = st.one_of(CELLS, st.lists(CELLS, max_size=3), st.lists(st.integers(-9, 9), min_size=2, max_size=2))
@@ -37,3 +39,40 @@ def test_numbers_are_neither_text_nor_truth_values() -> None:
 def test_long_values_are_cut() -> None:
     assert shown("a") == "'a'"
     assert len(shown("a" * 1000)) == 81
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_is_read_in_any_of_unicodes_encodings(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes('{"é": [1]}'.encode(encoding))
+    assert load_json(path) == {"é": [1]}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[" * 10**6, "it is nested too deeply"),
+        (b"1" * 5000, "a number has thousands of digits"),
+        (b"\xff", "can't decode byte 0xff"),
+        (b'{"a": 1', "Expecting ',' delimiter"),
+    ],
+)
+def test_what_is_no_json_is_one_short_sentence(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=reason) as caught:
+        load_json(path)
+    assert len(str(caught.value).removeprefix(str(path))) < 150
+
+
+def test_a_name_that_no_file_can_have_is_no_json() -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        load_json("a\0b.json")
+
+
+def test_any_value_is_shown() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert "too large to show" in shown(deep)
+    assert "too large to show" in shown(10**5000)
