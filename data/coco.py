@@ -24,6 +24,7 @@ from .coco_columns import (
     Annotations,
     entries_of,
     id_of,
+    id_text,
     read_annotations,
     read_category_entries,
     read_images,
@@ -90,6 +91,7 @@ def _rows(truth: GroundTruth, image: int | str, numbers_of: Mapping[str, int | s
 
 def _truths(found: Annotations, on_problem: OnProblem) -> tuple[GroundTruth, ...]:
     _tell_of_unusable(found, on_problem)
+    _tell_of_zero_id(found, on_problem)
     rows = np.flatnonzero(found.usable)
     rows = rows[np.argsort(found.image_places[rows], kind="stable")]
     crowd, ignore, difficult = (_flags(found, key, rows, on_problem) for key in ("iscrowd", "ignore", "difficult"))
@@ -111,6 +113,15 @@ def _truths(found: Annotations, on_problem: OnProblem) -> tuple[GroundTruth, ...
         )
         for file, size, part in zip(found.images.names, found.images.sizes, parts, strict=True)
     )
+
+
+def _tell_of_zero_id(found: Annotations, on_problem: OnProblem) -> None:
+    """Tell of the one id by which COCO's own code gives another number; here an annotation's id has no meaning."""
+    zero = [id_text(value) == "0" for value in found.column("id")]
+    if any(zero):
+        what = "counts as any other; COCO's own code never has it found"
+        where = found.where(zero.index(True))
+        on_problem(Problem("annotation with the id 0", where, what, minor=True, count=sum(zero)))
 
 
 def _tell_of_unusable(found: Annotations, on_problem: OnProblem) -> None:

@@ -30,9 +30,9 @@ def omission_line(reasons: Sequence[str]) -> str:
     """The same in one line.
 
     >>> omission_line([]), omission_line(["2 images", "3 boxes"])
-    ('Nothing was left out.', 'Left out: 2 images; 3 boxes.')
+    ('Nothing was left out.', 'Left out or odd: 2 images; 3 boxes.')
     """
-    return f"Left out: {'; '.join(reasons)}." if reasons else "Nothing was left out."
+    return f"Left out or odd: {'; '.join(reasons)}." if reasons else "Nothing was left out."
 
 
 def warnings(table: Table, data: Dataset) -> list[str]:

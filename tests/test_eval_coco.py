@@ -14,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from inception_rcnn.data.boxes import as_boxes, box_area, xyxy_to_xywh
 from inception_rcnn.data.coco import read_coco
+from inception_rcnn.data.problems import Notices
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
 from inception_rcnn.data.results import read_predictions
 from inception_rcnn.eval.average_precision import coco_ap, precision_recall
@@ -147,6 +148,21 @@ def test_only_the_best_hundred_of_a_picture_and_class_are_looked_at(tmp_path: Pa
     assert evaluation.map == by_hand(tmp_path, pictures, truths).stats[0] == 0
     assert evaluation.classes[0].detections == 100
     assert evaluate_coco(tabulate([replace(pictures[0], detections=found[1:])], truths, CLASSES)).map > 0
+
+
+def test_the_id_that_cocos_code_takes_otherwise_is_told_of(tmp_path: Path) -> None:
+    row = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
+        "categories": [{"id": 1, "name": "ant"}],
+        "annotations": [{**row, "id": number} for number in (0, 1)],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    notices = Notices()
+    (truth,) = read_coco(tmp_path / "truth.json", tmp_path, notices).pictures
+    assert len(truth) == 2
+    (notice,) = notices
+    assert (notice.kind, notice.count) == ("annotation with the id 0", 1)
 
 
 def test_the_first_annotation_counts_as_found() -> None:

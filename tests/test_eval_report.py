@@ -277,7 +277,7 @@ def test_table() -> None:
         "mAP (VOC10+, area, IoU 0.5): 0.5000 (mean of 1 classes)",
         "Warning: the names differ.",
         "n/a: no objects to find, left out of the mean: 猫猫猫\\x1b.",
-        "Left out: 7 detections on 1 images outside the data set; 2 x odd box.",
+        "Left out or odd: 7 detections on 1 images outside the data set; 2 x odd box.",
     ]
 
 
