@@ -77,7 +77,10 @@ def open_datasets(
 
 
 def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Dataset:
-    folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
+    try:
+        folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
+    except ValueError as error:
+        raise UsageError("these data sets lie on several drives; move their pictures to one") from error
     classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
     pictures: list[GroundTruth] = []
     for each in datasets:

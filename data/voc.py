@@ -65,9 +65,18 @@ def read_voc(root: str | Path, split: str, year: int | str | None = None, on_pro
         if truth is not None:
             read.append(placed(truth, found.images, _picture_file(found, name, truth.file)))
     pictures = tuple(read)
+    return Dataset(f"{found.name} {split}", _classes(pictures, found), pictures, found.images)
+
+
+def _classes(pictures: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]:
+    """The names that are seen, in VOC's order if all are its own; of VOC's own data all of its classes.
+
+    Other data in its format, of cats and dogs, say, have nothing to tell of people: those are not annotated there.
+    """
     names = names_seen(pictures)
-    classes = VOC_CLASSES if names and set(names) <= set(VOC_CLASSES) else names
-    return Dataset(f"{found.name} {split}", classes, pictures, found.images)
+    if not names or not {*names} <= {*VOC_CLASSES}:
+        return names
+    return VOC_CLASSES if found.official else tuple(name for name in VOC_CLASSES if name in names)
 
 
 def read_voc_annotation(

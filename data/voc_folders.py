@@ -7,6 +7,7 @@
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,11 @@ class VocFolder(NamedTuple):
     annotations: Path
     images: Path
     listed: Path | None
+
+    @property
+    def official(self) -> bool:
+        """Whether these are VOC's own data, by the name of their folder."""
+        return re.fullmatch(r"VOC\d{4}", self.name) is not None
 
 
 def find_voc(root: Path, split: str, year: int | str | None) -> VocFolder:
@@ -111,6 +117,6 @@ def _advice(root: Path, folders: list[Path], split: str) -> str:
     splits = [*sorted(own - {*ANNOTATIONS}), *([_EVERYTHING] if own or alone else [])]
     there = there or (f"; the splits here are: {', '.join(splits[:20])}" if splits else "")
     return (
-        f"{root}: has no split {split!r}: need {ANNOTATIONS[0]}/ and the list ImageSets/Main/{split}.txt, or a folder "
-        f"{split}/ with XML beside the images or in {ANNOTATIONS[1]}/ beside {IMAGES[1]}/{there}"
+        f"{root}: has no split {split!r}: looked for {ANNOTATIONS[0]}/ and the list ImageSets/Main/{split}.txt, and for "
+        f"a folder {split}/ with XML beside the images or in {ANNOTATIONS[1]}/ beside {IMAGES[1]}/{there}"
     )

@@ -159,6 +159,15 @@ def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_pictures(tmp_pat
     assert two.to_find.tolist() == [True, True]
 
 
+def test_a_set_in_voc_s_layout_does_not_annotate_all_of_voc_s_classes(tmp_path: Path) -> None:
+    _make(tmp_path / "VOC2007", "person")
+    _make(tmp_path / "pets", "cat")
+    voc, pets = open_datasets([f"voc:{tmp_path}:2007:val", f"voc:{tmp_path}/pets:val"]).pictures
+    assert voc.unjudged == ()
+    assert "person" in pets.unjudged
+    assert "cat" not in pets.unjudged
+
+
 def test_no_sources_are_no_pictures() -> None:
     assert resolve_sources([]) == []
 

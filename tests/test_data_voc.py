@@ -380,7 +380,9 @@ def test_all_of_a_folder_has_that_of_its_parts(tmp_path: Path) -> None:
 
 def test_layouts_are_named_where_none_is_found(tmp_path: Path) -> None:
     _beside(tmp_path / "train")
-    with pytest.raises(DataError, match=r"need .*ImageSets/Main/test\.txt, or a folder test/ .*: train, all$"):
+    with pytest.raises(
+        DataError, match=r"looked for .*ImageSets/Main/test\.txt, and for a folder test/ .*: train, all$"
+    ):
         read_voc(tmp_path, "test")
 
 
@@ -441,13 +443,17 @@ def test_split_keeps_its_order_and_finds_the_pictures(folder: Path) -> None:
     ("names", "expected"),
     [
         ([], ()),
-        (["dog", "cat", "dog"], VOC_CLASSES),  # all are VOC's: all of VOC's, in its order
+        (["dog", "aeroplane", "dog"], ("aeroplane", "dog")),  # in VOC's order
+        (["pottedplant", "person"], ("person", "pottedplant")),
         (["dog", "RBC"], ("RBC", "dog")),
     ],
 )
 def test_classes(folder: Path, names: list[str], expected: tuple[str, ...]) -> None:
     _write(folder / "Annotations" / "a.xml", SIZE, *map(_object, names))
     assert read_voc(folder, "val").classes == expected
+    folder.rename(folder.with_name("VOC2012"))  # VOC's own data: all of its classes are annotated
+    all_of_voc = names and {*names} <= {*VOC_CLASSES}
+    assert read_voc(folder.parent, "val", 2012).classes == (VOC_CLASSES if all_of_voc else expected)
 
 
 @pytest.mark.parametrize("below", ["VOCdevkit/VOC2012", "VOC2012"])
