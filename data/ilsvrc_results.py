@@ -22,6 +22,7 @@ from .records import Detections, Picture
 from .text_files import read_text
 
 _NUM_FIELDS = 7
+_LARGEST_NUMBER = 2**53  # of a picture: floats tell no larger ones apart
 
 
 def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem = refuse) -> list[Picture]:
@@ -35,7 +36,7 @@ def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem =
     path = Path(path)
     rows = _read_rows(path)
     whole = np.isfinite(rows).all(axis=1) & (rows[:, :2] >= 0).all(axis=1)
-    whole &= (rows[:, :2] == np.floor(rows[:, :2])).all(axis=1)
+    whole &= ((rows[:, :2] == np.floor(rows[:, :2])) & (rows[:, :2] < _LARGEST_NUMBER)).all(axis=1)
     if not whole.all():
         _refuse_row(path, int(np.argmin(whole)))
     classes = _places(rows[:, 1], data.class_ids, data)

@@ -94,11 +94,18 @@ def open_ledger(path: str | Path) -> TextIO:
 def _whole_length(data: bytes) -> int:
     """How much of a ledger is whole lines. One that only lacks its line end is whole: half an object never parses."""
     end = data.rfind(b"\n") + 1
+    return end if _is_torn(data[end:]) else len(data)
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether it is the beginning of a line, and no more. What never was one is no torn line, and not to be dropped."""
     try:
-        picture_from_line(data[end:], "")
-    except DataError:
-        return end
-    return len(data)
+        json.loads(line)
+    except ValueError:
+        return line.startswith(b"{")
+    except RecursionError:
+        return False
+    return False
 
 
 def _read(path: Path) -> bytes:

@@ -29,10 +29,10 @@ class Problem:
         return f"{cut(self.where)}: {cut(self.what)}"
 
 
-def cut(text: str) -> str:
+def cut(text: str, longest: int = _LONGEST) -> str:
     """A text without its middle if it is too long: a path is known by its end."""
-    half = _LONGEST // 2
-    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[-half:]}"
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -22,14 +22,19 @@ Labels = NDArray[np.str_]
 VOTING_SCORE = 0.001
 
 
+_LARGEST = 1e100  # of a coordinate: areas of larger boxes would be infinite
+
+
 def _checked_boxes(boxes: ArrayLike, owner: str) -> Boxes:
     array = as_boxes(boxes)
     if array.ndim != 2 or array.shape[1] != 4:
         raise DataError(f"{owner}: boxes must have shape (N, 4), got {array.shape}")
-    bad = ~(np.isfinite(array).all(axis=1) & (array[:, 2:] >= array[:, :2]).all(axis=1))
+    bad = ~((np.abs(array) <= _LARGEST).all(axis=1) & (array[:, 2:] >= array[:, :2]).all(axis=1))  # NaN is not
     if bad.any():
         index = int(np.flatnonzero(bad)[0])
-        raise DataError(f"{owner}: boxes[{index}] is {array[index].tolist()}: need finite x1 <= x2 and y1 <= y2")
+        raise DataError(
+            f"{owner}: boxes[{index}] is {array[index].tolist()}: need finite x1 <= x2 and y1 <= y2, of an image"
+        )
     return array
 
 
@@ -49,6 +54,8 @@ def _checked_xywh(xywh: ArrayLike, boxes: Boxes, owner: str) -> Boxes:
         return xyxy_to_xywh(boxes)
     if array.shape != boxes.shape:
         raise DataError(f"{owner}: xywh must have shape {boxes.shape}, as the boxes, got {array.shape}")
+    if not (np.abs(array) <= _LARGEST).all():
+        raise DataError(f"{owner}: xywh has a number that is not finite, or of no image")
     return array
 
 

@@ -43,7 +43,7 @@ RUN_NAME = "run.json"  # of the one with its settings
 _VOC_NAME = re.compile(r"comp[34]([_-](?!det_)[^_]+)?_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
 
 _HEAD = 2**16  # bytes of a file that tell its form
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
 _LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
 _TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
 
@@ -222,7 +222,7 @@ def _is_yolo(folder: Path) -> bool:
 def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     if data is None:
         raise DataError(f"{path}: has numbers for pictures and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
-    return read_ilsvrc_results(path, data, on_problem)
+    return [picture for picture in read_ilsvrc_results(path, data, on_problem) if len(picture.detections)]
 
 
 def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:

@@ -43,10 +43,12 @@ def read_yolo_predictions(folder: Path, data: Dataset | None, on_problem: OnProb
             )
     places, table = np.repeat(np.arange(len(rows)), list(map(len, rows))), np.concatenate([np.zeros((0, 6)), *rows])
     scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
+    with np.errstate(over="ignore"):  # what is then infinite is refused
+        boxes = shares_to_xyxy(table[:, 1:5], scales[places])
     return gather_pictures(
         [stem if truth is None else truth.file for stem, truth in zip(stems, truths, strict=True)],
         *(sizes, places),
-        boxes=shares_to_xyxy(table[:, 1:5], scales[places]),
+        boxes=boxes,
         labels=np.array([*names, ""], dtype=np.str_)[table[:, 0].astype(np.int64)],
         scores=table[:, 5],
         owner=folder,

@@ -7,14 +7,19 @@ and counted. What may be a mistake of names or sizes is a warning.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from ..data.class_names import did_you_mean
 from ..data.dataset import Dataset
-from ..data.problems import Notices
+from ..data.problems import Notices, cut
 from ..data.records import GroundTruth, Picture
 from .printable import printable
 from .table import Table
 
 _NAMED = 8  # classes in a line, the others are counted
+_NEAR_NAMES = 8  # of which a warning each
+_COMPARED = 100  # predicted classes that the data set lacks, the most frequent
+_LONGEST_NAME = 60  # characters that are shown
 _COVERED = 0.1  # of the images must have predictions, else that is a warning
 
 
@@ -66,21 +71,31 @@ def _failed(table: Table) -> Iterator[str]:
 def _listed(names: Sequence[str]) -> str:
     """`2 classes (cat, dog)`, the first few by name."""
     more = f", … {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{len(names):,} class{'es' * (len(names) > 1)} ({', '.join(map(printable, names[:_NAMED]))}{more})"
+    return f"{len(names):,} class{'es' * (len(names) > 1)} ({', '.join(map(_short, names[:_NAMED]))}{more})"
+
+
+def _short(name: str) -> str:
+    """A class's name or a file's to be shown in a line."""
+    return printable(cut(name, _LONGEST_NAME))
 
 
 def _near_names(table: Table, data: Dataset) -> Iterator[str]:
     predicted = Counter({name: n for name, n in table.left_out_labels.items() if name not in data.classes})
     seen = {label for picture, _ in table.paired for label in picture.detections.labels.tolist()}
-    # A detector's class of which nothing was found is in the table, and may be misspelt as well.
-    predicted.update({name: 0 for name in table.classes if name not in data.classes})
-    for name, count in predicted.items():
-        near = did_you_mean(name, [each for each in data.classes if each not in seen])
-        if near is not None:
-            yield (
-                f"the data set has no class {printable(name)!r}, of which there are {count:,} detections: "
-                f"did you mean {printable(near)!r}?"
-            )
+    # A detector's own class is in the table, also where nothing of it was found, and may be misspelt as well.
+    counts = np.bincount(table.found.classes, minlength=len(table.classes)).tolist()
+    own = zip(table.classes, counts, strict=True)
+    predicted.update({name: count for name, count in own if name not in data.classes})
+    unseen = [each for each in data.classes if each not in seen]
+    near = {name: did_you_mean(name, unseen) for name, _ in predicted.most_common(_COMPARED)}
+    meant = [(name, other) for name, other in near.items() if other is not None]
+    for name, other in meant[:_NEAR_NAMES]:
+        yield (
+            f"the data set has no class {_short(name)!r}, of which there are {predicted[name]:,} detections: "
+            f"did you mean {_short(other)!r}?"
+        )
+    if (more := len(meant) - _NEAR_NAMES) > 0:
+        yield f"{more:,} more predicted classes nearly have names of the data set's"
 
 
 def _uncovered(table: Table) -> Iterator[str]:
@@ -88,11 +103,11 @@ def _uncovered(table: Table) -> Iterator[str]:
     if not table.truths or covered >= _COVERED * len(table.truths):
         return
     outside = table.left_out_pictures
-    example = printable(table.example_outside)
+    example = _short(table.example_outside)
     others = f"; {outside:,} are predicted that the data set does not have, for example {example}" if outside else ""
     yield (
         f"only {covered:,} of {len(table.truths):,} images of the data set have predictions "
-        f"(the first of its images is {printable(table.truths[0].file)}){others}"
+        f"(the first of its images is {_short(table.truths[0].file)}){others}"
     )
 
 
@@ -102,7 +117,7 @@ def _other_sizes(table: Table) -> Iterator[str]:
     if odd:
         picture, truth = odd[0]
         yield (
-            f"{len(odd):,} images are of another size in the predictions: of {printable(truth.file)} they say "
+            f"{len(odd):,} images are of another size in the predictions: of {_short(truth.file)} they say "
             f"{picture.width} x {picture.height}, the data set {truth.width} x {truth.height}; the boxes may not fit"
         )
 

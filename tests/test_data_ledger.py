@@ -116,3 +116,10 @@ def test_missing_file_and_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match="cannot be written"):
         open_ledger(tmp_path / "file" / "d.jsonl")
+
+
+@pytest.mark.parametrize("line", ['{"file": "b.jpg", "detections": []}', "no ledger at all", "[1, 2]", "[" * 100_000])
+def test_a_last_line_that_is_wrong_is_no_torn_one(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f'{{"file": "a.jpg", "error": "broken"}}\n{line}')
+    with pytest.raises(DataError, match="line 2"):
+        read_ledger(tmp_path / "a.jsonl")

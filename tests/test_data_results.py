@@ -8,11 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from inception_rcnn.data.coco import read_coco
 from inception_rcnn.data.dataset import Dataset
-from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.exports import write_csv, write_yolo
+from inception_rcnn.data.errors import DataError, InceptionRcnnError
+from inception_rcnn.data.exports import (
+    write_coco,
+    write_coco_results,
+    write_csv,
+    write_label_studio,
+    write_voc_results,
+    write_yolo,
+)
+from inception_rcnn.data.ilsvrc_results import write_ilsvrc_results
 from inception_rcnn.data.ledger import write_ledger
 from inception_rcnn.data.problems import Notices
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
@@ -444,3 +454,108 @@ def test_a_run_that_states_nothing_leaves_it_to_the_data_set(tmp_path: Path, con
     write_ledger(PICTURES, tmp_path / "detections.jsonl")
     (tmp_path / "run.json").write_text(content)
     assert read_categories(tmp_path, PICTURES, DATA) == ("cat", "dog")
+
+
+def _numbered_data(folder: Path, images: int = 2) -> Dataset:
+    """A data set whose pictures and classes have the numbers that COCO's and ILSVRC's results take."""
+    none = (np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
+    truths = tuple(GroundTruth(f"sub/{i}.jpg", 20, 10, *none) for i in range(1, images + 1))
+    ids = tuple(str(i) for i in range(1, images + 1))
+    return Dataset("mine", ("cat", "dog"), truths, folder, picture_ids=ids, class_ids=("1", "2"))
+
+
+@pytest.mark.parametrize("digits", ["1" * 60_000 + "x", "-" + "1" * 60_000, "1." + "1" * 60_000 + "e"])
+def test_a_long_row_of_digits_takes_no_time(tmp_path: Path, digits: str) -> None:
+    (tmp_path / "r.txt").write_text(f"{digits} 1 1 1 1 1 1\n")
+    begin = time.perf_counter()
+    with pytest.raises(DataError):
+        read_predictions(tmp_path / "r.txt", _numbered_data(tmp_path))
+    assert time.perf_counter() - begin < 1
+
+
+def test_an_image_of_which_ilsvrcs_results_say_nothing_has_no_predictions(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("2 1 .5 1 1 5 5\n")
+    (only,) = read_predictions(tmp_path / "r.txt", _numbered_data(tmp_path, images=30))
+    assert only.file == "sub/2.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "file,label,score,x1,y1,x2,y2\na,cat,1,0,0,1e200,1e200\n"),
+        (
+            "a.jsonl",
+            '{"file": "a", "width": 1, "height": 1, '
+            '"detections": [{"label": "cat", "score": 1, "box": [0, 0, 1e200, 9]}]}',
+        ),
+        ("r.json", '[{"image_id": 1, "category_id": 1, "bbox": [0, 0, -1e300, -1e300], "score": 1}]'),
+        ("r.pred", "1e300 1 .5 1 1 5 5\n"),
+        ("r.pred", "1 1 .5 1 1 1e300 5\n"),
+        ("comp4_det_test_cat.txt", "a .5 1 1 1e300 1e300\n"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_no_image_are_refused(tmp_path: Path, name: str, content: str) -> None:
+    """Their areas would be infinite, and overlaps no numbers."""
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError):
+        read_predictions(tmp_path / name, _numbered_data(tmp_path))
+
+
+_PIECES = (
+    *(b"nan", b"inf", b"1e400", b"1e308", b"-1", b"0", b"1_0", b"9" * 400, b"9223372036854775808", b"\xd9\xa1"),
+    *(b"null", b"true", b"[]", b"{}", b'""', b'"x"', b'{"a": 1}', b"[" * 3000, b'{"a":' * 3000, b"x" * 10_000),
+    *(b"\xff\xfe", b"\xef\xbb\xbf", b"\x1f\x8b", b"\0", b"\r", b"\n", b",", b";", b" ", b'"', b"\\ud800"),
+)
+
+
+@st.composite
+def _mutated(draw: st.DrawFn, files: dict[str, bytes]) -> tuple[str, bytes]:
+    """One of the files with one to three places overwritten, cut out or filled."""
+    name = draw(st.sampled_from(sorted(files)))
+    content = files[name]
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(content)))
+        end = min(len(content), start + draw(st.integers(0, 12)))
+        content = content[:start] + draw(st.sampled_from((b"", *_PIECES))) + content[end:]
+    return name, content
+
+
+def _files_of_every_form(folder: Path, data: Dataset) -> dict[str, bytes]:
+    found = Detections(np.array([[0.0, 0, 5, 5], [1, 1, 2.5, 2]]), np.array(["cat", "dog"]), np.array([0.9, 0.1]))
+    pictures = [Picture(truth.file, 20, 10, found) for truth in data.pictures]
+    write_coco(pictures, folder / "whole.json", data.classes)
+    write_coco_results(pictures, folder / "list.json", data)
+    write_ledger(pictures, folder / "a.jsonl")
+    write_csv(pictures, folder / "a.csv")
+    write_ilsvrc_results(pictures, folder / "r.txt", data)
+    write_label_studio(pictures, folder / "tasks.json")
+    write_voc_results(pictures, folder, data.classes)
+    write_yolo(pictures, folder / "yolo", data.classes)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def every_form(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Dataset, dict[str, bytes]]:
+    folder = tmp_path_factory.mktemp("forms")
+    data = _numbered_data(folder)
+    return folder, data, _files_of_every_form(folder, data)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+@pytest.mark.filterwarnings("error")
+def test_whatever_the_bytes_there_are_predictions_or_one_short_sentence(
+    every_form: tuple[Path, Dataset, dict[str, bytes]], data: st.DataObject
+) -> None:
+    folder, truth, files = every_form
+    name, content = data.draw(_mutated(files))
+    path = folder / name
+    path.write_bytes(content)
+    try:
+        pictures = read_predictions(folder / "yolo" if name.startswith("yolo") else path, truth, Notices())
+        read_categories(folder / "yolo" if name.startswith("yolo") else path, pictures, truth)
+    except InceptionRcnnError as error:
+        assert len(str(error)) < 1500  # noqa: PT017 (any other error is a failure by itself)
+    finally:
+        path.write_bytes(files[name])

@@ -90,6 +90,22 @@ def test_a_class_of_nearly_the_same_name_is_asked_for():
     assert _warnings(data, _found("0.jpg", "Cat", "cat")) == []
 
 
+def test_detections_of_a_detectors_own_class_are_counted():
+    (line,) = _warnings(_data("motorbike"), _found("0.jpg", "motorcycle"), classes=("motorcycle",))
+    assert "'motorcycle', of which there are 1 detections" in line
+
+
+def test_a_line_stays_a_line_whatever_the_names():
+    long = "x" * 50_000
+    data = _data("cat", *(f"class {number}" for number in range(500)))
+    found = _found(long, long, f"cat{long}", *(f"class-{number}" for number in range(500)))
+    other = _found("0.jpg", long, f"cat{long}", *(f"class-{number}" for number in range(500)))
+    lines = [*_omissions(data, found, other), *_warnings(data, found, other)]
+    assert max(map(len, lines)) < 1000
+    assert len(lines) < 15
+    assert any("more predicted classes nearly have names" in line for line in lines)
+
+
 def test_predictions_of_other_images_are_doubted():
     data = _data("cat", images=20)
     (line,) = _warnings(data, _found("0.jpg", "cat"), _found("photos\\1.png", "cat"), _found("x/b.jpg"))
