@@ -9,6 +9,7 @@ Only plain archives can be read so: a compressed one is refused.
 
 import glob
 import json
+import math
 import os
 import re
 import tarfile
@@ -25,12 +26,14 @@ from .images import decode_image, readable_extensions
 from .json_files import shown
 from .labelled import LabelledPictures
 from .natural_order import natural_key
-from .text_files import read_text
+from .text_files import decode_text, read_text
 
 CLASS_LIST = "classes.txt"  # beside the shards: a class name a line, number 0 the first
 LABEL_ENDINGS = (".cls", ".txt", ".json")
 LABEL_LIMIT = 1 << 20  # bytes; a label larger than that is none
 _LABEL_FIELDS = ("label", "cls", "class")
+_LARGEST_NUMBER = 10**9  # of a class
+_MOST_SHARDS = 100_000  # that a range may name: ImageNet has 147
 _RANGE = re.compile(r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}")
 
 
@@ -70,6 +73,9 @@ def shards_of(source: str | Path) -> list[str]:
         return []
     if os.path.lexists(text):
         return [text]
+    num_named = math.prod(len(range(int(first), int(last) + 1)) for first, last in _RANGE.findall(text))
+    if num_named > _MOST_SHARDS:
+        raise DataError(f"{text}: names {num_named:,} shards; write the range anew")
     named = _range(text)
     if named != [text]:
         return [path for name in named for path in (_matching(name) or [name])]
@@ -146,10 +152,12 @@ def _spans(shard: str) -> Iterator[_Span]:
                 hidden = os.path.basename(member.name).startswith(".")
                 if member.isreg() and not member.issparse() and not hidden:
                     yield _Span(shard, member.name, member.offset_data, member.size)
-    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{shard}: is not an uncompressed tar archive, or a damaged one ({error})") from error
+        raise DataError(
+            f"{shard}: is not an uncompressed tar archive, or a damaged one ({str(error)[:200]})"
+        ) from error
 
 
 def _key(name: str) -> str:
@@ -161,7 +169,7 @@ def _paired(parts: list[_Span]) -> tuple[_Span, _Span]:
     pictures = [part for part in parts if part.name.lower().endswith(readable_extensions())]
     labels = [part for ending in LABEL_ENDINGS for part in parts if part.name.lower().endswith(ending)]
     if len(pictures) != 1 or not labels:
-        names = ", ".join(part.name for part in parts)
+        names = shown([part.name for part in parts])
         raise DataError(
             f"{parts[0].shard}: a sample is one picture and a label ({' '.join(LABEL_ENDINGS)}), this one has {names}"
         )
@@ -173,22 +181,20 @@ def _label(span: _Span) -> int | str:
     if span.size > LABEL_LIMIT:
         raise DataError(f"{span}: has {span.size:,} bytes, too many for a label")
     try:
-        text = span.read().decode("utf-8-sig").strip()
+        text = decode_text(span.read(), str(span)).strip()
         value: Any = json.loads(text) if span.name.lower().endswith(".json") else text
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        if isinstance(value, dict):
+            value = next((value[field] for field in _LABEL_FIELDS if field in value), None)
+        if span.name.lower().endswith(".cls") and isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(value, str):
+            value.encode("utf-8")  # a name is shown everywhere: bytes that are no text are refused
+    except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{span}: is not a label ({error})") from error
-    if isinstance(value, dict):
-        value = next((value[field] for field in _LABEL_FIELDS if field in value), None)
-    if span.name.lower().endswith(".cls") and isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | str)
-        or value == ""
-        or (isinstance(value, int) and value < 0)
-    ):
+        raise DataError(f"{span}: is not a label ({str(error)[:200]})") from error
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_NUMBER
+    if not is_number and not (isinstance(value, str) and value):
         raise DataError(f"{span}: need a class number or a name, got {shown(value)}")
     return value
 
@@ -217,7 +223,7 @@ def _listed_names(list_file: Path) -> tuple[str, ...]:
     names = tuple(line.strip() for line in read_text(list_file).splitlines() if line.strip())
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{list_file}: has the class {twice!r} twice; give each its own name")
+        raise DataError(f"{list_file}: has the class {shown(twice)} twice; give each its own name")
     return names
 
 
@@ -226,4 +232,4 @@ def _places(labels: Iterable[str], classes: tuple[str, ...], list_file: Path) ->
     try:
         return np.array([places[label] for label in labels], dtype=np.int64)
     except KeyError as error:
-        raise DataError(f"{list_file}: a label is {error.args[0]!r}, which is not in this list; add it") from error
+        raise DataError(f"{list_file}: a label is {shown(error.args[0])}, which is not in this list; add it") from error

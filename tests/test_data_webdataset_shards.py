@@ -68,6 +68,29 @@ def test_labels_of_every_kind(tmp_path: Path, ending: str, labels: list[str], cl
     assert pictures.targets.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("ending", "label"), [("cls", "1"), ("txt", "dog"), ("json", '{"label": 1}')])
+def test_labels_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str, ending: str, label: str) -> None:
+    members = {"a.png": picture(1), f"a.{ending}": label.encode(encoding)}
+    (tmp_path / "classes.txt").write_bytes("cat\ndog\n".encode(encoding))
+    pictures = read_shards(write_shard(tmp_path / "t.tar", members))
+    assert [pictures.classes[target] for target in pictures.targets] == ["dog"]
+
+
+def test_headers_that_lead_to_each_other_without_end_are_refused(tmp_path: Path) -> None:
+    long_name = tarfile.TarInfo("././@LongLink")
+    long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 1
+    (tmp_path / "t.tar").write_bytes((long_name.tobuf(tarfile.GNU_FORMAT) + b"x".ljust(512, b"\0")) * 3_000)
+    with pytest.raises(DataError, match=r"t\.tar: is not an uncompressed tar archive"):
+        read_shards(tmp_path / "t.tar")
+
+
+def test_a_range_of_too_many_shards_is_refused() -> None:
+    for text in ("t-{0..999999999}.tar", "{0..99999}-{0..99999}.tar"):
+        with pytest.raises(DataError, match="shards; write the range anew"):
+            shards_of(text)
+
+
 def test_other_files_of_a_sample_and_hidden_ones_do_no_harm(tmp_path: Path) -> None:
     members = {"._a.png": b"mac", "a.png": picture(7), "a.box.json": b"[]", "a.cls": b"0", "a.seg.npy": b"x"}
     pictures = read_shards(write_shard(tmp_path / "t.tar", members))
@@ -83,7 +106,14 @@ def test_other_files_of_a_sample_and_hidden_ones_do_no_harm(tmp_path: Path) -> N
         ({"a.cls": b"0"}, "one picture and a label"),
         ({"a.png": picture(1), "a.jpg": picture(1, ".jpg"), "a.cls": b"0"}, "one picture and a label"),
         ({"a.png": picture(1), "a.cls": b""}, "need a class number or a name"),
-        ({"a.png": picture(1), "a.cls": b"\xff\xfe"}, "is not a label"),
+        ({"a.png": picture(1), "a.cls": b"\xff\xff"}, "is not a label"),
+        ({"a.png": picture(1), "a.cls": b"\xff\xfex"}, "begins as UTF-16"),
+        ({"a.png": picture(1), "a.json": b'"\\ud800"'}, "is not a label"),
+        ({"a.png": picture(1), "a.cls": b"1" * 5_000}, "is not a label"),
+        ({"a.png": picture(1), "a.json": b"1" * 5_000}, "is not a label"),
+        ({"a.png": picture(1), "a.json": b"1000000000000"}, "got 1000000000000"),
+        ({"a.png": picture(1), "a.json": b"1e400"}, "got inf"),
+        ({f"a.{number}.png": b"" for number in range(5_000)}, "one picture and a label"),
         ({"a.png": picture(1), "a.json": b"{"}, "is not a label"),
         ({"a.png": picture(1), "a.json": b"{}"}, "need a class number or a name, got None"),
         ({"a.png": picture(1), "a.json": b'{"label": -1}'}, "got -1"),
@@ -95,8 +125,9 @@ def test_other_files_of_a_sample_and_hidden_ones_do_no_harm(tmp_path: Path) -> N
     ],
 )
 def test_samples_that_cannot_be_used_are_named(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         read_shards(write_shard(tmp_path / "t.tar", members))
+    assert len(str(caught.value)) < 500
 
 
 def test_a_list_of_classes_must_know_the_labels(tmp_path: Path) -> None:
