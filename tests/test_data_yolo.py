@@ -14,6 +14,7 @@ from inception_rcnn.data.images import read_image
 from inception_rcnn.data.problems import Notices, Problem
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
 from inception_rcnn.data.results import read_predictions
+from inception_rcnn.data.specs import open_dataset, resolve_sources
 from inception_rcnn.data.voc import read_voc
 from inception_rcnn.data.yolo import read_yolo, write_yolo_truth
 
@@ -149,6 +150,17 @@ def test_labels_that_are_nowhere_are_not_a_split_of_empty_pictures(root: Path) -
         read_yolo(root / "data.yaml", "val")
 
 
+def test_a_test_split_may_have_no_labels(root: Path) -> None:
+    (root / "labels").rename(root / "label")
+    (root / "data.yaml").write_text("test: images/val\nnames: [cat, dog]\n")
+    told: list[Problem] = []
+    data = read_yolo(root / "data.yaml", "test", told.append)
+    assert (data.annotated, len(data), [problem.minor for problem in told]) == (False, 2, [True])
+    assert [source.file for source in resolve_sources([f"yolo:{root}/data.yaml:test"])] == ["a.jpg", "b.jpg"]
+    with pytest.raises(DataError, match="has no annotations"):
+        open_dataset(f"yolo:{root}/data.yaml:test")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -218,6 +230,16 @@ def test_lists_with_absolute_and_relative_names(root: Path, monkeypatch: pytest.
     (root / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
     data = read_yolo("data.yaml", "val")
     assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+
+
+def test_pictures_beside_the_current_folder_have_plain_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "here").mkdir()
+    monkeypatch.chdir(root / "here")
+    _picture(root / "here" / "c.jpg")
+    _labels(root / "here" / "val.txt", "../images/val/a.jpg", "c.jpg")
+    (root / "here" / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
+    data = read_yolo("data.yaml", "val")
+    assert (data.folder, [truth.file for truth in data.pictures]) == (root, ["images/val/a.jpg", "here/c.jpg"])
 
 
 @pytest.mark.parametrize(
