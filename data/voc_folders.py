@@ -117,6 +117,6 @@ def _advice(root: Path, folders: list[Path], split: str) -> str:
     splits = [*sorted(own - {*ANNOTATIONS}), *([_EVERYTHING] if own or alone else [])]
     there = there or (f"; the splits here are: {', '.join(splits[:20])}" if splits else "")
     return (
-        f"{root}: has no split {split!r}: looked for {ANNOTATIONS[0]}/ and the list ImageSets/Main/{split}.txt, and for "
-        f"a folder {split}/ with XML beside the images or in {ANNOTATIONS[1]}/ beside {IMAGES[1]}/{there}"
+        f"{root}: has no split {split!r}: looked for {ANNOTATIONS[0]}/ and the list ImageSets/Main/{split}.txt, "
+        f"and for a folder {split}/ with XML beside the images or in {ANNOTATIONS[1]}/ beside {IMAGES[1]}/{there}"
     )
