@@ -128,24 +128,29 @@ def _split(text: str) -> tuple[str, str]:
     return (text[: colons[-1]], text[colons[-1] + 1 :]) if colons else ("", text)
 
 
+def _path(text: str) -> Path:
+    """A path in which ~ is the home folder, which no shell puts in behind a colon; of an unknown user it is a name."""
+    return Path(os.path.expanduser(text))
+
+
 def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
     folder, split = _split(rest)
     if not folder or not split:
         return None
     root, year = _split(folder)
     if root and re.fullmatch(r"\d{4}", year):
-        return read_voc(Path(root).expanduser(), split, year, on_problem)
-    return read_voc(Path(folder).expanduser(), split, on_problem=on_problem)
+        return read_voc(_path(root), split, year, on_problem)
+    return read_voc(_path(folder), split, on_problem=on_problem)
 
 
 def _open_ilsvrc(rest: str, on_problem: OnProblem) -> Dataset | None:
     root, split = _split(rest)
-    return read_ilsvrc(Path(root).expanduser(), split, on_problem) if root and split else None
+    return read_ilsvrc(_path(root), split, on_problem) if root and split else None
 
 
 def _open_yolo(rest: str, on_problem: OnProblem) -> Dataset | None:
     file, split = _split(rest)
-    return read_yolo(Path(file).expanduser(), split, on_problem) if file and split else None
+    return read_yolo(_path(file), split, on_problem) if file and split else None
 
 
 def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callable[[str, OnProblem], Dataset | None]:
@@ -153,9 +158,9 @@ def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callab
 
     def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
         file, images = _split(rest)
-        if rest and (os.path.isfile(whole := Path(rest).expanduser()) or not (file or rest.startswith(":"))):
+        if rest and (os.path.isfile(whole := _path(rest)) or not (file or rest.startswith(":"))):
             return read(whole, image_folder_of(whole), on_problem)
-        return read(Path(file).expanduser(), Path(images).expanduser(), on_problem) if file and images else None
+        return read(_path(file), _path(images), on_problem) if file and images else None
 
     return open_file
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .errors import DataError
 from .images import IMAGE_EXTENSIONS
-from .text_files import read_text
+from .text_files import lines_of, read_text
 
 _LISTED_SPLITS = 20  # in the message about one that is not there: ILSVRC has hundreds
 _COLUMN = re.compile(r"\s+(?:-1|0|1)$")  # 1 has the class, -1 has not, 0 only difficult ones
@@ -31,7 +31,7 @@ def read_split_list(path: Path, exists: Exists = lambda name: False) -> list[str
         more = f" and {len(splits) - _LISTED_SPLITS} more" if len(splits) > _LISTED_SPLITS else ""
         there = ", ".join(splits[:_LISTED_SPLITS]) or "none"
         raise DataError(f"{path}: no such split; the splits here are: {there}{more}")
-    lines = [line.strip() for line in re.split("[\r\n]", read_text(path)) if line.strip()]
+    lines = [line.strip() for line in lines_of(read_text(path)) if line.strip()]
     return [line for line in lines if not line.startswith("#") or exists(line)]
 
 

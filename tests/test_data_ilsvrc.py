@@ -3,12 +3,15 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from inception_rcnn.data.boxes import inclusive_to_half_open
@@ -196,6 +199,17 @@ def test_a_line_that_names_nothing_is_one_short_sentence(root: Path, line: str) 
     with pytest.raises(DataError) as refused:
         read_ilsvrc(root, "val")
     assert len(str(refused.value)) < 1000
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=40), st.text('abn .0123-\n\\/\0#"', max_size=30).map(str.encode)))
+def test_whatever_a_list_holds_one_sentence_or_a_data_set(root: Path, content: bytes) -> None:
+    (root / "ImageSets" / "DET" / "val.txt").write_bytes(content)
+    told: list[Problem] = []
+    with suppress(DataError):  # a list with indices for some of its lines alone
+        data = read_ilsvrc(root, "val", told.append)
+        assert len(data) == len(data.picture_ids)
+    assert all(len(str(problem)) < 1500 for problem in told)
 
 
 def test_a_size_that_is_not_stated_is_the_files(root: Path) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from inception_rcnn.data.coco import write_coco_truth
@@ -315,6 +317,21 @@ def test_a_message_is_short_whatever_the_spec() -> None:
         with pytest.raises((UsageError, DataError)) as refused:
             open_dataset(spec)
         assert "\n" not in str(refused.value)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["voc", "ilsvrc", "coco", "yolo", "csv", "jsonl", "label-studio", ""]),
+    st.text(st.sampled_from("ab:C\\0 .~2/"), max_size=8).filter(lambda text: not text.lstrip(": ").startswith("/")),
+)
+def test_any_spec_that_names_nothing_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, rest: str
+) -> None:
+    (tmp_path / "empty").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises((UsageError, DataError)) as refused:
+        open_dataset(f"{kind}:{rest}")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_test_set_is_for_detection(tmp_path: Path) -> None:
