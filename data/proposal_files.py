@@ -19,8 +19,13 @@ from numpy.typing import NDArray
 from .boxes import as_boxes, inclusive_to_half_open
 from .errors import DataError, UsageError
 from .files import write_atomically
+from .json_files import parse_json, shown
+from .mat_files import Cell, read_cells
+from .npz_files import read_npz
+from .problems import cut
 from .records import Proposals
 from .store import ProposalStore, pack, read_proposals, unpack, write_proposals
+from .text_files import read_text
 
 _CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
 
@@ -51,17 +56,18 @@ def read_proposal_file(path: str | Path) -> NamedProposals:
         return _read_shards(path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such file of proposals")
-    if path.suffix == ".safetensors":
+    if (ending := path.suffix.lower()) == ".safetensors":
         store = read_proposals(path)
         return NamedProposals(store, store.method, store.parameters)
-    if path.suffix not in _READERS:
+    if ending not in _READERS:
         raise UsageError(f"{path}: no format of proposals; known endings are {', '.join(('.safetensors', *_READERS))}")
     try:
-        return NamedProposals(_READERS[path.suffix](path))
+        return NamedProposals(_READERS[ending](path))
     except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    except Exception as error:  # a broken file makes NumPy, SciPy, csv and json raise nearly anything
-        raise DataError(f"{path} cannot be read as proposals ({type(error).__name__}: {error})") from error
+        raise DataError(f"{path}: {cut(str(error).removeprefix(f'{path}: '))}") from error
+    except Exception as error:  # a broken file makes NumPy, zipfile and csv raise nearly anything
+        reason = f"{type(error).__name__}: {cut(str(error))}"
+        raise DataError(f"{path} cannot be read as proposals ({reason})") from error
 
 
 def write_proposal_file(
@@ -70,16 +76,16 @@ def write_proposal_file(
     """Write proposals in the format that the ending names, whole or not at all."""
     path = Path(path)
     check_writable(path)
-    if path.suffix == ".safetensors":
+    if (ending := path.suffix.lower()) == ".safetensors":
         write_proposals(path, proposals, method, parameters)
     else:
-        write_atomically(path, _WRITERS[path.suffix](proposals, method))
+        write_atomically(path, _WRITERS[ending](proposals, method))
 
 
 def check_writable(path: Path) -> None:
     """UsageError unless the ending names a format to write, to be told before hours of work."""
     endings = (".safetensors", *_WRITERS)
-    if path.suffix not in endings:
+    if path.suffix.lower() not in endings:
         raise UsageError(f"{path}: no format to write proposals in; known endings are {', '.join(endings)}")
 
 
@@ -114,22 +120,21 @@ class _Joined(Mapping[str, Proposals]):
 
 
 def _read_npz(path: Path) -> Mapping[str, Proposals]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return unpack([str(name) for name in arrays["files"]], {name: arrays[name] for name in arrays.files})
+    arrays = read_npz(path, ("files", "offsets", "boxes", "scores"))
+    return unpack([str(name) for name in arrays["files"]], arrays)
 
 
 def _read_csv(path: Path) -> Mapping[str, Proposals]:
     rows: dict[str, list[list[float]]] = {}
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        lines = csv.reader(file)
-        if next(lines, None) != _CSV_HEADER:
-            raise DataError(f"the first line must be {','.join(_CSV_HEADER)}")
-        for number, line in enumerate(lines, start=2):
-            if len(line) not in (1, 6):
-                raise DataError(f"line {number} has {len(line)} fields; need {','.join(_CSV_HEADER)}, or a file alone")
-            boxes = rows.setdefault(line[0], [])
-            if len(line) == 6:
-                boxes.append([float(value) for value in line[1:]])
+    lines = csv.reader(io.StringIO(read_text(path), newline=""))
+    if [name.strip().lower() for name in next(lines, [])] != _CSV_HEADER:
+        raise DataError(f"the first line must be {','.join(_CSV_HEADER)}")
+    for number, line in enumerate(lines, start=2):
+        if len(line) not in (1, 6):
+            raise DataError(f"line {number} has {len(line)} fields; need {','.join(_CSV_HEADER)}, or a file alone")
+        boxes = rows.setdefault(line[0], [])
+        if len(line) == 6:
+            boxes.append([float(value) for value in line[1:]])
     return {file: _from_rows(boxes) for file, boxes in rows.items()}
 
 
@@ -139,7 +144,7 @@ def _from_rows(rows: list[list[float]]) -> Proposals:
 
 
 def _read_json(path: Path) -> Mapping[str, Proposals]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise DataError("need an object that maps files to boxes and scores")
     return {file: _from_json(file, entry) for file, entry in content.items()}
@@ -147,7 +152,7 @@ def _read_json(path: Path) -> Mapping[str, Proposals]:
 
 def _from_json(file: str, entry: Any) -> Proposals:
     if not isinstance(entry, dict) or "boxes" not in entry:
-        raise DataError(f"{file!r} needs an object with boxes and scores")
+        raise DataError(f"{shown(file)} needs an object with boxes and scores")
     boxes = as_boxes(entry["boxes"])
     return Proposals(boxes, entry.get("scores", _by_rank(len(boxes))))
 
@@ -157,24 +162,24 @@ def _by_rank(count: int) -> NDArray[np.float64]:
 
 
 def _read_mat(path: Path) -> Mapping[str, Proposals]:
-    from scipy.io import loadmat  # takes a while, and is needed here only
-
-    try:
-        cells = loadmat(path, variable_names=["boxes", "images"])
-    except NotImplementedError as error:
-        raise DataError("is of MATLAB 7.3; save it with -v7 to have it read") from error
+    cells = read_cells(path, ("boxes", "images"))
     if not {"boxes", "images"} <= cells.keys():
         raise DataError("needs the cells boxes and images, as published for R-CNN")
-    boxes, images = cells["boxes"].ravel(), cells["images"].ravel()
+    boxes, images = cells["boxes"], cells["images"]
     if len(boxes) != len(images):
         raise DataError(f"has {len(boxes)} cells of boxes for {len(images)} images")
-    return {str(np.ravel(image)[0]): _from_matlab(rows) for image, rows in zip(images, boxes, strict=True)}
+    return dict(map(_from_matlab, range(1, len(images) + 1), images, boxes))
 
 
-def _from_matlab(rows: NDArray[Any]) -> Proposals:
+def _from_matlab(number: int, name: Cell, rows: Cell) -> tuple[str, Proposals]:
     """From y1 x1 y2 x2, 1-based inclusive."""
+    if not isinstance(name, str) or not name:
+        raise DataError(f"cannot be read as proposals: cell {number} of images holds no name")
+    if isinstance(rows, str) or (rows.size and rows.shape[1] != 4):
+        what = "text" if isinstance(rows, str) else f"numbers of shape {rows.shape}"
+        raise DataError(f"cannot be read as proposals: cell {number} of boxes holds {what}, need rows of four numbers")
     boxes = inclusive_to_half_open(as_boxes(rows)[:, [1, 0, 3, 2]])
-    return Proposals(boxes, _by_rank(len(boxes)))
+    return name, Proposals(boxes, _by_rank(len(boxes)))
 
 
 def _npz(proposals: Mapping[str, Proposals], method: str) -> bytes:

@@ -1,7 +1,9 @@
 """Files of proposals: there and back in every format, what others have published, and what is none."""
 
+import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -164,7 +166,7 @@ def test_folders_that_are_no_store_are_refused(tmp_path: Path) -> None:
         read_proposal_file(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["p", "p.txt", "p.CSV", "p.safetensors.gz", "p.mat"])
+@pytest.mark.parametrize("name", ["p", "p.txt", "p.csv.gz", "p.safetensors.gz", "p.mat"])
 def test_other_endings_are_refused_and_the_known_ones_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"known endings are \.safetensors, \.npz, \.csv, \.json$") as caught:
         write_proposal_file(tmp_path / name, {}, "m", ())
@@ -320,3 +322,34 @@ def test_shard_names(files: Any, expected: dict[str, list[str]]) -> None:
 def test_names_of_shards_sort_in_the_order_of_the_pictures() -> None:
     names = list(shard_names(map(str, range(1200)), 1))
     assert names == sorted(names)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "p.CSV").write_text("File, X1,y1,x2,y2,score\né.jpg,0,0,2,1,1\n", encoding=encoding)
+    (tmp_path / "p.json").write_text('{"é.jpg": {"boxes": [[0, 0, 2, 1]]}}', encoding=encoding)
+    for name in ("p.CSV", "p.json"):
+        assert read_proposal_file(tmp_path / name)["é.jpg"].boxes.tolist() == [[0, 0, 2, 1]]
+
+
+@pytest.mark.parametrize("claimed", [{"descr": "<f8", "shape": (10**6, 10**6)}, {"descr": "<U100000000", "shape": ()}])
+def test_an_archive_that_claims_more_than_it_holds_is_refused(tmp_path: Path, claimed: dict[str, Any]) -> None:
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"fortran_order": False, **claimed})
+    with zipfile.ZipFile(tmp_path / "p.npz", "w") as archive:
+        archive.writestr("files.npy", member.getvalue() + bytes(32))
+    assert "are not an array" in _refused(tmp_path / "p.npz")
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("files.npy", bytes(2**27))
+    assert "compressed bytes claim to be" in _refused(tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".npz"])
+def test_a_mistake_of_any_length_is_told_in_short(tmp_path: Path, ending: str) -> None:
+    long = "x" * 100_000
+    content = {".csv": f"file,x1,y1,x2,y2,score\na,{long},1,1,1,1\n", ".json": json.dumps({long: 3}), ".npz": long}
+    (tmp_path / f"p{ending}").write_text(content[ending])
+    assert len(_refused(tmp_path / f"p{ending}")) < 1000
