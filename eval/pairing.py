@@ -1,6 +1,7 @@
 """Which picture of the ground truth a prediction is about, by the names of their files."""
 
 import posixpath
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -8,20 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOT_PAIRED = -1
+_NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off in its place
 
 
 def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int64]:
     """For each predicted file its index in `files`, or NOT_PAIRED. Equal names are one picture in several parts.
 
-    Three ways are tried, each on what the one before left: the same path, the same path without its extension (VOC's
-    result files have none), the same name in whatever folder. A name that fits two pictures fits none.
+    Five ways are tried, each on what the one before left: the same path, the same path without its extension (VOC's
+    result files have none), the same name in whatever folder, and these two as other systems write names: with Windows'
+    separators, in another letters' case, with accents as characters of their own. A name that fits two pictures fits
+    none.
 
     >>> pair_files(["b/2.png", "1.jpg", "/tmp/3.jpg", "4.jpg"], ["1.jpg", "b/2.jpg", "3.jpg"]).tolist()
     [1, 0, 2, -1]
+    >>> pair_files(["C:\\\\photos\\\\A.JPG"], ["a.jpg"]).tolist()
+    [0]
     """
     paired = {file: i for i, file in enumerate(files)}
     paired = {file: paired[file] for file in dict.fromkeys(predicted) if file in paired}
-    for key in (_path_without_extension, _name_without_extension):
+    for key in (_path_without_extension, _name_without_extension, _plain_path, _plain_name):
         paired |= _pair_by(key, [file for file in dict.fromkeys(predicted) if file not in paired], files, paired)
     return np.array([paired.get(file, NOT_PAIRED) for file in predicted], dtype=np.int64)
 
@@ -33,7 +39,7 @@ def _pair_by(
     times = Counter(keys)
     free = {name: i for i, name in enumerate(keys) if times[name] == 1} if predicted else {}
     # A predicted name may be an id, in which a dot does not start an extension.
-    wanted = {file: free.get(posixpath.normpath(file), free.get(key(file), NOT_PAIRED)) for file in predicted}
+    wanted = {file: free.get(key(file + _NO_EXTENSION), free.get(key(file), NOT_PAIRED)) for file in predicted}
     claims = Counter([*wanted.values(), *paired.values()])
     return {file: i for file, i in wanted.items() if i != NOT_PAIRED and claims[i] == 1}
 
@@ -44,3 +50,16 @@ def _path_without_extension(file: str) -> str:
 
 def _name_without_extension(file: str) -> str:
     return posixpath.splitext(posixpath.basename(file))[0]
+
+
+def _plain_path(file: str) -> str:
+    return _path_without_extension(_plain(file))
+
+
+def _plain_name(file: str) -> str:
+    return _name_without_extension(_plain(file))
+
+
+def _plain(file: str) -> str:
+    """A name without what differs between systems: separators, letters' case, how accents are written."""
+    return unicodedata.normalize("NFC", file.replace("\\", "/")).casefold()

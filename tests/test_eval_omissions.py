@@ -108,9 +108,9 @@ def test_a_line_stays_a_line_whatever_the_names():
 
 def test_predictions_of_other_images_are_doubted():
     data = _data("cat", images=20)
-    (line,) = _warnings(data, _found("0.jpg", "cat"), _found("photos\\1.png", "cat"), _found("x/b.jpg"))
+    (line,) = _warnings(data, _found("0.jpg", "cat"), _found("photos\\x1.png", "cat"), _found("x/b.jpg"))
     assert line.startswith("only 1 of 20 images of the data set have predictions (the first of its images is 0.jpg)")
-    assert "2 are predicted that the data set does not have, for example photos\\1.png" in line
+    assert "2 are predicted that the data set does not have, for example photos\\x1.png" in line
     assert _warnings(data, _found("0.jpg"), _found("1.jpg")) == []
 
 

@@ -25,6 +25,13 @@ NO = NOT_PAIRED
         (["img.v2"], ["img.v2.jpg", "img.jpg"], [0]),
         (["caf\udce9"], ["caf\udce9.jpg"], [0]),
         ([""], ["a.jpg"], [NO]),
+        (["x/img.v2", "my photo . 1"], ["img.v2.jpg", "y/my photo . 1.jpg"], [0, 1]),
+        (["s\\1.jpg", "t\\1.jpg"], ["s/1.jpg", "t/1.jpg"], [0, 1]),  # Windows'
+        (["D:\\x\\JPEGImages\\1.v2"], ["0.jpg", "1.v2.jpg"], [1]),
+        (["IMG_1.JPG", "img_1.jpg"], ["Img_1.jpg"], [NO, NO]),
+        (["IMG_1", "img_2.JPG"], ["img_1.jpg", "img_1.JPG", "IMG_2.jpg"], [NO, 2]),
+        (["IMG_1.JPG"], ["img_1.jpg"], [0]),
+        (["cafe\u0301.jpg"], ["caf\xe9.png"], [0]),  # as a Mac has it
     ],
 )
 def test_pairs(predicted: list[str], files: list[str], expected: list[int]) -> None:
