@@ -17,6 +17,7 @@ from .dataset import Dataset
 from .errors import DataError, UsageError
 from .files import write_atomically
 from .label_studio import to_regions, to_task
+from .problems import cut
 from .records import Picture
 from .yolo_lines import shares_to_lines, xyxy_to_shares
 
@@ -83,7 +84,7 @@ def write_voc_results(
     A line is `id score xmin ymin xmax ymax`, 1-based inclusive, in full precision: rounded scores would make ties.
     """
     pictures = _usable(pictures, classes)
-    if "_" in split or "/" in split:
+    if any(c in split for c in "_/\0"):
         raise UsageError(f"split {split!r}: the name of a result file needs one without _ and /")
     if unfit := [name for name in classes if "/" in name or "\0" in name]:
         raise UsageError(f"class {unfit[0]!r}: cannot be part of a file's name; rename the class")
@@ -119,11 +120,25 @@ def write_yolo(pictures: Iterable[Picture], folder: str | Path, classes: Sequenc
     """
     folder, pictures = Path(folder), _usable(pictures, classes)
     numbers = {name: i for i, name in enumerate(classes)}
-    for picture, name in zip(pictures, _names_without_suffix(pictures), strict=True):
-        # A name must not lead out of the folder, wherever the picture was.
-        parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..")]
-        write_atomically(folder.joinpath("labels", *parts[:-1], f"{parts[-1]}.txt"), _yolo_lines(picture, numbers))
+    for picture, path in zip(pictures, _yolo_paths(pictures), strict=True):
+        write_atomically(folder / "labels" / path, _yolo_lines(picture, numbers))
     write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in classes))
+
+
+def _yolo_paths(pictures: Sequence[Picture]) -> list[str]:
+    """Where each picture's file is below `labels`: never out of it, wherever the picture was."""
+    paths: list[str] = []
+    taken: dict[str, str] = {}
+    for picture, name in zip(pictures, _names_without_suffix(pictures), strict=True):
+        path = "/".join(part for part in PurePosixPath(name).parts if part not in ("/", ".."))
+        if not path:
+            raise DataError(f"{picture.file!r}: is no name of a picture's file; rename the file")
+        if (other := taken.setdefault(path, picture.file)) != picture.file:
+            raise DataError(
+                f"{other} and {picture.file}: would have one file of labels, {path}.txt; rename one of them"
+            )
+        paths.append(f"{path}.txt")
+    return paths
 
 
 def _yolo_lines(picture: Picture, numbers: Mapping[str, int]) -> str:
@@ -149,8 +164,8 @@ def write_label_studio(pictures: Iterable[Picture], path: str | Path, model_vers
 
 def _usable(pictures: Iterable[Picture], classes: Sequence[str]) -> list[Picture]:
     """The pictures without failures, once the classes are sure to be able to name what is on them."""
-    if unfit := [name for name in classes if "\n" in name or "\r" in name]:
-        raise UsageError(f"class {unfit[0]!r}: has a line break; rename the class")
+    if unfit := [name for name in classes if any(c in name for c in "\n\r\0")]:
+        raise UsageError(f"class {cut(unfit[0])!r}: has a line break or a zero; rename the class")
     pictures = [picture for picture in pictures if picture.error is None]
     for picture in pictures:
         check_classes(picture.detections.labels.tolist(), classes, picture.file)
@@ -160,8 +175,10 @@ def _usable(pictures: Iterable[Picture], classes: Sequence[str]) -> list[Picture
 def _names_without_suffix(pictures: Sequence[Picture]) -> list[str]:
     """What line-based formats call each picture: its file without the extension, unless two would share that."""
     for picture in pictures:
-        if "\n" in picture.file or "\r" in picture.file:
-            raise DataError(f"{picture.file!r}: this format cannot hold a line break in a file's name; rename the file")
+        if any(c in picture.file for c in "\n\r\0"):
+            raise DataError(
+                f"{picture.file!r}: this format cannot hold a line break or a zero in a file's name; rename the file"
+            )
     stems = [os.path.splitext(picture.file)[0] for picture in pictures]
     times = Counter(stems)
     return [stem if times[stem] == 1 else picture.file for stem, picture in zip(stems, pictures, strict=True)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import DataError, SetupError
+from .problems import cut
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -57,6 +58,8 @@ def naming_failures(path: str | Path, room: str = "it") -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFullError(f"{path}: the disk is full; make room for {room}") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise SetupError(f"{cut(str(path))}: is too long a name for this file system; shorten it") from error
         raise SetupError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 

@@ -35,9 +35,11 @@ def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int
 def _pair_by(
     key: Callable[[str], str], predicted: Sequence[str], files: Sequence[str], paired: dict[str, int]
 ) -> dict[str, int]:
+    if not predicted:
+        return {}
     keys = [key(file) for file in files]
     times = Counter(keys)
-    free = {name: i for i, name in enumerate(keys) if times[name] == 1} if predicted else {}
+    free = {name: i for i, name in enumerate(keys) if times[name] == 1}
     # A predicted name may be an id, in which a dot does not start an extension.
     wanted = {file: free.get(key(file + _NO_EXTENSION), free.get(key(file), NOT_PAIRED)) for file in predicted}
     claims = Counter([*wanted.values(), *paired.values()])

@@ -8,7 +8,7 @@ import pytest
 
 from inception_rcnn.data.coco import write_coco_truth
 from inception_rcnn.data.dataset import Dataset
-from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.errors import DataError, SetupError, UsageError
 from inception_rcnn.data.exports import (
     write_coco,
     write_coco_results,
@@ -112,6 +112,33 @@ def test_yolo(tmp_path: Path) -> None:
     assert (labels / "a b" / "img.jpg.txt").read_text().split()[0] == "0"
     assert (labels / os.fsdecode(b"caf\xe9.txt")).is_file()
     assert len(list(labels.rglob("*.txt"))) == 5
+
+
+def test_yolo_never_writes_one_picture_over_another(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\.\./a\.jpg and a\.jpg: would have one file of labels, a\.txt"):
+        write_yolo([_picture("../a.jpg", "cat"), _picture("a.jpg", "cat")], tmp_path, ["cat"])
+
+
+@pytest.mark.parametrize("file", ["", "/", "..", "../.."])
+def test_yolo_needs_a_name(tmp_path: Path, file: str) -> None:
+    with pytest.raises(DataError, match="is no name of a picture's file"):
+        write_yolo([_picture(file, "cat")], tmp_path, ["cat"])
+
+
+@pytest.mark.parametrize("write", [write_voc_results, write_yolo])
+def test_names_that_no_file_can_have(tmp_path: Path, write) -> None:
+    with pytest.raises(DataError, match="cannot hold a line break or a zero"):
+        write([_picture("a\0b.jpg", "cat")], tmp_path / "x", ["cat"])
+    with pytest.raises(UsageError, match="has a line break or a zero"):
+        write([], tmp_path / "x", ["c\0t"])
+
+
+def test_names_that_are_too_long_are_told_in_short(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="too long a name") as voc:
+        write_voc_results([], tmp_path, ["x" * 5000])
+    with pytest.raises(SetupError, match="too long a name") as yolo:
+        write_yolo([_picture(f"{'x' * 5000}.jpg", "cat")], tmp_path, ["cat"])
+    assert max(len(str(error.value)) for error in (voc, yolo)) < 600
 
 
 @pytest.mark.parametrize("file", ["../../out.jpg", "/out.jpg"])
