@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable
 
 from .errors import DataError
+from .problems import cut, listed
 
 # What COCO calls some of VOC's classes, whose names are too unlike to be found by their letters alone.
 _SYNONYMS = {
@@ -44,9 +45,10 @@ def check_classes(labels: Iterable[str], classes: Collection[str], owner: str) -
     """DataError where one of the labels is not among the classes, with the nearest that is."""
     if unknown := set(labels) - set(classes):
         name = min(unknown)
-        near = difflib.get_close_matches(name, classes, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"{owner}: has the class {name!r}, which is not among {', '.join(classes)}{hint}")
+        near = did_you_mean(name, classes)
+        hint = f"; did you mean {cut(near)!r}?" if near else ""
+        known = listed(list(classes))
+        raise DataError(f"{cut(owner)}: has the class {cut(name)!r}, which is not among {known}{hint}")
 
 
 def checked_name(label: str, owner: str) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from ..data.class_names import did_you_mean
 from ..data.dataset import Dataset
 from ..data.errors import LimitError, UsageError
 from ..data.ledger import LEDGER_NAME
-from ..data.problems import Notices
+from ..data.problems import Notices, cut, listed
 from ..data.proposal_files import NamedProposals, read_proposal_file
 from ..data.records import Picture, Stages
 from ..data.results import read_categories, read_predictions
@@ -34,6 +35,7 @@ from .table import tabulate
 from .tide import find_errors
 from .waterfall import find_losses
 
+_LONGEST = 200  # characters of a name that are compared
 EXPLAINED = "explained"  # the folder of drawn explanations, in the one of the report
 
 
@@ -152,8 +154,9 @@ def _explained(
     files = [truth.file for truth in dataset.pictures]
     (place,) = pair_files([name], files)
     if place == NOT_PAIRED:
-        near = difflib.get_close_matches(name, files, n=1)
-        raise UsageError(f"{name} is no picture of {dataset.name}" + (f"; did you mean {near[0]}?" if near else ""))
+        near = difflib.get_close_matches(name[:_LONGEST], files, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{cut(name)} is no picture of {dataset.name}{hint}")
     truth = dataset.pictures[place]
     story = explain(evaluation, truth.file, stages)
     if dataset.path(truth).is_file():
@@ -210,9 +213,9 @@ def _named(paths: Sequence[Path]) -> dict[str, NamedProposals]:
 def _check_known(name: str, known: set[str]) -> None:
     """A class that neither the predictions nor the data set know is a mistake, not one without objects."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-        raise UsageError(f"class {name!r} is neither in the data set nor in the predictions; {hint}")
+        near = did_you_mean(name, sorted(known))
+        hint = f"did you mean {near!r}?" if near else f"known: {listed(sorted(known))}"
+        raise UsageError(f"class {cut(name)!r} is neither in the data set nor in the predictions; {hint}")
 
 
 def _listed(text: str) -> tuple[str, ...]:
