@@ -4,7 +4,6 @@ Shapes: D lines.
 """
 
 import gzip
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -19,7 +18,7 @@ from .files import write_atomically
 from .gathering import emptied
 from .problems import OnProblem, Problem, refuse
 from .records import Detections, Picture
-from .text_files import read_text
+from .text_files import lines_of, read_text
 
 _NUM_FIELDS = 7
 _LARGEST_NUMBER = 2**53  # of a picture: floats tell no larger ones apart
@@ -93,7 +92,7 @@ def _read_rows(path: Path) -> NDArray[np.float64]:
     if not text.strip():
         return np.zeros((0, _NUM_FIELDS))
     try:
-        rows = np.loadtxt(io.StringIO(text), comments=None, ndmin=2)
+        rows = np.loadtxt(lines_of(text), comments=None, ndmin=2)
     except ValueError:
         rows = np.zeros((0, 0))
     if rows.shape[1] != _NUM_FIELDS:
@@ -112,7 +111,7 @@ def _is_row(line: str) -> bool:
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1."""
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         if line.strip():
             yield number, line.rstrip()
 

@@ -14,17 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
+from .text_files import read_bytes
 
 _SHOWN = 80  # characters of a value in a message
 
 
 def load_json(path: str | Path) -> Any:
-    """What a JSON file holds, in whichever of Unicode's encodings it is written."""
-    try:
-        content = Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return parse_json(content, str(path))
+    """What a JSON file holds, plain or compressed by gzip, in whichever of Unicode's encodings it is written."""
+    return parse_json(read_bytes(path), str(path))
 
 
 def parse_json(text: str | bytes, owner: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from .errors import DataError, SetupError
 from .files import write_atomically
 from .records import Detections, Picture
-from .text_files import read_text
+from .text_files import lines_of, read_text
 
 LEDGER_NAME = "detections.jsonl"
 
@@ -69,8 +69,9 @@ def write_ledger(pictures: Iterable[Picture], path: str | Path) -> None:
 def read_ledger(path: str | Path) -> list[Picture]:
     """Every picture in the ledger, in order, without a torn last line."""
     path = Path(path)
-    data = read_text(path).encode("utf-8", "surrogateescape")
-    lines = data[: _whole_length(data)].split(b"\n")
+    lines = lines_of(read_text(path))
+    if _is_torn(lines[-1]):
+        lines.pop()
     return [picture_from_line(line, f"{path}: line {i}") for i, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -94,15 +95,15 @@ def open_ledger(path: str | Path) -> TextIO:
 def _whole_length(data: bytes) -> int:
     """How much of a ledger is whole lines. One that only lacks its line end is whole: half an object never parses."""
     end = data.rfind(b"\n") + 1
-    return end if _is_torn(data[end:]) else len(data)
+    return end if _is_torn(data[end:].decode("ascii", "replace")) else len(data)
 
 
-def _is_torn(line: bytes) -> bool:
+def _is_torn(line: str) -> bool:
     """Whether it is the beginning of a line, and no more. What never was one is no torn line, and not to be dropped."""
     try:
-        json.loads(line)
+        json.JSONDecoder().raw_decode(line)
     except ValueError:
-        return line.startswith(b"{")
+        return line.startswith("{")
     except RecursionError:
         return False
     return False

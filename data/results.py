@@ -31,7 +31,7 @@ from .ledger import LEDGER_NAME, read_ledger
 from .problems import OnProblem, refuse
 from .records import Detections, Picture
 from .tables import read_csv_predictions
-from .text_files import read_head, read_text
+from .text_files import lines_of, read_head, read_text
 from .yolo_results import read_yolo_predictions, yolo_names
 
 COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
@@ -135,7 +135,7 @@ def _form(path: Path) -> _Form:
     """The form of a file, by its first line."""
     if _VOC_NAME.fullmatch(path.name):
         return _Form.VOC
-    line = read_head(path, _HEAD).lstrip().split("\n", 1)[0].rstrip()
+    line = lines_of(read_head(path, _HEAD).lstrip())[0].rstrip()
     if line.startswith("{"):
         return _Form.LEDGER if _is_ledger_line(line) else _Form.JSON
     if line.startswith("["):
@@ -236,7 +236,7 @@ def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[
 
 def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
     """Lines `id score xmin ymin xmax ymax`; what is before the last five numbers is the id, spaces and all."""
-    for i, line in enumerate(read_text(path).split("\n"), 1):
+    for i, line in enumerate(lines_of(read_text(path)), 1):
         if not line.strip():
             continue
         try:

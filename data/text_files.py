@@ -29,17 +29,18 @@ def read_text(path: str | Path) -> str:
 
     Bytes that are not UTF-8 travel as surrogates, as in file names.
     """
-    return decode_text(_read_bytes(path, -1), str(path))
+    return decode_text(read_bytes(path), str(path))
 
 
 def read_head(path: str | Path, size: int) -> str:
     """The text of about the first `size` bytes of a file; whatever is none of it becomes replacement characters."""
-    content = _read_bytes(path, size)
+    content = read_bytes(path, size)
     encoding, start = _encoding(content)
     return content[start:].decode(encoding, "replace")
 
 
-def _read_bytes(path: str | Path, size: int) -> bytes:
+def read_bytes(path: str | Path, size: int = -1) -> bytes:
+    """A file, or the first `size` bytes of it, as they are where gzip has not compressed them."""
     try:
         with open(path, "rb") as file:
             compressed = file.read(len(_GZIP)) == _GZIP

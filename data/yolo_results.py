@@ -67,8 +67,8 @@ def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:
     """The classes of predictions by number: those of `classes.txt`, else those of a YOLO data set."""
     path = folder / CLASSES_NAME
     if path.is_file():
-        names = read_text(path).split("\n")
-        return tuple(name.removesuffix("\r") for name in (names if names[-1] else names[:-1]))
+        names = lines_of(read_text(path))
+        return tuple(names if names[-1] else names[:-1])
     if data is not None and data.class_ids == counted(data.classes):
         return data.classes
     raise DataError(f"{folder}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set")

@@ -1,3 +1,4 @@
+import codecs
 import gzip
 import json
 import re
@@ -559,3 +560,54 @@ def test_whatever_the_bytes_there_are_predictions_or_one_short_sentence(
         assert len(str(error)) < 1500  # noqa: PT017 (any other error is a failure by itself)
     finally:
         path.write_bytes(files[name])
+
+
+def _as_rows(pictures: list[Picture]) -> list[tuple[Any, ...]]:
+    return sorted(
+        (picture.file, label, score, *box)
+        for picture in pictures
+        for label, score, box in zip(
+            picture.detections.labels.tolist(),
+            picture.detections.scores.tolist(),
+            picture.detections.boxes.tolist(),
+            strict=True,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: codecs.BOM_UTF8 + text.encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+        lambda text: gzip.compress(codecs.BOM_UTF8 + text.encode()),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.rstrip("\n").encode(),
+        lambda text: (text + "\n\n").encode(),
+    ],
+    ids=[
+        "mark",
+        "UTF-16",
+        "UTF-16 from the other end",
+        "gzip",
+        "Windows",
+        "old Mac",
+        "no last line end",
+        "blank lines",
+    ],
+)
+def test_every_form_in_the_encodings_and_line_ends_of_all_systems(
+    every_form: tuple[Path, Dataset, dict[str, bytes]], encode: Any
+) -> None:
+    folder, data, files = every_form
+    for name, content in files.items():
+        path = folder / name
+        target = folder / "yolo" if name.startswith("yolo") else path
+        expected = _as_rows(read_predictions(target, data))
+        path.write_bytes(encode(content.decode()))
+        try:
+            assert _as_rows(read_predictions(target, data)) == expected, name
+        finally:
+            path.write_bytes(content)
