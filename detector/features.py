@@ -4,6 +4,7 @@ Shapes: R regions of one picture, D features of a region.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,7 @@ from ..backbone.precision import autocast
 from ..backbone.shared_maps import SharedMaps
 from ..backbone.weights import tensors_hash
 from ..data.dataset import Dataset
+from ..data.errors import DataError
 from ..data.feature_store import (
     FeatureStore,
     RegionFeatures,
@@ -26,12 +28,14 @@ from ..data.feature_store import (
 )
 from ..data.records import GroundTruth, Proposals
 from ..data.store import hash_of
-from ..proposals.kept import home, mark_of
+from ..proposals.kept import home, image_releases, mark_of
 from ..proposals.methods import mapped
 from .heads import SUMMARY, Head
 from .network import RegionNetwork
 from .regions import Mode
 
+ALGORITHM = 1  # to be raised whenever the same regions would get other features
+HALF_MAX = float(np.finfo(np.float16).max)
 REPORT_EVERY = 50  # pictures
 
 
@@ -66,7 +70,7 @@ def kept_features(
 
 
 def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
-    """A hash of everything that decides the features: the parts of the network they pass, the pictures, the boxes."""
+    """A hash of everything that decides the features: the network's parts they pass, the pictures, the boxes, how."""
     head = cast(Head, network.heads[mode])
     parts = (network.trunk, network.tails[mode], head.reduce)
     pictures = tuple(
@@ -80,7 +84,12 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
         )
         for truth in data.pictures
     )
-    return hash_of(*(tensors_hash(part) for part in parts), mode, pictures)
+    number_format = "float32" if isinstance(autocast(_device_of(network)), nullcontext) else "bfloat16"
+    return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, number_format, image_releases(), pictures)
+
+
+def _device_of(network: RegionNetwork) -> torch.device:
+    return next(network.parameters()).device
 
 
 def _make(
@@ -99,7 +108,7 @@ def _make(
         made = []
         for truth, image in zip(truths, mapped(data.read, truths), strict=True):
             looked_at = np.concatenate([truth.boxes, boxes[truth.file]])  # [R, 4]
-            features = region_summaries(network, mode, image, looked_at)
+            features = _in_half_precision(region_summaries(network, mode, image, looked_at), truth.file)
             made.append(RegionFeatures(truth.file, len(truth), looked_at, features))
             done += 1
             if done % REPORT_EVERY == 0:
@@ -110,9 +119,22 @@ def _make(
 @torch.inference_mode()
 def region_summaries(
     network: RegionNetwork, mode: Mode, image: NDArray[np.uint8], boxes: NDArray[np.float64]
-) -> NDArray[np.float16]:
+) -> NDArray[np.float32]:
     """What the outputs of a mode's head read of a picture's boxes, [R, D]."""
     maps = SharedMaps(network.trunk, image)
     with autocast(maps.device):
         summaries = network.summarise(mode, maps, boxes)
-    return summaries.to("cpu", torch.float16).numpy()
+    return summaries.to("cpu", torch.float32).numpy()
+
+
+def _in_half_precision(features: NDArray[np.float32], file: str) -> NDArray[np.float16]:
+    """Features as they are stored; DataError where they are no numbers, or too large for that."""
+    if not np.isfinite(features).all():
+        raise DataError(f"{file}: the model gives features that are not finite: its training has diverged")
+    largest = float(np.abs(features).max(initial=0.0))
+    if largest > HALF_MAX:
+        raise DataError(
+            f"{file}: a feature is {largest:.3g}, and features are stored in half precision, up to 65,504: this model "
+            "cannot be given linear outputs; train finetune can go on with it"
+        )
+    return features.astype(np.float16)

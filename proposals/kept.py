@@ -4,6 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import cv2
+import PIL
+
 from ..data.dataset import Dataset
 from ..data.errors import DataError, UsageError
 from ..data.proposal_files import NamedProposals
@@ -24,14 +27,14 @@ def home() -> Path:
 def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
     """The proposals of every picture of a data set, from disk if the same method saw the same files before.
 
-    The file's name carries a hash of the method, its settings, each picture's name, size and time of change, and of
-    what decides how it is turned, so what is found is never stale.
+    The file's name carries a hash of the method, its settings, the releases that decode and resize, each picture's
+    name, size and time of change, and of what decides how it is turned, so what is found is never stale.
     """
     marks = tuple(
         (truth.file, truth.width, truth.height, truth.upright, *mark_of(dataset.path(truth)))
         for truth in dataset.pictures
     )
-    key = hash_of(*method.parameters, marks)
+    key = hash_of(*method.parameters, image_releases(), marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
         report(f"proposals of {dataset.name}: found in {path}")
@@ -63,6 +66,11 @@ def check_fresh(path: Path, stored: NamedProposals, method_named: Callable[[str]
             f"{path} was made by {stored.method} with parameters {stored.parameters}, which now are {now}: "
             f"run `inception-rcnn propose --proposals {stored.method}` again"
         )
+
+
+def image_releases() -> tuple[str, ...]:
+    """The releases of what decodes and resizes images: others may give other pixels."""
+    return f"Pillow {PIL.__version__}", f"OpenCV {cv2.__version__}"
 
 
 def mark_of(picture: Path) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Features of a data set: computed once, found again, gone on with, refused when anything behind them has changed."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -71,14 +72,15 @@ def test_objects_come_first_then_the_best_proposals(network, data, proposals):
         expected = np.concatenate([truth.boxes, proposals[truth.file].boxes[:NUM_REGIONS]])
         assert (regions.file, regions.num_objects) == (truth.file, len(truth))
         np.testing.assert_array_equal(regions.boxes, expected)
-        np.testing.assert_array_equal(regions.features, region_summaries(network, "shared", data.read(truth), expected))
+        made = region_summaries(network, "shared", data.read(truth), expected)
+        np.testing.assert_array_equal(regions.features, made.astype(np.float16))
 
 
 @pytest.mark.parametrize("mode", ["shared", "crops"])
 def test_the_outputs_read_nothing_but_what_is_kept(network, data, proposals, mode):
     """`judge` of the stored numbers is what the network says itself, to the rounding of half precision."""
     image, boxes = data.read(data.pictures[1]), proposals["1.png"].boxes[:2]
-    stored = torch.from_numpy(region_summaries(network, mode, image, boxes)).float()
+    stored = torch.from_numpy(region_summaries(network, mode, image, boxes).astype(np.float16)).float()
     with torch.no_grad():
         logits, deltas = network(mode, SharedMaps(network.trunk, image), boxes)
         again_logits, again_deltas = network.heads[mode].judge(stored)
@@ -153,6 +155,54 @@ def test_features_of_anything_else_are_refused_with_both_hashes(change, network,
         kept_features(network, mode, data, proposals, NUM_REGIONS, tmp_path / "kept")
     assert len(set(re.findall("[0-9a-f]{16}", str(refused.value)))) == 2
     assert network.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (features, "ALGORITHM", 0),
+        (features, "autocast", lambda device: torch.autocast("cpu", torch.bfloat16)),
+        (features, "image_releases", lambda: ("Pillow 1", "OpenCV 2")),
+    ],
+)
+def test_features_of_other_releases_or_number_formats_are_refused(
+    module, name, value, network, data, proposals, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(features, "autocast", lambda device: nullcontext())
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    monkeypatch.setattr(module, name, value)
+    with pytest.raises(DataError, match="which now are"):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("change", [{"width": 0}, {"height": 0}, {"upright": True}])
+def test_features_of_an_image_turned_otherwise_are_refused(network, data, proposals, tmp_path, change):
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    turned = replace(data, pictures=tuple(replace(truth, **change) for truth in data.pictures))
+    with pytest.raises(DataError, match="which now are"):
+        kept_features(network, "shared", turned, proposals, NUM_REGIONS, tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (7e4, r"1\.png: a feature is 7e\+04, .* in half precision, up to 65,504"),
+        (float("nan"), r"1\.png: the model gives features that are not finite"),
+        (float("inf"), r"1\.png: the model gives features that are not finite"),
+    ],
+)
+def test_features_that_cannot_be_stored_say_why(network, data, proposals, monkeypatch, value, words):
+    real = features.region_summaries
+
+    def odd(network, mode, image, boxes):
+        found = real(network, mode, image, boxes)
+        if (image == data.read(data.pictures[1])).all():
+            found[0, 5] = value
+        return found
+
+    monkeypatch.setattr(features, "region_summaries", odd)
+    with pytest.raises(DataError, match=words):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS)
 
 
 def test_outputs_may_change_without_a_new_pass(network, data, proposals, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.dataset import Dataset
 from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.feature_store import RegionFeatures
 from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.detector import RCNN, cli, linear_training
@@ -20,6 +22,7 @@ from inception_rcnn.detector.linear import LinearClassifiers
 from inception_rcnn.detector.linear_training import (
     LinearOptions,
     checked_solver,
+    detections,
     put_classifiers,
     put_regressors,
     train_boxes,
@@ -193,3 +196,17 @@ def test_the_commands_explain_themselves(verb):
     shown = CliRunner().invoke(cli.app, ["train", verb, "--help"])
     assert shown.exit_code == 0
     assert "--features" in shown.stdout
+
+
+def test_sure_scores_stay_apart_up_to_the_detections(monkeypatch):
+    """In float32 the sigmoids of margins of 20 and 21 are both 1."""
+    head = Head(1).eval()
+    boxes = as_boxes([[0, 0, 20, 20], [40, 40, 80, 80], [50, 0, 90, 30]])
+    logits = torch.tensor([[0.0, 20.0], [0.0, 22.0], [0.0, 21.0]])
+    monkeypatch.setattr(head, "judge", lambda summaries: (logits, torch.zeros(3, 1, 4)))
+    config = DetectorConfig(("cat",), scores="sigmoid", box_deltas=False)
+    truth = GroundTruth("a.png", 100, 100, as_boxes([]), [], [])
+    regions = RegionFeatures("a.png", 0, boxes, np.zeros((3, SUMMARY), np.float16))
+    (picture,) = detections(head, config, Dataset("one", ("cat",), (truth,), Path()), [regions])
+    assert picture.detections.boxes.tolist() == boxes[[1, 2, 0]].tolist()
+    assert len(set(picture.detections.scores.tolist())) == 3

@@ -1,7 +1,9 @@
 """Proposals of a data set that are computed once and found again, as long as nothing has changed."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,3 +243,24 @@ def test_home(
         else:
             monkeypatch.setenv(name, value)
     assert home() == Path(expected.format(user=tmp_path))
+
+
+@pytest.mark.parametrize("release", [("Pillow 1", "OpenCV 2"), ("Pillow 1",)])
+def test_other_releases_of_what_decodes_and_resizes_are_asked_anew(
+    photos: Dataset, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, release: tuple[str, ...]
+) -> None:
+    _ask(photos)
+    _ask(photos)
+    assert len(seen) == 2
+    monkeypatch.setattr(kept, "image_releases", lambda: release)
+    _ask(photos)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("change", [{"upright": True}, {"width": 30, "height": 20}])
+def test_what_decides_how_an_image_is_turned_is_in_the_key(
+    photos: Dataset, seen: list[tuple[int, int]], change: dict[str, Any]
+) -> None:
+    _ask(photos)
+    _ask(replace(photos, pictures=tuple(replace(truth, **change) for truth in photos.pictures)))
+    assert len(seen) == 4
