@@ -145,8 +145,10 @@ def _checked_names(name: str, values: Any, most: int) -> tuple[Any, ...]:
         raise UsageError(f"there are {len(values)} {name}: need at most {most}")
     seen: set[str] = set()
     for value in values:
-        if not isinstance(value, str) or not _is_name(value):
+        if not isinstance(value, str):
             raise UsageError(f"{name} has {shown(value)}: need {what}")
+        if not _is_name(value):
+            raise UsageError(f"{name} has {shown(value)}: need a line of at most {LONGEST_NAME} characters of Unicode")
         if value in seen:
             raise UsageError(f"{name} has {shown(value)} twice: name each once")
         seen.add(value)

@@ -18,12 +18,14 @@ from ..backbone.shared_maps import SharedMaps
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.images import require_rgb
+from ..data.ranges import COUNT, check_range
 from ..data.records import Detections, Picture
 from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
 from .ensemble import Answer, Ensemble, fuse
 from .nms import suppress
 from .rcnn import RCNN, conclude
+from .wanted import require_objects
 
 SURE = 0.3  # a region counts as seen by a member from this score of a class on: as detections do
 MEASURED_FROM = 0.001  # the score from which detections are judged
@@ -49,11 +51,13 @@ def benchmark_ensemble(
     """Judge an ensemble, each of its members, and all but each, on pictures evenly spread over a data set."""
     if not isinstance(model.network, Ensemble):
         raise UsageError("this model is one net: name the folder of an ensemble, with a config.json and member-1")
+    check_range(f"--pictures {num_pictures}", num_pictures, COUNT)
+    sample = spread(data, num_pictures)
+    require_objects(sample, model.config.classes, "to measure on", report)
     model = model.with_options(score=MEASURED_FROM)
     everyone = tuple(range(1, model.config.members + 1))
     found: dict[Nets, list[Picture]] = {nets: [] for nets in _judged(everyone)}
     disagreement = _Disagreement(everyone)
-    sample = spread(data, num_pictures)
     for number, truth in enumerate(sample.pictures, start=1):
         answers, concluded = _look(model, sample.read(truth), list(found))
         for nets, detections in concluded.items():

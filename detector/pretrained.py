@@ -1,6 +1,7 @@
 """Model folders: `config.json`, `model.safetensors` and a `README.md`, written, found by name, and read back."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -71,9 +72,22 @@ def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
     config = read_config(folder / CONFIG)
     if config.members > 1:
         raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
+    tensors = _weights_in(folder, WEIGHTS)
+    _check_outputs(tensors, config, folder)
     network = RegionNetwork(len(config.classes), config.modes, config.architecture)
-    load_checked(network, _weights_in(folder, WEIGHTS), str(folder / WEIGHTS))
+    load_checked(network, tensors, str(folder / WEIGHTS))
     return network.eval(), config
+
+
+def _check_outputs(tensors: Mapping[str, Tensor], config: DetectorConfig, folder: Path) -> None:
+    """DataError where the weights are of another number of classes, before a network of so many is made."""
+    for mode in config.modes:
+        biases = tensors.get(f"heads.{mode}.classifier.bias")
+        if biases is not None and biases.numel() != len(config.classes) + 1:
+            raise DataError(
+                f"{folder / WEIGHTS}: its classifier has {biases.numel()} outputs, and {CONFIG} names "
+                f"{len(config.classes)} classes, which need {len(config.classes) + 1} with the background"
+            )
 
 
 def save_detector(folder: Path, network: RegionNetwork | Ensemble, config: DetectorConfig) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from ..data.boxes import box_iou
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
+from ..data.ranges import COUNT, check_range
 from .methods import Proposer
 
 
@@ -69,6 +70,7 @@ def benchmark_proposals(
 
     UsageError where there is nothing to measure recall on.
     """
+    check_range(f"--pictures {num_pictures}", num_pictures, COUNT)
     truths = spread(data, num_pictures).pictures
     objects = [truth.boxes[truth.to_find] for truth in truths]
     if not sum(map(len, objects)):

@@ -1,9 +1,12 @@
 """Files of weights: every format read, hostile ones refused, written whole, and copied by name."""
 
+import contextlib
 import errno
 import hashlib
+import json
 import os
 import pickle
+import random
 import struct
 from collections import OrderedDict
 from pathlib import Path
@@ -19,6 +22,7 @@ from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from inception_rcnn.backbone.checksums import KEY
+from inception_rcnn.backbone.classifier_folder import classifier_of
 from inception_rcnn.backbone.weights import (
     compact,
     load_checked,
@@ -366,3 +370,46 @@ def test_load_checked_refuses_numbers_that_are_not_finite(module: nn.Module, odd
     tensors["2.weight"][3, 1] = odd
     with pytest.raises(DataError, match=r"net\.pth: 2\.weight holds numbers that are not finite"):
         load_checked(module, tensors, "net.pth")
+
+
+FORMATS = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "I8": 1, "U8": 1, "BOOL": 1, "I64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
+FORMATS |= {"U16": 2, "C64": 8, "F8_E8M0": 1, "F4": 0.5, "X9": 4}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_tensors_of_any_format_and_shape_are_a_network_or_one_sentence(tmp_path: Path, seed: int) -> None:
+    """Under the names by which the networks are told apart."""
+    rng, path = random.Random(seed), tmp_path / "a.safetensors"
+    names = ("conv1/7x7_s2.weight", "loss3/classifier.bias", "classifier.bias", "auxiliary1.1.weight", "fc.bias")
+    names += ("inception3a.branch1.conv.weight", "trunk.inception3a.branch1.conv.weight", "priors")
+    for _ in range(100):
+        header, end = {}, 0
+        for name in rng.sample(names, rng.randrange(1, 4)):
+            kind, shape = rng.choice([*FORMATS]), [rng.randrange(4) for _ in range(rng.randrange(5))]
+            begin, end = end, end + int(FORMATS[kind] * np.prod(shape))
+            header[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+        encoded = json.dumps(header).encode()
+        path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + rng.randbytes(end))
+        with pytest.raises(DataError, match=r"a\.safetensors") as caught:
+            classifier_of(read_weights(path), str(path))
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("legacy", [False, True])
+def test_damaged_pth_give_tensors_or_one_sentence(tmp_path: Path, tensors: dict[str, Tensor], legacy: bool) -> None:
+    path, rng = tmp_path / "a.pth", random.Random(0)
+    torch.save(tensors, path, _use_new_zipfile_serialization=not legacy)
+    whole = path.read_bytes()
+    for _ in range(200):
+        content = bytearray(whole)
+        for _ in range(rng.choice((1, 3, 9))):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        path.write_bytes(content)
+        try:
+            found = read_weights(path)
+        except DataError as error:
+            assert len(str(error)) < 1000  # noqa: PT017 (either outcome is right)
+        else:
+            with contextlib.suppress(DataError):
+                load_checked(nn.Linear(2, 2), found, str(path))

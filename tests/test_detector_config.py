@@ -1,8 +1,12 @@
+import contextlib
 import json
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.detector.config import DetectorConfig, checked_options, read_config, read_hashes
@@ -113,3 +117,42 @@ def test_options_that_cannot_be_are_refused(options):
     with pytest.raises(UsageError, match=next(iter(options))):
         checked_options(options, CONFIG)
     assert checked_options({"mode": "crops", "regions": 3}, CONFIG) == {"mode": "crops", "regions": 3}
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=6,
+)
+NAMES = [*json.loads(CONFIG.to_json()), "sha256", "regoins"]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=3))
+def test_whatever_a_configuration_holds_it_is_read_or_one_sentence(tmp_path, changes):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(CONFIG.to_json()), **changes}))
+    try:
+        config = read_config(path)
+        read_hashes(path)
+    except DataError as error:
+        assert str(path) in str(error) or str(path.parent) in str(error)  # noqa: PT017 (either outcome is right)
+        assert len(str(error)) < 1000  # noqa: PT017
+    else:
+        path.write_text(config.to_json())
+        assert read_config(path) == config
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_damaged_configuration_is_read_or_one_sentence(tmp_path, seed):
+    whole, rng, path = CONFIG.to_json().encode(), random.Random(seed), tmp_path / "config.json"
+    for _ in range(200):
+        content = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 5))):
+            start = rng.randrange(len(content))
+            content[start : start + rng.randrange(4)] = rng.choice(
+                (b"", b"null", b"[", b'"', b"9" * 30, b"\xff", b"\0")
+            )
+        path.write_bytes(content)
+        with contextlib.suppress(DataError):
+            read_config(path)

@@ -236,3 +236,12 @@ def test_a_weight_beyond_half_precision_survives(tmp_path):
         network.heads["shared"].classifier.weight[1, 5] = 1e6
     save_network(tmp_path, network, DetectorConfig(("cat",)))
     assert load_network(tmp_path)[0].heads["shared"].classifier.weight[1, 5] == 1e6
+
+
+def test_weights_of_another_number_of_classes_are_refused_before_anything_is_made(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "model")
+    config = dataclasses.replace(CONFIG, classes=tuple(map(str, range(10_000))))
+    (tmp_path / "model" / "config.json").write_text(config.to_json())
+    monkeypatch.setattr(pretrained, "RegionNetwork", pytest.fail)
+    with pytest.raises(DataError, match=r"classifier has 3 outputs, and config.json names 10000 classes"):
+        load_network(tmp_path / "model")

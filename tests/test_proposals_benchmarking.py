@@ -63,3 +63,9 @@ def test_sizes_are_those_asked_for(data):
     assert "cpu_seconds_per_megapixel" in format_rows(rows)
     with pytest.raises(UsageError, match="no picture"):
         benchmark_sizes(Dataset("none", (), (), data.folder), method, [1])
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_less_than_one_picture_is_refused(data, number):
+    with pytest.raises(UsageError, match=f"--pictures {number}: need at least 1"):
+        benchmark_proposals(data, [proposer("selective-search:single")], number)
