@@ -10,12 +10,13 @@ from pathlib import Path
 
 from ..data.class_names import did_you_mean
 from ..data.dataset import Dataset
-from ..data.errors import LimitError, UsageError
+from ..data.errors import DataError, LimitError, UsageError
+from ..data.json_files import load_json
 from ..data.ledger import LEDGER_NAME
 from ..data.problems import Notices, cut, listed
 from ..data.proposal_files import NamedProposals, read_proposal_file
 from ..data.records import Picture, Stages
-from ..data.results import read_categories, read_predictions
+from ..data.results import RUN_NAME, read_categories, read_predictions
 from ..data.specs import open_dataset
 from ..data.stage_files import STAGES_NAME, read_stages
 from .breakdown import break_down
@@ -108,9 +109,9 @@ def _settings_of_run(predictions: Path | None) -> dict[str, str]:
         return {}
     folder = predictions if predictions.is_dir() else predictions.parent
     try:
-        settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
+        settings = load_json(folder / RUN_NAME)["settings"]
         return {f"detector: {name}": json.dumps(value) for name, value in settings.items()}
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (DataError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # made by something else
 
 

@@ -151,7 +151,7 @@ class _Facts:
             elif outcome == Outcome.DUPLICATE:
                 yield Chapter(DUPLICATE, f"a better detection has found {where}")
             elif outcome == Outcome.IGNORED and not where:
-                yield Chapter(NOT_ASKED, "its box is inside out on one side, which the protocol does not count at all")
+                yield Chapter(NOT_ASKED, "its box is inside out on one side, which the protocol does not count")
             elif outcome == Outcome.IGNORED:
                 yield Chapter(NOT_ASKED, f"it is on {where}, which nobody is asked to find")
             elif outcome == NOT_COUNTED:

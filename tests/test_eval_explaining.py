@@ -115,6 +115,16 @@ def test_what_the_protocol_does_not_look_at() -> None:
     assert "detection 101, cat 0.50 at 200 0 300 100: not judged" in text
 
 
+def test_a_box_that_cocos_code_does_not_count() -> None:
+    """One negative side makes a negative area, which is in none of its ranges."""
+    found = Detections(as_boxes([[5, 0, 5, 9]]), np.array(["cat"]), np.ones(1), np.array([[5.0, 0, -4, 9]]))
+    table = tabulate([Picture("1.jpg", 500, 500, found)], [_truth(("cat", A))], CLASSES)
+    text = explain(evaluate(table, ["coco"])[0], "1.jpg")
+    assert _lines(text)[-1].endswith(
+        "not asked for; its box is inside out on one side, which the protocol does not count"
+    )
+
+
 IMAGE = np.full((500, 500, 3), 128, dtype=np.uint8)
 
 

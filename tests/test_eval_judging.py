@@ -332,3 +332,10 @@ def test_any_protocol_on_any_data(tmp_path: Path, data: str, ledger: Path) -> No
     assert found["ilsvrc"]["numbers"] == {"median": 0.5}
     assert found["coco"]["numbers"]["AP50"] == pytest.approx(51 / 101)
     assert found["coco"]["numbers"]["APl"] is None
+
+
+@pytest.mark.parametrize("content", ["[]", "1", '{"settings": []}', '{"settings": 1}', "[" * 100_000, "{", "\xff"])
+def test_a_run_that_cannot_be_read_is_of_something_else(tmp_path: Path, data: str, ledger: Path, content: str) -> None:
+    (ledger.parent / "run.json").write_text(content, "latin-1")
+    _evaluate(ledger, data, "voc10", "", tmp_path / "out")
+    assert not any(name.startswith("detector") for name in _report(tmp_path / "out")["run"])
