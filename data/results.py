@@ -9,6 +9,7 @@ Some of these hold ids or parts of a picture's size, which only the data set exp
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -241,11 +242,19 @@ def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
             continue
         try:
             name, *numbers = line.strip().rsplit(maxsplit=5)
-            score, *box = map(float, numbers)
+            score, *box = map(_finite, numbers)
             _, _, _, _ = box
         except ValueError:
             raise DataError(f"{path}: line {i} is {line[:80]!r}: need id score xmin ymin xmax ymax") from None
         yield name, label, score, box
+
+
+def _finite(text: str) -> float:
+    """The number that a text is; ValueError for one without end, and for `1_0`, which is one to Python alone."""
+    number = float(text)
+    if not math.isfinite(number) or "_" in text:
+        raise ValueError(text)
+    return number
 
 
 def _pictures_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[Picture]:

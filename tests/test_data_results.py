@@ -320,9 +320,9 @@ def test_a_byte_order_mark_does_not_hide_the_best_detection(tmp_path: Path, mark
     assert [picture.file for picture in read_predictions(tmp_path)] == ["a", "b"]
 
 
-@pytest.mark.parametrize("line", ["a .5 inf 1 1 2", "a nan 1 1 2 2"])
-def test_impossible_voc_value_names_the_picture(tmp_path: Path, line: str) -> None:
-    with pytest.raises(DataError, match="predictions for a: "):
+@pytest.mark.parametrize("line", ["a .5 inf 1 1 2", "a nan 1 1 2 2", "a 1e400 1 1 2 2", "a .5 1_0 1 20 2"])
+def test_impossible_voc_value_names_the_line(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DataError, match=f"det_test_cat.txt: line 1 is '{line}': need id score"):
         read_predictions(_voc(tmp_path, cat=line))
 
 
