@@ -18,8 +18,6 @@ from .images import TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 
-_ANY_ENDING = "/"  # no name has it
-
 
 def is_image_name(name: str) -> bool:
     """Whether a file's name has the ending of an image that can be read here."""
@@ -50,12 +48,7 @@ def picture_name(stated: Any, folder: Path | None) -> str | None:
         found = found or _tail_below(os.path.abspath(folder), name, elsewhere or _climbs(name))
         if found is not None:
             return found
-    if (
-        name == "."
-        or _climbs(name)
-        or os.path.splitdrive(name)[0]
-        or (elsewhere and (".." in stated or os.path.lexists(stated)))
-    ):
+    if name == "." or _climbs(name) or (elsewhere and (".." in stated or os.path.lexists(stated))):
         return None  # what is there at an absolute path is another file than any below the folder
     return name
 
@@ -63,11 +56,10 @@ def picture_name(stated: Any, folder: Path | None) -> str | None:
 def existing_name(name: str, folder: Path) -> str | None:
     """What the file that a relative name means is really called below `folder`; None where there is none, or several.
 
-    A backslash is a separator unless a file has it in its name; letters may be of another case or composition; the
-    ending may lack, as in tables of ids.
+    A backslash is a separator unless a file has it in its name; letters may be of another case or composition.
     """
     root, slashed = os.path.abspath(folder), _split_root(name)[1]
-    for each in (slashed,) if os.sep == "\\" else (posixpath.normpath(name), slashed):
+    for each in (posixpath.normpath(name), slashed):
         if not _climbs(each) and not posixpath.isabs(each) and _exists(root, each):
             return None if each == "." else each
     return None if _climbs(slashed) else _spelt(root, slashed.split("/"))
@@ -121,13 +113,11 @@ def _exists(root: str, name: str) -> bool:
 
 
 def _spelt(root: str, parts: Sequence[str]) -> str | None:
-    """The one path below `root` that differs from these parts in the case or composition of letters or an ending."""
+    """The one path below `root` that differs from these parts in the case or the composition of letters at most."""
     found: list[str] = []
-    for depth, part in enumerate(parts, 1):
+    for part in parts:
         where = os.path.join(root, *found)
         alike = [part] if part in _names_in(where) else _alike_in(where).get(_key(part), [])
-        if not alike and depth == len(parts) and not is_image_name(part):
-            alike = _alike_in(where).get(_key(part) + _ANY_ENDING, [])
         if len(alike) != 1:
             return None
         found += alike
@@ -165,8 +155,6 @@ def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
     alike: dict[str, list[str]] = {}
     for name in _listing(folder, changed):
         alike.setdefault(_key(name), []).append(name)
-        if is_image_name(name):
-            alike.setdefault(_key(os.path.splitext(name)[0]) + _ANY_ENDING, []).append(name)
     return alike
 
 
@@ -187,6 +175,23 @@ def picture_size(path: str | Path, *, upright: bool = False, stated: Size = UNKN
             return (height, width) if as_seen else (width, height)
     height, width, _ = read_image(path, ignore_exif=not upright, size=stated).shape
     return width, height
+
+
+def pixels_stated(path: str | Path) -> int:
+    """How many pixels a file's header says that an image has; 0 where it does not tell, and for what is no file."""
+    pixels = 0
+    if os.path.isfile(path):
+        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+            pixels = image.width * image.height
+    return pixels
+
+
+def is_animation(path: str | Path) -> bool:
+    """Whether a file has more than one frame or page, of which the first is read; a photo's preview is none."""
+    if os.path.isfile(path):
+        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+            return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return False
 
 
 @cache

@@ -169,6 +169,15 @@ class GroundTruth(_Columns):
         return self.exhaustive and set(classes).isdisjoint(self.unjudged)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What an image's file was when it was read: another file of the same name has another, and so another reading."""
+
+    bytes: int
+    modified_ns: int  # time of change, nanoseconds
+    read_as: str  # whether it was turned upright, and the size that an annotation states, which can decide that
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """One picture's outcome: its detections, or the `error` that kept them from being made."""
@@ -178,6 +187,7 @@ class Picture:
     height: int = 0
     detections: Detections = field(default_factory=Detections)
     error: str | None = None
+    origin: Origin | None = None  # None where it is not known
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ def read_predictions(path: str | Path, data: Dataset | None = None, on_problem: 
         case _Form.VOC:
             return _read_voc([(path, _voc_label(path))], on_problem)
         case _Form.LEDGER:
-            return read_ledger(path)
+            return read_ledger(path, on_problem)
 
 
 def read_categories(path: str | Path, pictures: Iterable[Picture], data: Dataset | None = None) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def _joined(parts: list[Picture]) -> Picture:
 
 def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     if (folder / LEDGER_NAME).is_file():
-        return read_ledger(folder / LEDGER_NAME)
+        return read_ledger(folder / LEDGER_NAME, on_problem)
     if _is_yolo(folder):
         return read_yolo_predictions(folder, data, on_problem)
     return _read_voc(_voc_files(folder), on_problem)

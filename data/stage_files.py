@@ -80,6 +80,11 @@ def remove_stages(out: str | Path) -> None:
         path.unlink()
 
 
+def remove_stages_of(out: str | Path, file: str) -> None:
+    """Remove one picture's stages, if there are any."""
+    _path(out, file).unlink(missing_ok=True)
+
+
 def _path(out: str | Path, file: str) -> Path:
     return Path(out) / STAGES_NAME / f"{hash_of(file)}{_ENDING}"
 

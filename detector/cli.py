@@ -61,7 +61,7 @@ def propose(
 ) -> None:
     """Compute region proposals and keep them in a file."""
     from .pretrained import proposer_named
-    from .running import propose_to_file
+    from .proposing import propose_to_file
 
     say(propose_to_file(source, out, proposer_named(proposals, model, device), say))
 

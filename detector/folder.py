@@ -1,103 +1,30 @@
 """Detecting in many pictures: a folder's worth in bounded memory, and everything `detect` writes about them."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.errors import DataError
-from ..data.ledger import LEDGER_NAME, open_ledger, picture_to_line, read_ledger, write_ledger
-from ..data.records import Picture, Proposals, Stages
+from ..backbone.interruption import Interruption
+from ..data.errors import SetupError
+from ..data.failures import failure_of
+from ..data.files import DiskFullError, naming_failures
+from ..data.ledger import LEDGER_NAME, open_ledger, picture_to_line, write_ledger
+from ..data.origins import roots_of
+from ..data.records import Picture, Proposals
 from ..data.sources import Source
-from ..data.stage_files import has_stages, write_stages
+from ..data.stage_files import write_stages
 from ..eval.drawing import draw_detections
-from ..eval.gallery import write_drawing
-from ..proposals.methods import mapped
-from .memory import return_free_memory
-from .nms import suppress
+from ..eval.drawings import Drawings
+from .earlier import Earlier, take_over
 from .rcnn import RCNN
+from .streaming import IMAGE_SECONDS, Looked, StageSeconds, detect_stream
 
-DRAWN = "drawn"  # the folder of drawn pictures, below a run's own
-TRIM_EVERY = 16  # pictures; returning memory costs a tenth of a picture's time
 SPEAK_EVERY = 10.0  # seconds between lines of progress
-
-
-class StageSeconds:
-    """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = dict.fromkeys(("decode", "propose", "network", "draw"), 0.0)
-        self._lock = threading.Lock()
-
-    def since(self, stage: str, start: float) -> float:
-        """Book the time from `start` on a stage, from any thread; gives the time now."""
-        now = time.perf_counter()
-        with self._lock:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
-        return now
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A picture ready for the network, or the reason why it is not."""
-
-    source: Source
-    image: NDArray[np.uint8] | None = None
-    proposals: Proposals | None = None  # made elsewhere
-    searched: Proposals | None = None  # by the detector's own method
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A picture that was looked at: its outcome, its pixels and what was thought of it, if it could be read."""
-
-    picture: Picture
-    image: NDArray[np.uint8] | None = None
-    stages: Stages | None = None
-
-
-def detect_stream(
-    model: RCNN,
-    sources: Iterable[Source],
-    kept: Mapping[str, Proposals] | None = None,
-    seconds: StageSeconds | None = None,
-) -> Iterator[Looked]:
-    """What became of each source, in order; a picture that cannot be read is an outcome with an `error`.
-
-    Threads decode and propose a few pictures ahead while the network works; `kept` proposals, by file, save the latter.
-    """
-    seconds = seconds or StageSeconds()
-    for number, ready in enumerate(mapped(lambda source: _prepare(model, source, kept, seconds), sources), start=1):
-        if ready.image is None:
-            yield Looked(Picture(ready.source.file, error=ready.error))
-            continue
-        start = time.perf_counter()
-        stages = model.look(ready.image, ready.proposals, searched=ready.searched)
-        found = suppress(stages)
-        seconds.since("network", start)
-        if number % TRIM_EVERY == 0:
-            return_free_memory()
-        height, width = ready.image.shape[:2]
-        yield Looked(Picture(ready.source.file, width, height, found), ready.image, stages)
-
-
-def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, seconds: StageSeconds) -> _Prepared:
-    start = time.perf_counter()
-    try:
-        image = source.read()
-        start = seconds.since("decode", start)
-        if kept is not None and source.file not in kept:
-            raise DataError(f"{source.file}: the file of proposals has none for this picture")
-        proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
-        seconds.since("propose", start)
-    except DataError as error:
-        return _Prepared(source, error=str(error))
-    return _Prepared(source, image, proposals, searched)
 
 
 @dataclass(frozen=True)
@@ -111,14 +38,22 @@ class Summary:
     wall_seconds: float
     stages: dict[str, float]
     out: Path
+    left: int = 0  # not looked at, as the run was asked to stop
+    notices: tuple[str, ...] = ()  # what a person should know besides, a line each
+    failure: str | None = None  # the first one's reason
 
     def __str__(self) -> str:
-        new = max(self.pictures - self.skipped, 1)
+        new = max(self.pictures - self.skipped - self.left, 1)
         times = ", ".join(f"{name} {seconds / new:.2f}" for name, seconds in self.stages.items())
-        return (
-            f"{self.pictures} pictures ({self.skipped} done before, {self.failed} failed), {self.detections} "
-            f"detections, {self.wall_seconds:.1f} s\nseconds a picture: {times} (they overlap; "
-            f"{self.wall_seconds / new:.2f} in all)\nwritten to {self.out}"
+        return "\n".join(
+            (
+                f"{self.pictures} pictures ({self.skipped} done before, {self.failed} failed"
+                f"{f', {self.left} left' if self.left else ''}), {self.detections} "
+                f"detections, {self.wall_seconds:.1f} s",
+                f"seconds a picture: {times} (they overlap; {self.wall_seconds / new:.2f} in all)",
+                *self.notices,
+                f"written to {self.out}",
+            )
         )
 
 
@@ -130,54 +65,125 @@ def detect_folder(
     draw: bool = True,
     keep_stages: bool = False,
     kept: Mapping[str, Proposals] | None = None,
+    roots: Sequence[str] = (),
+    time_limit: float = IMAGE_SECONDS,
+    noticed: Interruption | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Picture], Summary]:
     """Detect in every source that `out` has no row of yet; write the ledger, and the drawn pictures below `drawn/`.
 
-    A row is on disk before the next picture starts, so a run that is stopped loses nothing. Pictures that failed
-    before are tried again. With `keep_stages` a picture's stages are on disk before its row, and pictures that an
-    earlier run kept none of are done again. Gives all rows in the order of the sources, rows of other pictures first.
+    A row is on disk before the next picture starts, so a run that is stopped loses nothing; one that is asked to stop,
+    by a signal that was `noticed`, ends with the picture at hand. A row of an earlier run holds as long as its file is
+    the same. Pictures that failed before are tried again, those drawn without before are drawn from their rows. With
+    `keep_stages` a picture's stages are on disk before its row, and pictures that an earlier run kept none of are done
+    again. Gives all rows in the order of the sources; before them those of an earlier run about other pictures, which
+    stay as long as their file is there, in the earlier run's `roots`.
     """
-    begun, seconds = time.perf_counter(), StageSeconds()
-    done = _rows_done(out, keep_stages)
-    todo = [source for source in sources if source.file not in done]
+    run = _Run(out, keep_stages, noticed or Interruption(), report)
+    earlier = take_over(out, sources, sorted({*roots, *roots_of(sources)}), keep_stages)
+    rows = dict(earlier.done)
+    todo = [source for source in sources if source.file not in rows]
     skipped = len(sources) - len(todo)
-    if skipped:
-        report(f"{skipped} of {len(sources)} pictures are done already")
+    for line in (*earlier.lines(), *([f"{skipped} of {len(sources)} pictures are done already"] if skipped else ())):
+        report(line)
+    if draw:
+        run.draw_rows([source for source in sources if source.file in rows], earlier)
     progress = _Progress(len(todo), report)
-    with open_ledger(out / LEDGER_NAME) as ledger:
-        for looked in detect_stream(model, todo, kept, seconds):
-            picture, image = looked.picture, looked.image
-            if keep_stages and looked.stages is not None:
-                start = time.perf_counter()
-                write_stages(out, picture.file, looked.stages)
-                seconds.since("keep", start)
-            if draw and image is not None:
-                start = time.perf_counter()
-                write_drawing(out / DRAWN, picture.file, draw_detections(image, picture.detections))
-                seconds.since("draw", start)
-            ledger.write(picture_to_line(picture))
-            done[picture.file] = picture
-            progress.add(picture)
-    wanted = {source.file for source in sources}
-    rows = [row for file, row in done.items() if file not in wanted] + [done[source.file] for source in sources]
-    write_ledger(rows, out / LEDGER_NAME)
-    failed = sum(done[source.file].error is not None for source in sources)
-    found = sum(len(done[source.file].detections) for source in sources)
-    wall = time.perf_counter() - begun
-    return rows, Summary(len(sources), skipped, failed, found, wall, seconds.seconds, out)
+    with (
+        open_ledger(out / LEDGER_NAME) as ledger,
+        closing(detect_stream(model, todo, kept, run.seconds, time_limit)) as stream,
+    ):
+        while not run.noticed.signal and (looked := next(stream, None)) is not None:
+            run.write(looked, earlier.drawings if draw else None)
+            with naming_failures(out / LEDGER_NAME):
+                ledger.write(picture_to_line(looked.picture))
+            rows[looked.picture.file] = looked.picture
+            progress.add(looked.picture)
+    done = [rows[source.file] for source in sources if source.file in rows]
+    write_ledger([*earlier.others, *done], out / LEDGER_NAME)
+    failures = [row.error for row in done if row.error is not None]
+    return [*earlier.others, *done], Summary(
+        len(sources),
+        skipped,
+        len(failures),
+        sum(len(row.detections) for row in done),
+        time.perf_counter() - run.begun,
+        run.seconds.seconds,
+        out,
+        len(sources) - len(done),
+        tuple(run.notices()),
+        failures[0] if failures else None,
+    )
 
 
-def _rows_done(out: Path, keep_stages: bool) -> dict[str, Picture]:
-    """The rows of an earlier run that need no second try; the others are taken off the ledger."""
-    path = out / LEDGER_NAME
-    if not path.exists():
-        return {}
-    rows = read_ledger(path)
-    good = [row for row in rows if row.error is None and (not keep_stages or has_stages(out, row.file))]
-    if len(good) < len(rows):
-        write_ledger(good, path)
-    return {row.file: row for row in good}
+@dataclass
+class _Run:
+    """A run at work: what it writes beside the ledger, and what it met."""
+
+    out: Path
+    keep_stages: bool
+    noticed: Interruption
+    report: Callable[[str], None]
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+    begun: float = field(default_factory=time.perf_counter)
+    animated: int = 0
+    not_drawn: int = 0
+
+    def write(self, looked: Looked, drawings: Drawings | None) -> None:
+        """Write what there is of a picture but its row: its stages and its drawing, if they are asked for."""
+        picture, image = looked.picture, looked.image
+        self.animated += looked.animated
+        if self.keep_stages and looked.stages is not None:
+            start = time.perf_counter()
+            write_stages(self.out, picture.file, looked.stages)
+            self.seconds.since("keep", start)
+        if drawings is not None and image is not None:
+            self._draw(drawings, image, picture)
+
+    def draw_rows(self, sources: Sequence[Source], earlier: Earlier) -> None:
+        """Draw what an earlier run did not, from its rows."""
+        drawn = 0
+        for source in sources:
+            row = earlier.done[source.file]
+            if self.noticed.signal or earlier.drawings.path(row.file, max(row.width, row.height)).exists():
+                continue
+            try:
+                image = source.read()
+            except Exception as error:
+                self._complain(failure_of(error, source.file))
+            else:
+                drawn += self._draw(earlier.drawings, image, row)
+        if drawn:
+            self.report(f"{drawn} pictures of an earlier run are drawn now")
+
+    def _draw(self, drawings: Drawings, image: NDArray[np.uint8], picture: Picture) -> bool:
+        """Draw a picture; one that cannot be drawn keeps its row."""
+        start = time.perf_counter()
+        try:
+            drawings.write(picture.file, draw_detections(image, picture.detections))
+        except DiskFullError:
+            raise
+        except SetupError as error:
+            self._complain(error)
+        except Exception as error:
+            self._complain(failure_of(error, picture.file))
+        else:
+            return True
+        finally:
+            self.seconds.since("draw", start)
+        return False
+
+    def _complain(self, error: Exception) -> None:
+        self.not_drawn += 1
+        self.report(f"not drawn: {error}")
+
+    def notices(self) -> list[str]:
+        """What was met and is no failure."""
+        texts = (
+            (self.not_drawn, "could not be drawn; their rows are written"),
+            (self.animated, "with more than one frame or page: only the first was looked at"),
+        )
+        return [f"{count} image{'s' * (count > 1)} {text}" for count, text in texts if count]
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""A run of `detect` or `propose` from the words of the command line to the files it leaves."""
+"""A run of `detect` from the words of the command line to the files it leaves."""
 
 import json
 import os
@@ -6,42 +6,51 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..backbone.interruption import leave, noticing_signals
 from ..backbone.weights import weights_sha256
 from ..data.dataset import Dataset
-from ..data.errors import DataError, UsageError
+from ..data.errors import DataError, LimitError, UsageError
 from ..data.exports import write_coco, write_coco_results, write_csv, write_label_studio, write_voc_results, write_yolo
 from ..data.files import write_atomically
 from ..data.ilsvrc_results import write_ilsvrc_results
 from ..data.ledger import LEDGER_NAME
-from ..data.proposal_files import check_writable, read_proposal_file, shard_names, write_proposal_file
+from ..data.origins import roots_of
+from ..data.proposal_files import read_proposal_file
 from ..data.records import Picture, Proposals
 from ..data.results import COCO_NAME
 from ..data.sources import Source
-from ..data.specs import is_spec, open_dataset, resolve_sources
-from ..data.stage_files import remove_stages
-from ..data.store import hash_of, read_proposals, write_proposals
-from ..proposals.kept import check_fresh
-from ..proposals.methods import Proposer, propose_all
+from ..data.specs import is_spec, open_dataset
+from ..data.store import hash_of
+from ..proposals.kept import check_fresh, image_releases
 from .config import checked_options
-from .folder import DRAWN, Summary, detect_folder
+from .earlier import DRAWN, forget
+from .folder import Summary, detect_folder
+from .limits import FailureLimit, check_seconds
 from .pretrained import model_folder, proposer_named, weights_files
 from .rcnn import RCNN
+from .run_settings import differences, pictures_from, read_settings
+from .run_sources import command_to_go_on, gather_sources
+from .streaming import IMAGE_SECONDS
 
 FORMATS = ("coco", "voc", "yolo", "csv", "label-studio", "coco-results", "ilsvrc")
 NUMBERED = ("coco-results", "ilsvrc")  # have a data set's numbers in place of names
 PACKAGES = ("inception-rcnn", "torch", "torchvision", "numpy", "numba", "opencv-contrib-python-headless", "pillow")
 RUN_NAME = "run.json"
-SHARD = 2000  # pictures; about 60 MB of proposals
+# Bumped whenever the same settings, weights and proposals give other detections than before.
+DETECTOR = 1
 
 
 @dataclass(frozen=True)
 class DetectRun:
-    """One `detect`: what to look at, with which model and settings, and where everything goes."""
+    """One `detect`: what to look at, with which model and settings, and where everything goes.
+
+    The last three are the command line's `--fail-on-error`, `--ignore-exif` and `--time-limit`.
+    """
 
     sources: Sequence[str]
     out: Path
@@ -52,23 +61,50 @@ class DetectRun:
     formats: str = "coco"
     overwrite: bool = False
     keep_stages: bool = False
+    fail_on_error: str | None = None  # "5", "10%": so many images may fail; None: any number but all
+    ignore_exif: bool = False  # pixels as they are stored, whatever the file or an annotation says
+    time_limit: float = IMAGE_SECONDS  # for decoding and proposing, an image
 
     def execute(self, report: Callable[[str], None] = lambda line: None) -> Summary:
-        """Detect in all sources; an earlier run with the same settings is continued, one with others refused."""
-        formats = _checked_formats(self.formats)
+        """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
+
+        A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done,
+        and the process is left as the signal asks. LimitError where too many images failed, once all is written.
+        """
+        formats, limit = _checked_formats(self.formats), FailureLimit(self.fail_on_error)
+        check_seconds(self.time_limit)
         data = _numbered_data(self.sources) if {*formats} & {*NUMBERED} else None
-        sources = resolve_sources(self.sources, skip=self.out / DRAWN)
+        sources, notices = gather_sources(self.sources, skip=self.out / DRAWN, ignore_exif=self.ignore_exif)
         folder = model_folder(self.model)
         model, kept = self._model(folder)
         settings = self._settings(model, folder, sources)
-        self._check_earlier(settings)
+        settings["pictures_from"] = roots = self._check_earlier(settings)
         report(f"{len(sources)} pictures, {model.config.mode} regions on {model.device}, model {folder.name}")
         self._write_run(settings, None)
-        rows, summary = detect_folder(
-            model, sources, self.out, draw=self.draw, keep_stages=self.keep_stages, kept=kept, report=report
-        )
-        _export(rows, self.out, model.config.classes, formats, data)
-        self._write_run(settings, summary)
+        with noticing_signals() as noticed:
+            rows, summary = detect_folder(
+                model,
+                sources,
+                self.out,
+                draw=self.draw,
+                keep_stages=self.keep_stages,
+                kept=kept,
+                roots=roots,
+                time_limit=self.time_limit,
+                noticed=noticed,
+                report=report,
+            )
+            summary = replace(summary, notices=(*summary.notices, *notices))
+            _export(rows, self.out, model.config.classes, formats, data)
+            self._write_run(settings, summary)
+        if noticed.signal:
+            report(f"stopped with {summary.left} of {len(sources)} pictures left; to go on: {command_to_go_on()}")
+            leave(noticed.signal)
+        try:
+            limit.check(summary.failed, of=summary.pictures, example=summary.failure)
+        except LimitError:
+            report(str(summary))
+            raise
         return summary
 
     def _model(self, folder: Path) -> tuple[RCNN, Mapping[str, Proposals] | None]:
@@ -87,40 +123,41 @@ class DetectRun:
         named = Path(str(self.options.get("proposals")))
         files = sorted(named.glob("*.safetensors")) if named.is_dir() else [named]
         stored = " ".join(map(weights_sha256, files)) if _is_stored(named) else ""
-        roots = {str(source.path.absolute()).removesuffix(source.file) for source in sources}
         return {
+            "detector": DETECTOR,
+            "reading": list(image_releases()),
             "weights_sha256": " ".join(map(weights_sha256, weights_files(folder))),
             "config": json.loads(model.config.to_json()),
             "proposals": stored or hash_of(*model.proposal_parameters),
-            "pictures_from": sorted(roots),
+            "pictures_from": roots_of(sources),
         }
 
-    def _check_earlier(self, settings: dict[str, Any]) -> None:
+    def _check_earlier(self, settings: dict[str, Any]) -> list[str]:
+        """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on."""
         path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
         if self.overwrite:
-            ledger.unlink(missing_ok=True)
-            remove_stages(self.out)
+            forget(self.out)
         if not ledger.exists():
-            return
+            return settings["pictures_from"]
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        except (OSError, ValueError, KeyError) as error:
+            earlier = read_settings(path)
+        except DataError as error:
             raise UsageError(f"{ledger} is from a run that {path} does not tell of: add --overwrite") from error
-        changed = [
-            f"{key} {earlier.get(key)} -> {settings[key]}" for key in settings if earlier.get(key) != settings[key]
-        ]
-        if changed:
-            what = "; ".join(changed)
+        before = pictures_from(earlier)
+        if {*settings["pictures_from"]} <= {*before}:  # of several folders, some: the names are the same
+            settings = {**settings, "pictures_from": earlier["pictures_from"]}
+        if changed := differences(earlier, settings):
             raise UsageError(
-                f"{self.out} holds a run with other settings ({what}): add --overwrite or choose another --out"
+                f"{self.out} holds a run with other settings ({changed}): add --overwrite or choose another --out"
             )
+        return before
 
     def _write_run(self, settings: dict[str, Any], summary: Summary | None) -> None:
         content = {
             "arguments": sys.argv[1:],
             "settings": settings,
             "versions": versions(),
-            "finished": summary is not None,
+            "finished": summary is not None and not summary.left,
         }
         if summary is not None:
             content["pictures"] = {"all": summary.pictures, "skipped": summary.skipped, "failed": summary.failed}
@@ -181,57 +218,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def propose_to_file(sources: Sequence[str], out: Path, method: Proposer, report: Callable[[str], None]) -> str:
-    """Write the proposals of every source that can be read; says what was done, and each picture left out.
-
-    The ending of `out` names the format. Without one it is a folder of shards, each on disk when it is full; those
-    that an earlier run left are not made again.
-    """
-    if not out.suffix:
-        return _propose_shards(resolve_sources(sources), out, method, report)
-    check_writable(out)  # before minutes go into proposals
-    listed = resolve_sources(sources)
-    made = _proposed(listed, method, report)
-    write_proposal_file(out, made, method.name, method.parameters)
-    boxes = sum(map(len, made.values()))
-    return f"{len(made)} of {len(listed)} pictures, {boxes} proposals by {method.name}, written to {out}"
-
-
-def _propose_shards(listed: Sequence[Source], out: Path, method: Proposer, report: Callable[[str], None]) -> str:
-    by_file, kept = {source.file: source for source in listed}, 0
-    for name, files in shard_names(by_file, SHARD).items():
-        earlier = _earlier_shard(out / name, files, method)
-        new = _proposed([by_file[file] for file in files if file not in earlier], method, report)
-        if earlier and not new:
-            kept += 1
-            continue
-        made = {**earlier, **new}
-        write_proposals(out / name, made, method.name, method.parameters)
-        report(f"{out / name}: {len(made)} of {len(files)} pictures")
-    return f"{len(listed)} pictures, proposals by {method.name}, in shards in {out} ({kept} shards done before)"
-
-
-def _proposed(sources: Sequence[Source], method: Proposer, report: Callable[[str], None]) -> dict[str, Proposals]:
-    made = {}
-    all_found = propose_all(method, sources, Source.read)
-    for source, found in zip(sources, all_found, strict=True):
-        if isinstance(found, DataError):
-            report(f"left out: {found}")
-        else:
-            made[source.file] = found
-    return made
-
-
-def _earlier_shard(path: Path, files: Sequence[str], method: Proposer) -> Mapping[str, Proposals]:
-    """What an earlier run left of this shard; of pictures that came since, or could not be read, it has nothing."""
-    if not path.exists():
-        return {}
-    store = read_proposals(path)
-    if store.parameters != hash_of(*method.parameters):
-        raise DataError(
-            f"{path} was made with parameters {store.parameters}, and {method.name} has "
-            f"{hash_of(*method.parameters)}: delete the folder, or choose another --out"
-        )
-    return store if set(store) <= set(files) else {}

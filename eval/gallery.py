@@ -2,40 +2,28 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, read_truth
-from ..data.errors import DataError, UsageError
-from ..data.files import write_atomically
-from ..data.images import IMAGE_EXTENSIONS, encode_image, read_image
+from ..data.errors import DataError, SetupError, UsageError
+from ..data.files import DiskFullError
+from ..data.images import IMAGE_EXTENSIONS, read_image
+from ..data.picture_files import picture_name
 from ..data.records import GroundTruth, Picture
 from ..data.results import merge_parts, read_predictions
 from ..data.specs import open_dataset
 from .drawing import draw_detections
+from .drawings import Drawings
 from .pairing import NOT_PAIRED, pair_files
-
-# What browsers show, and the longest side in pixels that files of that kind can have.
-_LONGEST_SIDES = {".jpg": 65_500, ".jpeg": 65_500, ".png": 2**31 - 1, ".webp": 16_383}
 
 
 def write_drawing(folder: Path, file: str, image: NDArray[np.uint8]) -> Path:
-    """Write a drawn (H, W, 3) picture below `folder` under the picture's own name, sub-folders and all.
-
-    What browsers cannot show becomes a JPEG with `.jpg` behind the whole name, so that no two pictures collide; a PNG
-    where the picture is too large for its kind. No name leads out of the folder.
-    """
-    kind, added = Path(file).suffix.lower(), ""
-    if kind not in _LONGEST_SIDES:
-        kind = added = ".jpg"
-    if max(image.shape[:2]) > _LONGEST_SIDES[kind]:
-        kind = added = ".png"
-    name = Path(f"{file}{added}")
-    path = folder.joinpath(*(part for part in name.parts if part not in (name.anchor, os.pardir)))
-    write_atomically(path, encode_image(image, kind))
-    return path
+    """Write a drawn (H, W, 3) picture below `folder`, where `Drawings` has it if it is the only one."""
+    return Drawings(folder).write(file, image)
 
 
 def draw_predictions(
@@ -45,30 +33,49 @@ def draw_predictions(
     data: str | None,
     score: float,
     report: Callable[[str], None] = lambda line: None,
+    *,
+    ignore_exif: bool = False,
 ) -> str:
     """Draw stored predictions of at least `score` on their pictures, and beside them a data set's ground truth.
 
-    A picture that cannot be read is reported and left out; where none can, that is an error.
+    Boxes are of the pixels as stored where `ignore_exif` says so; else the stated sizes tell. A picture that cannot be
+    read, and a drawing that cannot be written, is reported and left out; where none can, that is an error.
     """
     if out.resolve() == images.resolve():
         raise UsageError(f"{out}: drawing there would overwrite the pictures; choose another --out")
     dataset = None if data is None else open_dataset(data, allow_unannotated=True)
     pictures = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
-    truths = _truths(pictures, dataset)
-    drawn = 0
-    for picture, truth in zip(pictures, truths, strict=True):
-        try:
-            path = _find(images, picture.file)
-            image = read_image(path) if truth is None else read_truth(path, truth)
-        except DataError as error:
-            report(f"left out: {error}")
-            continue
+    names = [_find(images, picture.file) for picture in pictures]
+    # A name of another machine is drawn under the one that the image has here.
+    drawn_as = [name if "\\" in picture.file else picture.file for name, picture in zip(names, pictures, strict=True)]
+    drawings, drawn, failed = Drawings(out, drawn_as), 0, 0
+    for picture, name, to, truth in zip(pictures, names, drawn_as, _truths(pictures, dataset), strict=True):
         found = picture.detections[picture.detections.scores >= score]
-        write_drawing(out, picture.file, draw_detections(image, found, ground_truth=truth))
-        drawn += 1
+        try:
+            image = _read(images / name, picture, truth, ignore_exif)
+            drawings.write(to, draw_detections(image, found, ground_truth=truth))
+        except (DataError, SetupError) as error:
+            if isinstance(error, DiskFullError):
+                raise
+            failed += isinstance(error, SetupError)
+            report(f"left out: {error}")
+        else:
+            drawn += 1
+    if failed and not drawn:
+        raise SetupError(f"{out}: no drawing can be written there; choose another --out")
     if pictures and not drawn:
         raise DataError(f"{images}: has none of the {len(pictures)} pictures of {predictions}; check --images")
     return f"{drawn} of {len(pictures)} pictures drawn, written to {out}"
+
+
+def _read(path: Path, picture: Picture, truth: GroundTruth | None, ignore_exif: bool) -> NDArray[np.uint8]:
+    """The pixels that the boxes are of: as the annotation says, else the predictions, of the picture's size."""
+    if ignore_exif:
+        return read_image(path, ignore_exif=True)
+    if truth is None:
+        return read_image(path, size=(picture.width, picture.height))
+    known = truth.width and truth.height
+    return read_truth(path, truth if known else replace(truth, width=picture.width, height=picture.height))
 
 
 def _truths(pictures: list[Picture], dataset: Dataset | None) -> list[GroundTruth | None]:
@@ -80,10 +87,20 @@ def _truths(pictures: list[Picture], dataset: Dataset | None) -> list[GroundTrut
     return [None if index == NOT_PAIRED else truths[index] for index in paired]
 
 
-def _find(images: Path, file: str) -> Path:
-    """The picture of that name; VOC's result files name pictures without their extension, dots and all."""
-    path = images / file
-    if os.path.exists(path):
-        return path
-    others = (Path(f"{path}{kind}") for lower in IMAGE_EXTENSIONS for kind in (lower, lower.upper()))
-    return next(filter(os.path.exists, others), path)
+def _find(images: Path, file: str) -> str:
+    """The name, below the folder, of the picture that predictions call `file`.
+
+    VOC's result files name pictures without their extension, dots and all; those of other machines in their own way.
+    """
+    kinds = (each for lower in IMAGE_EXTENSIONS for each in (lower, lower.upper()))
+    for name in (file, *(f"{file}{kind}" for kind in kinds)):
+        if _is_there(images, name):
+            return name
+    return picture_name(file, images) or file
+
+
+def _is_there(images: Path, name: str) -> bool:
+    try:
+        return os.path.exists(images / name)
+    except ValueError:  # a name that no file can have
+        return False

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 
 from inception_rcnn.data.errors import DataError, SetupError
 from inception_rcnn.data.ledger import open_ledger, picture_from_line, picture_to_line, read_ledger, write_ledger
-from inception_rcnn.data.records import Detections, Picture
+from inception_rcnn.data.problems import Notices
+from inception_rcnn.data.records import Detections, Origin, Picture
 
 
 def _picture(file: str = "a.jpg", num: int = 1) -> Picture:
@@ -93,7 +95,21 @@ GOOD = '{"label": "cat", "score": 0.5, "box": [0, 0, 1, 1]}'
         '{"file": "a", "width": 1, "height": 1, "detections": null}',
         '{"file": "a", "width": 1e999, "height": 1, "detections": []}',
         _line(GOOD.replace("0.5", "NaN")),
-        _line(GOOD.replace("[0,", "[2,")),
+        _line(GOOD.replace("0.5", "true")),
+        _line(GOOD.replace("0.5", '"0.5"')),
+        _line(GOOD.replace("[0,", '["0",')),
+        _line(GOOD.replace("[0,", "[Infinity,")),
+        _line(GOOD.replace('"cat"', "null")),
+        _line(GOOD.replace('"cat"', '["cat"]')),
+        _line("7"),
+        '{"file": "a", "width": true, "height": 1, "detections": []}',
+        '{"file": "a", "width": "1", "height": 1, "detections": []}',
+        '{"file": "a", "width": -1, "height": 1, "detections": []}',
+        '{"file": "a", "width": 1.5, "height": 1, "detections": []}',
+        f'{{"file": "a", "width": {"9" * 30}, "height": 1, "detections": []}}',
+        f'{{"file": "a", "width": {"9" * 5000}, "height": 1, "detections": []}}',
+        '{"file": "a", "width": 1, "height": 1, "detections": {}}',
+        f'{{"file": [{"1," * 10**5} 1], "width": 1, "height": 1, "detections": []}}',
         _line(GOOD.replace("0, 1, 1]", "1]")),
         _line(GOOD.replace("0.5", "1" + "0" * 400)),
         "[" * 100000,
@@ -102,8 +118,62 @@ GOOD = '{"label": "cat", "score": 0.5, "box": [0, 0, 1, 1]}'
 def test_broken_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text(picture_to_line(PICTURES[1]) + line + "\n" + picture_to_line(PICTURES[1]))
-    with pytest.raises(DataError, match=r"d\.jsonl: line 2"):
+    with pytest.raises(DataError, match=r"d\.jsonl: line 2") as caught:
         read_ledger(path)
+    assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
+
+
+ORIGIN = Origin(1234, 1_700_000_000_123_456_789, "upright")
+
+
+def test_the_file_that_was_read_is_in_its_line(tmp_path: Path) -> None:
+    picture = replace(_picture(), origin=ORIGIN)
+    record = json.loads(picture_to_line(picture))
+    assert (record["bytes"], record["modified_ns"], record["read_as"]) == (1234, 1_700_000_000_123_456_789, "upright")
+    assert next(iter(record)) == "file"
+    write_ledger([picture, _picture("b.jpg")], tmp_path / "d.jsonl")
+    assert [each.origin for each in read_ledger(tmp_path / "d.jsonl")] == [ORIGIN, None]
+
+
+@pytest.mark.parametrize("changed", ['"bytes": "7"', '"bytes": true', '"bytes": 1.5', '"bytes": null', '"other": 1'])
+def test_what_makes_no_sense_says_nothing_of_a_file(changed: str) -> None:
+    line = picture_to_line(replace(_picture(), origin=ORIGIN))
+    assert picture_from_line(line.replace('"bytes": 1234', changed), "x").origin is None
+
+
+def test_of_lines_that_say_which_file_was_read_the_last_counts_and_others_are_parts(tmp_path: Path) -> None:
+    whole = [replace(_picture(num=num), origin=ORIGIN) for num in (3, 1)]
+    write_ledger([whole[0], _picture("b.jpg"), whole[1]], tmp_path / "d.jsonl")
+    assert [(each.file, len(each.detections)) for each in read_ledger(tmp_path / "d.jsonl")] == [
+        ("b.jpg", 1),
+        ("a.jpg", 1),
+    ]
+    write_ledger([_picture(num=3), _picture("b.jpg"), _picture()], tmp_path / "d.jsonl")
+    assert [len(each.detections) for each in read_ledger(tmp_path / "d.jsonl")] == [3, 1, 1]
+
+
+def test_an_inside_out_box_is_an_empty_one_and_told(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text(_line(f"{GOOD}, {GOOD.replace('[0,', '[2,')}") + "\n")
+    notices = Notices()
+    [picture] = read_ledger(tmp_path / "d.jsonl", notices)
+    assert picture.detections.boxes.tolist() == [[0, 0, 1, 1], [2, 0, 2, 1]]
+    assert len(notices.lines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_ledger_that_an_editor_saved_with_a_mark_is_read_and_gone_on_with(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(map(picture_to_line, PICTURES[:3:2])), encoding=encoding, newline="\r\n")
+    assert [each.file for each in read_ledger(path)] == ["a.jpg", PICTURES[2].file]
+    with open_ledger(path) as ledger:
+        ledger.write(picture_to_line(PICTURES[3]))
+    assert [each.file for each in read_ledger(path)] == ["a.jpg", PICTURES[2].file, PICTURES[3].file]
+
+
+def test_no_error_is_no_failure() -> None:
+    line = '{"file": "a", "error": null, "width": 640.0, "height": 2, "detections": []}'
+    assert (picture_from_line(line, "x").error, picture_from_line(line, "x").width) == (None, 640)
 
 
 def test_extra_fields_do_no_harm() -> None:

@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.errors import DataError, LimitError, UsageError
 from inception_rcnn.data.images import encode_image
 from inception_rcnn.data.proposal_files import read_proposal_file
 from inception_rcnn.data.records import Proposals
@@ -13,11 +14,12 @@ from inception_rcnn.data.results import read_predictions
 from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.data.stage_files import read_stages
 from inception_rcnn.data.store import hash_of, read_proposals, write_proposals
-from inception_rcnn.detector import running
+from inception_rcnn.detector import proposing
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.pretrained import save_network
-from inception_rcnn.detector.running import DetectRun, propose_to_file
+from inception_rcnn.detector.proposing import propose_to_file
+from inception_rcnn.detector.running import DetectRun
 from inception_rcnn.proposals.methods import Proposer, proposer
 
 
@@ -167,7 +169,7 @@ class Method:
 @pytest.fixture
 def five(tmp_path, monkeypatch):
     """Five pictures 11 to 15 wide, which make three shards."""
-    monkeypatch.setattr(running, "SHARD", 2)
+    monkeypatch.setattr(proposing, "SHARD", 2)
     (tmp_path / "five").mkdir()
     for i in range(1, 6):
         add_picture(tmp_path / "five", i)
@@ -224,13 +226,32 @@ def test_pictures_that_came_since_are_added_and_the_others_not_asked_about_again
     assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 8)]
 
 
-def test_a_shard_of_other_pictures_is_made_anew(five, tmp_path):
+def test_a_picture_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
     out = tmp_path / "shards"
     propose(five, out, "same")
     (five / "1.png").unlink()  # all move up
     seen, _, _ = propose(five, out, "same")
-    assert seen == [12, 13, 14, 15]
+    assert seen == [13, 15]  # what is in its shard already is not asked about again
     assert list(read_proposals(out / "proposals-00000.safetensors")) == ["2.png", "3.png"]
+    assert list(read_proposal_file(out)) == ["2.png", "3.png", "4.png", "5.png"]
+    assert len([*out.iterdir()]) == 2  # the third shard is empty and gone
+
+
+def test_a_picture_whose_file_is_another_now_is_asked_about_again(five, tmp_path):
+    for out in (tmp_path / "shards", tmp_path / "p.safetensors"):
+        propose(five, out, "same")
+        (five / "2.png").write_bytes(encode_image(np.zeros((10, 30, 3), np.uint8), ".png"))
+        assert propose(five, out, "same")[0] == [30]
+        assert read_proposal_file(out)["2.png"].boxes.tolist() == [[0, 0, 30, 10]]
+        add_picture(five, 2)
+
+
+def test_shards_are_never_lost_to_a_run_on_fewer_pictures(five, tmp_path):
+    out = tmp_path / "shards"
+    propose(five, out, "same")
+    with pytest.raises(UsageError, match=r"not among the sources, as 1\.png"):
+        propose(five / "2.png", out, "same")
+    assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 6)]
 
 
 def test_a_picture_that_cannot_be_read_does_not_undo_its_shard(five, tmp_path):
@@ -265,6 +286,61 @@ def test_proposals_are_written_as_a_table_where_the_ending_says_so(five, tmp_pat
     table = (tmp_path / "p.csv").read_text().splitlines()
     assert table[:2] == ["file,x1,y1,x2,y2,score", "1.png,0.0,0.0,11.0,10.0,1.0"]
     assert len(table) == 6
+
+
+@pytest.mark.parametrize("name", ["p.safetensors", "p.npz", "p.csv", "p.json", "shards"])
+def test_what_was_made_before_a_run_was_killed_is_not_made_again(five, tmp_path, name):
+    class Killed(BaseException):
+        pass
+
+    class Mortal(Method):
+        def _search(self, image):
+            if image.shape[1] == 13:
+                raise Killed
+            return super()._search(image)
+
+    whole, out = tmp_path / f"whole {name}", tmp_path / name
+    propose(five, whole, "same")
+    with pytest.raises(Killed):
+        propose_to_file([str(five)], out, Mortal("same").proposer, lambda line: None)
+    seen, _, _ = propose(five, out, "same")
+    assert seen == [13, 14, 15]
+    assert not [path for path in tmp_path.rglob("*.part") if path.is_file()]
+    for path in [whole] if whole.is_file() else sorted(whole.iterdir()):
+        assert (out if whole.is_file() else out / path.name).read_bytes() == path.read_bytes()
+    found = read_proposal_file(out)
+    assert [found[f"{i}.png"].boxes.tolist() for i in range(1, 6)] == [[[0, 0, 10 + i, 10]] for i in range(1, 6)]
+
+
+def test_what_was_begun_in_another_way_is_refused(five, tmp_path):
+    out = tmp_path / "p.csv"
+    (tmp_path / "p.csv.part").write_text("{}\n")
+    with pytest.raises(DataError, match=r"p\.csv\.part: was begun with another method"):
+        propose(five, out, "same")
+
+
+def test_where_nothing_can_be_proposed_on_the_run_has_failed(five, tmp_path):
+    for path in five.iterdir():
+        path.write_bytes(b"<html>")
+    with pytest.raises(LimitError, match=r"all of 5 images failed, as .*1\.png"):
+        propose(five, tmp_path / "p.csv", "same")
+    add_picture(five, 1)
+    propose(five, tmp_path / "p.csv", "same")
+    with pytest.raises(LimitError, match="4 of 5 images failed"):
+        propose_to_file([str(five)], tmp_path / "p.csv", Method().proposer, lambda line: None, fail_on_error="3")
+    assert (tmp_path / "p.csv").exists()
+
+
+def test_pictures_are_proposed_on_as_stored_where_exif_is_ignored(five, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(five / "1.png", exif=exif)
+    heights = []
+    for ignored in (False, True):
+        out = tmp_path / "p.safetensors"
+        propose_to_file([str(five)], out, Method().proposer, lambda line: None, ignore_exif=ignored)
+        heights.append(read_proposal_file(out)["1.png"].boxes[0, 3])
+    assert heights == [20, 10]
 
 
 def test_an_ending_that_cannot_be_written_is_refused_before_any_work(five, tmp_path):

@@ -1,5 +1,6 @@
 """Drawn pictures as files: where they land, what is on them, and what is left out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.errors import DataError, SetupError, UsageError
 from inception_rcnn.data.images import read_image
 from inception_rcnn.data.ledger import write_ledger
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
@@ -182,7 +183,7 @@ def test_pictures_of_a_data_set_are_drawn_as_stored_and_others_upright(tmp_path:
     data = _voc(tmp_path, "a.png")
     for file in ("a.png", "other.png"):
         _save(tmp_path / "photos" / file, orientation=6)
-    _draw(tmp_path, [_found("a.png"), _found("other.png")], data)
+    _draw(tmp_path, [_found("a.png"), replace(_found("other.png"), width=0, height=0)], data)
     assert read_image(tmp_path / "out" / "a.png").shape == (60, 80, 3)
     assert read_image(tmp_path / "out" / "other.png").shape == (80, 60, 3)
 
@@ -192,3 +193,45 @@ def test_a_picture_is_drawn_as_the_size_of_its_annotation_says(tmp_path: Path) -
     _save(tmp_path / "photos" / "a.png", orientation=6)
     _draw(tmp_path, [_found("a.png")], data)
     assert read_image(tmp_path / "out" / "a.png").shape == (80, 60, 3)
+
+
+def test_predictions_say_by_their_size_which_way_up_their_picture_is(tmp_path: Path) -> None:
+    for file in ("a.png", "b.png", "c.png"):
+        _save(tmp_path / "photos" / file, orientation=6)
+    rows = [replace(_found("a.png"), width=80, height=60), replace(_found("b.png"), width=60, height=80)]
+    _draw(tmp_path, [*rows, replace(_found("c.png"), width=0, height=0)])
+    shapes = [read_image(tmp_path / "out" / file).shape[:2] for file in ("a.png", "b.png", "c.png")]
+    assert shapes == [(60, 80), (80, 60), (80, 60)]
+
+
+def test_exif_is_ignored_where_that_is_asked(tmp_path: Path) -> None:
+    _save(tmp_path / "photos" / "a.png", orientation=6)
+    write_ledger([replace(_found("a.png"), width=60, height=80)], tmp_path / "found.jsonl")
+    draw_predictions(tmp_path / "found.jsonl", tmp_path / "photos", tmp_path / "out", None, 0.3, ignore_exif=True)
+    assert read_image(tmp_path / "out" / "a.png").shape == (60, 80, 3)
+
+
+def test_names_of_other_machines_are_found_and_drawn_under_those_of_this_one(tmp_path: Path) -> None:
+    _save(tmp_path / "photos" / "sub" / "a.png")
+    _save(tmp_path / "photos" / "b.png")
+    said, lines, files = _draw(tmp_path, [_found("sub\\a.png", 0.9), _found("C:\\data\\b.png", 0.9)])
+    assert (said.split(",")[0], lines) == ("2 of 2 pictures drawn", [])
+    assert files == ["b.png", "sub/a.png"]
+
+
+def test_one_drawing_that_cannot_be_written_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    for file in ("a.png", "sub/a.png"):
+        _save(tmp_path / "photos" / file)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").touch()  # in the way of the folder
+    said, lines, files = _draw(tmp_path, [_found("sub/a.png"), _found("a.png")])
+    assert said.startswith("1 of 2 pictures drawn")
+    assert "cannot be written" in lines[0]
+    assert files == ["a.png"]
+
+
+def test_where_no_drawing_can_be_written_that_is_said(tmp_path: Path) -> None:
+    _save(tmp_path / "photos" / "a.png")
+    (tmp_path / "out").touch()
+    with pytest.raises(SetupError, match="no drawing can be written"):
+        _draw(tmp_path, [_found("a.png")])
