@@ -10,12 +10,17 @@ What the content is decides, not the file's name. Choices made here:
   taken as it is, one that fits 16 bits is scaled like 16-bit gray. A float picture must lie in 0-1. Anything beyond
   is refused: its scale is a guess that only its owner can make.
 - Of an animation or a stack of pages, the first.
-- A damaged or cut-off file is refused; half a picture would give detections that nobody can trust.
+- A damaged or cut-off file is refused; half a picture would give detections that nobody can trust. A JPEG that lacks
+  only its end marker is whole: all its pixels are there.
+- HEIC is read where pillow-heif is installed, which turns it upright itself, so that it has no other pixels.
 - Pillow's guard against decompression bombs is kept: more than twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is
   refused, between once and twice, where the photos of real cameras lie, Pillow warns and the picture is decoded.
+- A file that is far too small for the pixels that it claims is refused before room is made for them, and so is a JPEG
+  of so many scans that decoding it would take minutes. Decoding takes about 8 bytes a pixel, 11 for a turned picture.
 """
 
 import io
+import math
 import os
 import stat
 from functools import cache
@@ -27,7 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from .errors import DataError
+from .errors import DataError, SetupError
+from .jpeg_scans import ENDS, codes_all, count_scans, is_filled_up, without_filler
+from .problems import cut
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib",
@@ -39,15 +46,24 @@ _HEIF_EXTENSIONS = (".heic", ".heif", ".hif")
 # Pillow would also start Ghostscript for an EPS file; a picture from a stranger gets no further than these decoders.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF")
 
+# A blank drawing takes a byte for a thousand pixels: beyond the first of these, what a file claims must have its bytes.
+_PLAIN_PIXELS, _PIXELS_A_BYTE = 32_000_000, 1000
+_SCANNED_PIXELS = 4_000_000_000  # of all scans of a JPEG: about a minute; the usual ten make 300 million of a photo
+
+_BAND_PIXELS = 4_000_000  # that are converted at once
+
 _INVERSE_ORIENTATION = {6: 8, 8: 6}  # the other six undo themselves
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 Size = tuple[int, int]  # width, height; 0 where unknown
 UNKNOWN_SIZE: Size = (0, 0)
 
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+
 # What files that cannot be opened hold at an offset, and what that makes of them, for the message.
 _DAMAGED = "but is damaged or cut short; fetch it again or convert it"
-_HEIC = "is a HEIC picture, which is not read; convert it to JPEG or PNG"
+_HEIC = f"begins like a HEIC {_DAMAGED}"
+_NO_HEIC = "is a HEIC picture; pip install 'inception-rcnn[heif]' to have it read, or convert it to JPEG"
 _SIGNATURES = (
     (0, b"version https://git-lfs", "is a Git LFS pointer, not the picture; run `git lfs pull`"),
     (0, b"%PDF", "looks like a PDF document"),
@@ -55,9 +71,7 @@ _SIGNATURES = (
     (0, b"\x1f\x8b", "looks like a gzip archive; unpack it first"),
     (0, b"%!PS", "is a PostScript file, which is not read; export it as PNG"),
     (0, b"8BPS", "is a Photoshop file, which is not read; export it as PNG"),
-    (4, b"ftypheic", _HEIC),
-    (4, b"ftypheix", _HEIC),
-    (4, b"ftypmif1", _HEIC),
+    *((4, b"ftyp" + brand, _HEIC) for brand in _HEIF_BRANDS),
     (4, b"ftypavif", f"begins like an AVIF {_DAMAGED}"),
     (4, b"jP  ", f"begins like a JPEG 2000 {_DAMAGED}"),
     (0, b"\xff\xd8\xff", f"begins like a JPEG {_DAMAGED}"),
@@ -118,7 +132,36 @@ def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
 
 
 def _decode(file: IO[bytes], ignore_exif: bool, size: Size) -> NDArray[np.uint8]:
-    with Image.open(file, formats=_FORMATS) as image:
+    length = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if file.read(3) != b"\xff\xd8\xff":
+        return _decode_stream(file, length, ignore_exif, size)
+    file.seek(0)
+    return _decode_jpeg(file.read(), ignore_exif, size)
+
+
+def _decode_jpeg(content: bytes, ignore_exif: bool, size: Size) -> NDArray[np.uint8]:
+    scans, data = count_scans(content), without_filler(content)
+
+    def decoded(content: bytes) -> NDArray[np.uint8]:
+        return _decode_stream(io.BytesIO(content), len(content), ignore_exif, size, scans)
+
+    try:
+        if is_filled_up(content):  # zeros instead of data would be decoded
+            raise OSError("image file is truncated, and filled up with zeros")
+        return decoded(content)
+    except OSError as error:
+        if "truncated" not in str(error) or not codes_all(data):
+            raise
+        first, *others = (decoded(data + end) for end in ENDS)
+        if not all(np.array_equal(first, other) for other in others):
+            raise  # a part of its pixels is made of what was put behind it
+        return first
+
+
+def _decode_stream(file: IO[bytes], length: int, ignore_exif: bool, size: Size, scans: int = 1) -> NDArray[np.uint8]:
+    with _opened(file) as image:
+        _check_cost(image, length, scans)
         stored_tiff_orientation = orientation_of(image) if image.format == "TIFF" else 1
         image.load()
         pixels = _to_rgb(image)
@@ -130,6 +173,48 @@ def _decode(file: IO[bytes], ignore_exif: bool, size: Size) -> NDArray[np.uint8]
     if not is_upright((width, height), orientation, size, habit=not ignore_exif):
         return pixels
     return upright(pixels, orientation)
+
+
+def _opened(file: IO[bytes]) -> Image.Image:
+    """The picture in a file, of which no more than the header is read."""
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:
+        file.seek(0)
+        if not _is_heif(file.read(12)):
+            raise
+        file.seek(0)
+        return _opened_heif(file)
+
+
+def _is_heif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _opened_heif(file: IO[bytes]) -> Image.Image:
+    """A HEIC picture, by the package that is there for it; Pillow's own list of formats stays as it is."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise SetupError(_NO_HEIC) from None
+    try:
+        return HeifImageFile(file)
+    except Exception as error:
+        raise UnidentifiedImageError(str(error)) from error
+
+
+def _check_cost(image: Image.Image, length: int, scans: int) -> None:
+    """Refuse what would cost minutes or gigabytes: by what the header claims, and the bytes that are there for it."""
+    width, height = image.size
+    pixels, most = width * height, 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
+    if pixels < 1:
+        raise ValueError(f"it is {width} x {height} pixels large")
+    if pixels > most:
+        raise Image.DecompressionBombError(f"it has {pixels:,} pixels, and {most:,} are the most.")
+    if pixels > _PLAIN_PIXELS + _PIXELS_A_BYTE * length:
+        raise ValueError(f"its {length:,} bytes claim to be {width} x {height} pixels")
+    if scans * pixels > _SCANNED_PIXELS:
+        raise ValueError(f"its {pixels:,} pixels are coded in {scans:,} scans")
 
 
 def is_upright(stored: Size, orientation: Any, stated: Size, *, habit: bool) -> bool:
@@ -179,16 +264,26 @@ def upright(pixels: NDArray[np.uint8], orientation: Any) -> NDArray[np.uint8]:
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
-        return _gray_to_rgb(_from_16_bits(np.asarray(image)))
     if image.mode == "I":
         return _gray_to_rgb(_from_integers(np.asarray(image), from_netpbm=image.format == "PPM"))
     if image.mode == "F":
         return _gray_to_rgb(_from_floats(np.asarray(image)))
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))  # a copy: what Pillow lends is read-only
+    width, height = image.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(_BAND_PIXELS // width, 1)
+    for top in range(0, height, rows):  # whole copies of a large picture would need several times its size
+        bottom = min(top + rows, height)
+        pixels[top:bottom] = _band_to_rgb(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def _band_to_rgb(band: Image.Image) -> NDArray[np.uint8]:
+    if band.mode.startswith("I;16"):
+        return _gray_to_rgb(_from_16_bits(np.asarray(band)))
+    if band.has_transparency_data:
+        opaque = Image.new("RGBA", band.size, "white")
+        band = Image.alpha_composite(opaque, band.convert("RGBA"))
+    return np.asarray(band.convert("RGB"))
 
 
 def _gray_to_rgb(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -228,11 +323,13 @@ def _reason(error: Exception, head: bytes) -> str:
             return "permission denied; make the file readable"
         case UnidentifiedImageError():
             return _looks_like(head)
+        case SetupError():  # a package that is missing: of this file, as others may be read without it
+            return str(error)
         case Image.DecompressionBombError():
-            return f"{error} Scale the picture down first"
+            return f"{cut(str(error))} Scale the picture down first"
         case MemoryError():
             return "the picture does not fit into memory; scale it down first"
-    return f"cannot be decoded ({error or type(error).__name__}); replace or convert the file"
+    return f"cannot be decoded ({cut(str(error)) or type(error).__name__}); replace or convert the file"
 
 
 def _looks_like(head: bytes) -> str:

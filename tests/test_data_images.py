@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import struct
+import sys
 import tempfile
 import threading
 import zlib
@@ -20,7 +21,7 @@ from PIL import Image
 
 from inception_rcnn.data import images
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.images import IMAGE_EXTENSIONS, encode_image, read_image, upright
+from inception_rcnn.data.images import IMAGE_EXTENSIONS, decode_image, encode_image, read_image, upright
 
 ORIENTATION = 0x0112
 Picture = np.ndarray[Any, Any]
@@ -444,3 +445,106 @@ def test_encoding_takes_a_view_and_leaves_it(asymmetric: Picture, tmp_path: Path
     (tmp_path / "a.png").write_bytes(encode_image(asymmetric[::2, ::-1], ".png"))
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), before[::2, ::-1])
     np.testing.assert_array_equal(asymmetric, before)
+
+
+def jpeg_of(rng: np.random.Generator, **options: Any) -> bytes:
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    coarse.resize((96, 72), Image.Resampling.BICUBIC).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+JPEG_OPTIONS: list[dict[str, Any]] = [{}, {"progressive": True}, {"restart_marker_blocks": 5}, {"optimize": True}]
+
+
+@pytest.mark.parametrize("options", JPEG_OPTIONS, ids=str)
+@pytest.mark.parametrize("end", [b"", b"\xff", b"\0" * 600], ids=["none", "half", "zeros"])
+def test_a_jpeg_without_its_end_marker_is_whole(
+    tmp_path: Path, rng: np.random.Generator, options: dict[str, Any], end: bytes
+) -> None:
+    content = jpeg_of(rng, **options)
+    (tmp_path / "whole.jpg").write_bytes(content)
+    (tmp_path / "cut.jpg").write_bytes(content.removesuffix(b"\xff\xd9") + end)
+    assert (read_image(tmp_path / "cut.jpg") == read_image(tmp_path / "whole.jpg")).all()
+
+
+@pytest.mark.parametrize("options", JPEG_OPTIONS, ids=str)
+def test_a_jpeg_cut_anywhere_else_is_refused(rng: np.random.Generator, options: dict[str, Any]) -> None:
+    content = jpeg_of(rng, **options)
+    for length in (*range(len(content) - 60, len(content) - 3), *range(200, len(content) - 60, 97)):
+        for filler in (b"", bytes(512)):
+            with pytest.raises(DataError):
+                decode_image(content[:length] + filler, "a.jpg")
+
+
+def test_a_progressive_jpeg_cut_between_scans_is_refused(rng: np.random.Generator) -> None:
+    content = jpeg_of(rng, progressive=True)
+    starts = [at for at in range(len(content)) if content[at : at + 2] == b"\xff\xda"]
+    assert len(starts) > 5
+    for start in starts:
+        with pytest.raises(DataError):
+            decode_image(content[:start], "a.jpg")
+
+
+def test_a_small_file_that_claims_a_giant_picture_is_refused(tmp_path: Path) -> None:
+    """From the header alone; within Pillow's limit, which lets a tenth of a second's file cost 600 MB."""
+    header = struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    samples = {
+        "a.png": b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 4) + b"IDAT" + bytes(8),
+        "a.ppm": b"P6 12000 12000 255\n" + bytes(64),
+        "a.bmp": b"BM" + struct.pack("<IIIIiiHHIIIIII", 200, 0, 54, 40, 12000, 12000, 1, 24, 0, 0, 0, 0, 0, 0),
+        "a.gif": b"GIF89a" + struct.pack("<HHBBB", 12000, 12000, 0, 0, 0) + b"," + bytes(10),
+    }
+    for name, content in samples.items():
+        (tmp_path / name).write_bytes(content)
+        assert "bytes claim to be 12000 x 12000 pixels" in refused(tmp_path / name), name
+
+
+def test_a_blank_drawing_may_be_large_in_few_bytes(tmp_path: Path) -> None:
+    Image.new("1", (9000, 5000), 1).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size < 20_000
+    assert read_image(tmp_path / "a.png").shape == (5000, 9000, 3)
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused(rng: np.random.Generator) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (4000, 4000)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    last = content.rindex(b"\xff\xda")
+    with pytest.raises(DataError, match=r"are coded in 2,00. scans"):
+        decode_image(content[:last] + content[last:-2] * 2000 + content[-2:], "a.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK", "L", "I;16"])
+def test_bands_are_converted_as_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str) -> None:
+    image = Image.effect_noise((40, 50), 90).convert("RGBA" if mode == "I;16" else mode)
+    if mode == "RGBA":
+        image.putalpha(Image.effect_noise((40, 50), 90))
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(2000, dtype=np.uint16).reshape(50, 40) * 30)
+    image.save(tmp_path / "a.tiff")
+    whole = read_image(tmp_path / "a.tiff")
+    monkeypatch.setattr(images, "_BAND_PIXELS", 300)
+    assert (read_image(tmp_path / "a.tiff") == whole).all()
+
+
+def test_heic_is_read_upright(tmp_path: Path, asymmetric: Picture) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    large = asymmetric.repeat(8, axis=0).repeat(8, axis=1)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    for name, options in (("plain", {}), ("turned", {"exif": exif.tobytes()})):
+        heif.from_pillow(Image.fromarray(large)).save(tmp_path / f"{name}.heic", quality=95, **options)
+    plain = read_image(tmp_path / "plain.heic")
+    assert np.abs(plain.astype(int) - large).mean() < 8
+    assert "HEIF" not in Image.OPEN  # nothing changed for the rest of the process
+    turned = read_image(tmp_path / "turned.heic")
+    assert (read_image(tmp_path / "turned.heic", ignore_exif=True) == turned).all()
+    assert turned.shape[0] * turned.shape[1] == large.shape[0] * large.shape[1]
+
+
+def test_heic_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    assert "pip install 'inception-rcnn[heif]'" in refused(tmp_path / "a.heic")
