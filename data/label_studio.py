@@ -7,11 +7,9 @@ https://labelstud.io/guide/export and https://labelstud.io/guide/predictions
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import numpy as np
 
@@ -22,17 +20,12 @@ from .errors import DataError
 from .files import write_atomically
 from .gathering import emptied
 from .json_files import load_json, shown
+from .label_studio_names import local_address, task_file
 from .label_studio_regions import NO_BOX, SIDES, Drawn, drawn_objects
 from .objects import AnnotatedObject, Unusable, checked_box, checked_number, read_size, to_truth
-from .picture_files import Size, existing_name, is_image_name, picture_name, size_if_there
+from .picture_files import Size, size_if_there
 from .problems import OnProblem, Problem, refuse
 from .records import Detections, GroundTruth, Labels, Picture
-
-_LOCAL = "/data/local-files/"  # where Label Studio serves files of its machine: ?d=PATH
-_UPLOADS = "/data/upload/"
-_UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")  # put before the name of what is uploaded
-
-_DEEPEST = 30  # folders of an address that may be below that of the pictures
 
 
 def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
@@ -54,7 +47,7 @@ def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProble
         tasks += 1
         try:
             annotation = _annotation(task, where, on_problem)
-            file = _file(task, folder, where)
+            file = task_file(task, folder, where)
             if annotation is not None and file in truths:
                 raise Unusable("picture with two tasks", where, f"is of {file}, as a task before", "keep one of them")
             if annotation is not None:
@@ -97,8 +90,10 @@ def write_label_studio_truth(data: Dataset, path: str | Path) -> None:
 
 def to_task(picture: GroundTruth | Picture, kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     """A task with one entry of a kind, `annotations` or `predictions`, of a picture on Label Studio's disk."""
-    address = f"{_LOCAL}?d={quote(picture.file, errors='surrogateescape')}"
-    return {"data": {"image": address, "width": picture.width, "height": picture.height}, kind: [entry]}
+    return {
+        "data": {"image": local_address(picture.file), "width": picture.width, "height": picture.height},
+        kind: [entry],
+    }
 
 
 def to_regions(picture: GroundTruth | Picture, labels: Labels, boxes: Boxes) -> list[dict[str, Any]]:
@@ -206,7 +201,7 @@ def _predicted(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> Pi
         scores=np.array([checked_number(score, "score", where) for score in scores], dtype=np.float64),
     )
     size = _size_of(drawn, where) or _data_size(task, where, on_problem)
-    return Picture(_file(task, None, where), *size, found[np.argsort(-found.scores, kind="stable")])
+    return Picture(task_file(task, None, where), *size, found[np.argsort(-found.scores, kind="stable")])
 
 
 def _size_of(drawn: Sequence[Drawn], where: str) -> Size | None:
@@ -220,54 +215,3 @@ def _size_of(drawn: Sequence[Drawn], where: str) -> Size | None:
 
 def _data_size(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> Size:
     return read_size(task["data"].get("width"), task["data"].get("height"), where, on_problem)
-
-
-def _file(task: Mapping[str, Any], folder: Path | None, where: str) -> str:
-    """The picture's path below `folder`, from its address; without a folder as the address has it."""
-    stated = _address(task["data"])
-    names = _possible_names(stated) if stated is not None else []
-    there = [found for name in names if folder is not None and (found := existing_name(name, folder))]
-    file = picture_name(max(there, key=len) if there else next(iter(names), None), folder)
-    if file is None:
-        what = f"its image is {shown(task['data'].get('image', stated))}: need the address of a picture"
-        raise Unusable("picture without a usable name", where, what, "correct the task's data")
-    return file
-
-
-def _address(data: Mapping[str, Any]) -> str | None:
-    """The address of a task's picture: under `image`, or the one text there, or the one that names an image."""
-    texts = [value for value in data.values() if isinstance(value, str)]
-    images = [text for text in texts if is_image_name(text.partition("?")[0])]
-    stated = data.get("image", texts[0] if len(texts) == 1 else images[0] if len(images) == 1 else None)
-    return stated if isinstance(stated, str) else None
-
-
-def _possible_names(address: str) -> list[str]:
-    """What a picture with this address may be called below its folder; the first where none of these is there.
-
-    >>> _possible_names("/data/upload/3/1a2b3c4d-cat.jpg"), _possible_names("https://host/a/cat%201.jpg?size=2")
-    (['cat.jpg', '1a2b3c4d-cat.jpg'], ['cat 1.jpg', 'a/cat 1.jpg'])
-    >>> _possible_names(r"C:\\a\\cat.jpg")
-    ['cat.jpg', 'a/cat.jpg', 'C:/a/cat.jpg']
-    """
-    if re.match(r"[A-Za-z]:[\\/]|\\\\", address):  # a path of Windows
-        return _tails(address)[::-1]
-    try:
-        parts = urlsplit(address)
-    except ValueError:  # a host in brackets that is none
-        return [address]
-    if parts.path == _LOCAL:
-        return _tails(parse_qs(parts.query, errors="surrogateescape").get("d", [""])[0])
-    if not parts.scheme and not address.startswith("/"):
-        return [address]
-    path = unquote(parts.path, errors="surrogateescape")
-    if parts.path.startswith(_UPLOADS):
-        name = _tails(path)[-1]
-        return list(dict.fromkeys([_UPLOAD_PREFIX.sub("", name, count=1), name]))
-    return _tails(path)[::-1]
-
-
-def _tails(path: str) -> list[str]:
-    """A path without its root and what remains of it behind each of its folders, the longest first."""
-    parts = path.replace("\\", "/").strip("/").split("/")[-_DEEPEST:]
-    return ["/".join(parts[start:]) for start in range(len(parts))]

@@ -18,7 +18,6 @@ nothing has it in its name.
 import glob
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,9 +30,9 @@ from numpy.typing import NDArray
 from .errors import DataError
 from .images import UNKNOWN_SIZE, Size, read_image, readable_extensions
 from .json_files import shown
+from .name_lists import names_from, read_name_list, with_separators
 from .natural_order import natural_key
 from .picture_files import is_image_name
-from .text_files import check_names, decode_text
 from .walking import files_below, files_matching
 
 # Told, once, how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
@@ -132,12 +131,12 @@ class _Listing:
 
 def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> list[_Found]:
     if source == "-":
-        return _listed(_names(_read_all(stdin), "standard input"), listing)
+        return _listed(names_from(stdin), listing)
     if source.startswith("@"):
-        return _listed(_names(_read_list(source[1:]), source[1:]), listing)
+        return _listed(read_name_list(source[1:]), listing)
     if "\0" in source:
         raise DataError(f"{shown(source)}: there is no such file or folder")
-    source = _with_separators(source)
+    source = with_separators(source)
     if os.path.isdir(source):
         return _in_folder(source, listing)
     if not os.path.lexists(source):
@@ -146,13 +145,6 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
         if not is_image_name(source):  # so that a mistyped folder is not taken for a picture
             raise DataError(f"{source}: there is no such file or folder")
     return [_file(source)]
-
-
-def _with_separators(name: str) -> str:
-    """The name with `/` for each backslash if only then something is there."""
-    slashed = name.replace("\\", "/")
-    # A lone backslash would become the root of all files.
-    return slashed if not os.path.lexists(name) and not name.startswith("\\") and os.path.lexists(slashed) else name
 
 
 def _file(path: str) -> _Found:
@@ -203,42 +195,6 @@ def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     except ValueError:  # on several drives of Windows
         return [_Found(path, *os.path.split(place)) for place, path in places.items()]
     return [_Found(path, base, place.removeprefix(os.path.join(base, ""))) for place, path in places.items()]
-
-
-def _names(content: bytes, origin: str) -> list[str]:
-    text = decode_text(content, origin)
-    separated = text.split("\0") if "\0" in text else [line.rstrip("\r") for line in text.split("\n")]
-    names = [name for name in separated if name.strip()]
-    check_names(names, origin)
-    if "\0" not in text:
-        names = [name for line in names if (name := _name_in(line))]
-    if not names:
-        raise DataError(f"{origin}: the list names no file")
-    return names
-
-
-def _name_in(line: str) -> str:
-    """The name in a line of a list; none in a comment."""
-    if os.path.lexists(line):
-        return line
-    if line.lstrip().startswith("#"):
-        return ""
-    text = line.strip()
-    return _with_separators(text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else line)
-
-
-def _read_all(stdin: TextIO | BinaryIO | None) -> bytes:
-    stream = sys.stdin if stdin is None else stdin
-    content = getattr(stream, "buffer", stream).read()  # bytes where they can be had: names may not be UTF-8
-    return os.fsencode(content) if isinstance(content, str) else content
-
-
-def _read_list(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the list of pictures cannot be read ({reason})") from error
 
 
 def _kinds(paths: Iterable[str]) -> Counter[str]:

@@ -259,6 +259,7 @@ def test_a_backslash_in_a_files_name_stays() -> None:
         b"# a comment\nphotos/10.jpg\n  # more\nphotos\\b\\1.png\n",
         b"\"photos\\10.jpg\"\r\n'photos/b/1.png'\r\n",  # as paths are copied
         b"photos/10.jpg\r\n\r\nphotos/b/1.png",
+        b"photos/10.jpg\rphotos/b/1.png\r",
         b"\xef\xbb\xbfphotos/10.jpg\nphotos/b/1.png\nphotos/10.jpg\n",
         b"photos/10.jpg\0photos/b/1.png\0",
     ],
