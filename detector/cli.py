@@ -13,7 +13,20 @@ import typer
 
 from ..data.errors import InceptionRcnnError, SetupError
 from .cli_benchmarks import benchmark_app
-from .cli_options import PREDICTIONS, Classes, Device, Json, Model, Out, Sources, complain, say
+from .cli_options import (
+    PREDICTIONS,
+    Classes,
+    Device,
+    FailOnError,
+    IgnoreExif,
+    Json,
+    Model,
+    Out,
+    Sources,
+    TimeLimit,
+    complain,
+    say,
+)
 from .cli_training import train_app
 
 app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -37,12 +50,28 @@ def detect(
     ] = "coco",
     overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
     keep_stages: Annotated[bool, typer.Option(help="Keep what was thought of each region, to explain misses.")] = False,
+    fail_on_error: FailOnError = None,
+    ignore_exif: IgnoreExif = False,
+    time_limit: TimeLimit = 300.0,
 ) -> None:
     """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
     from .running import DetectRun
 
     options = {"score": score, "proposals": proposals, "regions": regions, "mode": mode}
-    run = DetectRun(source, out, model, options, device, draw, format, overwrite, keep_stages)
+    run = DetectRun(
+        source,
+        out,
+        model,
+        options,
+        device,
+        draw,
+        format,
+        overwrite,
+        keep_stages,
+        fail_on_error,
+        ignore_exif,
+        time_limit,
+    )
     say(run.execute(say))
 
 
@@ -58,12 +87,17 @@ def propose(
     proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
     model: Model = None,
     device: Device = "auto",
+    fail_on_error: FailOnError = None,
+    ignore_exif: IgnoreExif = False,
+    time_limit: TimeLimit = 300.0,
 ) -> None:
     """Compute region proposals and keep them in a file."""
     from .pretrained import proposer_named
     from .proposing import propose_to_file
 
-    say(propose_to_file(source, out, proposer_named(proposals, model, device), say))
+    method = proposer_named(proposals, model, device)
+    how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
+    say(propose_to_file(source, out, method, say, **how))
 
 
 @app.command()
@@ -136,11 +170,12 @@ def draw(
     out: Out,
     data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
     score: Annotated[float, typer.Option(help="Leave weaker detections out.")] = 0.3,
+    ignore_exif: IgnoreExif = False,
 ) -> None:
     """Draw stored predictions on their pictures."""
     from ..eval.gallery import draw_predictions
 
-    say(draw_predictions(predictions, images, out, data, score, say))
+    say(draw_predictions(predictions, images, out, data, score, say, ignore_exif=ignore_exif))
 
 
 @app.command()

@@ -23,6 +23,9 @@ Classes = Annotated[str, typer.Option(help="Class names, separated by commas; al
 Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]
 Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
 Regions = Annotated[int | None, typer.Option(help="Look at so many proposals, the best [the model's].")]
+FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
+IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
+TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.")]
 Features = Annotated[Path | None, typer.Option(help="A folder to keep the features in [the user's cache].")]
 
 

@@ -1,4 +1,8 @@
 import json
+import os
+import shutil
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -286,6 +290,133 @@ def test_proposals_are_written_as_a_table_where_the_ending_says_so(five, tmp_pat
     table = (tmp_path / "p.csv").read_text().splitlines()
     assert table[:2] == ["file,x1,y1,x2,y2,score", "1.png,0.0,0.0,11.0,10.0,1.0"]
     assert len(table) == 6
+
+
+def test_a_setting_that_differs_is_told_alone(model, photos, tmp_path):
+    run(model, photos, tmp_path / "out").execute()
+    with pytest.raises(UsageError) as caught:
+        run(model, photos, tmp_path / "out", options={"score": 0.9}).execute()
+    assert "(config.score 0.0 -> 0.9)" in str(caught.value)
+    shutil.copytree(photos, tmp_path / "elsewhere")
+    options = {"proposals": str(tmp_path / "boxes.safetensors")}
+    with pytest.raises(UsageError, match=r"pictures_from .*photos/ -> .*elsewhere/\)"):
+        run(model, tmp_path / "elsewhere", tmp_path / "out", options=options).execute()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": 3}', '{"settings": {"config": []}}', "[" * 10**5])
+def test_a_run_json_that_is_none_is_one_sentence(model, photos, tmp_path, content):
+    run(model, photos, tmp_path / "out").execute()
+    (tmp_path / "out" / "run.json").write_text(content)
+    with pytest.raises(UsageError, match="--overwrite") as caught:
+        run(model, photos, tmp_path / "out").execute()
+    assert "\n" not in str(caught.value)
+    assert run(model, photos, tmp_path / "out", overwrite=True).execute().skipped == 0
+
+
+def test_of_several_folders_some_may_be_detected_in_again(model, photos, tmp_path):
+    other, out = tmp_path / "other", tmp_path / "out"
+    other.mkdir()
+    shutil.copy(photos / "1.png", other / "9.png")
+    options = {"proposals": "selective-search:single"}
+    both = DetectRun([str(photos), str(other)], out, str(model), options, device="cpu")
+    assert both.execute().pictures == 3
+    assert run(model, other, out, options=options).execute().skipped == 1
+    assert [picture.file for picture in read_predictions(out)] == ["1.png", "2.png", "9.png"]
+    assert both.execute().skipped == 3
+
+
+def test_starting_anew_leaves_nothing_of_the_earlier_run(model, photos, tmp_path):
+    out = tmp_path / "out"
+    run(model, photos, out, keep_stages=True).execute()
+    run(model, photos, out, overwrite=True, draw=False).execute()
+    assert not [path for path in (out / "drawn").rglob("*") if path.is_file()]
+    assert not [*(out / "stages").iterdir()]
+
+
+@pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_ends_a_run_with_the_image_at_hand_and_all_files(model, photos, tmp_path, monkeypatch, number, ending):
+    (photos / "0.png").write_bytes(b"")  # its failure is told, and then the signal comes
+    out, lines = tmp_path / "out", []
+    monkeypatch.setattr(sys, "argv", ["/bin/inception-rcnn", "detect", "my photos", "--out", "o", "--overwrite"])
+
+    def report(line):
+        lines.append(line)
+        if line.startswith("left out"):
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with pytest.raises(ending) as caught:
+        run(model, photos, out, formats="coco,csv").execute(report)
+    assert getattr(caught.value, "code", 143) == 143
+    assert signal.getsignal(number) == before
+    assert lines[-1] == "stopped with 2 of 3 pictures left; to go on: inception-rcnn detect 'my photos' --out o"
+    assert [picture.file for picture in read_predictions(out)] == ["0.png"]
+    assert (out / "predictions.coco.json").exists()
+    assert (out / "detections.csv").exists()
+    assert not json.loads((out / "run.json").read_text())["finished"]
+    (photos / "0.png").unlink()
+    assert run(model, photos, out).execute().pictures == 2
+
+
+@pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_ends_proposing_and_the_same_command_goes_on(five, tmp_path, number, ending):
+    (five / "3.png").write_bytes(b"")
+    method, lines = Method("same"), []
+
+    def report(line):
+        lines.append(line)
+        if line.startswith("left out"):
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(ending):
+        propose_to_file([str(five)], tmp_path / "p.csv", method.proposer, report)
+    assert lines[-1].startswith("stopped; to go on: ")
+    assert not (tmp_path / "p.csv").exists()
+    add_picture(five, 3)
+    assert propose(five, tmp_path / "p.csv", "same")[0] == [13, 14, 15]
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 6
+
+
+def test_too_many_failures_fail_a_run_once_all_is_written(model, photos, tmp_path):
+    (photos / "3.png").write_bytes(b"<html>")
+    assert run(model, photos, tmp_path / "a", fail_on_error="34%").execute().failed == 1
+    lines = []
+    with pytest.raises(LimitError, match=r"1 of 3 images failed, and --fail-on-error 0 .*3\.png"):
+        run(model, photos, tmp_path / "b", fail_on_error="0").execute(lines.append)
+    assert "written to" in lines[-1]
+    assert (tmp_path / "b" / "predictions.coco.json").exists()
+    for name in ("1.png", "2.png"):
+        (photos / name).write_bytes(b"<html>")
+    with pytest.raises(LimitError, match="all of 3 images failed"):
+        run(model, photos, tmp_path / "c").execute()
+    assert len(read_predictions(tmp_path / "c")) == 3
+    with pytest.raises(UsageError, match="--fail-on-error"):
+        run(model, photos, tmp_path / "d", fail_on_error="some").execute()
+    with pytest.raises(UsageError, match="--time-limit"):
+        run(model, photos, tmp_path / "d", time_limit=float("nan")).execute()
+    assert not (tmp_path / "d").exists()
+
+
+def test_what_was_passed_over_is_told_at_the_end(model, photos, five, tmp_path):
+    for folder in (photos, five):
+        for name in ("a.heic", "b.mp4", "c.mp4", "notes"):
+            (folder / name).write_bytes(b"x")
+    said = str(run(model, photos, tmp_path / "out").execute())
+    assert "2 .mp4" in said
+    assert "1 without extension" in said
+    _, lines, _ = propose(five, tmp_path / "p.csv", "same")
+    assert "2 .mp4" in lines[-1]
+
+
+def test_pixels_are_as_stored_where_exif_is_ignored(model, photos, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(photos / "1.png").save(photos / "1.png", exif=exif)
+    for ignored, size in ((False, (60, 80)), (True, (80, 60)), (False, (60, 80))):
+        summary = run(model, photos, tmp_path / "out", ignore_exif=ignored).execute()
+        assert summary.skipped == 0
+        picture = read_predictions(tmp_path / "out")[0]
+        assert (picture.width, picture.height) == size
 
 
 @pytest.mark.parametrize("name", ["p.safetensors", "p.npz", "p.csv", "p.json", "shards"])
