@@ -10,18 +10,18 @@ Shapes: R regions of a picture, D features of a region.
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from .boxes import Boxes
 from .errors import DataError, SetupError
-from .files import write_atomically
+from .problems import cut
+from .tensor_files import FLOATS, INTEGERS, OpenTensors, open_tensors, write_tensors
 
 FORMAT = "inception-rcnn features 1"
 SHARD_BYTES = 2**29  # a shard is in memory twice while it is written
@@ -42,6 +42,8 @@ class RegionFeatures:
     def __post_init__(self) -> None:
         if self.boxes.shape != (len(self.features), 4) or not 0 <= self.num_objects <= len(self.boxes):
             raise DataError(f"{self.file}: {self.boxes.shape} boxes do not fit {self.features.shape} features")
+        if not np.isfinite(self.boxes).all():
+            raise DataError(f"{self.file}: a box is not of finite numbers")
         if not np.isfinite(self.features).all():
             raise DataError(f"{self.file}: a feature is not a finite number in float16; the training has diverged")
 
@@ -60,19 +62,16 @@ class Shard:
 
     def read(self, places: Sequence[int]) -> Iterator[RegionFeatures]:
         """Some of its pictures, one in memory at a time."""
-        try:
-            with safe_open(str(self.path), framework="numpy") as content:
-                boxes, features = content.get_slice("boxes"), content.get_slice("features")
-                for place in places:
-                    start, stop = (int(offset) for offset in self.offsets[place : place + 2])
-                    yield RegionFeatures(
-                        self.files[place],
-                        int(self.num_objects[place]),
-                        _rows(boxes, start, stop).astype(np.float64),
-                        _rows(features, start, stop).astype(np.float16),
-                    )
-        except (SafetensorError, OSError) as error:
-            raise _unreadable(self.path, error) from error
+        with _opened(self.path) as content:
+            boxes, features = content.slice("boxes", FLOATS), content.slice("features", FLOATS)
+            for place in places:
+                start, stop = (int(offset) for offset in self.offsets[place : place + 2])
+                yield RegionFeatures(
+                    self.files[place],
+                    int(self.num_objects[place]),
+                    _rows(boxes, start, stop).astype(np.float64),
+                    _rows(features, start, stop).astype(np.float16),
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +131,7 @@ def write_shard(path: Path, pictures: Sequence[RegionFeatures], parameters: str)
         "boxes": np.concatenate([each.boxes for each in pictures]).astype(np.float32),
         "features": np.concatenate([each.features for each in pictures]).astype(np.float16),
     }
-    write_atomically(path, save(arrays, about))
+    write_tensors(path, arrays, about)
 
 
 def has_shard(path: Path, files: Sequence[str], parameters: str) -> bool:
@@ -151,23 +150,17 @@ def open_features(folder: Path, shards: dict[str, list[str]], parameters: str) -
 
 def _read_shard(path: Path, files: Sequence[str], parameters: str) -> tuple[Shard, int]:
     """A shard without its features, and how many there are of each region."""
-    try:
-        with safe_open(str(path), framework="numpy") as content:
-            about = content.metadata() or {}
-            if about.get("format") != FORMAT:
-                raise DataError(f"{path} is no file of features: delete it, or choose another folder")
-            if about["parameters"] != parameters:
-                raise DataError(
-                    f"{path} was made with parameters {about['parameters']}, which now are {parameters}: "
-                    "the model, the proposals or the pictures have changed; delete the folder, or choose another"
-                )
-            arrays = {name: content.get_tensor(name) for name in ("num_objects", "offsets")}
-            shapes = [content.get_slice(name).get_shape() for name in ("boxes", "features")]
-            shard = Shard(path, tuple(json.loads(about["files"])), arrays["num_objects"], arrays["offsets"])
-    except DataError:
-        raise
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as content:
+        if content.about.get("format") != FORMAT:
+            raise DataError(f"{path} is no file of features: delete it, or choose another folder")
+        if content.text("parameters") != parameters:
+            raise DataError(
+                f"{path} was made with parameters {cut(content.text('parameters'))}, which now are {parameters}: "
+                "the model, the proposals or the pictures have changed; delete the folder, or choose another"
+            )
+        num_objects, offsets = (content.array(name, INTEGERS) for name in ("num_objects", "offsets"))
+        shapes = [content.slice(name, FLOATS).get_shape() for name in ("boxes", "features")]
+        shard = Shard(path, tuple(content.json("files", list[str])), num_objects, offsets)
     if shard.files != tuple(files) or not _fit_together(shard, shapes):
         raise DataError(f"{path}: its pictures and numbers do not fit together; delete it and run the same again")
     return shard, shapes[1][1]
@@ -180,11 +173,11 @@ def _rows(stored: Any, start: int, stop: int) -> NDArray[Any]:
 
 def _fit_together(shard: Shard, shapes: list[Any]) -> bool:
     pictures, (boxes, features) = len(shard.files), shapes
+    if shard.offsets.shape != (pictures + 1,) or shard.num_objects.shape != (pictures,):
+        return False
     counts = np.diff(shard.offsets)
     return (
-        shard.offsets.shape == (pictures + 1,)
-        and shard.num_objects.shape == (pictures,)
-        and shard.offsets[0] == 0
+        shard.offsets[0] == 0
         and bool((counts >= shard.num_objects).all() and (shard.num_objects >= 0).all())
         and len(features) == 2
         and boxes == [int(shard.offsets[-1]), 4]
@@ -192,5 +185,5 @@ def _fit_together(shard: Shard, shapes: list[Any]) -> bool:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: cannot be read as a file of features ({error}); delete it and run the same again")
+def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
+    return open_tensors(path, "a file of features", "delete it and run the same again")

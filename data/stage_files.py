@@ -7,19 +7,20 @@ a file; the picture's own name and the rules of suppression are in the header.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from typing_extensions import TypedDict
 
+from .checked_json import Finite
 from .errors import DataError
-from .files import write_atomically
 from .records import Stages
 from .store import hash_of
+from .tensor_files import FLOATS, OpenTensors, open_tensors, write_tensors
 
 FORMAT = "inception-rcnn stages 1"
 STAGES_NAME = "stages"  # of the folder in the one that `detect` writes
@@ -29,6 +30,16 @@ _ARRAYS = ("proposals", "probabilities", "boxes")
 _RULES = ("classes", "score_threshold", "nms_threshold", "max_detections", "vote_threshold")
 
 
+class _Rules(TypedDict):
+    """Those of `Stages`, as they are in a file."""
+
+    classes: list[str]
+    score_threshold: Finite
+    nms_threshold: Finite
+    max_detections: int
+    vote_threshold: Finite | None
+
+
 @dataclass(frozen=True)
 class StageFolder(Mapping[str, Stages]):
     """The stages of many pictures by the pictures' names; each is read when it is asked for."""
@@ -36,7 +47,7 @@ class StageFolder(Mapping[str, Stages]):
     paths: dict[str, Path]
 
     def __getitem__(self, file: str) -> Stages:
-        return _read(self.paths[file])[1]
+        return _read(self.paths[file])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.paths)
@@ -50,7 +61,7 @@ def write_stages(out: str | Path, file: str, stages: Stages) -> None:
     arrays = {name: _exact(getattr(stages, name)) for name in _ARRAYS}
     rules = {name: getattr(stages, name) for name in _RULES}
     about = {"format": FORMAT, "file": json.dumps(file), "rules": json.dumps(rules)}
-    write_atomically(_path(out, file), save(arrays, about))
+    write_tensors(_path(out, file), arrays, about)
 
 
 def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
@@ -70,7 +81,7 @@ def read_stages(out: str | Path) -> StageFolder:
     paths = sorted(folder.glob(f"*{_ENDING}"))
     if not paths:
         raise DataError(f"{folder}: has no stages; run detect with --keep-stages, with the same --out")
-    return StageFolder({_read_header(path)[0]: path for path in paths})
+    return StageFolder({_read_header(path): path for path in paths})
 
 
 def remove_stages(out: str | Path) -> None:
@@ -89,39 +100,27 @@ def _path(out: str | Path, file: str) -> Path:
     return Path(out) / STAGES_NAME / f"{hash_of(file)}{_ENDING}"
 
 
-def _read_header(path: Path) -> tuple[str, dict[str, Any]]:
-    """The picture's name and the rules."""
-    try:
-        with safe_open(str(path), framework="numpy") as content:
-            return _checked_header(content.metadata(), path)
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
+    return open_tensors(path, "a picture's stages", "remove it and run detect again")
 
 
-def _read(path: Path) -> tuple[str, Stages]:
-    try:
-        with safe_open(str(path), framework="numpy") as content:
-            file, rules = _checked_header(content.metadata(), path)
-            arrays = {name: content.get_tensor(name) for name in _ARRAYS}
-        return file, Stages(**arrays, **rules)
-    except DataError as error:
-        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}; remove it and run detect again") from error
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+def _read_header(path: Path) -> str:
+    """The picture's name; the rules are checked beside it."""
+    with _opened(path) as content:
+        return _checked_header(content, path)[0]
 
 
-def _checked_header(metadata: dict[str, str] | None, path: Path) -> tuple[str, dict[str, Any]]:
-    about = metadata or {}
-    if about.get("format") != FORMAT:
+def _read(path: Path) -> Stages:
+    with _opened(path) as content:
+        rules = _checked_header(content, path)[1]
+        arrays = {name: content.array(name, FLOATS) for name in _ARRAYS}
+        try:
+            return Stages(**arrays, **{**rules, "classes": tuple(rules["classes"])})
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+
+def _checked_header(content: OpenTensors, path: Path) -> tuple[str, _Rules]:
+    if content.about.get("format") != FORMAT:
         raise DataError(f"{path}: is no file of stages")
-    try:
-        file, rules = json.loads(about["file"]), json.loads(about["rules"])
-        kinds = (tuple, float, float, int, lambda value: None if value is None else float(value))
-        checked = {name: kind(rules[name]) for name, kind in zip(_RULES, kinds, strict=True)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return str(file), checked
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: cannot be read as a picture's stages ({error}); remove it and run detect again")
+    return content.json("file", str), content.json("rules", _Rules)

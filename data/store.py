@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from .errors import DataError
-from .files import write_atomically
+from .problems import cut
 from .records import Proposals
+from .tensor_files import FLOATS, INTEGERS, open_tensors, write_tensors
 
 FORMAT = "inception-rcnn proposals 1"
 
@@ -62,7 +61,7 @@ def write_proposals(
         "parameters": hash_of(*parameters),
         "files": json.dumps(list(proposals)),
     }
-    write_atomically(path, save(pack(proposals), metadata))
+    write_tensors(path, pack(proposals), metadata)
 
 
 def pack(proposals: Mapping[str, Proposals]) -> dict[str, NDArray[Any]]:
@@ -85,27 +84,22 @@ def unpack(
     bad = np.flatnonzero(~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)))
     if len(bad):
         name = names[int(np.searchsorted(offsets, bad[0], side="right")) - 1]
-        raise DataError(f"a box of {name} is {boxes[bad[0]].tolist()}: need finite x1 <= x2 and y1 <= y2; make it anew")
+        raise DataError(
+            f"a box of {cut(name)} is {boxes[bad[0]].tolist()}: need finite x1 <= x2 and y1 <= y2; make it anew"
+        )
     files = {name: index for index, name in enumerate(names)}
     return ProposalStore(files, offsets, boxes, scores, method, settings, parameters)
 
 
 def read_proposals(path: str | Path) -> ProposalStore:
     """Read a file that `write_proposals` made; DataError says why another cannot be used."""
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise DataError(f"{path} is no file of proposals: make one with `inception-rcnn propose`")
-            names = json.loads(metadata["files"])
-            about = metadata["method"], metadata.get("settings", ""), metadata["parameters"]
-            arrays = {name: file.get_tensor(name) for name in ("offsets", "boxes", "scores")}
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file of proposals") from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read as a file of proposals ({error}); make it anew") from error
+    with open_tensors(Path(path), "a file of proposals", "make it anew") as file:
+        if file.about.get("format") != FORMAT:
+            raise DataError(f"{path} is no file of proposals: make one with `inception-rcnn propose`")
+        names = file.json("files", object)
+        about = file.text("method"), file.about.get("settings", ""), file.text("parameters")
+        arrays = {"offsets": file.array("offsets", INTEGERS + FLOATS)}
+        arrays |= {name: file.array(name, FLOATS) for name in ("boxes", "scores")}
     try:
         return unpack(names, arrays, *about)
     except DataError as error:

@@ -162,7 +162,7 @@ def test_folders_that_are_no_store_are_refused(tmp_path: Path) -> None:
         read_proposal_file(tmp_path)
     assert all(text in str(caught.value) for text in (str(tmp_path), hash_of("one"), hash_of("other")))
     (tmp_path / "other.safetensors").write_bytes(b"")
-    with pytest.raises(DataError, match=r"other\.safetensors cannot be read"):
+    with pytest.raises(DataError, match=r"other\.safetensors: cannot be read"):
         read_proposal_file(tmp_path)
 
 
