@@ -37,9 +37,11 @@ def check_sum(path: Path, content: bytes, stated: str | None) -> None:
         return
     found = _digest(header, numbers) if expected is not None else hashlib.sha256(content).hexdigest()
     if found != (expected or stated):
+        was = (expected or stated or "")[:_SHOWN]
+        meant = "" if expected else ", or take its line out of config.json if it is meant to be another"
         raise DataError(
-            f"{path}: is damaged or was changed: its sha256 is {found[:_SHOWN]}… and was "
-            f"{(expected or stated or '')[:_SHOWN]}… when it was written; copy or download it again"
+            f"{path}: is damaged or was changed: its sha256 is {found[:_SHOWN]}… and was {was}… when it was written; "
+            f"copy or download it again{meant}"
         )
 
 

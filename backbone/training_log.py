@@ -82,7 +82,7 @@ class TrainingLog:
 
     def validated(self, step: int, score: float, best: bool) -> None:
         """Write and tell a score of the validation pictures, and whether these weights are kept."""
-        self._write({"step": step, "score": round(score, 5) if math.isfinite(score) else None, "best": best})
+        self._write({"step": step, "score": round(score, 5), "best": best})
         self.report(f"step {step}: {self.metric} {score:.4f}{' (best so far, kept)' if best else ''}")
 
     def close(self) -> None:
@@ -108,6 +108,7 @@ class TrainingLog:
     def _write(self, row: dict[str, Any]) -> None:
         if self.folder is None:
             return
+        row = {name: value if math.isfinite(value) else None for name, value in row.items()}  # JSON has no NaN
         with (self.folder / ROWS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         with (self.folder / TABLE).open("a", encoding="utf-8", newline="") as file:

@@ -59,8 +59,10 @@ def kept_features(
     shards = shard_files([truth.file for truth in data.pictures], num_regions, SUMMARY)
     missing = {name: files for name, files in shards.items() if not has_shard(folder / name, files, parameters)}
     if missing:
-        truths = {truth.file: truth for truth in data.pictures}
-        wanted = {name: [truths[file] for file in files] for name, files in missing.items()}
+        # By their order: two data sets may each say something of the same file.
+        in_order = iter(data.pictures)
+        truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
+        wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
         report(f"features of {data.name}: {check_room(folder, regions, SUMMARY)}; kept in {folder}")
         _make(network, mode, data, boxes, folder, wanted, parameters, report)

@@ -16,9 +16,9 @@ def require_objects(data: Dataset, classes: Sequence[str], purpose: str, report:
     found = {str(label) for truth in data.pictures for label in truth.labels[truth.to_find]}
     missing = [name for name in classes if name not in found]
     if len(missing) == len(classes):
-        raise UsageError(f"{data.name} has no object {purpose}, of {listed(classes)}; choose other pictures or classes")
+        raise UsageError(f"{data.name}: no object {purpose}, of {listed(classes)}; choose other pictures or classes")
     if missing:
-        report(f"{data.name} has no object {purpose} of {len(missing)} of {len(classes)} classes: {listed(missing)}")
+        report(f"{data.name}: no object {purpose} of {len(missing)} of {len(classes)} classes: {listed(missing)}")
 
 
 def listed(names: Sequence[str]) -> str:

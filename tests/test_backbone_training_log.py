@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import sys
 
 import pytest
@@ -113,3 +114,12 @@ def test_a_row_that_is_none_is_one_sentence(tmp_path, line):
     with pytest.raises(DataError, match=r"log\.jsonl, line 2: .*; mend or move the file") as caught:
         new_log(tmp_path)
     assert len(str(caught.value)) < 500
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path):
+    log = new_log(tmp_path, 1)
+    log.add(0, {"loss": 1.0, "box": math.inf}, 0.5)
+    log.validated(1, math.nan, best=False)
+    for line in (tmp_path / "log.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+    assert [row.get("box", row.get("score")) for row in rows(tmp_path)] == [None, None]

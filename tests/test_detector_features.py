@@ -213,6 +213,14 @@ def test_outputs_may_change_without_a_new_pass(network, data, proposals, tmp_pat
     assert network.asked == 4
 
 
+def test_two_data_sets_may_say_different_things_of_one_file(network, data, proposals):
+    twice = replace(data, pictures=(data.pictures[2], replace(data.pictures[1], file="2.png"), data.pictures[2]))
+    store = kept_features(network, "shared", twice, proposals, NUM_REGIONS)
+    for truth, regions in zip(twice.pictures, store, strict=True):
+        assert regions.num_objects == len(truth)
+        np.testing.assert_array_equal(regions.boxes[: len(truth)], truth.boxes)
+
+
 def test_too_little_room_is_told_before_anything_is_computed(network, data, proposals, monkeypatch):
     def full(folder, regions, width):
         raise SetupError(f"{regions} regions of {width}")

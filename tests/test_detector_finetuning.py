@@ -134,9 +134,9 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
 def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, beginner, tmp_path, changes):
     """Its mAP would be no number."""
     nothing = replace(squares, pictures=tuple(replace(truth, **changes) for truth in squares.pictures))
-    with pytest.raises(UsageError, match="8 pictures of squares has no object to validate on, of square"):
+    with pytest.raises(UsageError, match="8 pictures of squares: no object to validate on, of square"):
         finetune(squares, nothing, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
-    with pytest.raises(UsageError, match="squares has no object to learn from, of square"):
+    with pytest.raises(UsageError, match="squares: no object to learn from, of square"):
         finetune(nothing, None, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
     assert not (tmp_path / "out").exists()
 
@@ -144,4 +144,4 @@ def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, be
 def test_classes_that_lack_objects_are_told(squares):
     lines = []
     require_objects(squares, ("square", "cat", "dog"), "to validate on", lines.append)
-    assert lines == ["squares has no object to validate on of 2 of 3 classes: cat, dog"]
+    assert lines == ["squares: no object to validate on of 2 of 3 classes: cat, dog"]
