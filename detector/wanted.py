@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ..data.dataset import Dataset
 from ..data.errors import UsageError
-
-_SHOWN = 10  # classes in a message
+from ..data.problems import listed
 
 
 def require_objects(data: Dataset, classes: Sequence[str], purpose: str, report: Callable[[str], None]) -> None:
@@ -19,13 +18,3 @@ def require_objects(data: Dataset, classes: Sequence[str], purpose: str, report:
         raise UsageError(f"{data.name}: no object {purpose}, of {listed(classes)}; choose other pictures or classes")
     if missing:
         report(f"{data.name}: no object {purpose} of {len(missing)} of {len(classes)} classes: {listed(missing)}")
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a message, the first of many.
-
-    >>> listed([str(number) for number in range(12)])
-    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
-    """
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
