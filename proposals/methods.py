@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import tee
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +37,10 @@ METHODS = (
 )
 CROPS_ASKED = Range(1, 10, whole=True)  # windows along a side of MultiBox's
 MIXED = "selective-search:googlenet"  # what MultiBox's boxes are mixed into
+
+# Part of what stored and kept proposals are known by: add one whenever any method gives other boxes for the same image.
+# The releases of OpenCV, which resizes and converts colours, count beside it; compiled code is the same in every numba.
+ALGORITHM = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +77,16 @@ def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None
     parts of the picture too) and `mix`, which need one.
     """
     family, _, variant = method.partition(":")
-    release = version("inception-rcnn")
     if family == "selective-search":
         settings = settings_named(variant or "fast")
-        parameters = (method, settings, seed, release)
+        parameters = (method, settings, seed, ALGORITHM, f"OpenCV {cv2.__version__}")
         return Proposer(method, parameters, lambda image: selective_search(image, settings, seed=seed))
     if method in ("opencv:fast", "opencv:quality"):
-        return Proposer(method, (method, release), lambda image: opencv_selective_search(image, variant))  # pyright: ignore[reportArgumentType]
+        parameters = (method, ALGORITHM, f"OpenCV {cv2.__version__}")
+        return Proposer(method, parameters, lambda image: opencv_selective_search(image, variant))  # pyright: ignore[reportArgumentType]
     if method == "selectivesearch":
-        return Proposer(method, (method, release), package_selective_search)
+        parameters = (method, ALGORITHM, f"OpenCV {cv2.__version__}")
+        return Proposer(method, parameters, package_selective_search)
     if method == "mix" or family == "multibox":
         return _with_network(method, family, variant, seed, multibox)
     near = difflib.get_close_matches(method, METHODS, n=1)
@@ -98,7 +103,7 @@ def _with_network(
         count, crops = _multibox_variant(method, variant)
         network = multibox()
         network = MultiBox(network.trunk, network.head, crops=crops)
-        parameters = (method, network.fingerprint, TWINS, DECAY, version("inception-rcnn"))
+        parameters = (method, network.fingerprint, TWINS, DECAY, ALGORITHM)
         return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
     searched, network = proposer(MIXED, seed), multibox()
     parameters = (method, *searched.parameters, network.fingerprint, NUM_OWN, TWINS, DECAY)

@@ -15,7 +15,7 @@ from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.store import hash_of
 from inception_rcnn.proposals import methods, prefetching
-from inception_rcnn.proposals.methods import METHODS, Proposer, mapped, propose_all, proposer
+from inception_rcnn.proposals.methods import ALGORITHM, METHODS, Proposer, mapped, propose_all, proposer
 from inception_rcnn.proposals.multibox import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search import PRESETS
 
@@ -91,6 +91,40 @@ def test_parameters_hold_whatever_decides_the_boxes() -> None:
     assert proposer("selective-search:fast", 1).parameters != proposer("selective-search:fast", 2).parameters
     assert PRESETS["googlenet"] in proposer("selective-search:googlenet").parameters
     assert proposer("opencv:fast", 1).parameters == proposer("opencv:fast", 2).parameters  # it takes no seed
+
+
+# What each method finds in one image under ALGORITHM 1. Another hash: add one to ALGORITHM, and write it down here.
+FOUND = {
+    "selective-search:fast": "d08bb1eadb914bfd",
+    "selective-search:googlenet": "3b65bf943b6eb761",
+    "opencv:fast": "a26b5eb1f73a4cc4",
+}
+
+
+@pytest.mark.parametrize("method", FOUND)
+def test_other_boxes_need_another_number_of_the_algorithm(method: str) -> None:
+    image = np.full((60, 90, 3), 40, np.uint8)
+    image[10:40, 20:60] = (200, 60, 30)
+    image[30:55, 50:85] = (30, 90, 220)
+    image[::7, ::5] += 15
+    boxes = np.unique(proposer(method)(image).boxes, axis=0)
+    assert (ALGORITHM, hash_of(boxes.round(3).tolist())) == (1, FOUND[method])
+
+
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        *(("ALGORITHM", name) for name in ("selective-search:fast", "opencv:fast", "selectivesearch", "mix")),
+        *(("OpenCV", name) for name in ("selective-search:fast", "opencv:fast", "selectivesearch", "mix")),
+        ("ALGORITHM", "multibox:9"),  # whose network resizes by torch
+    ],
+)
+def test_another_algorithm_or_opencv_is_another_method(monkeypatch: pytest.MonkeyPatch, part: str, method: str) -> None:
+    network = multibox()
+    before = hash_of(*proposer(method, multibox=lambda: network).parameters)
+    assert before == hash_of(*proposer(method, multibox=lambda: network).parameters)
+    monkeypatch.setattr(*((methods, "ALGORITHM", 2) if part == "ALGORITHM" else (methods.cv2, "__version__", "0")))
+    assert before != hash_of(*proposer(method, multibox=lambda: network).parameters)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
