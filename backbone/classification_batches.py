@@ -3,7 +3,6 @@
 Shapes: N crops of S x S pixels.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.augment import training_crop
 from ..data.crops import SIZE
 from ..data.labelled import LabelledPictures, place_at
+from ..data.machine import usable_cores
 from .distributed import own_share
 
 
@@ -41,7 +41,7 @@ class ClassificationBatches:
     def __call__(self, step: int) -> CropBatch:
         indices = own_share(range(step * self.size, (step + 1) * self.size))
         places = [place_at(self.groups, self.seed, index) for index in indices]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             crops = list(pool.map(self._crop, indices, places))
         files = tuple(self.pictures.files[place] for place in places)
         return CropBatch(files, np.stack(crops), self.pictures.targets[places])

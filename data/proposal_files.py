@@ -8,7 +8,6 @@ published for R-CNN and Fast R-CNN, whose boxes are y1 x1 y2 x2, 1-based inclusi
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,16 +17,14 @@ from numpy.typing import NDArray
 
 from .boxes import as_boxes, inclusive_to_half_open
 from .errors import DataError, UsageError
-from .files import write_atomically
 from .json_files import parse_json, shown
 from .mat_files import Cell, read_cells
 from .npz_files import read_npz
 from .problems import cut
+from .proposal_writers import CSV_HEADER, WRITTEN, write_proposals_in_turn
 from .records import Proposals
-from .store import ProposalStore, pack, read_proposals, unpack, write_proposals
+from .store import ProposalStore, read_proposals, unpack
 from .text_files import read_text
-
-_CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
 
 
 class NamedProposals(Mapping[str, Proposals]):
@@ -76,15 +73,12 @@ def write_proposal_file(
     """Write proposals in the format that the ending names, whole or not at all."""
     path = Path(path)
     check_writable(path)
-    if (ending := path.suffix.lower()) == ".safetensors":
-        write_proposals(path, proposals, method, parameters)
-    else:
-        write_atomically(path, _WRITERS[ending](proposals, method))
+    write_proposals_in_turn(path, proposals, [*map(len, proposals.values())], method, parameters)
 
 
 def check_writable(path: Path) -> None:
     """UsageError unless the ending names a format to write, to be told before hours of work."""
-    endings = (".safetensors", *_WRITERS)
+    endings = WRITTEN
     if path.suffix.lower() not in endings:
         raise UsageError(f"{path}: no format to write proposals in; known endings are {', '.join(endings)}")
 
@@ -127,11 +121,11 @@ def _read_npz(path: Path) -> Mapping[str, Proposals]:
 def _read_csv(path: Path) -> Mapping[str, Proposals]:
     rows: dict[str, list[list[float]]] = {}
     lines = csv.reader(io.StringIO(read_text(path), newline=""))
-    if [name.strip().lower() for name in next(lines, [])] != _CSV_HEADER:
-        raise DataError(f"the first line must be {','.join(_CSV_HEADER)}")
+    if [name.strip().lower() for name in next(lines, [])] != CSV_HEADER:
+        raise DataError(f"the first line must be {','.join(CSV_HEADER)}")
     for number, line in enumerate(lines, start=2):
         if len(line) not in (1, 6):
-            raise DataError(f"line {number} has {len(line)} fields; need {','.join(_CSV_HEADER)}, or a file alone")
+            raise DataError(f"line {number} has {len(line)} fields; need {','.join(CSV_HEADER)}, or a file alone")
         boxes = rows.setdefault(line[0], [])
         if len(line) == 6:
             boxes.append([float(value) for value in line[1:]])
@@ -182,37 +176,12 @@ def _from_matlab(number: int, name: Cell, rows: Cell) -> tuple[str, Proposals]:
     return name, Proposals(boxes, _by_rank(len(boxes)))
 
 
-def _npz(proposals: Mapping[str, Proposals], method: str) -> bytes:
-    buffer = io.BytesIO()
-    arrays = {"files": np.array(list(proposals), dtype=np.str_), "method": np.array(method), **pack(proposals)}
-    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    return buffer.getvalue()
-
-
-def _csv(proposals: Mapping[str, Proposals], method: str) -> bytes:
-    text = io.StringIO()
-    lines = csv.writer(text)  # ends lines in \r\n, else it would not quote a name with \r
-    lines.writerow(_CSV_HEADER)
-    for file, found in proposals.items():
-        if not len(found):
-            lines.writerow([file])
-        for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
-            lines.writerow([file, *map(repr, box), repr(score)])
-    return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _json(proposals: Mapping[str, Proposals], method: str) -> bytes:
-    content = {file: {"boxes": each.boxes.tolist(), "scores": each.scores.tolist()} for file, each in proposals.items()}
-    return (json.dumps(content) + "\n").encode()
-
-
 _READERS: dict[str, Callable[[Path], Mapping[str, Proposals]]] = {
     ".npz": _read_npz,
     ".csv": _read_csv,
     ".json": _read_json,
     ".mat": _read_mat,
 }
-_WRITERS: dict[str, Callable[[Mapping[str, Proposals], str], bytes]] = {".npz": _npz, ".csv": _csv, ".json": _json}
 
 
 def shard_names(files: Iterable[str], size: int) -> dict[str, list[str]]:

@@ -22,7 +22,8 @@ from .records import Origin, Proposals
 from .store import FORMAT, hash_of
 
 _ALIGNMENT = 8  # bytes, of a safetensors file's header
-_CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
+WRITTEN = (".safetensors", ".npz", ".csv", ".json")  # endings of the names of files that can be written
+CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
 
 
 def write_proposals_in_turn(
@@ -31,8 +32,8 @@ def write_proposals_in_turn(
     counts: Sequence[int],
     method: str,
     parameters: tuple[object, ...],
-    origins: Mapping[str, Origin],
-    roots: Sequence[str],
+    origins: Mapping[str, Origin] | None = None,
+    roots: Sequence[str] = (),
 ) -> None:
     """Write proposals in the format that the ending names, whole or not at all; `counts` are their numbers of boxes.
 
@@ -71,18 +72,18 @@ def _about(
     files: Iterable[str],
     method: str,
     parameters: tuple[object, ...],
-    origins: Mapping[str, Origin],
+    origins: Mapping[str, Origin] | None,
     roots: Sequence[str],
 ) -> dict[str, str]:
-    known = {file: [each.bytes, each.modified_ns, each.read_as] for file, each in origins.items()}
-    return {
+    known = {file: [each.bytes, each.modified_ns, each.read_as] for file, each in (origins or {}).items()}
+    about = {
         "format": FORMAT,
         "method": method,
         "settings": repr(parameters),
         "parameters": hash_of(*parameters),
         "files": json.dumps(list(files)),
-        "origins": json.dumps({"files": known, "roots": list(roots)}),
     }
+    return about if origins is None else {**about, "origins": json.dumps({"files": known, "roots": list(roots)})}
 
 
 def _offsets(counts: Sequence[int]) -> NDArray[np.int64]:
@@ -139,7 +140,7 @@ def _write_array(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> No
 
 
 def _write_csv(stream: BinaryIO, proposals: Mapping[str, Proposals]) -> None:
-    _write_lines(stream, [_CSV_HEADER])
+    _write_lines(stream, [CSV_HEADER])
     for file, found in proposals.items():
         rows = zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
         _write_lines(stream, [[file, *map(repr, box), repr(score)] for box, score in rows] or [[file]])

@@ -20,7 +20,6 @@ from ..data.files import write_atomically
 from ..data.ilsvrc_results import write_ilsvrc_results
 from ..data.ledger import LEDGER_NAME
 from ..data.origins import roots_of
-from ..data.proposal_files import read_proposal_file
 from ..data.records import Picture, Proposals
 from ..data.results import COCO_NAME
 from ..data.sources import Source
@@ -35,6 +34,7 @@ from .pretrained import model_folder, proposer_named, weights_files
 from .rcnn import RCNN
 from .run_settings import differences, pictures_from, read_settings
 from .run_sources import command_to_go_on, gather_sources
+from .stored_proposals import StoredProposals
 from .streaming import IMAGE_SECONDS
 
 FORMATS = ("coco", "voc", "yolo", "csv", "label-studio", "coco-results", "ilsvrc")
@@ -76,7 +76,7 @@ class DetectRun:
         data = _numbered_data(self.sources) if {*formats} & {*NUMBERED} else None
         sources, notices = gather_sources(self.sources, skip=self.out / DRAWN, ignore_exif=self.ignore_exif)
         folder = model_folder(self.model)
-        model, kept = self._model(folder)
+        model, kept = self._model(folder, sources)
         settings = self._settings(model, folder, sources)
         settings["pictures_from"] = roots = self._check_earlier(settings)
         report(f"{len(sources)} pictures, {model.config.mode} regions on {model.device}, model {folder.name}")
@@ -107,13 +107,13 @@ class DetectRun:
             raise
         return summary
 
-    def _model(self, folder: Path) -> tuple[RCNN, Mapping[str, Proposals] | None]:
+    def _model(self, folder: Path, sources: Sequence[Source]) -> tuple[RCNN, Mapping[str, Proposals] | None]:
         """The detector with the options, and stored proposals if they name a file."""
         options = {name: value for name, value in self.options.items() if value is not None}
         kept, file = None, Path(str(options.get("proposals")))
         if _is_stored(file):
-            kept = read_proposal_file(file)
-            check_fresh(file, kept, lambda name: proposer_named(name, str(folder), self.device))
+            kept = StoredProposals(file, sources)
+            check_fresh(file, kept.named, lambda name: proposer_named(name, str(folder), self.device))
             del options["proposals"]
         model = RCNN.from_pretrained(folder, device=self.device)
         return model.with_options(**checked_options(options, model.config)), kept

@@ -106,7 +106,7 @@ def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, 
         image = source.read()
         start = seconds.since("decode", start)
         if kept is not None and source.file not in kept:
-            raise DataError(f"{source.file}: the file of proposals has none for this picture")
+            raise DataError(f"{source.file}: the file of proposals has none for this picture as it is now")
         proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
         seconds.since("propose", start)
         return _Prepared(source, image, proposals, searched, origin, is_animation(source.path))

@@ -3,7 +3,6 @@
 Shapes: P proposals and G objects of one picture, R regions of a step.
 """
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ..backbone.seeds import seed_of
 from ..data.boxes import Boxes, box_iou, ignored_overlaps
 from ..data.dataset import Dataset
 from ..data.errors import UsageError
+from ..data.machine import usable_cores
 from ..data.records import GroundTruth, Proposals
 from .batches import Example, mirrored
 from .regions import Mode
@@ -102,7 +102,7 @@ class WindowBatches:
             for flip in (False, True)
         ]
         numbered = [(number, *group) for number, group in enumerate(groups) if len(group[2])]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             made = pool.map(lambda group: self._examples(step, *group), own_share(numbered))
         return [example for examples in made for example in examples]
 

@@ -146,6 +146,21 @@ def test_stored_proposals_that_are_out_of_date_are_refused(model, photos, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["p.safetensors", "shards"])
+def test_proposals_of_a_file_that_was_replaced_are_of_no_use(model, photos, tmp_path, name):
+    method = proposer("selective-search:single")
+    propose_to_file([str(photos)], tmp_path / name, method, lambda line: None)
+    (photos / "2.png").write_bytes(encode_image(np.zeros((50, 50, 3), np.uint8), ".png"))
+    options = {"proposals": str(tmp_path / name)}
+    run(model, photos, tmp_path / "out", options=options).execute()
+    first, second = read_predictions(tmp_path / "out")
+    assert first.error is None
+    assert "has none for this picture as it is now" in second.error
+    propose_to_file([str(photos)], tmp_path / name, method, lambda line: None)
+    run(model, photos, tmp_path / "new", options=options).execute()
+    assert [picture.error for picture in read_predictions(tmp_path / "new")] == [None, None]
+
+
 def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
     (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2,score\n1.png,0,0,30,40,1\n2.png\n")
     (tmp_path / "shards").mkdir()
