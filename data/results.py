@@ -112,7 +112,7 @@ def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tupl
         return _categories_of_run(path if path.is_dir() else path.parent, seen)
     form = _form(path)
     if form is _Form.JSON and not isinstance(content := load_json(path), list):
-        return category_names(content, path)
+        return category_names(content, path) or None  # an empty list says nothing
     return (_voc_label(path),) if form is _Form.VOC else None
 
 
@@ -120,7 +120,7 @@ def _categories_of_run(folder: Path, seen: set[str]) -> tuple[str, ...] | None:
     """The classes of the detector whose run left its files here; None where what was detected is not of this run."""
     names = _configured_classes(folder / RUN_NAME)
     if names is None and (folder / COCO_NAME).is_file():
-        names = category_names(load_json(folder / COCO_NAME), folder / COCO_NAME)
+        names = category_names(load_json(folder / COCO_NAME), folder / COCO_NAME) or None
     return names if names is not None and seen <= {*names} else None
 
 

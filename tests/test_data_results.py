@@ -611,3 +611,8 @@ def test_every_form_in_the_encodings_and_line_ends_of_all_systems(
             assert _as_rows(read_predictions(target, data)) == expected, name
         finally:
             path.write_bytes(content)
+
+
+def test_an_empty_list_of_categories_states_none(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(_coco(categories=[], annotations=[])))
+    assert read_categories(tmp_path / "p.json", [], _numbered_data(tmp_path)) == ("cat", "dog")
