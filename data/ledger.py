@@ -55,7 +55,9 @@ def picture_from_line(line: str | bytes, owner: str, on_problem: OnProblem = ref
             raise DataError(f"file is {shown(file)}")
         if record.get("error") is not None:
             return Picture(file, error=str(record["error"]))
-        width, height = (_side(record[name], name) for name in ("width", "height"))
+        # Other tools may leave the size out, which no box needs; half of one is a mistake.
+        sized = "width" in record or "height" in record
+        width, height = (_side(record[name], name) if sized else 0 for name in ("width", "height"))
         return Picture(file, width, height, _detections(record["detections"], owner, on_problem), None, _origin(record))
     except KeyError as error:
         raise DataError(

@@ -188,8 +188,15 @@ def test_missing_file_and_folder_in_the_way(tmp_path: Path) -> None:
         open_ledger(tmp_path / "file" / "d.jsonl")
 
 
-@pytest.mark.parametrize("line", ['{"file": "b.jpg", "detections": []}', "no ledger at all", "[1, 2]", "[" * 100_000])
+@pytest.mark.parametrize(
+    "line", ['{"file": "b.jpg", "width": 9, "detections": []}', "no ledger at all", "[1, 2]", "[" * 100_000]
+)
 def test_a_last_line_that_is_wrong_is_no_torn_one(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(f'{{"file": "a.jpg", "error": "broken"}}\n{line}')
     with pytest.raises(DataError, match="line 2"):
         read_ledger(tmp_path / "a.jsonl")
+
+
+def test_a_size_that_is_not_stated_is_not_known() -> None:
+    found = picture_from_line('{"file": "a", "detections": [{"label": "cat", "score": 1, "box": [0, 0, 9, 9]}]}', "x")
+    assert (found.width, found.height, found.detections.labels.tolist()) == (0, 0, ["cat"])
