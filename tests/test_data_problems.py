@@ -27,3 +27,11 @@ def test_notices_count_minor_problems_by_kind_and_refuse_others() -> None:
     ]
     with pytest.raises(DataError):
         notices(BAD)
+
+
+def test_a_message_is_of_a_length_that_can_be_read() -> None:
+    problem = Problem("kind", "n" * 9000 + ".xml: object 1", "is " + "x" * 9000, "correct it")
+    assert len(str(problem)) < 900
+    assert ".xml: object 1: is xxx" in str(problem)
+    assert str(problem).endswith("; correct it")
+    assert problem.where.startswith("n" * 9000)  # the whole of it, for JSON
