@@ -33,6 +33,7 @@ class AnnotatedObject(NamedTuple):
     crowd: bool = False
     truncated: bool = False
     area: float | None = None
+    ignore: bool = False
 
 
 def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
@@ -47,6 +48,7 @@ def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, uprig
         labels=np.array([one.label for one in objects], dtype=np.str_),
         difficult=np.array([one.difficult for one in objects], dtype=np.bool_),
         crowd=np.array([one.crowd for one in objects], dtype=np.bool_),
+        ignore=np.array([one.ignore for one in objects], dtype=np.bool_),
         truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
         areas=np.array(areas, dtype=np.float64),
         upright=upright,

@@ -6,8 +6,8 @@ may have; a row with an empty label and no box is a picture without objects. Det
 `file,label,score,x1,y1,x2,y2` and may have `width,height`.
 
 A JSON line of annotations is `{"file", "width", "height", "objects": [{"label", "box": [x1, y1, x2, y2]}]}`; an object
-may have `difficult`, `crowd`, `truncated` and `area`. Where a size is not given it is that of the picture's file, as
-stored; 0 where that is not there.
+may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. Where a size is not given it is that of the picture's
+file, as stored; 0 where that is not there.
 
 Boxes are as in this package, whatever the columns are called: TensorFlow's own scripts divide `xmin` and `xmax` by the
 width, so that they too are edges of pixels counted from 0. Parts of the size, as Open Images has them, are refused.
@@ -45,7 +45,7 @@ from .problems import OnProblem, Problem, refuse
 from .records import GroundTruth, Picture
 from .text_files import read_text
 
-_FLAGS = ("difficult", "crowd", "truncated")
+_FLAGS = ("difficult", "crowd", "ignore", "truncated")
 
 
 class _Gathering(dict[str, tuple[Size, list[AnnotatedObject]]]):
@@ -126,11 +126,14 @@ def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem
 
 
 def write_csv_truth(data: Dataset, path: str | Path) -> None:
-    """Write annotations as a CSV file; `crowd`, `truncated` and areas of their own have no column and are lost."""
+    """Write annotations as a CSV file; what is to be ignored is difficult there.
+
+    `crowd`, `truncated` and areas of their own have no column and are lost.
+    """
     rows: list[list[Any]] = []
     for truth in data.pictures:
         size = [truth.width or "", truth.height or ""]
-        columns = (truth.labels.tolist(), truth.boxes.tolist(), truth.difficult.tolist())
+        columns = (truth.labels.tolist(), truth.boxes.tolist(), (truth.difficult | truth.ignore).tolist())
         for label, box, difficult in zip(*columns, strict=True):
             rows.append([truth.file, checked_name(label, truth.file), *box, *size, int(difficult)])
         if not len(truth):

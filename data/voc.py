@@ -1,8 +1,9 @@
 """PASCAL VOC files: an XML file for each picture, and lists of picture names for each split.
 
-A folder holds `Annotations/NAME.xml`, `JPEGImages/NAME.jpg` and `ImageSets/Main/SPLIT.txt`. Coordinates in the files
-are 1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the picture, or start at
-0, are kept as they are: many published annotations have some, and evaluation must use what the file says. A box with
+A folder holds `Annotations/NAME.xml`, `JPEGImages/NAME.jpg` and `ImageSets/Main/SPLIT.txt`; other layouts are in
+`voc_folders.py`, and what else than a name a list may hold is in `split_lists.py`. Coordinates in the files are
+1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the picture, or start at 0,
+are kept as they are: many published annotations have some, and evaluation must use what the file says. A box with
 `xmin = xmax` is one pixel wide.
 """
 
@@ -120,15 +121,19 @@ def unannotated(file: str) -> GroundTruth:
 
 
 def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
-    """Write one picture's XML file; `read_voc_annotation` gives the same objects back."""
-    # A reader takes the picture's name from the XML's own where this one does not exist, so a lossy one does no harm.
+    """Write one picture's XML file; `read_voc_annotation` gives the same objects back.
+
+    Crowds and what else is to be ignored are difficult there: VOC has no other flag for them.
+    """
+    # A reader takes the picture's name from here only where no file has that of the XML, so a lossy one does no harm.
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "filename").text = _NOT_XML.sub("\ufffd", truth.file)
     size = ElementTree.SubElement(root, "size")
     for tag, value in (("width", truth.width), ("height", truth.height), ("depth", 3)):
         ElementTree.SubElement(size, tag).text = str(value)
+    flags = truth.truncated, truth.difficult | truth.crowd | truth.ignore
     for box, label, truncated, difficult in zip(
-        half_open_to_inclusive(truth.boxes), truth.labels.tolist(), truth.truncated, truth.difficult, strict=True
+        half_open_to_inclusive(truth.boxes), truth.labels.tolist(), *flags, strict=True
     ):
         if _NOT_XML.search(label) or label != label.strip() or not label:
             raise DataError(f"{path}: the class name {label!r} cannot be written in XML; rename the class")

@@ -56,8 +56,8 @@ def find_voc(root: Path, split: str, year: int | str | None) -> VocFolder:
 
 
 def all_annotations(folder: Path) -> list[str]:
-    """The XML files below a folder, without those of hidden names, in natural order."""
-    return sorted(_xml_below(folder), key=natural_key)
+    """The XML files below a folder, with `/` on any system, without those of hidden names, in natural order."""
+    return [path.replace(os.sep, "/") for path in sorted(_xml_below(folder), key=natural_key)]
 
 
 def _xml_below(folder: Path) -> Iterator[str]:

@@ -244,8 +244,10 @@ def test_what_is_written_reads_back(tmp_path: Path, data: Dataset) -> None:
     write_jsonl_truth(data, tmp_path / "x.jsonl")
     table, lines = read_csv_truth(tmp_path / "x.csv", data.folder), read_jsonl_truth(tmp_path / "x.jsonl", data.folder)
     assert table.classes == lines.classes == data.classes
-    check_same(table, data, ("difficult",))
-    check_same(lines, data, ("difficult", "crowd", "truncated", "areas"))
+    check_same(table, data, ())
+    for one, other in zip(table.pictures, data.pictures, strict=True):
+        assert one.difficult.tolist() == (other.difficult | other.ignore).tolist()
+    check_same(lines, data, ("difficult", "crowd", "ignore", "truncated", "areas"))
 
 
 @pytest.mark.parametrize("file", ["caf\udce9.jpg", 'a",b\r\n.jpg', "a\rb.jpg", "=1+1.jpg"])

@@ -564,6 +564,15 @@ def test_written_annotation_reads_back(tmp_path: Path, rng: np.random.Generator)
     assert (back.file, back.width, back.height) == (truth.file, 500, 400)
 
 
+@pytest.mark.parametrize("flag", ["difficult", "crowd", "ignore"])
+def test_what_is_to_be_ignored_is_written_as_difficult(tmp_path: Path, flag: str) -> None:
+    truth = GroundTruth("a.jpg", 5, 5, np.array([[0.0, 0, 5, 5]]), np.array(["cat"]), np.array([False]))
+    write_voc_annotation(replace(truth, **{flag: np.array([True])}), tmp_path / "x.xml")
+    back = read_voc_annotation(tmp_path / "x.xml")
+    assert back is not None
+    assert back.difficult.tolist() == [True]
+
+
 @pytest.mark.parametrize("label", ["", " cat", "c\x00t", "\udcff"])
 def test_class_name_that_xml_cannot_hold(tmp_path: Path, label: str) -> None:
     truth = GroundTruth("a.jpg", 5, 5, np.array([[0.0, 0, 5, 5]]), np.array([label]), np.array([False]))
