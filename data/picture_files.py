@@ -18,6 +18,8 @@ from .images import TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 
+_ANY_ENDING = "/"  # no name has it
+
 
 def is_image_name(name: str) -> bool:
     """Whether a file's name has the ending of an image that can be read here."""
@@ -48,7 +50,12 @@ def picture_name(stated: Any, folder: Path | None) -> str | None:
         found = found or _tail_below(os.path.abspath(folder), name, elsewhere or _climbs(name))
         if found is not None:
             return found
-    if name == "." or _climbs(name) or (elsewhere and (".." in stated or os.path.lexists(stated))):
+    if (
+        name == "."
+        or _climbs(name)
+        or os.path.splitdrive(name)[0]
+        or (elsewhere and (".." in stated or os.path.lexists(stated)))
+    ):
         return None  # what is there at an absolute path is another file than any below the folder
     return name
 
@@ -56,10 +63,11 @@ def picture_name(stated: Any, folder: Path | None) -> str | None:
 def existing_name(name: str, folder: Path) -> str | None:
     """What the file that a relative name means is really called below `folder`; None where there is none, or several.
 
-    A backslash is a separator unless a file has it in its name; letters may be of another case or composition.
+    A backslash is a separator unless a file has it in its name; letters may be of another case or composition; the
+    ending may lack, as in tables of ids.
     """
     root, slashed = os.path.abspath(folder), _split_root(name)[1]
-    for each in (posixpath.normpath(name), slashed):
+    for each in (slashed,) if os.sep == "\\" else (posixpath.normpath(name), slashed):
         if not _climbs(each) and not posixpath.isabs(each) and _exists(root, each):
             return None if each == "." else each
     return None if _climbs(slashed) else _spelt(root, slashed.split("/"))
@@ -113,11 +121,13 @@ def _exists(root: str, name: str) -> bool:
 
 
 def _spelt(root: str, parts: Sequence[str]) -> str | None:
-    """The one path below `root` that differs from these parts in the case or the composition of letters at most."""
+    """The one path below `root` that differs from these parts in the case or composition of letters or an ending."""
     found: list[str] = []
-    for part in parts:
+    for depth, part in enumerate(parts, 1):
         where = os.path.join(root, *found)
         alike = [part] if part in _names_in(where) else _alike_in(where).get(_key(part), [])
+        if not alike and depth == len(parts) and not is_image_name(part):
+            alike = _alike_in(where).get(_key(part) + _ANY_ENDING, [])
         if len(alike) != 1:
             return None
         found += alike
@@ -155,6 +165,8 @@ def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
     alike: dict[str, list[str]] = {}
     for name in _listing(folder, changed):
         alike.setdefault(_key(name), []).append(name)
+        if is_image_name(name):
+            alike.setdefault(_key(os.path.splitext(name)[0]) + _ANY_ENDING, []).append(name)
     return alike
 
 

@@ -23,6 +23,17 @@ _SHOWN_AGAIN = {hidden: byte for byte, hidden in _HIDDEN.items()}
 # YAML forbids tabs where it wants spaces; behind a sign or at a line's end they cannot mean anything else.
 _TAB = re.compile(r"(?<=[:,\-\[{])[ \t]*\t[ \t]*|(?<!\t)\t++(?=[ ]*(?:#|$))", re.MULTILINE)
 
+_DEEPEST = 50  # brackets in brackets: looking ahead through more takes PyYAML the square of their number
+
+
+class _Loader(yaml.BaseLoader):
+    """PyYAML's loader that makes nothing but text, for files that strangers wrote."""
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:
+        if self.flow_level >= _DEEPEST:
+            raise RecursionError
+        super().fetch_flow_collection_start(TokenClass)
+
 
 def parse_yaml(text: str, owner: str, keys: Collection[str], flags: Collection[str] = ()) -> dict[str, YamlValue]:
     """Those of the `keys` that a document has at its top; `owner` says in an error which file it is.
@@ -48,7 +59,7 @@ def parse_yaml(text: str, owner: str, keys: Collection[str], flags: Collection[s
 def _document(text: str, owner: str) -> yaml.Node | None:
     """The one document of a file that is not empty."""
     try:
-        read = yaml.compose_all(_TAB.sub(" ", text.translate(_HIDDEN)), Loader=yaml.BaseLoader)
+        read = yaml.compose_all(_TAB.sub(" ", text.translate(_HIDDEN)), Loader=_Loader)
         documents = [node for node in read if not (isinstance(node, yaml.ScalarNode) and not node.value)]
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f" line {error.problem_mark.line + 1}"

@@ -1,3 +1,4 @@
+import ntpath
 import os
 from pathlib import Path
 
@@ -82,6 +83,10 @@ def images(tmp_path: Path) -> Path:
         ("images/../../outside.jpg", None),
         ("images", "images"),
         ("/home/x/missing.jpg", "home/x/missing.jpg"),
+        ("a", "a.jpg"),  # an id
+        ("sub/C", "sub/c.jpg"),
+        ("x", "x"),  # two files fit
+        ("a.png", "a.png"),
     ],
 )
 def test_names_of_another_machine_mean_files_of_the_folder(images: Path, stated: str, name: str | None) -> None:
@@ -97,6 +102,11 @@ def test_what_is_there_by_its_very_name_is_meant(images: Path) -> None:
     assert picture_name("images/b.jpg", images) == "images/b.jpg"
     assert picture_name(str(images / "a.jpg"), images) == "a.jpg"
     assert picture_name(str(images.parent / "outside.jpg"), images) is None
+
+
+def test_no_drive_of_windows_leads_out_of_the_folder(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.splitdrive", ntpath.splitdrive)
+    assert [picture_name(name, None) for name in ("C:a.jpg", "a.jpg", r"C:\a.jpg")] == [None, "a.jpg", "a.jpg"]
 
 
 def test_without_a_folder_names_are_only_normalised(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
