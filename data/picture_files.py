@@ -105,9 +105,9 @@ def _tail_below(root: str, name: str, elsewhere: bool) -> str | None:
     If it is not from `elsewhere` these folders end with one called as `root`: then it names the same file.
     """
     parts = [part for part in name.split("/") if part not in (".", "..")]
-    own = _key(os.path.basename(root))
+    own = comparable(os.path.basename(root))
     for start in range(len(parts)):
-        follows = start > 0 and _key(parts[start - 1]) == own
+        follows = start > 0 and comparable(parts[start - 1]) == own
         if (elsewhere or follows) and (found := _spelt(root, parts[start:])):
             return found
     return None
@@ -125,16 +125,17 @@ def _spelt(root: str, parts: Sequence[str]) -> str | None:
     found: list[str] = []
     for depth, part in enumerate(parts, 1):
         where = os.path.join(root, *found)
-        alike = [part] if part in _names_in(where) else _alike_in(where).get(_key(part), [])
+        alike = [part] if part in _names_in(where) else _alike_in(where).get(comparable(part), [])
         if not alike and depth == len(parts) and not is_image_name(part):
-            alike = _alike_in(where).get(_key(part) + _ANY_ENDING, [])
+            alike = _alike_in(where).get(comparable(part) + _ANY_ENDING, [])
         if len(alike) != 1:
             return None
         found += alike
     return "/".join(found)
 
 
-def _key(name: str) -> str:
+def comparable(name: str) -> str:
+    """What a name has in common with its spellings in letters of another case or composition."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -164,9 +165,9 @@ def _alike_in(folder: str) -> dict[str, list[str]]:
 def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
     alike: dict[str, list[str]] = {}
     for name in _listing(folder, changed):
-        alike.setdefault(_key(name), []).append(name)
+        alike.setdefault(comparable(name), []).append(name)
         if is_image_name(name):
-            alike.setdefault(_key(os.path.splitext(name)[0]) + _ANY_ENDING, []).append(name)
+            alike.setdefault(comparable(os.path.splitext(name)[0]) + _ANY_ENDING, []).append(name)
     return alike
 
 

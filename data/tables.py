@@ -14,7 +14,6 @@ width, so that they too are edges of pixels counted from 0. Parts of the size, a
 """
 
 import json
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from .boxes import Boxes, box_area
 from .class_names import checked_name
 from .csv_files import CORNERS, Table, csv_text, read_table
-from .dataset import Dataset, names_seen
+from .dataset import Dataset
 from .files import write_atomically
 from .gathering import gather_pictures
 from .json_files import shown
@@ -38,61 +37,19 @@ from .objects import (
     number_of,
     read_flag,
     read_size,
-    to_truth,
 )
-from .picture_files import Size, picture_name, size_if_there
+from .picture_files import Size
 from .problems import OnProblem, Problem, refuse
 from .records import GroundTruth, Picture
 from .text_files import read_text
+from .truths_by_file import TruthsByFile
 
 _FLAGS = ("difficult", "crowd", "ignore", "truncated")
 
 
-class _Gathering(dict[str, tuple[Size, list[AnnotatedObject]]]):
-    """What has been read so far: by file a picture's size and objects."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-        self._files: dict[str, str] = {}  # by what the table calls them
-        self._stated: dict[str, str] = {}  # the other way round
-
-    def file(self, stated: Any, where: str) -> str:
-        """The picture's path below the folder; Unusable for what is none, or for two names that come to one file."""
-        if isinstance(stated, str) and stated in self._files:
-            return self._files[stated]
-        file = picture_name(stated, self.folder)
-        if file is None:
-            what = f"file is {shown(stated)}: need a path below {self.folder}"
-            raise Unusable("picture without a usable name", where, what, "correct the name")
-        name = "/" + posixpath.normpath(stated.replace("\\", "/")).lstrip("./").casefold()
-        before = self._stated.setdefault(file, name)
-        if not (name.endswith(before) or before.endswith(name)):
-            what = f"file is {shown(stated)} here and {shown(before)} before, and below {self.folder} is only {file!r}"
-            raise Unusable("two pictures of one name", where, what, "give the folder that has both")
-        self._files[stated] = file
-        return file
-
-    def add(self, file: str, size: Size, objects: Sequence[AnnotatedObject], where: str) -> None:
-        """Add objects to a picture; a size of 0 says nothing, two different ones are a problem."""
-        before, gathered = self.get(file, ((0, 0), []))
-        if (0, 0) not in (size, before) and size != before:
-            what = f"{file!r} is {size[0]} x {size[1]} here and {before[0]} x {before[1]} before"
-            raise Unusable("picture with two sizes", where, what, "correct the size")
-        gathered.extend(objects)
-        self[file] = (max(size, before), gathered)
-
-    def dataset(self, name: str) -> Dataset:
-        truths = tuple(
-            to_truth(file, size if all(size) else size_if_there(self.folder / file), objects)
-            for file, (size, objects) in self.items()
-        )
-        return Dataset(name, names_seen(truths), truths, self.folder)
-
-
 def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read annotations from a CSV file; `images` is the folder of the picture files."""
-    path, gathering = Path(path), _Gathering(Path(images))
+    path, gathering = Path(path), TruthsByFile(Path(images))
     table = read_table(path, ("file", "label", *CORNERS), on_problem)
     boxes: list[list[float]] = []
     for number in range(len(table.rows)):
@@ -112,7 +69,7 @@ def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem =
 
 def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read annotations from JSON lines; `images` is the folder of the picture files."""
-    path, gathering = Path(path), _Gathering(Path(images))
+    path, gathering = Path(path), TruthsByFile(Path(images))
     for number, line in enumerate(read_text(path).split("\n"), 1):  # splitlines() breaks at what JSON may hold
         if line.strip():
             where = f"{path}: line {number}"

@@ -113,9 +113,9 @@ def _pictures(described: Mapping[str, YamlValue], path: Path, split: str) -> lis
 
 def _below(name: str, roots: Sequence[Path]) -> Path | None:
     """Where a name in a description or a list is: in one of the folders, as it stands or as another machine's."""
-    tried = [Path(os.path.normpath(root / name)) for root in roots]
-    if found := next((each for each in tried if os.path.exists(each)), None):
-        return found
+    for root in roots:
+        if os.path.exists(found := os.path.normpath(root / name)):
+            return Path(found)
     for root in roots:
         # Exports of Roboflow write ../train/images for what lies beside the YAML file; Ultralytics looks there as well.
         for spelling in (name, name.replace("\\", "/").removeprefix("../")):

@@ -1,4 +1,5 @@
 import contextlib
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,7 @@ JSON = st.recursive(
 def _mutated(draw: Any) -> Any:
     """A task in which something is anything."""
     task = _task(_region(), RECTANGLE, _named("labels", "dog"), _named("choices", "x"), KEY_POINT)
+    task = copy.deepcopy(task)  # what follows must not change what all tests share
     task["predictions"] = [{"result": [_region(score=0.5)]}]
     for _ in range(draw(st.integers(1, 3))):
         inside: Any = task

@@ -166,6 +166,21 @@ def test_boxes_in_our_own_columns_may_lie_within_a_pixel(tmp_path: Path) -> None
     assert [(problem.kind, problem.minor) for problem in told] == [("boxes within 0 and 1", True)]
 
 
+def test_names_of_one_picture_are_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "caf\xe9.jpg").touch()
+    names = [
+        "caf\xe9.jpg",
+        "cafe\u0301.JPG",
+        "caf\xe9",
+        "images\\caf\xe9.jpg",
+        "./caf\xe9.jpg",
+        "D:\\x\\images\\caf\xe9.jpg",
+    ]
+    path = _write(tmp_path / "x.csv", HEADER + "".join(f"{name},cat,0,0,1,1,,,\n" for name in names))
+    assert [len(truth) for truth in read_csv_truth(path, tmp_path / "images").pictures] == [6]
+
+
 def test_two_pictures_are_not_taken_for_one(tmp_path: Path) -> None:
     for name in ("images/1.jpg", "all/train/1.jpg", "all/val/1.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
