@@ -103,9 +103,9 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _header(text: str, separator: str) -> list[str]:
-    """The cells of the first line; none where it cannot be read."""
+    """The cells of the first line that has any; none where it cannot be read."""
     try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+        return next(filter(any, csv.reader(io.StringIO(text, newline=""), delimiter=separator)), [])
     except csv.Error:
         return []
 
@@ -116,7 +116,7 @@ def _rows_below(text: str, separator: str, header: Sequence[str], path: Path) ->
     spaced = any(name.startswith(" ") for name in header)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=spaced)
     try:
-        next(reader)
+        next(filter(any, reader))
         for row in reader:
             if any(row):
                 yield row, reader.line_num

@@ -616,3 +616,11 @@ def test_every_form_in_the_encodings_and_line_ends_of_all_systems(
 def test_an_empty_list_of_categories_states_none(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(json.dumps(_coco(categories=[], annotations=[])))
     assert read_categories(tmp_path / "p.json", [], _numbered_data(tmp_path)) == ("cat", "dog")
+
+
+def test_blank_lines_above_a_table(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\n\nfile,label,score,x1,y1,x2,y2\n\na,cat,.5,0,0,9,9\n")
+    assert [picture.file for picture in read_predictions(tmp_path / "a.csv")] == ["a"]
+    (tmp_path / "a.csv").write_text("\n\nfile,label,score,x1,y1,x2,y2\na,cat,x,0,0,9,9\n")
+    with pytest.raises(DataError, match="line 4: score is 'x'"):
+        read_predictions(tmp_path / "a.csv")
