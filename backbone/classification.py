@@ -104,4 +104,4 @@ def _softmax(model: AnyClassifier, crops: NDArray[np.uint8]) -> Tensor:
     images = as_input(model.trunk, crops)
     with autocast(images.device):
         logits = model.eval()(images)
-    return logits.double().softmax(dim=1)
+    return logits.cpu().double().softmax(dim=1)  # on the CPU: MPS has no float64

@@ -1,35 +1,78 @@
 """Where the network computes, in which number format, and how much the CPU's library may keep in memory."""
 
 import os
+import re
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 
 import torch
 
 from ..data.errors import SetupError, UsageError
+from ..data.json_files import shown
+from .googlenet import STRIDE, Trunk
+from .pooling import roi_align
 
 # oneDNN keeps a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a folder
 # with pictures of many sizes, for no speed. It reads this when it computes for the first time.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
+_NAME = re.compile(r"(cpu|cuda|mps)(?::(\d{1,3}))?", re.ASCII)
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name, or the best there is for "auto"; SetupError says why a wanted GPU cannot be used."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        reason = "this torch was built without CUDA" if torch.version.cuda is None else "no GPU or driver was found"
+        return _best_device()
+    named = _NAME.fullmatch(name)
+    if named is None or (named[1] != "cuda" and int(named[2] or 0) > 0):
+        raise UsageError(f"unknown device {shown(name)}: use auto, cpu, cuda, cuda:N or mps")
+    reason = {"cpu": lambda number: None, "cuda": _why_no_cuda, "mps": _why_no_mps}[named[1]](int(named[2] or 0))
+    if reason:
         raise SetupError(f"--device {name} cannot be used: {reason}; use --device cpu")
-    return device
+    return torch.device(name if named[1] == "cuda" else named[1])
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    mps = torch.device("mps")
+    return mps if torch.backends.mps.is_available() and computes(mps) else torch.device("cpu")
+
+
+def _why_no_cuda(number: int) -> str | None:
+    if not torch.cuda.is_available():
+        return "this torch was built without CUDA" if torch.version.cuda is None else "no GPU or driver was found"
+    count = torch.cuda.device_count()
+    return None if number < count else f"this machine has {count} GPU{'s' if count > 1 else ''}, numbered from cuda:0"
+
+
+def _why_no_mps(number: int) -> str | None:
+    if torch.backends.mps.is_available():
+        return None
+    return "no Apple GPU was found" if torch.backends.mps.is_built() else "this torch was built without MPS, for Macs"
+
+
+@cache
+@torch.inference_mode()
+def computes(device: torch.device) -> bool:
+    """Whether a device does all that the network asks of it, tried in small: MPS lacks what a torch does not bring."""
+    try:
+        with torch.random.fork_rng(devices=[]):  # random weights will do, and must not change those that follow
+            trunk = Trunk().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        features = trunk(torch.zeros(1, 3, 64, 64, device=device))
+        pooled = roi_align(features, torch.tensor([[0.0, 0, 48, 48]], device=device), STRIDE, 7)
+        return bool(pooled.isfinite().all())
+    except (RuntimeError, TypeError):  # NotImplementedError is one of the former
+        return False
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 where the processor multiplies it natively, else float32: emulated it would be slower."""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "mps":
+        native = False  # what of it torch knows there differs from release to release
     else:
         has = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch cannot say: float32 is right everywhere
         native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))

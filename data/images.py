@@ -116,11 +116,14 @@ def decode_image(content: bytes, name: str, *, ignore_exif: bool = False) -> NDA
         raise DataError(f"{name}: {_reason(error, content[:512])}") from error
 
 
-def require_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """The picture itself if it is what every part of this package expects, else a DataError that says what it is."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise DataError(f"a picture must be uint8 RGB of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
-    return image
+def decode_pillow(image: Image.Image) -> NDArray[np.uint8]:
+    """The same of an image that Pillow has opened, or made."""
+    try:
+        if 0 in image.size:
+            raise ValueError("it has no pixels")
+        return _upright_pixels(image, False, UNKNOWN_SIZE)
+    except Exception as error:  # it may be that of a hostile file, read only now
+        raise DataError(f"{getattr(image, 'filename', '') or 'the PIL image'}: {_reason(error, b'')}") from error
 
 
 def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
@@ -162,10 +165,14 @@ def _decode_jpeg(content: bytes, ignore_exif: bool, size: Size) -> NDArray[np.ui
 def _decode_stream(file: IO[bytes], length: int, ignore_exif: bool, size: Size, scans: int = 1) -> NDArray[np.uint8]:
     with _opened(file) as image:
         _check_cost(image, length, scans)
-        stored_tiff_orientation = orientation_of(image) if image.format == "TIFF" else 1
-        image.load()
-        pixels = _to_rgb(image)
-        is_tiff, orientation = image.format == "TIFF", orientation_of(image)
+        return _upright_pixels(image, ignore_exif, size)
+
+
+def _upright_pixels(image: Image.Image, ignore_exif: bool, size: Size) -> NDArray[np.uint8]:
+    stored_tiff_orientation = orientation_of(image) if image.format == "TIFF" else 1
+    image.load()
+    pixels = _to_rgb(image)
+    is_tiff, orientation = image.format == "TIFF", orientation_of(image)
     if is_tiff:  # Pillow turns a TIFF while it loads it, and only a TIFF
         pixels = upright(pixels, _INVERSE_ORIENTATION.get(stored_tiff_orientation, stored_tiff_orientation))
         orientation = stored_tiff_orientation

@@ -6,9 +6,9 @@ All are frozen and checked when made; a boolean mask, an index array or a slice 
 Shapes: N boxes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,9 +94,25 @@ class Proposals(_Columns):
         self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Proposals"))
 
 
+class Detection(NamedTuple):
+    """One object that was found."""
+
+    box: tuple[float, float, float, float]  # x1, y1, x2, y2
+    label: str
+    score: float
+
+
 @dataclass(frozen=True, eq=False)
 class Detections(_Columns):
-    """Objects found in one picture: a box, a class name and a score each, the best first."""
+    """Objects found in one picture: a box, a class name and a score each, the best first.
+
+    >>> found = Detections(np.array([[10, 20, 110.25, 70]]), np.array(["cat"]), np.array([0.98]))
+    >>> [(label, score) for box, label, score in found]
+    [('cat', 0.98)]
+    >>> print(found)
+    class  score     x1     y1     x2     y2
+    cat    0.980   10.0   20.0  110.2   70.0
+    """
 
     boxes: Boxes = field(default_factory=lambda: np.zeros((0, 4)))  # [N, 4]
     labels: Labels = field(default_factory=lambda: np.zeros(0, dtype=np.str_))  # [N]
@@ -112,6 +128,27 @@ class Detections(_Columns):
         if not np.isfinite(self.scores).all():
             raise DataError(f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number")
         self._set("xywh", _checked_xywh(self.xywh, self.boxes, "Detections"))
+
+    def __iter__(self) -> Iterator[Detection]:
+        rows = zip(self.boxes.tolist(), self.labels.tolist(), self.scores.tolist(), strict=True)
+        return (Detection((x1, y1, x2, y2), label, score) for (x1, y1, x2, y2), label, score in rows)
+
+    def __str__(self) -> str:
+        """A table with a line for each detection."""
+        rows = [(_printable(each.label), f"{each.score:.3f}", *(f"{x:.1f}" for x in each.box)) for each in self]
+        width = max([len("class"), *(len(label) for label, *_ in rows)])
+        table = [("class", "score", "x1", "y1", "x2", "y2"), *rows]
+        lines = [f"{label:<{width}}" + "".join(f"{cell:>7}" for cell in cells) for label, *cells in table]
+        return "\n".join(lines) if rows else "no detections"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values that JSON can hold, as in a line of `detections.jsonl`."""
+        return {"detections": [{"label": each.label, "score": each.score, "box": [*each.box]} for each in self]}
+
+
+def _printable(text: str) -> str:
+    """A class's name, which may come from anywhere, without what could move a cursor."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +226,26 @@ class Picture:
     error: str | None = None
     origin: Origin | None = None  # None where it is not known
 
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def __bool__(self) -> bool:
+        return True  # a picture without detections is one, too
+
+    def __iter__(self) -> Iterator[Detection]:
+        return iter(self.detections)
+
+    def __str__(self) -> str:
+        """The file's name, and a table of what was found in it or the reason why nothing could be."""
+        size = f" ({self.width} x {self.height})" if self.width else ""
+        return f"{_printable(self.file)}{size}\n{self.detections if self.error is None else _printable(self.error)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values that JSON can hold, as in a line of `detections.jsonl`."""
+        if self.error is not None:
+            return {"file": self.file, "error": self.error}
+        return {"file": self.file, "width": self.width, "height": self.height, **self.detections.to_dict()}
+
 
 @dataclass(frozen=True, eq=False)
 class Stages:
@@ -205,6 +262,7 @@ class Stages:
     nms_threshold: float  # IoU above which a better box of the same class suppresses
     max_detections: int
     vote_threshold: float | None = None  # IoU from which boxes of the same class vote on a kept one's place; None: none
+    agnostic: bool = False  # whether a box suppresses those of other classes too
 
     @property
     def voting_score(self) -> float:

@@ -126,8 +126,9 @@ def _categories_of_run(folder: Path, seen: set[str]) -> tuple[str, ...] | None:
 
 def _configured_classes(path: Path) -> tuple[str, ...] | None:
     try:
-        names = load_json(path)["settings"]["config"]["classes"]
-    except (DataError, KeyError, TypeError):
+        config = load_json(path)["settings"]["config"]
+        names = config.get("output_classes") or config["classes"]
+    except (DataError, KeyError, TypeError, AttributeError):
         return None  # of something else, or of an older run
     return tuple(names) if isinstance(names, list) and {*map(type, names)} == {str} else None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from .checked_json import Finite
 from .errors import DataError
@@ -27,7 +27,7 @@ STAGES_NAME = "stages"  # of the folder in the one that `detect` writes
 
 _ENDING = ".safetensors"
 _ARRAYS = ("proposals", "probabilities", "boxes")
-_RULES = ("classes", "score_threshold", "nms_threshold", "max_detections", "vote_threshold")
+_RULES = ("classes", "score_threshold", "nms_threshold", "max_detections", "vote_threshold", "agnostic")
 
 
 class _Rules(TypedDict):
@@ -38,6 +38,7 @@ class _Rules(TypedDict):
     nms_threshold: Finite
     max_detections: int
     vote_threshold: Finite | None
+    agnostic: NotRequired[bool]  # not in files of the first release
 
 
 @dataclass(frozen=True)

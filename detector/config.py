@@ -1,17 +1,18 @@
 """What a detector is apart from its weights: the content of a model folder's `config.json`."""
 
 import dataclasses
-import difflib
 import json
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..backbone.classifier_folder import KIND
+from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
 from ..data.json_files import shown
+from ..data.problems import listed
 from ..data.ranges import COUNT, SHARE, Range, check_ranges
 from ..data.text_files import read_text
 from .heads import SCORES, Scores
@@ -31,6 +32,7 @@ RANGES = {
     "vote_threshold": Range(0, 2),  # above 1 nobody votes
     "members": MEMBERS,
 }
+OF_THE_WEIGHTS = ("classes", "architecture", "modes", "scores", "members")  # settings that only training can change
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class DetectorConfig:
     box_deltas: bool = True  # whether boxes are refined at all, by the head and by votes; the entry did not
     scores: Scores = "softmax"  # how logits become probabilities; "sigmoid" for linear classifiers
     members: int = 1  # networks whose answers are averaged; several lie in folders of their own
+    output_classes: tuple[str, ...] = ()  # those of `classes` that are detected at all; without, all of them
+    agnostic_nms: bool = False  # whether a box suppresses those of other classes too
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", _checked_names("classes", self.classes, MOST_CLASSES))
@@ -64,13 +68,24 @@ class DetectorConfig:
         check_ranges(self, RANGES)
         if not isinstance(self.proposals, str) or not 0 < len(self.proposals) <= LONGEST_NAME:
             raise UsageError(f"proposals is {shown(self.proposals)}: need the name of a method")
-        if not isinstance(self.box_deltas, bool):
-            raise UsageError(f"box_deltas is {shown(self.box_deltas)}: need true or false")
+        for name in ("box_deltas", "agnostic_nms"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} is {shown(getattr(self, name))}: need true or false")
+        object.__setattr__(self, "output_classes", _checked_outputs(self.output_classes, self.classes))
         if self.scores == "sigmoid" and self.members > 1:
             raise UsageError("the members of an ensemble need softmax scores, these have sigmoid ones")
 
+    @property
+    def detected_classes(self) -> tuple[str, ...]:
+        """The classes that detections can have, in the order of the classifier's outputs."""
+        wanted = {*(self.output_classes or self.classes)}
+        return tuple(name for name in self.classes if name in wanted)
+
     def to_json(self) -> str:
         return json.dumps({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=2) + "\n"
+
+
+SETTINGS = tuple(field.name for field in dataclasses.fields(DetectorConfig))
 
 
 def read_config(path: Path) -> DetectorConfig:
@@ -78,12 +93,8 @@ def read_config(path: Path) -> DetectorConfig:
     content = _read_content(path)
     content.pop("format_version")
     content.pop(HASHES, None)
-    known = [field.name for field in dataclasses.fields(DetectorConfig)]
-    for name in content:
-        if name not in known:
-            near = difflib.get_close_matches(name[:LONGEST_NAME], known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise DataError(f"{path}: unknown setting {shown(name)}; {hint}")
+    if fault := _unknown_setting(content, SETTINGS):
+        raise DataError(f"{path}: {fault}")
     if "mode" in content and content["mode"] is None:
         raise DataError(f"{path}: mode is None: need one of {', '.join(MODES)}")
     try:
@@ -125,20 +136,42 @@ def _read_content(path: Path) -> dict[str, Any]:
 
 
 def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[str, Any]:
-    """Settings to change in a model's configuration; UsageError where this model cannot take one."""
-    mode, regions, score = options.get("mode"), options.get("regions"), options.get("score")
-    if mode is not None and mode not in config.modes:
-        raise UsageError(f"--mode {mode}: this model looks at regions in these ways: {', '.join(config.modes)}")
-    if regions is not None and regions < 1:
-        raise UsageError(f"--regions {regions}: need at least 1")
-    if score is not None and not 0 <= score <= 1:
-        raise UsageError(f"--score {score}: need a number from 0 to 1")
+    """Settings to change in a model's configuration; UsageError where it has no such or this model cannot take it."""
+    for name in OF_THE_WEIGHTS:
+        if name in options:
+            instead = "; output_classes says which are detected" if name == "classes" else ""
+            raise UsageError(f"{name} belongs to a model's weights and cannot be changed{instead}")
+    if fault := _unknown_setting(options, [name for name in SETTINGS if name not in OF_THE_WEIGHTS]):
+        raise UsageError(fault)
+    dataclasses.replace(config, **options)  # which checks the values
     return dict(options)
+
+
+def _unknown_setting(given: Iterable[str], known: Sequence[str]) -> str | None:
+    """What is wrong with the first name that is none of the known ones, if any is."""
+    for name in given:
+        if name not in known:
+            near = did_you_mean(name, known)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
+            return f"unknown setting {shown(name)}; {hint}"
+    return None
+
+
+def _checked_outputs(names: Any, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Which classes are detected: some of a model's own, or none for all of them."""
+    if isinstance(names, Sequence) and not isinstance(names, str) and not names:
+        return ()
+    for name in (names := _checked_names("output_classes", names, MOST_CLASSES)):
+        if name not in classes:
+            near = did_you_mean(name, classes)
+            hint = f"did you mean {near!r}?" if near else f"this model knows {listed(classes)}"
+            raise UsageError(f"unknown class {shown(name)}; {hint}")
+    return names
 
 
 def _checked_names(name: str, values: Any, most: int) -> tuple[Any, ...]:
     """A list of different names, one at least."""
-    what = "a list of class names" if name == "classes" else f"a list of modes among {', '.join(MODES)}"
+    what = f"a list of modes among {', '.join(MODES)}" if name == "modes" else "a list of class names"
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise UsageError(f"{name} is {shown(values)}: need {what}")
     if len(values) > most:

@@ -17,12 +17,12 @@ from ..backbone.precision import autocast
 from ..backbone.shared_maps import SharedMaps
 from ..data.dataset import Dataset, spread
 from ..data.errors import UsageError
-from ..data.images import require_rgb
 from ..data.ranges import COUNT, check_range
 from ..data.records import Detections, Picture
 from ..eval.table import tabulate
 from ..eval.voc import evaluate_voc
 from .ensemble import Answer, Ensemble, fuse
+from .inputs import as_rgb
 from .nms import suppress
 from .rcnn import RCNN, conclude
 from .wanted import require_objects
@@ -86,7 +86,7 @@ def _without(everyone: Nets, net: int) -> Nets:
 def _look(model: RCNN, image: NDArray[np.uint8], groups: Sequence[Nets]) -> tuple[list[Answer], dict[Nets, Detections]]:
     """Each member's answers on a picture, and the detections of each group of members."""
     assert isinstance(model.network, Ensemble)
-    maps = SharedMaps(model.network.trunk, require_rgb(image))
+    maps = SharedMaps(model.network.trunk, as_rgb(image))
     proposals = model.propose(maps)
     boxes = proposals.boxes[: model.config.regions]  # [R, 4]
     with autocast(model.device):

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: of boxes of one class that overlap too much, only the best stays.
+"""Non-maximum suppression: of boxes that overlap too much, of one class or of any, only the best stays.
 
 Shapes: R regions, K classes, C candidates.
 """
@@ -9,17 +9,19 @@ from torch import Tensor
 from torchvision.ops import nms
 
 from ..data.boxes import voted_boxes
-from ..data.records import Detections, Stages
+from ..data.records import Stages
+from .detected import Detected
 
 
-def suppress(stages: Stages) -> Detections:
+def suppress(stages: Stages) -> Detected:
     """Greedy suppression within each class, then box voting: a detector's scores and boxes become detections.
 
     A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the picture's
-    edge left nothing of it. Of equal scores the first region's, then the first class's, is the better. Scores below the
-    threshold could suppress nothing that is kept. With a vote threshold every box that is kept goes to the mean of
-    those of its class around it, weighted by their scores. The weak have votes too, from a score on that does not
-    depend on the threshold: so a higher one leaves fewer detections, and moves none.
+    edge left nothing of it; agnostic of classes, a better one of any class will do. Of equal scores the first region's,
+    then the first class's, is the better. Scores below the threshold could suppress nothing that is kept. With a vote
+    threshold every box that is kept goes to the mean of those of its class around it, weighted by their scores. The
+    weak have votes too, from a score on that does not depend on the threshold: so a higher one leaves fewer detections,
+    and moves none.
     """
     scores = torch.from_numpy(stages.probabilities[:, 1:])  # [R, K]
     regions, classes = torch.nonzero(scores >= stages.voting_score, as_tuple=True)
@@ -29,18 +31,19 @@ def suppress(stages: Stages) -> Detections:
     order = scores.argsort(descending=True, stable=True)
     boxes, classes, scores = boxes[order], classes[order], scores[order]
     strong = int((scores >= stages.score_threshold).sum())  # the first so many
-    kept = _unsuppressed(boxes[:strong], classes[:strong], scores[:strong], stages.nms_threshold)
+    groups = torch.zeros_like(classes) if stages.agnostic else classes
+    kept = _unsuppressed(boxes[:strong], groups[:strong], scores[:strong], stages.nms_threshold)
     kept = kept[: stages.max_detections].numpy()
     found, numbers, weights = boxes.numpy(), classes.numpy(), scores.numpy()
     placed = found[kept]
     if stages.vote_threshold is not None:
         placed = voted_boxes(found, numbers, weights, kept, stages.vote_threshold)
-    return Detections(placed, np.array(stages.classes, dtype=np.str_)[numbers[kept]], weights[kept])
+    return Detected(placed, np.array(stages.classes, dtype=np.str_)[numbers[kept]], weights[kept])
 
 
-def _unsuppressed(boxes: Tensor, classes: Tensor, scores: Tensor, threshold: float) -> Tensor:
-    """The candidates, given the best first, that no better one of their class suppresses, in that order."""
-    # Class by class: `batched_nms` moves the classes apart instead, which rounds the overlaps.
-    parts = [torch.nonzero(classes == number).flatten() for number in torch.unique(classes)]
+def _unsuppressed(boxes: Tensor, groups: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """The candidates, given the best first, that no better one of their group suppresses, in that order."""
+    # Group by group: `batched_nms` moves the groups apart instead, which rounds the overlaps.
+    parts = [torch.nonzero(groups == number).flatten() for number in torch.unique(groups)]
     kept = [part[nms(boxes[part], scores[part], threshold)] for part in parts]
-    return torch.cat([classes.new_zeros(0), *kept]).sort().values
+    return torch.cat([groups.new_zeros(0), *kept]).sort().values

@@ -5,8 +5,9 @@ Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in t
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,15 +18,16 @@ from torchvision.ops import clip_boxes_to_image
 from ..backbone.precision import autocast, choose_device
 from ..backbone.shared_maps import SharedMaps
 from ..data.boxes import Boxes
-from ..data.images import require_rgb
-from ..data.records import Detections, Picture, Proposals, Stages
+from ..data.records import Picture, Proposals, Stages
 from ..data.specs import resolve_sources
 from ..proposals.deltas import decode
 from ..proposals.methods import proposer
 from ..proposals.multibox import MultiBox
-from .config import DetectorConfig
+from .config import DetectorConfig, checked_options
+from .detected import Detected
 from .ensemble import Ensemble
 from .heads import class_probabilities
+from .inputs import AnyImage, as_rgb
 from .network import RegionNetwork
 from .nms import suppress
 from .pretrained import load_detector, load_multibox, model_folder, save_detector
@@ -49,8 +51,15 @@ class RCNN:
         self.config = config
         self.device = choose_device(device)
         self.network = network.to(self.device).eval()
-        self._multibox = multibox
+        self._multibox = multibox  # a function that spawned workers can be sent
         self._proposer = proposer(config.proposals, multibox=multibox)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_proposer"}  # made of functions
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._proposer = proposer(self.config.proposals, multibox=self._multibox)
 
     @property
     def proposal_parameters(self) -> tuple[object, ...]:
@@ -62,11 +71,11 @@ class RCNN:
         """The detector that ships with the package, another by its name, or one from a model folder."""
         folder = model_folder(None if model is None else str(model))
         network, config = load_detector(folder)
-        return cls(network, config, device, lambda: load_multibox(folder, device, network.trunk))
+        return cls(network, config, device, partial(load_multibox, folder, device, network.trunk))
 
-    def with_options(self, **changes: object) -> Self:
+    def with_options(self, **changes: Any) -> Self:
         """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
-        config = replace(self.config, **changes)  # pyright: ignore[reportArgumentType]
+        config = replace(self.config, **checked_options(changes, self.config))
         return type(self)(self.network, config, str(self.device), self._multibox)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -74,19 +83,18 @@ class RCNN:
         save_detector(Path(folder), self.network, self.config)
 
     def detect(
-        self, image: NDArray[np.uint8], proposals: Proposals | None = None, *, searched: Proposals | None = None
-    ) -> Detections:
-        """The objects of an upright RGB picture; proposals made elsewhere take the place of its own.
+        self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None
+    ) -> Detected:
+        """The objects of an image: an upright RGB array, a file's path or a Pillow image.
 
+        Proposals made elsewhere take the place of its own.
         `searched` is the part of its own that needs no network, where that was done before, as on another thread.
         """
         return suppress(self.look(image, proposals, searched=searched))
 
-    def look(
-        self, image: NDArray[np.uint8], proposals: Proposals | None = None, *, searched: Proposals | None = None
-    ) -> Stages:
+    def look(self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None) -> Stages:
         """All that it thinks of a picture, up to suppression; takes what `detect` takes."""
-        maps = SharedMaps(self.network.trunk, require_rgb(image))
+        maps = SharedMaps(self.network.trunk, as_rgb(image))
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
@@ -105,7 +113,7 @@ class RCNN:
         """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of a picture's boxes."""
         with autocast(self.device):
             logits, deltas = self.network(self.config.mode, maps, boxes)
-        return class_probabilities(logits, self.config.scores).cpu(), deltas.cpu()
+        return class_probabilities(logits.cpu(), self.config.scores), deltas.cpu()  # on the CPU: MPS has no float64
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
         """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.
@@ -125,6 +133,10 @@ def conclude(
 
     `probabilities` [R, K + 1] and `deltas` [R, K, 4] are those of the first R proposals, which may be more.
     """
+    wanted = {*config.detected_classes}
+    detected = [number for number, name in enumerate(config.classes) if name in wanted]
+    # Of classes that nobody wants no box suppresses any, nor counts among the most that a picture may have.
+    probabilities, deltas = probabilities[:, [0, *(number + 1 for number in detected)]], deltas[:, detected]
     boxes = torch.as_tensor(proposals[: len(deltas)], dtype=deltas.dtype)
     as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]
     refined = decode(as_proposed, deltas) if config.box_deltas else as_proposed
@@ -133,9 +145,10 @@ def conclude(
         proposals=proposals,
         probabilities=probabilities.double().numpy(),
         boxes=boxes.double().numpy(),
-        classes=config.classes,
+        classes=config.detected_classes,
         score_threshold=config.score,
         nms_threshold=config.nms_threshold,
         max_detections=config.max_detections,
         vote_threshold=config.vote_threshold if config.box_deltas else None,
+        agnostic=config.agnostic_nms,
     )

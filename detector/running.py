@@ -95,7 +95,7 @@ class DetectRun:
                 report=report,
             )
             summary = replace(summary, notices=(*summary.notices, *notices))
-            _export(rows, self.out, model.config.classes, formats, data)
+            _export(rows, self.out, model.config.detected_classes, formats, data)
             self._write_run(settings, summary)
         if noticed.signal:
             report(f"stopped with {summary.left} of {len(sources)} pictures left; to go on: {command_to_go_on()}")

@@ -41,7 +41,8 @@ def suppress_again(stages: Stages, first: Flags | None = None) -> Candidates:
     regions, classes = regions[best_first], classes[best_first]
     boxes, scores = stages.boxes[regions, classes], scores[regions, classes]  # [V, 4], [V]: all that vote
     candidates = slice(int((scores >= stages.score_threshold).sum()))  # the best of them, C
-    suppressors = _suppressors(boxes[candidates], classes[candidates], stages.nms_threshold)
+    groups = np.zeros_like(classes) if stages.agnostic else classes
+    suppressors = _suppressors(boxes[candidates], groups[candidates], stages.nms_threshold)
     detected = most_allowed(suppressors == NOT_SUPPRESSED, stages.max_detections)
     placed, kept = boxes[candidates].copy(), np.flatnonzero(detected)
     if stages.vote_threshold is not None:
@@ -81,10 +82,10 @@ def detections_of(stages: Stages) -> Detections:
     return Detections(candidates.boxes[rows], labels, candidates.scores[rows])
 
 
-def _suppressors(boxes: Boxes, classes: Indices, threshold: float) -> Indices:
+def _suppressors(boxes: Boxes, groups: Indices, threshold: float) -> Indices:
     suppressors = np.full(len(boxes), NOT_SUPPRESSED)
-    for number in np.unique(classes):
-        left = np.flatnonzero(classes == number)
+    for number in np.unique(groups):
+        left = np.flatnonzero(groups == number)
         while len(left):
             best, others = left[0], left[1:]
             near = box_iou(boxes[best][None], boxes[others])[0] > threshold
