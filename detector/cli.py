@@ -6,6 +6,7 @@ the verbs, so that `--help` answers at once.
 
 import errno
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,35 +14,70 @@ import typer
 
 from ..data.errors import InceptionRcnnError, SetupError
 from .cli_benchmarks import benchmark_app
+from .cli_numbers import NUMBER, SHARE
 from .cli_options import (
     PREDICTIONS,
+    SPEC_HELP,
+    AgnosticNms,
     Classes,
     Device,
     FailOnError,
     IgnoreExif,
     Json,
+    MaxDet,
     Model,
+    OneData,
     Out,
+    OutputClasses,
+    Overlap,
+    Regions,
+    Score,
     Sources,
     TimeLimit,
-    complain,
-    say,
+    given,
+    names_of,
 )
+from .cli_streams import complain, escape_what_cannot_be_encoded, say, show
 from .cli_training import train_app
 
-app = typer.Typer(add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(train_app, name="train")
 app.add_typer(benchmark_app, name="benchmark")
 
 
-@app.command()
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show(f"inception-rcnn {version('inception-rcnn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Detect objects in images as GoogLeNet's ILSVRC-2014 entry did; train, evaluate, compare and look at boxes."""
+
+
+@app.command(epilog=SPEC_HELP)
 def detect(
     source: Sources,
     out: Out,
     model: Model = None,
-    score: Annotated[float | None, typer.Option(help="Leave weaker detections out [the model's, .3].")] = None,
+    score: Score = None,
+    iou: Overlap = None,
+    classes: OutputClasses = "",
+    max_det: MaxDet = None,
+    agnostic_nms: AgnosticNms = None,
     proposals: Annotated[str | None, typer.Option(help="A method's name, or a file that `propose` wrote.")] = None,
-    regions: Annotated[int | None, typer.Option(help="Look at so many proposals, the best.")] = None,
+    regions: Regions = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
     draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the pictures.")] = True,
@@ -57,7 +93,16 @@ def detect(
     """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
     from .running import DetectRun
 
-    options = {"score": score, "proposals": proposals, "regions": regions, "mode": mode}
+    options = given(
+        score=score,
+        nms_threshold=iou,
+        output_classes=names_of(classes),
+        max_detections=max_det,
+        agnostic_nms=agnostic_nms,
+        proposals=proposals,
+        regions=regions,
+        mode=mode,
+    )
     run = DetectRun(
         source,
         out,
@@ -75,7 +120,7 @@ def detect(
     say(run.execute(say))
 
 
-@app.command()
+@app.command(epilog=SPEC_HELP)
 def propose(
     source: Sources,
     out: Annotated[
@@ -114,14 +159,14 @@ def classify(
     from .classifying import classify
 
     result = classify(model, data, crops, device, pictures, say)
-    print(result)
     if json is not None:
         write_atomically(json, result.to_json())
+    show(result)
 
 
-@app.command()
+@app.command(epilog=SPEC_HELP)
 def evaluate(
-    data: Annotated[str, typer.Option(help="A SPEC such as voc:ROOT:2012:val.")],
+    data: OneData,
     out: Out,
     predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS)] = None,
     proposals: Annotated[
@@ -135,19 +180,19 @@ def evaluate(
     """Judge predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
     from ..eval.judging import Judging
 
-    print(Judging(predictions, data, out, metric, classes, proposals or (), blacklist, explain).execute())
+    show(Judging(predictions, data, out, metric, classes, proposals or (), blacklist, explain).execute())
     say(f"written to {out}")
 
 
-@app.command()
+@app.command(epilog=SPEC_HELP)
 def compare(
     a: Annotated[Path, typer.Argument(help="Predictions, as evaluate takes them.")],
     b: Annotated[Path, typer.Argument(help="Other predictions on the same pictures.")],
-    data: Annotated[str, typer.Option(help="A SPEC such as voc:ROOT:2012:val.")],
+    data: OneData,
     metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc or coco.")] = "voc10",
     classes: Classes = "",
     fail_if_drop: Annotated[
-        float | None, typer.Option(min=0, help="Exit 1 if B's mean is more than this below A's, as .01.")
+        float | None, typer.Option(help="Exit 1 if B's mean is more than this below A's, as .01.", **NUMBER)
     ] = None,
     json: Json = None,
 ) -> None:
@@ -156,20 +201,20 @@ def compare(
     from ..eval.judging import check_drop, compare_files
 
     comparison = compare_files(a, b, data, metric, classes, say)
-    print(format_comparison(comparison))
     if json is not None:
         write_comparison(comparison, json)
+    show(format_comparison(comparison))
     if fail_if_drop is not None:
         check_drop(comparison, fail_if_drop)
 
 
-@app.command()
+@app.command(epilog=SPEC_HELP)
 def draw(
     predictions: Annotated[Path, typer.Argument(help=PREDICTIONS)],
     images: Annotated[Path, typer.Option(help="The folder that the pictures are in.")],
     out: Out,
     data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
-    score: Annotated[float, typer.Option(help="Leave weaker detections out.")] = 0.3,
+    score: Annotated[float, typer.Option("--score", "--conf", help="Leave weaker detections out.", **SHARE)] = 0.3,
     ignore_exif: IgnoreExif = False,
 ) -> None:
     """Draw stored predictions on their pictures."""
@@ -178,9 +223,9 @@ def draw(
     say(draw_predictions(predictions, images, out, data, score, say, ignore_exif=ignore_exif))
 
 
-@app.command()
+@app.command(epilog=SPEC_HELP)
 def check(
-    data: Annotated[str, typer.Option(help="A SPEC such as voc:FOLDER:train.")],
+    data: OneData,
     json: Annotated[Path | None, typer.Option(help="Write all that was found to this file too.")] = None,
 ) -> None:
     """Look a data set over: what is in it, what cannot be used, what is odd."""
@@ -189,9 +234,9 @@ def check(
     from ..eval.printable import printable
 
     report = check_dataset(data)
-    print("\n".join(map(printable, report.lines())))
     if json is not None:
         write_atomically(json, report.to_json())
+    show("\n".join(map(printable, report.lines())))
     report.require_usable()
 
 
@@ -200,7 +245,7 @@ def demo(out: Out = Path("demo"), model: Model = None, device: Device = "auto") 
     """Detect in the public-domain photos of scikit-image."""
     from .demonstration import run_demo
 
-    print(run_demo(out, model, device, say))
+    show(run_demo(out, model, device, say))
 
 
 @app.command()
@@ -208,13 +253,17 @@ def info() -> None:
     """Versions, devices, models and methods, ready to paste into a bug report."""
     from .information import describe
 
-    print(describe())
+    show(describe())
 
 
 def _machine_lacks(error: Exception) -> str | None:
     """What an error of the system or of an import says about the machine; None for one that is our own mistake."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full ({error.filename or 'while writing'}): make room; the same command goes on from here"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return "the memory is too small for this: take fewer --regions, smaller images or --device cpu"
     if "torchvision::nms" in str(error):
         return "this torchvision was built for another torch: install both anew from the same index"
     if isinstance(error, ModuleNotFoundError):
@@ -224,12 +273,13 @@ def _machine_lacks(error: Exception) -> str | None:
 
 def main() -> None:
     """Run the command line; errors the user can mend are one sentence and an exit code."""
+    escape_what_cannot_be_encoded()
     try:
         app()
     except InceptionRcnnError as error:
         complain(str(error))
         sys.exit(error.exit_code)
-    except (OSError, RuntimeError, ImportError) as error:
+    except (OSError, RuntimeError, ImportError, MemoryError) as error:
         reason = _machine_lacks(error)
         if reason is None:
             raise

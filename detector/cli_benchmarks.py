@@ -5,19 +5,21 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_options import Device, Json, Model, say
+from .cli_numbers import COUNT
+from .cli_options import SPEC_HELP, Device, Json, Model, OneData
+from .cli_streams import say, show
 
 benchmark_app = typer.Typer(no_args_is_help=True, help="Measure speed and quality, side by side in one run.")
 
 
-@benchmark_app.command("proposals")
+@benchmark_app.command("proposals", epilog=SPEC_HELP)
 def benchmark_proposals_command(
-    data: Annotated[str, typer.Option(help="A SPEC, for pictures and objects.")],
+    data: OneData,
     methods: Annotated[str, typer.Option(help="With commas between.")] = (
         "opencv:fast,selective-search:opencv-settings,selective-search:fast,selective-search:googlenet,"
         "selective-search:quality,multibox:200,mix"
     ),
-    pictures: Annotated[int, typer.Option(help="So many, evenly spread.")] = 50,
+    pictures: Annotated[int, typer.Option(help="So many, evenly spread.", **COUNT)] = 50,
     json: Json = None,
     model: Model = None,
     device: Device = "auto",
@@ -31,9 +33,9 @@ def benchmark_proposals_command(
     _show_rows(benchmark_proposals(open_dataset(data), named, pictures, say), json)
 
 
-@benchmark_app.command("ensemble")
+@benchmark_app.command("ensemble", epilog=SPEC_HELP)
 def benchmark_ensemble_command(
-    data: Annotated[str, typer.Option(help="A SPEC, for pictures and objects.")],
+    data: OneData,
     model: Annotated[str, typer.Option(help="The model folder of an ensemble.")],
     pictures: Annotated[int, typer.Option(min=1, help="So many, evenly spread.")] = 100,
     json: Json = None,
@@ -48,13 +50,15 @@ def benchmark_ensemble_command(
     _show_rows(benchmark_ensemble(detector, open_dataset(data), pictures, say), json)
 
 
-@benchmark_app.command("sizes")
+@benchmark_app.command("sizes", epilog=SPEC_HELP)
 def benchmark_sizes_command(
     data: Annotated[str, typer.Option(help="A SPEC; its first picture is taken, in several sizes.")],
     method: Annotated[str, typer.Option(help="One that takes pictures as they are.")] = (
         "selective-search:fast,width=none"
     ),
-    megapixels: Annotated[list[float] | None, typer.Option(min=0.001, help="May be given again [0.1 to 12].")] = None,
+    megapixels: Annotated[
+        list[float] | None, typer.Option(min=0.001, max=1000, help="May be given again [0.1 to 12].")
+    ] = None,
     json: Json = None,
 ) -> None:
     """What Selective Search costs where pictures are not brought to a working width: CPU time by size."""
@@ -68,9 +72,9 @@ def benchmark_sizes_command(
 
 @benchmark_app.command("evaluate")
 def benchmark_evaluate_command(
-    pictures: Annotated[int, typer.Option(min=1)] = 4952,
-    classes: Annotated[int, typer.Option(min=1)] = 20,
-    detections: Annotated[int, typer.Option(min=0)] = 100_000,
+    pictures: Annotated[int, typer.Option(min=1, max=10**7)] = 4952,
+    classes: Annotated[int, typer.Option(min=1, max=10**5)] = 20,
+    detections: Annotated[int, typer.Option(min=0, max=10**8)] = 100_000,
     ways: Annotated[str, typer.Option(help="With commas between.")] = (
         "voc07,voc10,ilsvrc,coco:pycocotools,coco:faster-coco-eval"
     ),
@@ -86,6 +90,6 @@ def _show_rows(rows: list[Any], json: Path | None) -> None:
     from ..data.files import write_atomically
     from ..data.rows import format_rows, rows_to_json
 
-    print(format_rows(rows))
     if json is not None:
         write_atomically(json, rows_to_json(rows))
+    show(format_rows(rows))

@@ -5,34 +5,42 @@ from typing import Annotated
 
 import typer
 
+from .cli_numbers import COUNT, NUMBER
 from .cli_options import (
+    SPEC_HELP,
     CheckpointEvery,
     Classes,
     Data,
     Device,
     Features,
+    Images,
     Method,
     Mode,
     Model,
     Out,
+    Rate,
     Regions,
     Resume,
+    Seed,
+    Steps,
     Tensorboard,
     ValidateEvery,
+    Validation,
     ValidationPictures,
-    say,
+    names_of,
 )
+from .cli_streams import say, show
 
 FREEZE = "What stays as it is: none, conv1, stem (to 3b) or trunk (to 4e)."
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
-@train_app.command()
+@train_app.command(epilog=SPEC_HELP)
 def finetune(
     data: Data,
     out: Out,
-    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
+    val: Validation = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
     resume: Resume = False,
     preset: Annotated[
@@ -45,16 +53,16 @@ def finetune(
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
-    steps: Annotated[int | None, typer.Option(help="[4000, the presets' 70000]")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="[0.0001, the presets' 0.001]")] = None,
-    pictures: Annotated[int, typer.Option(help="Pictures a step, where the preset goes by pictures.")] = 2,
-    regions: Annotated[int, typer.Option(help="Regions of each of them, a quarter of them foreground.")] = 64,
+    steps: Annotated[int | None, typer.Option(help="[4000, the presets' 70000]", **COUNT)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="[0.0001, the presets' 0.001]", **NUMBER)] = None,
+    pictures: Annotated[int, typer.Option(help="Pictures a step, where the preset goes by pictures.", **COUNT)] = 2,
+    regions: Annotated[int, typer.Option(help="Regions of each of them, a quarter of them foreground.", **COUNT)] = 64,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
     validation_pictures: ValidationPictures = 100,
     tensorboard: Tensorboard = False,
-    members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.")] = 1,
-    seed: int = 0,
+    members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.", min=1, max=1000)] = 1,
+    seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
@@ -64,7 +72,7 @@ def finetune(
     from .regions import checked_mode
 
     changes = {
-        "classes": tuple(filter(None, classes.split(","))),
+        "classes": names_of(classes),
         "mode": mode and checked_mode(mode),
         "freeze": freeze,
         "proposals": proposals,
@@ -88,25 +96,25 @@ def finetune(
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
 
-@train_app.command()
+@train_app.command(epilog=SPEC_HELP)
 def distil(
     model: Annotated[str, typer.Option(help="The model folder of the ensemble to learn from.")],
     data: Data,
     out: Out,
-    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")] = None,
+    val: Validation = None,
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
     resume: Resume = False,
     mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
     freeze: Annotated[str, typer.Option(help=FREEZE)] = "conv1",
-    steps: int = 4000,
-    learning_rate: float = 0.0001,
-    pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 2,
-    regions: Annotated[int, typer.Option(help="Regions a picture.")] = 64,
+    steps: Steps = 4000,
+    learning_rate: Rate = 0.0001,
+    pictures: Images = 2,
+    regions: Annotated[int, typer.Option(help="Regions a picture.", **COUNT)] = 64,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
     validation_pictures: ValidationPictures = 100,
     tensorboard: Tensorboard = False,
-    seed: int = 0,
+    seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Teach one net what an ensemble says of regions; writes a model folder that `detect --model` takes."""
@@ -131,27 +139,27 @@ def distil(
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
 
-@train_app.command("ilsvrc-split")
+@train_app.command("ilsvrc-split", epilog=SPEC_HELP)
 def ilsvrc_split(
     data: Annotated[str, typer.Option(help="The whole validation set: ilsvrc:ROOT:val.")],
     out: Annotated[Path, typer.Option(help="Where val1.txt and val2.txt go: ROOT/ImageSets/DET.")],
     training_objects: Annotated[
         int | None, typer.Option(min=1, help="Write trainN.txt too: pictures with N objects of each class.")
     ] = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> None:
     """Split ILSVRC's validation set in two halves with as equal numbers of each class as can be."""
     from ..data.ilsvrc_splits import write_halves, write_training_list
     from ..data.specs import open_dataset
 
     validation = open_dataset(data)
-    print(f"val1 and val2: {write_halves(validation, out, seed)}")
+    show(f"val1 and val2: {write_halves(validation, out, seed)}")
     if training_objects is not None:
-        print(f"train{training_objects}: {write_training_list(validation, training_objects, out, seed)}")
+        show(f"train{training_objects}: {write_training_list(validation, training_objects, out, seed)}")
     say(f"written to {out}")
 
 
-@train_app.command()
+@train_app.command(epilog=SPEC_HELP)
 def multibox(
     data: Data,
     out: Out,
@@ -159,15 +167,15 @@ def multibox(
     init: Annotated[str | None, typer.Option(help="The detector whose trunk it sits on [the one that ships].")] = None,
     resume: Resume = False,
     priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
-    alpha: Annotated[float, typer.Option(help="Weight of the location loss.")] = 0.1,
-    steps: int = 4000,
-    learning_rate: float = 0.0005,
-    pictures: Annotated[int, typer.Option(help="Pictures a step.")] = 4,
+    alpha: Annotated[float, typer.Option(help="Weight of the location loss.", **NUMBER)] = 0.1,
+    steps: Steps = 4000,
+    learning_rate: Rate = 0.0005,
+    pictures: Images = 4,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
     validation_pictures: ValidationPictures = 100,
     tensorboard: Tensorboard = False,
-    seed: int = 0,
+    seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Train MultiBox, which proposes boxes itself; writes the detector's folder with it."""
@@ -182,7 +190,7 @@ def multibox(
     say(f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors")
 
 
-@train_app.command()
+@train_app.command(epilog=SPEC_HELP)
 def svm(
     data: Data,
     out: Out,
@@ -202,20 +210,20 @@ def svm(
     from .linear_training import LinearOptions, checked_solver, train_svm
     from .regions import checked_mode
 
-    names, chosen = tuple(filter(None, classes.split(","))), checked_mode(mode) if mode else None
+    names, chosen = names_of(classes), checked_mode(mode) if mode else None
     options = LinearOptions(names, chosen, proposals, regions, features, validation_pictures, device)
     training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_svm(training, validation, model, out, options, checked_solver(solver), say)
     say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
 
 
-@train_app.command()
+@train_app.command(epilog=SPEC_HELP)
 def boxes(
     data: Data,
     out: Out,
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before, after and without deltas is told.")] = None,
-    penalty: Annotated[float, typer.Option(min=0.001, help="Lambda: with few pictures less may be better.")] = 1000,
+    penalty: Annotated[float, typer.Option(help="Lambda: with few pictures less may be better.", **NUMBER)] = 1000,
     mode: Mode = None,
     proposals: Method = None,
     regions: Regions = None,
@@ -245,16 +253,16 @@ def classifier(
     freeze: Annotated[str, typer.Option(help=FREEZE)] = "none",
     balanced: Annotated[bool, typer.Option(help="Show every class as often as the others.")] = False,
     auxiliary: Annotated[bool, typer.Option(help="Learn with the two side classifiers.")] = True,
-    steps: int = 100_000,
-    learning_rate: float = 0.01,
-    weight_decay: float = 0.0002,
+    steps: Steps = 100_000,
+    learning_rate: Rate = 0.01,
+    weight_decay: Annotated[float, typer.Option(**NUMBER)] = 0.0002,
     schedule: Annotated[str, typer.Option(help="step (4 % less every 8 epochs) or cosine (to zero).")] = "step",
-    crops: Annotated[int, typer.Option(help="Crops a step.")] = 32,
+    crops: Annotated[int, typer.Option(help="Crops a step.", **COUNT)] = 32,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
     validation_pictures: ValidationPictures = 1000,
     tensorboard: Tensorboard = False,
-    seed: int = 0,
+    seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Train GoogLeNet to classify pictures; writes a folder that `classify` and `train finetune --init` take."""

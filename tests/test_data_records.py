@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from inception_rcnn.data.boxes import xyxy_to_xywh
 from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.ledger import picture_to_line
 from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
 
 BOXES = [[0, 0, 10, 10], [5, 5, 9, 9], [1, 2, 3, 4]]
@@ -83,3 +85,37 @@ def test_records_cannot_be_changed():
 def test_what_does_not_fit_together_is_refused_by_name(build, message):
     with pytest.raises(DataError, match=message):
         build()
+
+
+def test_detections_are_rows_to_a_loop_a_table_in_print_and_plain_values_for_json():
+    found = Detections([[10, 20, 110.25, 70], [0, 0, 5, 5]], ["cat", "d\x1b[2Jog"], [0.98, 0.5])
+    assert list(found) == [((10, 20, 110.25, 70), "cat", 0.98), ((0, 0, 5, 5), "d\x1b[2Jog", 0.5)]
+    assert next((row.label, row.score, row.box[2]) for row in found) == ("cat", 0.98, 110.25)
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines] == ["class", "cat", "d\\x1b[2Jog"]
+    assert len({len(line) for line in lines}) == 1
+    assert json.loads(json.dumps(found.to_dict())) == {
+        "detections": [
+            {"label": "cat", "score": 0.98, "box": [10, 20, 110.25, 70]},
+            {"label": "d\x1b[2Jog", "score": 0.5, "box": [0, 0, 5, 5]},
+        ]
+    }
+
+
+def test_no_detections_iterate_print_and_convert():
+    assert list(Detections()) == []
+    assert str(Detections()) == "no detections"
+    assert Detections().to_dict() == {"detections": []}
+
+
+def test_a_picture_iterates_prints_and_converts_as_its_line_does():
+    found = Detections([[0, 0, 5, 5]], ["cat"], [0.5])
+    for picture in (Picture("a.jpg", 9, 8, found), Picture("b.jpg", 9, 8), Picture("c.jpg", error="cannot be read")):
+        line = json.loads(picture_to_line(picture))
+        assert {name: line[name] for name in picture.to_dict()} == picture.to_dict()
+        assert list(picture) == list(picture.detections)
+        assert len(picture) == len(picture.detections)
+        assert picture  # without detections, too
+        assert picture.file in str(picture)
+    assert "a.jpg (9 x 8)\nclass" in str(Picture("a.jpg", 9, 8, found))
+    assert str(Picture("c.jpg", error="cannot be read")) == "c.jpg\ncannot be read"

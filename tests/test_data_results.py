@@ -443,6 +443,9 @@ def test_a_run_states_its_classes(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"settings": {"config": {"classes": ["dog", "cat", "ant"]}}}))
     for path in (tmp_path, tmp_path / "detections.jsonl"):
         assert read_categories(path, PICTURES, DATA) == ("dog", "cat", "ant")
+    asked = {"classes": ["dog", "cat", "ant"], "output_classes": ["cat", "dog"]}  # detect --classes cat,dog
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"config": asked}}))
+    assert read_categories(tmp_path, PICTURES, DATA) == ("cat", "dog")
     # Another file in that folder is not of the run, nor is one with other classes.
     write_ledger(PICTURES, tmp_path / "other.jsonl")
     assert read_categories(tmp_path / "other.jsonl", PICTURES, DATA) == ("cat", "dog")

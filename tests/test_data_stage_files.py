@@ -22,6 +22,7 @@ RULES = {
     "nms_threshold": 0.25,
     "max_detections": 7,
     "vote_threshold": 0.5,
+    "agnostic": True,
 }
 
 
@@ -69,6 +70,14 @@ def test_scores_that_float32_does_not_tell_apart_come_back_as_they_were(tmp_path
 def test_nothing_is_a_value(tmp_path: Path, regions: int, proposals: int) -> None:
     write_stages(tmp_path, "a.jpg", _stages(regions, proposals))
     _assert_equal(read_stages(tmp_path)["a.jpg"], _stages(regions, proposals))
+
+
+def test_files_of_the_first_release_which_knew_no_agnostic_suppression_are_read(tmp_path: Path) -> None:
+    write_stages(tmp_path, "a.jpg", _stages())
+    path = next((tmp_path / STAGES_NAME).iterdir())
+    rules = {name: value for name, value in RULES.items() if name != "agnostic"}
+    path.write_bytes(save(_arrays(), {**GOOD, "rules": json.dumps(rules)}))
+    _assert_equal(read_stages(tmp_path)["a.jpg"], _stages(agnostic=False))
 
 
 def test_many_pictures_and_the_newest_of_one(tmp_path: Path) -> None:

@@ -156,3 +156,49 @@ def test_a_damaged_configuration_is_read_or_one_sentence(tmp_path, seed):
         path.write_bytes(content)
         with contextlib.suppress(DataError):
             read_config(path)
+
+
+def test_settings_of_a_model_that_is_there_can_be_changed_by_their_names_only():
+    with pytest.raises(UsageError, match="unknown setting 'scores_'; did you mean 'score'"):
+        checked_options({"scores_": 0.5}, CONFIG)
+    with pytest.raises(UsageError, match=r"unknown setting 'zzz'; known: mode, proposals, .*output_classes"):
+        checked_options({"zzz": 1}, CONFIG)
+    for name in ("classes", "architecture", "modes", "scores", "members"):
+        with pytest.raises(UsageError, match=f"{name} belongs to a model's weights"):
+            checked_options({name: getattr(CONFIG, name)}, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "fast"}, "mode is 'fast'"),
+        ({"score": 30}, "score is 30"),
+        ({"score": float("nan")}, "score is nan"),
+        ({"score": None}, "score is None"),
+        ({"regions": -5}, "regions is -5"),
+        ({"regions": 2.5}, "regions is 2.5: need a whole number"),
+        ({"regions": True}, "regions is True"),
+        ({"agnostic_nms": "yes"}, "agnostic_nms is 'yes'"),
+        ({"output_classes": "cat"}, "output_classes is 'cat': need a list of class names"),
+        ({"output_classes": ("cta",)}, "unknown class 'cta'; did you mean 'cat'"),
+        ({"output_classes": ("zebra",)}, "unknown class 'zebra'; this model knows cat, dog"),
+        ({"output_classes": ("cat", "cat")}, "output_classes has 'cat' twice"),
+        ({"output_classes": 7}, "output_classes is 7"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_by_name(options, message):
+    with pytest.raises(UsageError, match=message):
+        checked_options(options, CONFIG)
+
+
+def test_detected_classes_are_in_the_order_of_the_outputs():
+    assert CONFIG.detected_classes == ("cat", "dog")
+    assert replace(CONFIG, output_classes=["dog"]).detected_classes == ("dog",)
+    assert replace(CONFIG, output_classes=("dog", "cat")).detected_classes == ("cat", "dog")
+    assert replace(CONFIG, output_classes=[]).detected_classes == ("cat", "dog")
+
+
+def test_a_configuration_with_output_classes_comes_back(tmp_path):
+    wanted = replace(CONFIG, output_classes=("dog",), agnostic_nms=True)
+    (tmp_path / "config.json").write_text(wanted.to_json())
+    assert read_config(tmp_path / "config.json") == wanted

@@ -135,3 +135,32 @@ def test_a_threshold_below_the_voting_score_lets_weaker_ones_vote():
     stages = Stages(boxes[:, 0], np.array([[0.9995, 0.0005], [0.9997, 0.0003]]), boxes, ("thing",), 0.0, 0.3, 9, 0.5)
     np.testing.assert_allclose(suppress(stages).boxes, [[0, 0, 10, (5 * 10 + 3 * 20) / 8]])
     assert len(suppress(replace(stages, score_threshold=0.001))) == 0
+
+
+def stages_of(boxes, scores, **rules):
+    boxes, scores = np.asarray(boxes, np.float64), np.asarray(scores, np.float64)
+    probabilities = np.concatenate([np.zeros((len(scores), 1)), scores], axis=1)
+    rules = {"score_threshold": 0.1, "nms_threshold": 0.3, "max_detections": 100, **rules}
+    return Stages(np.zeros((len(scores), 4)), probabilities, boxes, CLASSES[: scores.shape[1]], **rules)
+
+
+def test_agnostic_of_classes_a_better_box_of_another_class_suppresses():
+    boxes = [[[10.0, 10, 50, 50]] * 2, [[12, 10, 52, 50]] * 2, [[100, 10, 150, 50]] * 2]
+    stages = stages_of(boxes, [[0.9, 0.2], [0.3, 0.6], [0.2, 0.4]], agnostic=True)
+    found = suppress(stages)
+    assert found.labels.tolist() == ["ant", "bee"]
+    assert found.scores.tolist() == [0.9, 0.4]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_agnostic_suppression_done_again_gives_the_same(seed):
+    rng = np.random.default_rng(seed)
+    corners = rng.integers(0, [150, 60], (60, 2))
+    boxes = np.concatenate([corners, corners + rng.integers(1, 8, (60, 2)) * 10], axis=1)
+    boxes = np.repeat(boxes[:, None], 3, axis=1) + rng.integers(-2, 3, (60, 3, 4)) * [1, 1, 0, 0]
+    stages = stages_of(boxes, rng.integers(0, 10, (60, 3)) / 10, agnostic=True, vote_threshold=0.5, max_detections=9)
+    found, again = suppress(stages), detections_of(stages)
+    assert 1 < len(found) <= 9
+    assert found.labels.tolist() == again.labels.tolist()
+    np.testing.assert_array_equal(found.boxes, again.boxes)
+    np.testing.assert_array_equal(found.scores, again.scores)

@@ -1,6 +1,11 @@
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
@@ -9,7 +14,9 @@ from inception_rcnn.data.records import Detections, Proposals
 from inception_rcnn.data.specs import open_dataset
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
+from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.nms import suppress
+from inception_rcnn.detector.pretrained import save_network
 from inception_rcnn.eval.suppression import detections_of
 from inception_rcnn.proposals.deltas import USUAL_SIZE
 
@@ -160,3 +167,76 @@ def test_suppression_done_again_gives_the_same_on_real_photos(shared):
         stages = model.with_options(score=score).look(image)
         assert len(stages.boxes) <= len(stages.proposals)
         assert_same(suppress(stages), detections_of(stages))
+
+
+@pytest.mark.parametrize("option", [{"mode": "fast"}, {"score": 30}, {"score": float("nan")}, {"regions": 2.5}])
+def test_settings_that_cannot_be_are_refused_in_python_too(option):
+    with pytest.raises(UsageError, match=next(iter(option))):
+        detector(**option)
+    with pytest.raises(UsageError, match="did you mean 'regions'"):
+        detector(region=5)
+
+
+def test_a_file_and_a_pillow_image_are_detected_in_as_an_array_is(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_image(IMAGE, ".png"))
+    expected = detector().detect(IMAGE, PROPOSALS)
+    for image in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.open(tmp_path / "a.png"), IMAGE[..., ::-1]):
+        assert_same(detector().detect(image, PROPOSALS), expected)
+    with pytest.raises(UsageError, match="got None"):
+        detector().detect(None)
+
+
+def test_what_is_found_draws_itself():
+    found = detector().detect(IMAGE, PROPOSALS)
+    drawn = found.plot(IMAGE)
+    assert drawn.shape == IMAGE.shape
+    assert drawn.any()
+    assert not IMAGE.any()
+    assert not detector().detect(IMAGE, PROPOSALS[:0]).plot(Image.fromarray(IMAGE)).any()
+    assert found[found.labels == "cat"].plot(IMAGE).any()
+
+
+def test_a_model_can_be_sent_to_a_spawned_worker():
+    model = detector(score=0.5)
+    copy = pickle.loads(pickle.dumps(model))
+    assert copy.config == model.config
+    assert copy.proposal_parameters == model.proposal_parameters
+    assert_same(copy.detect(IMAGE, PROPOSALS), model.detect(IMAGE, PROPOSALS))
+
+
+def test_a_model_from_disk_can_be_sent_to_a_spawned_worker(tmp_path):
+    network = RegionNetwork(2, ("shared",))
+    save_network(tmp_path, network, DetectorConfig(("cat", "dog"), proposals="selective-search:single"))
+    model = RCNN.from_pretrained(tmp_path, device="cpu").with_options(regions=3, score=0)
+    code = "import pickle, sys; print(len(pickle.load(sys.stdin.buffer).detect(sys.argv[1])))"
+    (tmp_path / "a.png").write_bytes(encode_image(IMAGE, ".png"))
+    found = model.detect(tmp_path / "a.png")
+    command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
+    done = subprocess.run(command, input=pickle.dumps(model), capture_output=True, check=True)
+    assert int(done.stdout) == len(found) > 0
+
+
+def test_only_the_classes_that_are_wanted_are_detected():
+    wide = detector(score=0.001).detect(IMAGE, PROPOSALS)
+    model = detector(score=0.001, output_classes=("dog",))
+    found = model.detect(IMAGE, PROPOSALS)
+    assert_same(found, wide[wide.labels == "dog"])
+    stages = model.look(IMAGE, PROPOSALS)
+    assert (stages.classes, stages.probabilities.shape, stages.boxes.shape) == (("dog",), (3, 2), (3, 1, 4))
+    assert_same(found, detections_of(stages))
+
+
+def test_unwanted_classes_take_no_room_and_suppress_nothing():
+    one = detector(output_classes=("cat",), max_detections=1, agnostic_nms=True)
+    assert one.detect(IMAGE, PROPOSALS).labels.tolist() == ["cat"]
+    logits = [[0, 5, 5.1], [0, 0, 6], [6, 0, 0]]  # a dog that suppresses the cat, where dogs are wanted
+    boxes = Proposals(BOXES, [0.9, 0.8, 0.7])
+    assert detector(logits, agnostic_nms=True).detect(IMAGE, boxes).labels.tolist() == ["dog"]
+    assert detector(logits, agnostic_nms=True, output_classes=["cat"]).detect(IMAGE, boxes).labels.tolist() == ["cat"]
+
+
+def test_agnostic_suppression_is_that_of_the_stages():
+    model = detector([[0, 2, 2.1], [0, 2.2, 2], [0, 0, 6]], agnostic_nms=True, vote_threshold=0.5, score=0.01)
+    found = model.detect(IMAGE, PROPOSALS)
+    assert len(found) == 2
+    assert_same(found, detections_of(model.look(IMAGE, PROPOSALS)))

@@ -109,7 +109,7 @@ def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos)
     ("changes", "error", "message"),
     [
         ({"formats": "coco,pdf"}, UsageError, "unknown --format 'pdf'"),
-        ({"options": {"mode": "crops"}}, UsageError, "--mode crops"),
+        ({"options": {"mode": "crops"}}, UsageError, "mode is 'crops', need modes among shared"),
         ({"options": {"proposals": "selective-search:fats"}}, UsageError, "did you mean 'fast'"),
     ],
 )
