@@ -2,10 +2,12 @@
 
 import codecs
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from .errors import DataError
 
@@ -21,7 +23,9 @@ _MARKS = {
 _LONGEST_NAME = 4096  # characters; no system opens longer paths
 
 _GZIP = b"\x1f\x8b"
-_LARGEST = 2**31  # bytes of a text: a few compressed ones can stand for any number
+_LARGEST = 2**31  # bytes of a text
+_FOLD, _SPARE = 200, 2**26  # of a compressed one at most so many for each: a few can stand for any number
+_AT_ONCE = 2**20  # bytes: Python makes room for all that it is asked to read, though the file be small
 
 
 def read_text(path: str | Path) -> str:
@@ -46,13 +50,22 @@ def read_bytes(path: str | Path, size: int = -1) -> bytes:
             compressed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
             stream = gzip.GzipFile(fileobj=file) if compressed else file
-            content = stream.read(size if size >= 0 else _LARGEST)
+            most = min(_LARGEST, _FOLD * os.fstat(file.fileno()).st_size + _SPARE) if compressed else _LARGEST
+            content = _read(stream, size if size >= 0 else most)
     except (OSError, EOFError, ValueError, zlib.error) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({reason}); is it the right file?") from error
-    if len(content) >= _LARGEST:
-        raise DataError(f"{path}: is larger than {_LARGEST:,} bytes; split it")
+    if size < 0 and len(content) >= most:
+        raise DataError(f"{path}: is larger than {most:,} bytes{' unpacked' * compressed}; split it")
     return content
+
+
+def _read(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := stream.read(min(size, _AT_ONCE))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _encoding(content: bytes) -> tuple[str, int]:

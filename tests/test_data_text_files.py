@@ -1,5 +1,7 @@
 """Text with byte-order marks, as Windows' programs write it."""
 
+import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,19 @@ def test_half_a_character_of_utf_16_is_refused_with_the_file() -> None:
 def test_a_name_that_no_file_has_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_text(tmp_path / name)
+
+
+def test_a_few_compressed_bytes_that_stand_for_gigabytes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(gzip.compress(bytes(2**27)))
+    with pytest.raises(DataError, match="bytes unpacked; split it"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("cat")
+    tracemalloc.start()
+    try:
+        assert read_text(tmp_path / "a.txt") == "cat"
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
