@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from .records import Origin
 from .sources import Source
@@ -34,7 +35,7 @@ def roots_of(sources: Iterable[Source]) -> list[str]:
 
 
 def _root(source: Source) -> str:
-    folder, name = os.path.split(source.path)
+    folder, name = os.path.split(Path.cwd() / source.path)
     real = f"{_real(folder).rstrip('/')}/{name}"
     for path in (real, os.path.abspath(source.path).replace(os.sep, "/")):
         if path.endswith(f"/{source.file}"):
