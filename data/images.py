@@ -15,6 +15,7 @@ What the content is decides, not the file's name. Choices made here:
 - HEIC is read where pillow-heif is installed, which turns it upright itself, so that it has no other pixels.
 - Pillow's guard against decompression bombs is kept: more than twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is
   refused, between once and twice, where the photos of real cameras lie, Pillow warns and the picture is decoded.
+  `limit_megapixels` moves it.
 - A file that is far too small for the pixels that it claims is refused before room is made for them, and so is a JPEG
   of so many scans that decoding it would take minutes. Decoding takes about 8 bytes a pixel, 11 for a turned picture.
 """
@@ -23,6 +24,7 @@ import io
 import math
 import os
 import stat
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,6 +126,15 @@ def decode_pillow(image: Image.Image) -> NDArray[np.uint8]:
         return _upright_pixels(image, False, UNKNOWN_SIZE)
     except Exception as error:  # it may be that of a hostile file, read only now
         raise DataError(f"{getattr(image, 'filename', '') or 'the PIL image'}: {_reason(error, b'')}") from error
+
+
+def limit_megapixels(most: float) -> None:
+    """Refuse images of more than so many million pixels from now on, in the whole process, from their headers.
+
+    It is Pillow's own guard that is moved, and its warnings of half of that are not wanted then.
+    """
+    Image.MAX_IMAGE_PIXELS = max(int(most * 1e6 / 2), 1)
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:

@@ -25,6 +25,7 @@ from .cli_options import (
     IgnoreExif,
     Json,
     MaxDet,
+    MaxMegapixels,
     Model,
     OneData,
     Out,
@@ -89,10 +90,12 @@ def detect(
     fail_on_error: FailOnError = None,
     ignore_exif: IgnoreExif = False,
     time_limit: TimeLimit = 300.0,
+    max_megapixels: MaxMegapixels = None,
 ) -> None:
     """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
     from .running import DetectRun
 
+    _limit_images(max_megapixels)
     options = given(
         score=score,
         nms_threshold=iou,
@@ -120,6 +123,13 @@ def detect(
     say(run.execute(say))
 
 
+def _limit_images(max_megapixels: float | None) -> None:
+    from ..data.images import limit_megapixels
+
+    if max_megapixels is not None:
+        limit_megapixels(max_megapixels)
+
+
 @app.command(epilog=SPEC_HELP)
 def propose(
     source: Sources,
@@ -135,11 +145,13 @@ def propose(
     fail_on_error: FailOnError = None,
     ignore_exif: IgnoreExif = False,
     time_limit: TimeLimit = 300.0,
+    max_megapixels: MaxMegapixels = None,
 ) -> None:
     """Compute region proposals and keep them in a file."""
     from .pretrained import proposer_named
     from .proposing import propose_to_file
 
+    _limit_images(max_megapixels)
     method = proposer_named(proposals, model, device)
     how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
     say(propose_to_file(source, out, method, say, **how))

@@ -16,7 +16,7 @@ A SPEC names a data set:
   coco:FILE.json:IMAGES        COCO's annotations and the folder of their images
   yolo:DATA.yaml:SPLIT         a YOLO data set; SPLIT is train, val or test
   csv:FILE.csv:IMAGES          a table with a line for each box
-  jsonl:FILE.jsonl:IMAGES      lines as detect writes them
+  jsonl:FILE.jsonl:IMAGES      a line of JSON for each image
   label-studio:FILE.json:IMAGES  an export of Label Studio
 Without :IMAGES the folder is looked for beside the file."""
 
@@ -45,6 +45,9 @@ Regions = Annotated[int | None, typer.Option(help="Look at so many proposals, th
 FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
 IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
 TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **NUMBER)]
+MaxMegapixels = Annotated[
+    float | None, typer.Option(help="Do not read larger images, of so many million pixels [179].", **NUMBER)
+]
 Features = Annotated[Path | None, typer.Option(help="A folder to keep the features in [the user's cache].")]
 Score = Annotated[
     float | None, typer.Option("--score", "--conf", help="Leave weaker detections out [the model's, .3].", **SHARE)

@@ -7,6 +7,7 @@ import struct
 import sys
 import tempfile
 import threading
+import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,14 @@ from PIL import Image
 
 from inception_rcnn.data import images
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.images import IMAGE_EXTENSIONS, decode_image, encode_image, read_image, upright
+from inception_rcnn.data.images import (
+    IMAGE_EXTENSIONS,
+    decode_image,
+    encode_image,
+    limit_megapixels,
+    read_image,
+    upright,
+)
 
 ORIENTATION = 0x0112
 Picture = np.ndarray[Any, Any]
@@ -353,6 +361,17 @@ def test_decompression_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert "100 pixels" in refused(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)  # more than once, less than twice: a large camera's photo
     with pytest.warns(Image.DecompressionBombWarning):
+        assert read_image(path).shape == (10, 10, 3)
+
+
+def test_the_most_pixels_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.png", np.zeros((10, 10, 3), dtype=np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # so that it is put back
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        limit_megapixels(99e-6)
+        assert "100 pixels" in refused(path)
+        limit_megapixels(100e-6)
         assert read_image(path).shape == (10, 10, 3)
 
 
