@@ -344,7 +344,7 @@ def _reason(error: Exception, head: bytes) -> str:
         case SetupError():  # a package that is missing: of this file, as others may be read without it
             return str(error)
         case Image.DecompressionBombError():
-            return f"{cut(str(error))} Scale the picture down first"
+            return f"{cut(str(error))} Scale the picture down, or raise --max-megapixels"
         case MemoryError():
             return "the picture does not fit into memory; scale it down first"
     return f"cannot be decoded ({cut(str(error)) or type(error).__name__}); replace or convert the file"
