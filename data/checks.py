@@ -51,7 +51,7 @@ def check_pictures(data: Dataset, told: Sequence[Problem] = (), *, one_based: bo
     """
     sizes, unreadable = _picture_sizes(data)
     nowhere = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
-    elsewhere, no_folder, no_pictures = _no_picture_files(data, one_based) if nowhere and len(data) else ((), (), ())
+    elsewhere, no_pictures = _no_picture_files(data, one_based) if nowhere and len(data) else ((), ())
     return Report(
         data=data.name,
         pictures=len(data),
@@ -60,7 +60,7 @@ def check_pictures(data: Dataset, told: Sequence[Problem] = (), *, one_based: bo
         classes=_count_classes(data),
         unusable=(*(problem for problem in told if not problem.minor), *(elsewhere if nowhere else unreadable)),
         minor=tuple(problem for problem in told if problem.minor),
-        doubtful=(*no_folder, *_doubts(data, sizes, one_based)),
+        doubtful=tuple(_doubts(data, sizes, one_based)),
         normal=(*no_pictures, *(_remarks(data) if data.annotated else _no_annotations(data))),
     )
 
@@ -219,23 +219,24 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " _-")
 
 
-def _no_picture_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], Sequence[Problem], Sequence[Problem]]:
-    """Why none of the pictures is there, as what cannot be used, what is doubtful or what is normal.
+def _no_picture_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], Sequence[Problem]]:
+    """Why none of the pictures is there, as what cannot be used or what is normal.
 
     A copy for evaluation has none, and in VOC's layout no folder for them; elsewhere a person has named the folder.
     """
     folder, fix = str(data.folder), "nothing for an evaluation; anything else needs them"
     if not os.path.isdir(folder):
-        what = f"the folder {cut(folder)} does not exist"
-        problem = Problem("data set whose folder of picture files does not exist", folder, what, fix)
-        return ((), (), [problem]) if one_based else ((), [problem], ())
+        kind, what = "data set whose folder of images does not exist", f"the folder {cut(folder)} does not exist"
+        if one_based:
+            return (), [Problem(kind, folder, what, fix)]
+        return [Problem(kind, folder, what, "correct it; for an evaluation, which needs no images, leave it out")], ()
     if other := next((path for path in files_below(folder, None) if path.lower().endswith(IMAGE_EXTENSIONS)), None):
         what = (
             f"has pictures, as {cut(os.path.relpath(other, folder))}, but none of the {len(data):,} of the data set, "
             f"as {cut(data.pictures[0].file)}"
         )
-        return [Problem("folder without the pictures", folder, what, "correct the folder or the names")], (), ()
-    return (), (), [Problem("data set without picture files", folder, "none of the picture files is here", fix)]
+        return [Problem("folder without the pictures", folder, what, "correct the folder or the names")], ()
+    return (), [Problem("data set without picture files", folder, "none of the picture files is here", fix)]
 
 
 def _no_annotations(data: Dataset) -> Iterator[Problem]:

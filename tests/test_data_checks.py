@@ -294,14 +294,19 @@ def test_a_folder_of_other_pictures_is_the_wrong_one(tmp_path: Path, below: str)
 
 def test_a_folder_that_does_not_exist_is_told_of(tmp_path: Path) -> None:
     report = check_dataset(f"coco:{_coco(tmp_path, 'x.jpg')}:/nonexistent")
-    assert report.unusable == ()  # an evaluation needs no picture files
-    assert "/nonexistent: the folder /nonexistent does not exist; nothing for an evaluation" in str(report.doubtful[0])
+    (problem,) = report.unusable
+    assert str(problem) == (
+        "/nonexistent: the folder /nonexistent does not exist; correct it; for an evaluation, which needs no images, "
+        "leave it out"
+    )
+    with pytest.raises(LimitError):
+        report.require_usable()
     spec = _make(tmp_path / "own", {"a": []})
     for path in (tmp_path / "own" / "JPEGImages").iterdir():
         path.unlink()
     (tmp_path / "own" / "JPEGImages").rmdir()
     report = check_dataset(spec)  # nobody has named that folder
-    assert report.doubtful == ()
+    assert report.unusable == report.doubtful == ()
     assert "JPEGImages does not exist" in report.normal[0].what
 
 
