@@ -12,6 +12,7 @@ import random
 import resource
 import struct
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -40,6 +41,7 @@ from inception_rcnn.data.split_lists import read_split_list
 from inception_rcnn.data.stage_files import read_stages, write_stages
 from inception_rcnn.data.tables import read_csv_truth, read_jsonl_truth
 from inception_rcnn.data.voc import read_voc
+from inception_rcnn.data.webdataset_shards import read_shards
 from inception_rcnn.data.yolo import read_yolo
 
 MEMORY = 8 * 2**30  # bytes of addresses, of which libraries take some
@@ -64,6 +66,11 @@ BYTES = (
     b"\xed\xb3\xbf",
     b"../",
 )
+VALUES = (
+    *(None, True, False, 0, -1, 1, 2**31, 2**63, 10**40, 0.5, -0.0, 1e308, 1e-320, float("nan"), float("inf"), "", " "),
+    *("cat", "1", "1.5", "nan", "a" * 5000, "\0", "\ud800", "../a", "C:\\a.jpg", [], {}, [[]], [None], [1, 2, 3, 4]),
+    *([1e300] * 4, {"a": 1}, {"id": 1}, [{"id": 1}], ["cat", "cat"]),
+)
 WORDS = (0, 1, 4, 14, 15, 127, 255, 2**15, 2**16, 2**30, 2**31, 2**32 - 1)
 
 
@@ -78,7 +85,7 @@ class Reader:
 
 
 def readers() -> dict[str, Reader]:
-    return {**dict(_texts()), **dict(_predictions()), **dict(_binaries())}
+    return {**dict(_texts()), **dict(_predictions()), **dict(_binaries()), **dict(_logs())}
 
 
 def _texts() -> Iterator[tuple[str, Reader]]:
@@ -110,17 +117,21 @@ def _texts() -> Iterator[tuple[str, Reader]]:
     yolo["labels/a.txt"] = b"0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.2 0.1 0.3 0.3\n"
     for changed in ("data.yaml", "labels/a.txt"):
         yield f"yolo {changed}", Reader(changed, yolo, lambda folder: read_yolo(folder / "data.yaml", "val"))
-    value = {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0, "rectanglelabels": ["cat"]}
-    region = {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "original_width": 40}
-    region |= {"original_height": 30, "value": value}
-    tasks = json.dumps([{"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [region]}]}]).encode()
-    studio = {"a.json": tasks, "a.jpg": image}
+    studio = {"a.json": _tasks("annotations"), "a.jpg": image}
     yield "label studio", Reader("a.json", studio, lambda folder: read_label_studio(folder / "a.json", folder))
     table = b"file,label,x1,y1,x2,y2\na.jpg,cat,1,2,30,20\n"
     yield "csv", Reader("a.csv", {"a.csv": table, "a.jpg": image}, lambda f: read_csv_truth(f / "a.csv", f))
     lines = b'{"file": "a.jpg", "width": 40, "height": 30, "objects": [{"label": "cat", "box": [1, 2, 30, 20]}]}\n'
     yield "jsonl", Reader("a.jsonl", {"a.jsonl": lines, "a.jpg": image}, lambda f: read_jsonl_truth(f / "a.jsonl", f))
     yield "list", Reader("a.txt", {"a.txt": b"a.jpg 1\nb.png\n# c\n"}, lambda f: read_split_list(f / "a.txt"))
+
+
+def _tasks(kind: str, **more: Any) -> bytes:
+    """Tasks of Label Studio with a box each, of what people drew or of predictions."""
+    value = {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0, "rectanglelabels": ["cat"]}
+    region = {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "original_width": 40}
+    region |= {"original_height": 30, "value": value, **more}
+    return json.dumps([{"id": 1, "data": {"image": "a.jpg"}, kind: [{"result": [region]}]}]).encode()
 
 
 def _predictions() -> Iterator[tuple[str, Reader]]:
@@ -143,6 +154,14 @@ def _predictions() -> Iterator[tuple[str, Reader]]:
         "a.csv": b"file,label,score,x1,y1,x2,y2\na.jpg,cat,0.5,1,2,30,20\n",
         "comp4_det_val_cat.txt": b"a 0.5 1 2 30 20\n",
         "a.pred": b"1 1 0.5 1 2 30 20\n",
+        "whole.json": json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
+                "categories": [{"id": 1, "name": "cat"}],
+                "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}],
+            }
+        ).encode(),
+        "tasks.json": _tasks("predictions", score=0.5),
     }
     for name, content in samples.items():
         yield (
@@ -183,7 +202,7 @@ def _binaries() -> Iterator[tuple[str, Reader]]:
 def _networks() -> Iterator[tuple[str, Reader]]:
     import torch
 
-    from inception_rcnn.backbone.checkpoints import _read
+    from inception_rcnn.backbone.checkpoints import restore, write_checkpoint
     from inception_rcnn.backbone.weights import read_weights, save_weights
     from inception_rcnn.detector.config import DetectorConfig, read_config, read_hashes
 
@@ -192,7 +211,9 @@ def _networks() -> Iterator[tuple[str, Reader]]:
     yield "weights", Reader("w.safetensors", {"w.safetensors": content}, lambda f: read_weights(f / "w.safetensors"))
     content = _written(lambda f: torch.save(tensors, f / "w.pth"), "w.pth")
     yield "weights .pth", Reader("w.pth", {"w.pth": content}, lambda f: read_weights(f / "w.pth"))
-    yield "checkpoint", Reader("last.ckpt", {"last.ckpt": content}, lambda f: _read(f / "last.ckpt"), whole=False)
+    training = _training()
+    content = _written(lambda f: write_checkpoint(f, training), "last.ckpt")
+    yield "checkpoint", Reader("last.ckpt", {"last.ckpt": content}, lambda f: restore(f, training))
     blob = b"\x0a\x03a.w\x12\x04Conv\x3a\x1a\x3a\x06\x0a\x04\x01\x01\x02\x02\x2a\x10" + struct.pack("<4f", 1, 2, 3, 4)
     caffe = b"\xa2\x06" + bytes([len(blob)]) + blob
     yield "caffe", Reader("w.caffemodel", {"w.caffemodel": caffe}, lambda f: read_weights(f / "w.caffemodel"))
@@ -205,6 +226,59 @@ def _networks() -> Iterator[tuple[str, Reader]]:
             lambda f: (read_config(f / "config.json"), read_hashes(f / "config.json")),
         ),
     )
+
+
+def _training() -> Any:
+    """A small run after a step, as its checkpoint has it."""
+    import torch
+
+    from inception_rcnn.backbone.checkpoints import State, Training
+    from inception_rcnn.backbone.training_log import TrainingLog
+
+    model, log = torch.nn.Linear(2, 1), TrainingLog(None, 9, lambda line: None)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    log.add(0, {"loss": 1.0}, 0.1)
+    return Training(model, model, optimizer, State(1, 0.5), log, {"steps": 9, "data": [1, 2]})
+
+
+def _logs() -> Iterator[tuple[str, Reader]]:
+    """What runs leave beside their results."""
+    from inception_rcnn.backbone.training_log import TrainingLog
+    from inception_rcnn.detector.run_settings import differences, pictures_from, read_settings
+
+    row = json.dumps({"step": 25, "rate": 0.1, "loss": 0.5, "seconds": 1.0, "waiting": 0.0})
+
+    def resume_log(folder: Path) -> None:
+        log = TrainingLog(folder, 99, lambda line: None)
+        log.go_on(30, {"sums": {"loss": 1.0}, "count": 5})
+        log.add(30, {"loss": 1.0}, 0.1)
+
+    yield "training log", Reader("log.jsonl", {"log.jsonl": f"{row}\n{row}\n".encode()}, resume_log)
+    settings = {"detector": 1, "reading": ["a", "b"], "weights_sha256": "0" * 64, "proposals": "x"}
+    settings |= {"config": {"classes": ["cat"], "score": 0.3, "modes": ["shared"]}, "pictures_from": ["/a/"]}
+    run = json.dumps({"arguments": [], "settings": settings, "finished": True}).encode()
+
+    def read_run(folder: Path) -> None:
+        earlier = read_settings(folder / "run.json")
+        pictures_from(earlier)
+        differences(earlier, settings)
+
+    yield "run.json", Reader("run.json", {"run.json": run}, read_run)
+    shard = io.BytesIO()
+    with tarfile.open(fileobj=shard, mode="w") as tar:
+        for name, content in (("a.jpg", _image("JPEG")), ("a.cls", b"0"), ("b.jpg", _image("JPEG")), ("b.cls", b"1")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+    def read_all(folder: Path) -> None:
+        images = read_shards(folder / "s.tar")
+        for index in range(len(images)):
+            images.read(index)
+
+    yield "webdataset", Reader("s.tar", {"s.tar": shard.getvalue()}, read_all)
 
 
 def _image(name: str) -> bytes:
@@ -282,6 +356,30 @@ def _nest(content: bytes, at: int, chance: random.Random) -> bytes:
     return content[:at] + opening * depth + b"1" + closing * depth + content[at:]
 
 
+def _value(content: bytes, at: int, chance: random.Random) -> bytes:
+    """JSON, or lines of it, with another value somewhere, so that it stays JSON; a number's place in other files."""
+    line, end, rest = content.partition(b"\n")
+    try:
+        parsed, end, rest = json.loads(content), b"", b""
+    except (ValueError, RecursionError):
+        try:
+            parsed = json.loads(line)
+        except (ValueError, RecursionError):
+            return _number(content, at, chance)
+    return json.dumps(_with_another_value(parsed, chance)).encode() + end + rest
+
+
+def _with_another_value(value: Any, chance: random.Random) -> Any:
+    if not isinstance(value, dict | list) or not value or chance.random() < 0.1:
+        return chance.choice(VALUES)
+    key = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
+    if chance.random() < 0.1:
+        return {name: item for name, item in value.items() if name != key} if isinstance(value, dict) else value[:key]
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[key] = _with_another_value(value[key], chance)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return changed
+
+
 def _encode(content: bytes, at: int, chance: random.Random) -> bytes:
     """A text in another encoding, or a content that claims one."""
     if chance.random() < 0.3:
@@ -289,7 +387,7 @@ def _encode(content: bytes, at: int, chance: random.Random) -> bytes:
     return content.decode("latin-1").encode(chance.choice(("utf-16", "utf-8-sig", "utf-32", "utf-16-le")))
 
 
-_CHANGES = (_flip, _flip, _cut, _remove, _insert, _splice, _word, _number, _number, _nest, _encode)
+_CHANGES = (_flip, _cut, _remove, _insert, _splice, _word, _number, _number, _value, _value, _value, _nest, _encode)
 
 
 def fuzz(name: str, count: int, seed: int) -> list[str]:
