@@ -5,7 +5,7 @@ evaluated. https://cocodataset.org/#format-results
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,9 +47,13 @@ def coco_list_predictions(
             "--data coco:FILE.json:IMAGES, or give the full file with images, categories and scored annotations"
         )
     files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.pictures), strict=True)
-    images = Named("image", data.picture_ids, files, _numbered(data.picture_ids), sizes)
+    # Ultralytics' tools write the name of an image that is no number in place of its id.
+    places = {key: place for place, file in enumerate(files) for key in (PurePath(file).stem, file)}
+    images = Named("image", data.picture_ids, files, places | _numbered(data.picture_ids), sizes)
     categories = Named("category", data.class_ids, data.classes, _numbered(data.class_ids))
     found = read_annotations(entries, path, images, categories)
+    if entries and not any("category_id" in entry for entry in found.entries):
+        raise DataError(f"{path}: no entry has a category_id: need results as [image_id, category_id, bbox, score]")
     return [picture for picture in _gather(found, on_problem) if len(picture.detections)]
 
 

@@ -28,7 +28,8 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
         *("file", "filename", "filepath", "imagefile", "imagefilename", "imagename", "imagepath", "path"),
         *("image", "imageid", "img", "imgname", "imgpath"),
     ),
-    "label": ("label", "labelname", "class", "classname", "category", "categoryname"),
+    # A name goes before what may be a number: tables of detectors often have both.
+    "label": ("labelname", "classname", "categoryname", "label", "class", "category"),
     "x1": ("x1", "xmin", "bboxxmin", "bboxx1", "left"),
     "y1": ("y1", "ymin", "bboxymin", "bboxy1", "top"),
     "x2": ("x2", "xmax", "bboxxmax", "bboxx2", "right"),

@@ -59,7 +59,7 @@ def emptied(boxes: Boxes, owner: object, on_problem: OnProblem) -> Boxes:
     inside_out = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
     if not inside_out.any():
         return boxes
-    what = "x2 < x1 or y2 < y1 in a predicted box, which counts as a false positive"
+    what = "x2 < x1 or y2 < y1 in a predicted box, which is false (COCO's code skips it if one side alone is negative)"
     count = int(inside_out.sum())
     on_problem(Problem("predicted box that is inside out", str(owner), what, minor=True, count=count))
     return np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2])], axis=1)

@@ -1,5 +1,6 @@
 """Detections in YOLO's files of boxes, each line with a confidence at its end, and the list of the classes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,18 @@ def read_yolo_predictions(folder: Path, data: Dataset | None, on_problem: OnProb
     """Read `labels/**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
 
     A picture is found by its path below `labels` without the extension, else by its name alone. One that the data set
-    lacks gets no size, and its boxes stay shares.
+    lacks gets no size, and its boxes stay shares. The number of a track behind a line is passed over; lines of a class
+    that the names do not have are left out and counted.
     """
     if data is None:
         raise DataError(f"{folder}: boxes of YOLO are parts of the pictures' sizes; give the data set (--data SPEC)")
     names, labels = yolo_names(folder, data), folder / "labels"
-    paths = sorted((file for file in files_below(str(labels), None) if file.endswith(".txt")), key=natural_key)
+    files = (file for file in files_below(str(labels), None) if file.endswith(".txt"))
+    paths = sorted((file for file in files if Path(file).name != CLASSES_NAME), key=natural_key)
     stems = [Path(path).relative_to(labels).as_posix().removesuffix(".txt") for path in paths]
     found = find_pictures(stems, [truth.file for truth in data.pictures])
     truths = [None if place is None else data.pictures[place] for place in found]
-    rows = [_predicted_rows(Path(path), len(names)) for path in paths]
+    rows = [_predicted_rows(Path(path), len(names), on_problem) for path in paths]
     sizes = [UNKNOWN_SIZE if truth is None else _size(truth, data) for truth in truths]
     for truth, some, size in zip(truths, rows, sizes, strict=True):
         if truth is not None and len(some) and 0 in size:
@@ -65,8 +68,9 @@ def _size(truth: GroundTruth, data: Dataset) -> Size:
 
 def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:
     """The classes of predictions by number: those of `classes.txt`, else those of a YOLO data set."""
-    path = folder / CLASSES_NAME
-    if path.is_file():
+    # labelImg has the list among the labels.
+    path = next((path for path in (folder / CLASSES_NAME, folder / "labels" / CLASSES_NAME) if path.is_file()), None)
+    if path is not None:
         names = lines_of(read_text(path))
         return tuple(names if names[-1] else names[:-1])
     if data is not None and data.class_ids == counted(data.classes):
@@ -74,17 +78,21 @@ def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:
     raise DataError(f"{folder}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set")
 
 
-def _predicted_rows(path: Path, num_classes: int) -> NDArray[np.float64]:
+def _predicted_rows(path: Path, num_classes: int, on_problem: OnProblem) -> NDArray[np.float64]:
     """The lines of a file of predictions, (D, 6)."""
     rows = []
     for number, line in enumerate(lines_of(read_text(path)), 1):
         if line.strip():
             try:
                 row = number_row(split_line(line), f"{path}: line {number}")
-                if len(row) != 6:
-                    raise DataError(f"{path}: line {number} is {line[:80]!r}: need class cx cy w h confidence")
-                checked_class(row[0], num_classes, f"{path}: line {number}")
             except Unusable as unusable:
                 raise DataError(str(unusable.problem)) from None
-            rows.append(row)
+            if len(row) not in (6, 7) or row[0] % 1 or row[-1] % 1 * (len(row) == 7):
+                raise DataError(f"{path}: line {number} is {line[:80]!r}: need class cx cy w h confidence")
+            try:
+                checked_class(row[0], num_classes, f"{path}: line {number}")
+            except Unusable as unusable:
+                on_problem(replace(unusable.problem, minor=True))
+                continue
+            rows.append(row[:6])
     return np.array(rows, dtype=np.float64).reshape(-1, 6)

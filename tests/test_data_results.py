@@ -627,3 +627,23 @@ def test_blank_lines_above_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("\n\nfile,label,score,x1,y1,x2,y2\na,cat,x,0,0,9,9\n")
     with pytest.raises(DataError, match="line 4: score is 'x'"):
         read_predictions(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("image", ["b", "b.jpg"])
+def test_results_may_name_an_image_in_place_of_its_id(tmp_path: Path, image: str) -> None:
+    (found,) = read_predictions(_list(tmp_path, {"image_id": image}), DATA)
+    assert found.file == "b.jpg"
+
+
+def test_a_list_without_any_category_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps([{"image_id": 7, "instances": []}] * 3))
+    with pytest.raises(DataError, match="no entry has a category_id"):
+        read_predictions(tmp_path / "p.json", DATA)
+
+
+@pytest.mark.parametrize("columns", ["class,class_name", "class_name,class", "label,category_name"])
+def test_of_the_number_and_the_name_of_a_class_the_name_counts(tmp_path: Path, columns: str) -> None:
+    cells = ",".join("cat" if "name" in column else "0" for column in columns.split(","))
+    (tmp_path / "p.csv").write_text(f"filename,{columns},score,xmin,ymin,xmax,ymax\na.jpg,{cells},.5,0,0,9,9\n")
+    (found,) = read_predictions(tmp_path / "p.csv", DATA)
+    assert found.detections.labels.tolist() == ["cat"]

@@ -401,13 +401,29 @@ def test_predictions_without_a_list_of_classes_use_those_of_a_yolo_data_set(root
 
 
 @pytest.mark.parametrize(
-    "line", ["0 .5 .5 1 1", "0 .5 .5 1 1 .5 .5", "x .5 .5 1 1 .5", "2 .5 .5 1 1 .5", "0 .5 .5 1 1 nan"]
+    "line", ["0 .5 .5 1 1", "0 .5 .5 1 1 .5 .5", "x .5 .5 1 1 .5", "0.5 .5 .5 1 1 .5", "0 .5 .5 1 1 nan"]
 )
 def test_broken_prediction_is_named(tmp_path: Path, line: str) -> None:
     write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog", "cat"])
     _labels(tmp_path / "labels" / "a.txt", "0 .5 .5 1 1 .5", line)
     with pytest.raises(DataError, match=r"a\.txt: line 2 ?.*need"):
         read_predictions(tmp_path, _data("a.jpg"))
+
+
+def test_predictions_of_a_tracker_and_of_unknown_classes(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog", "cat"])
+    _labels(tmp_path / "labels" / "a.txt", "1 .5 .5 1 1 .5 7", "2 .5 .5 1 1 .5", "-1 .5 .5 1 1 .5")
+    notices = Notices()
+    (found,) = read_predictions(tmp_path, _data("a.jpg"), notices)
+    assert (found.detections.labels.tolist(), found.detections.scores.tolist()) == (["cat"], [0.5])
+    assert [notice.kind for notice in notices] == ["unknown class number"] * 2
+
+
+def test_the_list_of_classes_may_lie_among_the_predictions(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "dog")], tmp_path, ["dog", "cat"])
+    (tmp_path / "classes.txt").rename(tmp_path / "labels" / "classes.txt")
+    (found,) = read_predictions(tmp_path, _data("a.jpg"))
+    assert (found.file, found.detections.labels.tolist()) == ("a.jpg", ["dog"])
 
 
 def test_predictions_need_a_data_set_with_sizes(tmp_path: Path) -> None:
