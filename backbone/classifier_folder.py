@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from ..data.files import write_atomically
-from ..data.json_files import shown
+from ..data.json_files import load_json, parse_json, shown
 from ..data.text_files import read_text
 from .bvlc import googlenet_from_bvlc, is_bvlc
 from .googlenet import GoogLeNet
@@ -41,8 +41,8 @@ def architecture_of(model: nn.Module) -> str:
 def is_classifier_folder(folder: Path) -> bool:
     """Whether a folder says of itself that it holds a classifier."""
     try:
-        content = json.loads((folder / CONFIG).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = load_json(folder / CONFIG)
+    except DataError:
         return False
     return isinstance(content, dict) and content.get("kind") == KIND
 
@@ -103,11 +103,7 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     """The names in a classifier's configuration."""
     if not path.exists():
         raise DataError(f"{path.parent} is no classifier: it has no {path.name}")
-    text = read_text(path)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not a classifier's configuration: {str(error)[:200]}") from error
+    content = parse_json(read_text(path), f"{path} is not a classifier's configuration")
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise DataError(f"{path.parent} is no classifier; train one with `inception-rcnn train classifier`")
     if content.get("format_version") != FORMAT_VERSION:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data.errors import DataError, SetupError
 from ..data.files import write_atomically
-from ..data.json_files import shown
+from ..data.json_files import parse_json, shown
 from ..data.text_files import read_text
 
 LOG_EVERY = 25  # steps
@@ -131,9 +131,9 @@ def _rows_in(path: Path) -> list[dict[str, Any]]:
 def _row(line: str, where: str) -> dict[str, Any]:
     """One row of a log; DataError where it is none, since a log that goes on must not lose what it has."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: is not JSON ({str(error)[:100]}); mend or move the file") from error
+        row = parse_json(line, where)
+    except DataError as error:
+        raise DataError(f"{error}; mend or move the file") from error
     if not isinstance(row, dict) or type(row.get("step")) is not int:
         raise DataError(f"{where}: is {shown(row)}, no row of a training's log; mend or move the file")
     return row

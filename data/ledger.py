@@ -16,7 +16,7 @@ import numpy as np
 from .errors import DataError
 from .files import naming_failures, write_atomically
 from .gathering import emptied
-from .json_files import number_rows, numbers, shown
+from .json_files import number_rows, numbers, parse_json, shown
 from .problems import OnProblem, refuse
 from .records import Detections, Origin, Picture
 from .text_files import decode_text, lines_of, read_text
@@ -49,7 +49,7 @@ def picture_to_line(picture: Picture) -> str:
 def picture_from_line(line: str | bytes, owner: str, on_problem: OnProblem = refuse) -> Picture:
     """The inverse of `picture_to_line`; `owner` says in an error where the line is from."""
     try:
-        record = _object(json.loads(line), "the line")
+        record = _object(parse_json(line, "the line"), "the line")
         file = record["file"]
         if not isinstance(file, str):
             raise DataError(f"file is {shown(file)}")
@@ -63,7 +63,7 @@ def picture_from_line(line: str | bytes, owner: str, on_problem: OnProblem = ref
         raise DataError(
             f"{owner}: has no {error}; need file, width, height and detections, or file and error"
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{owner}: is not one picture's detections ({error}); remove it or run detect again") from error
 
 

@@ -8,7 +8,6 @@
 Some of these hold ids or parts of a picture's size, which only the data set explains that they are about.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -26,7 +25,7 @@ from .dataset import Dataset
 from .errors import DataError
 from .gathering import emptied
 from .ilsvrc_results import read_ilsvrc_results
-from .json_files import load_json
+from .json_files import load_json, parse_json
 from .label_studio import is_label_studio, label_studio_predictions
 from .ledger import LEDGER_NAME, read_ledger
 from .problems import OnProblem, refuse
@@ -155,8 +154,8 @@ def _form(path: Path) -> _Form:
 
 def _is_ledger_line(line: str) -> bool:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):  # the first line of a longer value, or one that is longer than the head
+        record = parse_json(line, "")
+    except DataError:  # the first line of a longer value, or one that is longer than the head
         return bool(_LEDGER_LINE.match(line))
     return isinstance(record, dict) and "file" in record
 

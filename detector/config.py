@@ -11,7 +11,7 @@ from typing import Any
 from ..backbone.classifier_folder import KIND
 from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
-from ..data.json_files import shown
+from ..data.json_files import parse_json, shown
 from ..data.problems import listed
 from ..data.ranges import COUNT, SHARE, Range, check_ranges
 from ..data.text_files import read_text
@@ -119,11 +119,7 @@ def _read_content(path: Path) -> dict[str, Any]:
     """What a detector's file says, its version checked."""
     if not path.exists():
         raise DataError(f"{path.parent} is not a model: it has no {path.name}")
-    text = read_text(path)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not a model's configuration: {_short(error)}") from error
+    content = parse_json(read_text(path), f"{path} is not a model's configuration")
     if not isinstance(content, dict):
         raise DataError(f"{path} is not a model's configuration: it holds {shown(content)}")
     version = content.get("format_version")
@@ -201,7 +197,3 @@ def _require_known(name: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
         among = f"modes among {', '.join(known)}" if name.startswith("mode") else f"one of {', '.join(known)}"
         raise UsageError(f"{name} is {shown(value)}, need {among}")
-
-
-def _short(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..data.errors import DataError
-from ..data.json_files import load_json, shown
+from typing_extensions import TypedDict
+
+from ..data.checked_json import read_checked
+from ..data.json_files import shown
 from ..data.problems import cut
 
 _SHOWN = 4  # differences in a message
@@ -14,13 +16,15 @@ _SHOWN_OF_A_HASH = 8
 _HASH_LENGTH = 64
 
 
+class _Run(TypedDict):
+    """What is read of a `run.json`."""
+
+    settings: dict[str, Any]
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings that a `run.json` tells of; DataError where it tells of none."""
-    content = load_json(path)
-    settings = content.get("settings") if isinstance(content, dict) else None
-    if not isinstance(settings, dict):
-        raise DataError(f"{path}: has no settings")
-    return settings
+    return read_checked(path, _Run)["settings"]
 
 
 def pictures_from(settings: dict[str, Any]) -> list[str]:
