@@ -74,15 +74,8 @@ def train(
     """
     report = only_first(report)
     check_out(out, resume)
-    log = TrainingLog(
-        out if is_first() else None,
-        recipe.steps,
-        report,
-        pictures=pictures,
-        unit=unit,
-        metric=metric,
-        tensorboard=tensorboard,
-    )
+    folder, shown = out if is_first() else None, {"pictures": pictures, "unit": unit, "metric": metric}
+    log = TrainingLog(folder, recipe.steps, report, **shown, tensorboard=tensorboard)
     identity = {**asdict(recipe), "warmup": recipe.warmup_steps, **(facts or {}), "metric": metric}
     training = _start(model, groups, recipe, out, log, resume, identity)
     state = training.state
@@ -100,15 +93,19 @@ def train(
             if is_first() and (judged or last or interrupted or state.step % recipe.checkpoint_every == 0):
                 write_checkpoint(out, training)
             if interrupted and not last:
-                wait_for_all()  # whoever started the processes may end all of them with the first that leaves
                 report(f"stopped after step {state.step}, which {out / CHECKPOINT} has: go on with --resume")
-                log.close()
-                leave(noticed.signal)
+                _leave_together(log, noticed)
     if validate is None and is_first():
         save(training.average)
     wait_for_all()
     log.close()
     return state
+
+
+def _leave_together(log: TrainingLog, noticed: Interruption) -> None:
+    wait_for_all()  # whoever started the processes may end all of them with the first that leaves
+    log.close()
+    leave(noticed.signal)
 
 
 def _start(

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from .boxes import Boxes, xywh_to_xyxy
 from .errors import DataError
-from .images import UNKNOWN_SIZE, Size
 from .json_files import number_rows, shown
 from .objects import LONGEST_SIDE, read_size
+from .orientation import UNKNOWN_SIZE, Size
 from .picture_files import existing_name, picture_name, size_if_there
 from .problems import OnProblem, Problem, cut
 

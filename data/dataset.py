@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .images import Size, read_image
+from .images import read_image
+from .orientation import Size
 from .picture_files import picture_size
 from .records import GroundTruth
 

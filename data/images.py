@@ -32,11 +32,12 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from .errors import DataError, SetupError
+from .image_faults import HEIF_BRANDS, NO_HEIC, not_a_file, reason_of
 from .jpeg_scans import ENDS, codes_all, count_scans, is_filled_up, without_filler
-from .problems import cut
+from .orientation import UNKNOWN_SIZE, Size, is_upright, orientation_of, upright
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib",
@@ -55,35 +56,6 @@ _SCANNED_PIXELS = 4_000_000_000  # of all scans of a JPEG: about a minute; the u
 _BAND_PIXELS = 4_000_000  # that are converted at once
 
 _INVERSE_ORIENTATION = {6: 8, 8: 6}  # the other six undo themselves
-TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-
-Size = tuple[int, int]  # width, height; 0 where unknown
-UNKNOWN_SIZE: Size = (0, 0)
-
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-
-# What files that cannot be opened hold at an offset, and what that makes of them, for the message.
-_DAMAGED = "but is damaged or cut short; fetch it again or convert it"
-_HEIC = f"begins like a HEIC {_DAMAGED}"
-_NO_HEIC = "is a HEIC picture; pip install 'inception-rcnn[heif]' to have it read, or convert it to JPEG"
-_SIGNATURES = (
-    (0, b"version https://git-lfs", "is a Git LFS pointer, not the picture; run `git lfs pull`"),
-    (0, b"%PDF", "looks like a PDF document"),
-    (0, b"PK\x03\x04", "looks like a ZIP archive; unpack it first"),
-    (0, b"\x1f\x8b", "looks like a gzip archive; unpack it first"),
-    (0, b"%!PS", "is a PostScript file, which is not read; export it as PNG"),
-    (0, b"8BPS", "is a Photoshop file, which is not read; export it as PNG"),
-    *((4, b"ftyp" + brand, _HEIC) for brand in _HEIF_BRANDS),
-    (4, b"ftypavif", f"begins like an AVIF {_DAMAGED}"),
-    (4, b"jP  ", f"begins like a JPEG 2000 {_DAMAGED}"),
-    (0, b"\xff\xd8\xff", f"begins like a JPEG {_DAMAGED}"),
-    (0, b"\x89PNG", f"begins like a PNG {_DAMAGED}"),
-    (0, b"GIF8", f"begins like a GIF {_DAMAGED}"),
-    (8, b"WEBP", f"begins like a WebP {_DAMAGED}"),
-    (0, b"BM", f"begins like a BMP {_DAMAGED}"),
-    (0, b"II*\0", "is a TIFF that is damaged or of a kind that Pillow cannot read; save it as 8-bit RGB"),
-    (0, b"MM\0*", "is a TIFF that is damaged or of a kind that Pillow cannot read; save it as 8-bit RGB"),
-)
 
 
 @cache
@@ -100,14 +72,14 @@ def read_image(path: str | Path, *, ignore_exif: bool = False, size: Size = UNKN
     head = b""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DataError(_not_a_file(path))  # before open(), which would wait for ever on a pipe
+            raise DataError(not_a_file(path))  # before open(), which would wait for ever on a pipe
         with open(path, "rb") as file:
             head = file.read(512)
             return _decode(file, ignore_exif, size)
     except DataError:
         raise
     except Exception as error:  # a hostile file makes Pillow raise nearly anything
-        raise DataError(f"{path}: {_reason(error, head)}") from error
+        raise DataError(f"{path}: {reason_of(error, head)}") from error
 
 
 def decode_image(content: bytes, name: str, *, ignore_exif: bool = False) -> NDArray[np.uint8]:
@@ -115,7 +87,7 @@ def decode_image(content: bytes, name: str, *, ignore_exif: bool = False) -> NDA
     try:
         return _decode(io.BytesIO(content), ignore_exif, UNKNOWN_SIZE)
     except Exception as error:
-        raise DataError(f"{name}: {_reason(error, content[:512])}") from error
+        raise DataError(f"{name}: {reason_of(error, content[:512])}") from error
 
 
 def decode_pillow(image: Image.Image) -> NDArray[np.uint8]:
@@ -125,7 +97,7 @@ def decode_pillow(image: Image.Image) -> NDArray[np.uint8]:
             raise ValueError("it has no pixels")
         return _upright_pixels(image, False, UNKNOWN_SIZE)
     except Exception as error:  # it may be that of a hostile file, read only now
-        raise DataError(f"{getattr(image, 'filename', '') or 'the PIL image'}: {_reason(error, b'')}") from error
+        raise DataError(f"{getattr(image, 'filename', '') or 'the PIL image'}: {reason_of(error, b'')}") from error
 
 
 def limit_megapixels(most: float) -> None:
@@ -206,7 +178,7 @@ def _opened(file: IO[bytes]) -> Image.Image:
 
 
 def _is_heif(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
 
 
 def _opened_heif(file: IO[bytes]) -> Image.Image:
@@ -214,7 +186,7 @@ def _opened_heif(file: IO[bytes]) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
-        raise SetupError(_NO_HEIC) from None
+        raise SetupError(NO_HEIC) from None
     try:
         return HeifImageFile(file)
     except Exception as error:
@@ -233,52 +205,6 @@ def _check_cost(image: Image.Image, length: int, scans: int) -> None:
         raise ValueError(f"its {length:,} bytes claim to be {width} x {height} pixels")
     if scans * pixels > _SCANNED_PIXELS:
         raise ValueError(f"its {pixels:,} pixels are coded in {scans:,} scans")
-
-
-def is_upright(stored: Size, orientation: Any, stated: Size, *, habit: bool) -> bool:
-    """Whether boxes are of the picture turned upright, given its size as stored and the one that an annotation states.
-
-    The stated size decides where only one of the two has it; else the `habit` of the annotation's format.
-
-    >>> is_upright((4, 3), 6, (3, 4), habit=False), is_upright((4, 3), 1, (3, 4), habit=False)
-    (True, False)
-    """
-    turned = (stored[1], stored[0]) if orientation in TURNED else stored
-    return stated == turned if turned != stored and stated in (turned, stored) else habit
-
-
-def orientation_of(image: Image.Image) -> Any:
-    """The EXIF orientation; 1, as stored, where the metadata is broken: the pixels may still be good."""
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        return 1
-
-
-def upright(pixels: NDArray[np.uint8], orientation: Any) -> NDArray[np.uint8]:
-    """Pixels turned and mirrored as an EXIF orientation from 1 to 8 asks; any other value leaves them as they are.
-
-    >>> upright(np.array([[1, 2], [3, 4]], dtype=np.uint8), 6).tolist()
-    [[3, 1], [4, 2]]
-    """
-    match orientation:
-        case 2:
-            turned = pixels[:, ::-1]
-        case 3:
-            turned = pixels[::-1, ::-1]
-        case 4:
-            turned = pixels[::-1]
-        case 5:
-            turned = pixels.swapaxes(0, 1)
-        case 6:
-            turned = np.rot90(pixels, -1)
-        case 7:
-            turned = pixels[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            turned = np.rot90(pixels, 1)
-        case _:
-            turned = pixels
-    return np.ascontiguousarray(turned)
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -325,45 +251,3 @@ def _from_floats(values: NDArray[Any]) -> NDArray[np.uint8]:
     if not (low >= 0 and high <= 1):  # so that NaN is refused as well
         raise ValueError(f"its floating-point values go from {low:g} to {high:g}; scale them to 0-1, or save 8 bits")
     return (values * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-
-
-def _not_a_file(path: str | Path) -> str:
-    if os.path.isdir(path):
-        return f"{path}: is a folder, not a picture"
-    return f"{path}: is a pipe or a device; save the picture to a file first"
-
-
-def _reason(error: Exception, head: bytes) -> str:
-    match error:
-        case FileNotFoundError():
-            return "there is no such file"
-        case PermissionError():
-            return "permission denied; make the file readable"
-        case UnidentifiedImageError():
-            return _looks_like(head)
-        case SetupError():  # a package that is missing: of this file, as others may be read without it
-            return str(error)
-        case Image.DecompressionBombError():
-            return f"{cut(str(error))} Scale the picture down, or raise --max-megapixels"
-        case MemoryError():
-            return "the picture does not fit into memory; scale it down first"
-    return f"cannot be decoded ({cut(str(error)) or type(error).__name__}); replace or convert the file"
-
-
-def _looks_like(head: bytes) -> str:
-    """Why Pillow knows no decoder for a file, from its first bytes."""
-    if not head:
-        return "is empty (0 bytes); fetch it again"
-    for offset, signature, meaning in _SIGNATURES:
-        if head[offset:].startswith(signature):
-            return meaning
-    if not head.strip(b"\0"):
-        return "holds zero bytes instead of a picture; fetch it again"
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
-        return "is an SVG drawing, which is not read; export it as PNG"
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<")):
-        return "looks like a web page or XML, not a picture; the download may have failed"
-    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
-        return "looks like text, not a picture"
-    return f"is no picture of a known format (it begins with the bytes {head[:8].hex(' ')})"

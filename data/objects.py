@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .images import UNKNOWN_SIZE, Size
 from .json_files import shown
+from .orientation import UNKNOWN_SIZE, Size
 from .problems import OnProblem, Problem
 from .records import GroundTruth
 

@@ -14,7 +14,8 @@ from typing import Any
 from PIL import Image
 
 from .errors import DataError
-from .images import TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of, read_image, readable_extensions
+from .images import read_image, readable_extensions
+from .orientation import TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 

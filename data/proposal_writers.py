@@ -19,7 +19,7 @@ from .errors import DataError
 from .files import writing_atomically
 from .json_files import parse_json
 from .records import Origin, Proposals
-from .store import FORMAT, hash_of
+from .store import header_of
 
 _ALIGNMENT = 8  # bytes, of a safetensors file's header
 WRITTEN = (".safetensors", ".npz", ".csv", ".json")  # endings of the names of files that can be written
@@ -75,15 +75,9 @@ def _about(
     origins: Mapping[str, Origin] | None,
     roots: Sequence[str],
 ) -> dict[str, str]:
+    header = header_of(files, method, parameters)
     known = {file: [each.bytes, each.modified_ns, each.read_as] for file, each in (origins or {}).items()}
-    about = {
-        "format": FORMAT,
-        "method": method,
-        "settings": repr(parameters),
-        "parameters": hash_of(*parameters),
-        "files": json.dumps(list(files)),
-    }
-    return about if origins is None else {**about, "origins": json.dumps({"files": known, "roots": list(roots)})}
+    return header if origins is None else {**header, "origins": json.dumps({"files": known, "roots": list(roots)})}
 
 
 def _offsets(counts: Sequence[int]) -> NDArray[np.int64]:

@@ -28,10 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .images import UNKNOWN_SIZE, Size, read_image, readable_extensions
+from .images import read_image, readable_extensions
 from .json_files import shown
 from .name_lists import names_from, read_name_list, with_separators
 from .natural_order import natural_key
+from .orientation import UNKNOWN_SIZE, Size
 from .picture_files import is_image_name
 from .walking import files_below, files_matching
 

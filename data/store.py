@@ -6,7 +6,7 @@ metadata carries the pictures' names, the method, and a hash of everything that 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +54,18 @@ def write_proposals(
     path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: tuple[object, ...]
 ) -> None:
     """Write the proposals of many pictures; the file appears whole or not at all."""
-    metadata = {
+    write_tensors(path, pack(proposals), header_of(proposals, method, parameters))
+
+
+def header_of(files: Iterable[str], method: str, parameters: tuple[object, ...]) -> dict[str, str]:
+    """What the header of such a file says: which pictures it has, and how they were made."""
+    return {
         "format": FORMAT,
         "method": method,
         "settings": repr(parameters),
         "parameters": hash_of(*parameters),
-        "files": json.dumps(list(proposals)),
+        "files": json.dumps(list(files)),
     }
-    write_tensors(path, pack(proposals), metadata)
 
 
 def pack(proposals: Mapping[str, Proposals]) -> dict[str, NDArray[Any]]:

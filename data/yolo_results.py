@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from .dataset import Dataset
 from .errors import DataError
 from .gathering import gather_pictures
-from .images import UNKNOWN_SIZE, Size
 from .natural_order import natural_key
 from .objects import Unusable
+from .orientation import UNKNOWN_SIZE, Size
 from .picture_files import find_pictures, size_if_there
 from .problems import OnProblem, refuse
 from .records import GroundTruth, Picture

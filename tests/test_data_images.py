@@ -28,8 +28,8 @@ from inception_rcnn.data.images import (
     encode_image,
     limit_megapixels,
     read_image,
-    upright,
 )
+from inception_rcnn.data.orientation import upright
 
 ORIENTATION = 0x0112
 Picture = np.ndarray[Any, Any]
