@@ -9,7 +9,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,14 +180,10 @@ def _sides(size: _Size) -> list[float]:
 
 
 def _repeated_objects(truth: GroundTruth, one_based: bool) -> Iterator[Problem]:
-    keys = zip(truth.labels.tolist(), map(tuple, truth.boxes.tolist()), strict=True)
-    seen: set[Any] = set()
-    for i, key in enumerate(keys):
-        if key in seen:
-            what = f"the box {_corners(truth, i, one_based)} is there again, of the same class"
-            fix = "remove one: of two objects in one place a detector finds one"
-            yield Problem("object that is there twice", f"{truth.file} ({truth.labels[i]})", what, fix)
-        seen.add(key)
+    for i in np.flatnonzero(truth.repeated).tolist():
+        what = f"the box {_corners(truth, i, one_based)} is there again, of the same class"
+        fix = "remove one: of two objects in one place a detector finds one"
+        yield Problem("object that is there twice", f"{truth.file} ({truth.labels[i]})", what, fix)
 
 
 def _corners(truth: GroundTruth, i: int, one_based: bool) -> str:

@@ -33,7 +33,7 @@ from .dataset import Dataset
 from .files import write_atomically
 from .gathering import slices_of
 from .json_files import load_json, numbers, shown
-from .objects import number_of, read_flag
+from .objects import read_flag
 from .problems import OnProblem, Problem, refuse
 from .records import GroundTruth
 
@@ -144,11 +144,9 @@ def _areas(found: Annotations, rows: NDArray[np.intp], on_problem: OnProblem) ->
     stated = np.array([value is not None for value in values], dtype=np.bool_)
     areas, own = numbers([0 if value is None else value for value in values]), box_area(found.boxes[rows])
     for place in np.flatnonzero(stated & ~(areas >= 0)).tolist():  # NaN is not
-        areas[place] = number_of(values[place])
-        if not areas[place] >= 0:
-            what, fix = f"area is {shown(values[place])}: need a number from 0 on", "the box's is taken"
-            on_problem(Problem("area that is none", found.where(int(rows[place])), what, fix, minor=True))
-            areas[place] = own[place]
+        what, fix = f"area is {shown(values[place])}: need a number from 0 on", "the box's is taken"
+        on_problem(Problem("area that is none", found.where(int(rows[place])), what, fix, minor=True))
+        areas[place] = own[place]
     return np.where(stated, areas, own)
 
 

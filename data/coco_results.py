@@ -1,7 +1,8 @@
 """Detections in COCO's two forms: a whole file whose annotations have scores, and the bare list of results.
 
 The list, `[{"image_id", "category_id", "bbox", "score"}]`, has only ids: what they mean says the data set that is
-evaluated. https://cocodataset.org/#format-results
+evaluated. For a YOLO data set, which has none, Ultralytics' tools write images' names and classes' numbers.
+https://cocodataset.org/#format-results
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from .coco_columns import (
     Annotations,
     Named,
+    as_dicts,
     entries_of,
     id_text,
     read_annotations,
@@ -26,6 +28,7 @@ from .gathering import gather_pictures
 from .json_files import numbers, shown
 from .problems import OnProblem, Problem, refuse
 from .records import Picture
+from .yolo_lines import counted
 
 
 def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[Picture]:
@@ -41,16 +44,16 @@ def coco_list_predictions(
     entries: list[Any], path: Path, data: Dataset | None, on_problem: OnProblem = refuse
 ) -> list[Picture]:
     """The pictures of a bare list of results that have some, in the order of the data set, whose ids they use."""
-    if data is None or not data.picture_ids or not data.class_ids:
+    if data is None or not data.pictures or not ((data.picture_ids and data.class_ids) or _is_yolo(data)):
         raise DataError(
             f"{path}: is a bare list of COCO results, which names neither pictures nor classes; evaluate it with "
-            "--data coco:FILE.json:IMAGES, or give the full file with images, categories and scored annotations"
+            "--data coco:FILE.json:IMAGES or yolo:FILE.yaml:SPLIT, or give the full file with images, categories and "
+            "scored annotations"
         )
     files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.pictures), strict=True)
-    # Ultralytics' tools write the name of an image that is no number in place of its id.
-    places = {key: place for place, file in enumerate(files) for key in (PurePath(file).stem, file)}
-    images = Named("image", data.picture_ids, files, places | _numbered(data.picture_ids), sizes)
-    categories = Named("category", data.class_ids, data.classes, _numbered(data.class_ids))
+    images = Named("image", data.picture_ids or files, files, _stems(files) | _indices(data.picture_ids), sizes)
+    class_ids = data.class_ids if data.picture_ids else _class_ids(entries, len(data.classes), path)
+    categories = Named("category", class_ids, data.classes, _indices(class_ids))
     found = read_annotations(entries, path, images, categories)
     if entries and not any("category_id" in entry for entry in found.entries):
         raise DataError(f"{path}: no entry has a category_id: need results as [image_id, category_id, bbox, score]")
@@ -64,8 +67,31 @@ def category_names(content: Any, path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(categories.names[place] for place in _file_order(entries, categories)))
 
 
-def _numbered(ids: Sequence[str]) -> dict[str, int]:
+def _is_yolo(data: Dataset) -> bool:
+    return not data.picture_ids and data.class_ids == counted(data.classes)
+
+
+def _indices(ids: Sequence[str]) -> dict[str, int]:
     return {text: place for place, text in enumerate(ids)}
+
+
+def _stems(files: Sequence[str]) -> dict[str, int]:
+    """The indices of images by what Ultralytics' tools write as their ids: the name, as a number where it is one."""
+    stems = [PurePath(file).stem for file in files]
+    as_numbers = [str(int(stem)) if stem.isdecimal() and stem.isascii() else stem for stem in stems]
+    return _indices(as_numbers) | _indices(stems) | _indices(files)
+
+
+def _class_ids(entries: Sequence[Any], num_classes: int, path: Path) -> tuple[str, ...]:
+    """The ids of a YOLO data set's classes in results, which count from 0 or, from newer tools, from 1."""
+    ids = {id_text(entry.get("category_id")) for entry in as_dicts(entries)}
+    from_0, from_1 = (tuple(map(str, range(first, first + num_classes))) for first in (0, 1))
+    if entries and from_0[0] not in ids and from_1[-1] not in ids:
+        raise DataError(
+            f"{path}: no category_id is {from_0[0]} or {from_1[-1]}, so they may count the {num_classes} classes from "
+            "0 or from 1; evaluate YOLO's files of boxes (save_txt, save_conf) or the full file with categories"
+        )
+    return from_1 if from_1[-1] in ids and from_0[0] not in ids else from_0
 
 
 def _file_order(entries: Sequence[Any], named: Named) -> list[int]:

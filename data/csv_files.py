@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
-from .json_files import shown
-from .objects import number_of
+from .json_files import number_of, shown
 from .problems import OnProblem, Problem
 from .text_files import read_text
 
@@ -41,6 +40,12 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "crowd": ("crowd", "iscrowd"),
     "truncated": ("truncated", "istruncated"),
     "area": ("area",),
+}
+# Columns of tables that do not have a row for each box with its corners, and what to do about them.
+_OTHER_TABLES = {
+    "regionshapeattributes": "is VIA's table, which has JSON in its cells: export the annotations as COCO there",
+    "predictionstring": "has all boxes of an image in one cell (PredictionString): write a row for each box",
+    "bbox": "has the box in one cell (bbox): write its corners in columns of their own",
 }
 _SEPARATORS = ",;\t|"
 _EXCEL = re.compile(r'"?sep=[^\n]"?\r?\n', re.IGNORECASE)  # a first line that names the separator to Excel
@@ -127,9 +132,14 @@ def _rows_below(text: str, separator: str, header: Sequence[str], path: Path) ->
 
 def _places(header: Sequence[str]) -> dict[str, int]:
     """Where the known columns are."""
-    plain = [re.sub(r"[\W_]+", "", name).casefold() for name in header]
+    plain = list(map(_plain, header))
     found = {name: next((each for each in known if each in plain), None) for name, known in _SPELLINGS.items()}
     return {name: plain.index(spelling) for name, spelling in found.items() if spelling is not None}
+
+
+def _plain(name: str) -> str:
+    """A column's name without signs, in small letters."""
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _checked_places(header: Sequence[str], needed: Sequence[str], path: Path) -> dict[str, int]:
@@ -138,7 +148,9 @@ def _checked_places(header: Sequence[str], needed: Sequence[str], path: Path) ->
         if len(missing) > 2 and (form := _form_of_data(header, needed)):
             what = f"its first line is {shown(header)}, which is a row and names no columns"
             raise DataError(f"{path}: {what}; write {form} above it")
-        raise DataError(f"{path}: has no column {missing[0]!r}; the first line must name {', '.join(needed)}")
+        other = next((_OTHER_TABLES[name] for name in map(_plain, header) if name in _OTHER_TABLES), None)
+        what = other or f"has no column {missing[0]!r}, its first line is {shown(','.join(header))}"
+        raise DataError(f"{path}: {what}; the first line must name {','.join(needed)}")
     plain = [name.strip().casefold() for name in header]
     if any(plain.count(plain[place]) > 1 for place in places.values()):
         raise DataError(f"{path}: names two columns alike in its first line; rename one of them")

@@ -57,10 +57,10 @@ def shortened(text: str) -> str:
 
 
 def number_rows(rows: Sequence[Any], length: int) -> NDArray[np.float64]:
-    """Lists of `length` numbers as (N, length); a row that is anything else, or not finite, is all NaN.
+    """Lists of `length` numbers, or their texts, as (N, length); a row of anything else, or not finite, is all NaN.
 
-    >>> number_rows([[1, 2], [3], None, ["4", 5]], 2)[:, 0].tolist()
-    [1.0, nan, nan, nan]
+    >>> number_rows([[1, 2], [3], None, ["4", 5], [6, "x"]], 2)[:, 0].tolist()
+    [1.0, nan, nan, 4.0, nan]
     """
     try:
         # Types first: NumPy would take text and truth values for numbers.
@@ -75,17 +75,27 @@ def number_rows(rows: Sequence[Any], length: int) -> NDArray[np.float64]:
 
 
 def numbers(values: Sequence[Any]) -> NDArray[np.float64]:
-    """Numbers as (N,); NaN for anything else."""
+    """Numbers, or their texts, as (N,); NaN for anything else."""
     return number_rows([[value] for value in values], 1)[:, 0]
 
 
 def _number_row(row: Any, length: int) -> list[float]:
-    if isinstance(row, list | tuple) and len(row) == length and all(map(_is_number, row)):
-        return [float(value) for value in row]
+    if isinstance(row, list | tuple) and len(row) == length:
+        return list(map(number_of, row))
     return [math.nan] * length
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**1000
+def number_of(value: Any) -> float:
+    """The finite number that JSON's value or a text is, with a decimal comma too; NaN for anything else.
+
+    >>> number_of(" 12,5 "), number_of(True), number_of("1_000")
+    (12.5, nan, nan)
+    """
+    if isinstance(value, str):
+        value = value.replace(",", ".") if value.count(",") == 1 and "." not in value else value
+        value = "" if "_" in value else value  # Python's own way to write a number
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    return number if math.isfinite(number) else math.nan

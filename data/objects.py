@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .json_files import shown
+from .json_files import number_of, shown
 from .orientation import UNKNOWN_SIZE, Size
 from .problems import OnProblem, Problem
 from .records import GroundTruth
@@ -65,22 +65,6 @@ def checked_label(value: Any, where: str) -> str:
         what = f"the label is {shown(value)}, with half a pair of surrogates, which no file can hold"
         raise Unusable("label that is no text", where, what, "name it anew") from None
     return value
-
-
-def number_of(value: Any) -> float:
-    """The finite number that JSON's value or a text is, with a decimal comma too; NaN for anything else.
-
-    >>> number_of(" 12,5 "), number_of(True), number_of("1_000")
-    (12.5, nan, nan)
-    """
-    if isinstance(value, str):
-        value = value.replace(",", ".") if value.count(",") == 1 and "." not in value else value
-        value = "" if "_" in value else value  # Python's own way to write a number
-    try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
-    return number if math.isfinite(number) else math.nan
 
 
 def checked_number(value: Any, name: str, where: str) -> float:

@@ -201,6 +201,13 @@ class GroundTruth(_Columns):
         """The objects that a detector is to find, and to learn from, [N]."""
         return ~self.to_ignore
 
+    @property
+    def repeated(self) -> NDArray[np.bool_]:
+        """The objects whose class and box one before them has already, [N]."""
+        keys = list(zip(self.labels.tolist(), map(tuple, self.boxes.tolist()), strict=True))
+        first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
+        return np.array([first[key] != i for i, key in enumerate(keys)], dtype=np.bool_)
+
     def annotates(self, classes: Sequence[str]) -> bool:
         """Whether every object of these classes is annotated, so that all else in the picture is background."""
         return self.exhaustive and set(classes).isdisjoint(self.unjudged)

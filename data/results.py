@@ -1,9 +1,9 @@
 """Predictions from files: whatever `detect` wrote, and what other tools write.
 
 - A folder: one that `detect` wrote, VOC result files `comp4_det_*.txt[.gz]`, also where VOC's devkit has them
-  (`results/VOC2012/Main`), or YOLO's `labels/` with `classes.txt`.
-- A file: COCO's whole file with scores, COCO's bare list of results, tasks of Label Studio, a CSV, ILSVRC's submission,
-  a ledger, or one of VOC's result files. What a file holds decides, whatever its name ends in.
+  (`results/VOC2012/Main`), or YOLO's `labels/` with `classes.txt` (the folder above it, or `labels/` itself).
+- A file: COCO's whole file with scores, COCO's bare list of results (or one a line), tasks of Label Studio, a CSV,
+  ILSVRC's submission, a ledger, or one of VOC's result files. What a file holds decides, whatever its name ends in.
 
 Some of these hold ids or parts of a picture's size, which only the data set explains that they are about.
 """
@@ -32,7 +32,7 @@ from .problems import OnProblem, refuse
 from .records import Detections, Picture
 from .tables import read_csv_predictions
 from .text_files import lines_of, read_head, read_text
-from .yolo_results import read_yolo_predictions, yolo_names
+from .yolo_results import labels_folder, read_yolo_predictions, yolo_names
 
 COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
 CSV_NAME = "detections.csv"  # of the one with `--format csv`
@@ -54,6 +54,7 @@ class _Form(Enum):
     """What a file of predictions can be."""
 
     JSON = auto()
+    RESULT_LINES = auto()  # COCO's results, one a line
     LEDGER = auto()
     CSV = auto()
     ILSVRC = auto()
@@ -76,6 +77,10 @@ def read_predictions(path: str | Path, data: Dataset | None = None, on_problem: 
     match _form(path):
         case _Form.JSON:
             return _read_json(path, data, on_problem)
+        case _Form.RESULT_LINES:
+            lines = enumerate(lines_of(read_text(path)), 1)
+            entries = [parse_json(line, f"{path}: line {number}") for number, line in lines if line.strip()]
+            return coco_list_predictions(entries, path, data, on_problem)
         case _Form.CSV:
             return read_csv_predictions(path, on_problem)
         case _Form.ILSVRC:
@@ -104,8 +109,8 @@ def read_categories(path: str | Path, pictures: Iterable[Picture], data: Dataset
 def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tuple[str, ...] | None:
     """The classes that the files say they are about; None where they say nothing."""
     if path.is_dir() and not (path / LEDGER_NAME).is_file():
-        if _is_yolo(path):
-            return yolo_names(path, data)
+        if (labels := labels_folder(path)) is not None:
+            return yolo_names(labels, data)
         return tuple(sorted({label for _, label in _voc_files(path)})) if data is None else None
     if path.is_dir() or path.name in (LEDGER_NAME, CSV_NAME):
         return _categories_of_run(path if path.is_dir() else path.parent, seen)
@@ -138,7 +143,7 @@ def _form(path: Path) -> _Form:
         return _Form.VOC
     line = lines_of(read_head(path, _HEAD).lstrip())[0].rstrip()
     if line.startswith("{"):
-        return _Form.LEDGER if _is_ledger_line(line) else _Form.JSON
+        return _form_of_object(line)
     if line.startswith("["):
         return _Form.JSON
     if _TABLE_HEADING.fullmatch(line):
@@ -152,12 +157,15 @@ def _form(path: Path) -> _Form:
     return next((by_name[ending] for ending in reversed(endings) if ending in by_name), _Form.LEDGER)
 
 
-def _is_ledger_line(line: str) -> bool:
+def _form_of_object(line: str) -> _Form:
+    """The form of a file whose first line begins an object."""
     try:
         record = parse_json(line, "")
     except DataError:  # the first line of a longer value, or one that is longer than the head
-        return bool(_LEDGER_LINE.match(line))
-    return isinstance(record, dict) and "file" in record
+        return _Form.LEDGER if _LEDGER_LINE.match(line) else _Form.JSON
+    if "file" in record:
+        return _Form.LEDGER
+    return _Form.RESULT_LINES if "image_id" in record else _Form.JSON
 
 
 def merge_parts(pictures: Iterable[Picture]) -> list[Picture]:
@@ -181,8 +189,8 @@ def _joined(parts: list[Picture]) -> Picture:
 def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
     if (folder / LEDGER_NAME).is_file():
         return read_ledger(folder / LEDGER_NAME, on_problem)
-    if _is_yolo(folder):
-        return read_yolo_predictions(folder, data, on_problem)
+    if (labels := labels_folder(folder)) is not None:
+        return read_yolo_predictions(labels, data, on_problem)
     return _read_voc(_voc_files(folder), on_problem)
 
 
@@ -214,10 +222,6 @@ def _voc_files(folder: Path) -> list[tuple[Path, str]]:
             f"{folder}: has several result files of one class (splits {', '.join(splits)}); keep one set here"
         )
     return files
-
-
-def _is_yolo(folder: Path) -> bool:
-    return (folder / "labels").is_dir()
 
 
 def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:

@@ -27,14 +27,13 @@ from .csv_files import CORNERS, Table, csv_text, read_table
 from .dataset import Dataset
 from .files import write_atomically
 from .gathering import gather_pictures
-from .json_files import shown
+from .json_files import number_of, shown
 from .objects import (
     AnnotatedObject,
     Unusable,
     checked_box,
     checked_label,
     checked_number,
-    number_of,
     read_flag,
     read_size,
 )
@@ -178,7 +177,7 @@ def _objects(entries: Sequence[Any], where: str, on_problem: OnProblem) -> Itera
     for number, entry in enumerate(entries, 1):
         try:
             box = entry.get("box") if isinstance(entry, dict) else None
-            if not isinstance(box, list) or len(box) != 4 or {str} & {*map(type, box)}:
+            if not isinstance(box, list) or len(box) != 4:
                 what = f"is {shown(entry)}: need a label and a box of four numbers"
                 raise Unusable("object without a box", f"{where}: object {number}", what)
             yield _object(entry, box, f"{where}: object {number}", on_problem)

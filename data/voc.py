@@ -22,8 +22,8 @@ from .boxes import half_open_to_inclusive, inclusive_to_half_open
 from .dataset import Dataset, names_seen
 from .errors import DataError
 from .files import write_atomically
-from .json_files import shown
-from .objects import LONGEST_SIDE, Unusable, number_of, read_flag, read_size
+from .json_files import number_of, shown
+from .objects import LONGEST_SIDE, Unusable, read_flag, read_size
 from .picture_files import existing_name, size_if_there
 from .problems import OnProblem, refuse
 from .records import GroundTruth

@@ -117,8 +117,10 @@ def _below(name: str, roots: Sequence[Path]) -> Path | None:
         if os.path.exists(found := os.path.normpath(root / name)):
             return Path(found)
     for root in roots:
-        # Exports of Roboflow write ../train/images for what lies beside the YAML file; Ultralytics looks there as well.
-        for spelling in (name, name.replace("\\", "/").removeprefix("../")):
+        # Exports write paths for another folder than they are unpacked in: ../train/images is Roboflow's for what lies
+        # beside the YAML file, where Ultralytics looks as well, and data/obj_train_data/1.jpg CVAT's for Darknet.
+        slashed = name.replace("\\", "/")
+        for spelling in (name, slashed.removeprefix("../"), slashed.removeprefix("data/")):
             inside = picture_name(spelling, root)
             if inside is not None and os.path.exists(root / inside):
                 return root / inside

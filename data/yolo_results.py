@@ -20,18 +20,26 @@ from .walking import files_below
 from .yolo_lines import checked_class, counted, number_row, shares_to_xyxy, split_line
 
 CLASSES_NAME = "classes.txt"  # of the file that names the classes
+LABELS_NAME = "labels"  # of the folder of boxes
 
 
-def read_yolo_predictions(folder: Path, data: Dataset | None, on_problem: OnProblem = refuse) -> list[Picture]:
-    """Read `labels/**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
+def labels_folder(folder: Path) -> Path | None:
+    """The folder of YOLO's files of boxes: `labels` in a folder of predictions, or that itself; None without one."""
+    if (folder / LABELS_NAME).is_dir():
+        return folder / LABELS_NAME
+    return folder if folder.resolve().name == LABELS_NAME else None
+
+
+def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProblem = refuse) -> list[Picture]:
+    """Read `**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
 
     A picture is found by its path below `labels` without the extension, else by its name alone. One that the data set
     lacks gets no size, and its boxes stay shares. The number of a track behind a line is passed over; lines of a class
     that the names do not have are left out and counted.
     """
     if data is None:
-        raise DataError(f"{folder}: boxes of YOLO are parts of the pictures' sizes; give the data set (--data SPEC)")
-    names, labels = yolo_names(folder, data), folder / "labels"
+        raise DataError(f"{labels}: boxes of YOLO are parts of the pictures' sizes; give the data set (--data SPEC)")
+    names = yolo_names(labels, data)
     files = (file for file in files_below(str(labels), None) if file.endswith(".txt"))
     paths = sorted((file for file in files if Path(file).name != CLASSES_NAME), key=natural_key)
     stems = [Path(path).relative_to(labels).as_posix().removesuffix(".txt") for path in paths]
@@ -42,7 +50,7 @@ def read_yolo_predictions(folder: Path, data: Dataset | None, on_problem: OnProb
     for truth, some, size in zip(truths, rows, sizes, strict=True):
         if truth is not None and len(some) and 0 in size:
             raise DataError(
-                f"{folder}: boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
+                f"{labels}: boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
             )
     places, table = np.repeat(np.arange(len(rows)), list(map(len, rows))), np.concatenate([np.zeros((0, 6)), *rows])
     scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
@@ -54,7 +62,7 @@ def read_yolo_predictions(folder: Path, data: Dataset | None, on_problem: OnProb
         boxes=boxes,
         labels=np.array([*names, ""], dtype=np.str_)[table[:, 0].astype(np.int64)],
         scores=table[:, 5],
-        owner=folder,
+        owner=labels,
         on_problem=on_problem,
     )
 
@@ -66,16 +74,18 @@ def _size(truth: GroundTruth, data: Dataset) -> Size:
     return size_if_there(data.path(truth), upright=truth.upright)
 
 
-def yolo_names(folder: Path, data: Dataset | None) -> tuple[str, ...]:
+def yolo_names(labels: Path, data: Dataset | None) -> tuple[str, ...]:
     """The classes of predictions by number: those of `classes.txt`, else those of a YOLO data set."""
-    # labelImg has the list among the labels.
-    path = next((path for path in (folder / CLASSES_NAME, folder / "labels" / CLASSES_NAME) if path.is_file()), None)
+    # Beside the folder of labels, or, as labelImg has it, among them.
+    path = next((each for each in (labels.parent / CLASSES_NAME, labels / CLASSES_NAME) if each.is_file()), None)
     if path is not None:
         names = lines_of(read_text(path))
         return tuple(names if names[-1] else names[:-1])
     if data is not None and data.class_ids == counted(data.classes):
         return data.classes
-    raise DataError(f"{folder}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set")
+    raise DataError(
+        f"{labels.parent}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set"
+    )
 
 
 def _predicted_rows(path: Path, num_classes: int, on_problem: OnProblem) -> NDArray[np.float64]:

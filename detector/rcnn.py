@@ -30,7 +30,7 @@ from .heads import class_probabilities
 from .inputs import AnyImage, as_rgb
 from .network import RegionNetwork
 from .nms import suppress
-from .pretrained import load_detector, load_multibox, model_folder, save_detector
+from .pretrained import load_detector, load_multibox, model_folder, save_detector, save_multibox
 
 
 class RCNN:
@@ -79,8 +79,10 @@ class RCNN:
         return type(self)(self.network, config, str(self.device), self._multibox)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model folder that `from_pretrained` reads."""
+        """Write the model folder that `from_pretrained` reads, with the MultiBox that was trained on its trunk."""
         save_detector(Path(folder), self.network, self.config)
+        if self._multibox is not None and (multibox := self._multibox()).trunk is self.network.trunk:
+            save_multibox(Path(folder), multibox.trunk, multibox.head)
 
     def detect(
         self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None

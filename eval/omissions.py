@@ -28,7 +28,8 @@ def omissions(table: Table, data: Dataset, notices: Notices, *, chosen: bool = F
 
     `chosen` says that the classes are a user's choice rather than what the predictions are about.
     """
-    return [*_outside(table), *_of_classes(table, data, chosen), *_failed(table), *map(printable, notices.lines())]
+    reasons = [*_outside(table), *_of_classes(table, data, chosen), *_failed(table), *_repeated(table)]
+    return [*reasons, *map(printable, notices.lines())]
 
 
 def omission_line(reasons: Sequence[str]) -> str:
@@ -66,6 +67,15 @@ def _of_classes(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
 def _failed(table: Table) -> Iterator[str]:
     if table.num_failed:
         yield f"{table.num_failed:,} images could not be read: their objects count as not found"
+
+
+def _repeated(table: Table) -> Iterator[str]:
+    """Objects that a data set has twice, of which a detector can find one; official code counts both."""
+    odd = [(truth, i) for truth in table.truths for i in np.flatnonzero(truth.repeated & truth.to_find).tolist()]
+    if odd:
+        truth, i = odd[0]
+        example = f"as a {_short(truth.labels[i])} of {_short(truth.file)}"
+        yield f"{len(odd):,} x object with the class and box of another in its image, {example}: both count"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -153,7 +153,7 @@ def test_annotations_of_what_is_not_listed_are_left_out_and_counted(
         ({"id": 5, "category_id": 0}, "annotation 5: lacks image_id"),
         (_row(bbox=[1, 2, -3, 4]), "annotation 5: bbox is .*must not be negative"),
         (_row(bbox=[1, 2, 3]), "annotation 5: bbox is .*need four numbers"),
-        (_row(bbox=[1, 2, 3, "4"]), "annotation 5: bbox is .*need four numbers"),
+        (_row(bbox=[1, 2, 3, "4x"]), "annotation 5: bbox is .*need four numbers"),
         (_row(bbox=[1, 2, 3, float("nan")]), "annotation 5: bbox is .*need four numbers"),
         (_row(bbox=[1, 2, 3, 10**400]), "annotation 5: bbox is .*need four numbers"),
         (_row(bbox=[]), "annotation 5: bbox is .*need four numbers"),

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.json_files import load_json, number_rows, numbers, shown
+from inception_rcnn.data.json_files import load_json, number_of, number_rows, numbers, shown
 
 CELLS = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=2), st.just(10**400))
 ROWS = st.one_of(CELLS, st.lists(CELLS, max_size=3), st.lists(st.integers(-9, 9), min_size=2, max_size=2))
@@ -24,16 +25,15 @@ def test_rows_of_another_length_are_none(rows: list[Any]) -> None:
 @given(st.lists(ROWS, max_size=5))
 def test_rows_are_what_a_look_at_each_gives(rows: list[Any]) -> None:
     for row, found in zip(rows, number_rows(rows, 2), strict=True):
-        good = isinstance(row, list) and len(row) == 2 and all(type(cell) in (int, float) for cell in row)
-        if good and all(abs(cell) < 1e300 for cell in row):
-            assert found.tolist() == [float(cell) for cell in row]
-        else:
-            assert np.isnan(found).all()
+        cells = row if isinstance(row, list) and len(row) == 2 else [math.nan] * 2
+        expected = np.array(list(map(number_of, cells)))
+        np.testing.assert_array_equal(found, expected if np.isfinite(expected).all() else np.full(2, np.nan))
 
 
-def test_numbers_are_neither_text_nor_truth_values() -> None:
-    values = json.loads('[1, 2.5, true, "3", null, NaN, Infinity, [4]]')
-    assert np.isnan(numbers(values)).tolist() == [False, False, *[True] * 6]
+def test_truth_values_are_no_numbers_and_texts_of_them_are() -> None:
+    values = json.loads('[1, 2.5, "3", "x", "", "nan", true, null, NaN, Infinity, [4]]')
+    assert numbers(values)[:3].tolist() == [1, 2.5, 3]
+    assert np.isnan(numbers(values)[3:]).all()
 
 
 def test_long_values_are_cut() -> None:

@@ -144,7 +144,7 @@ def test_bare_list_without_results(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"bbox": [1, 2, 3]}, "entry 2: bbox is"),
-        ({"score": "1"}, "entry 2: score is '1'"),
+        ({"score": "high"}, "entry 2: score is 'high'"),
     ],
 )
 def test_broken_entry_of_a_bare_list_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
@@ -184,6 +184,54 @@ def test_coco_results_keep_the_numbers_of_the_file(tmp_path: Path) -> None:
 def test_bare_list_needs_ids_of_both(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"evaluate it with --data coco:FILE\.json:IMAGES"):
         read_predictions(_list(tmp_path, {}), replace(DATA, **changes))
+
+
+def _yolo_list(folder: Path, *categories: int | str) -> tuple[Path, Dataset]:
+    """Results as Ultralytics writes them, and a YOLO data set of three classes."""
+    truths = tuple(replace(DATA.pictures[0], file=f"{name}.jpg") for name in ("000012", "b", "12b"))
+    data = Dataset("yolo", ("cat", "dog", "cow"), truths, Path("photos"), class_ids=("0", "1", "2"))
+    return _list(folder, *({"image_id": 12, "category_id": number} for number in categories)), data
+
+
+@pytest.mark.parametrize(
+    ("ids", "labels"),
+    [((0, 1), ["cat", "dog"]), ((1, 3), ["cat", "cow"]), (("0", 2), ["cat", "cow"]), ((3,), ["cow"]), ((0,), ["cat"])],
+)
+def test_results_of_a_yolo_data_set_have_numbers_from_0_or_from_1(
+    tmp_path: Path, ids: tuple[int | str, ...], labels: list[str]
+) -> None:
+    path, data = _yolo_list(tmp_path, *ids)
+    (found,) = read_predictions(path, data)
+    assert (found.file, found.width, found.detections.labels.tolist()) == ("000012.jpg", 20, labels)
+    assert read_categories(path, [found], data) == data.classes
+
+
+def test_results_of_a_yolo_data_set_that_fit_both_ways_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no category_id is 0 or 3, so they may count the 3 classes from 0 or from 1"):
+        read_predictions(*_yolo_list(tmp_path, 1, 2))
+    assert read_predictions(*_yolo_list(tmp_path)) == []
+
+
+def test_results_of_a_yolo_data_set_name_images(tmp_path: Path) -> None:
+    _, data = _yolo_list(tmp_path)
+    path = _list(tmp_path, {"image_id": "b"}, {"image_id": "12b"}, {"image_id": "000012"}, {"image_id": "x"})
+    notices = Notices()
+    found = read_predictions(path, data, notices)
+    assert [picture.file for picture in found] == ["000012.jpg", "b.jpg", "12b.jpg"]
+    assert notices.lines()[0].startswith("1 x result of an unknown image")
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.jsonl", "p.txt"])
+def test_results_may_be_one_a_line(tmp_path: Path, name: str) -> None:
+    rows = json.loads(_list(tmp_path, {}, {"score": "0.75"}).read_text())
+    path = tmp_path / name
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    (found,) = read_predictions(path, DATA)
+    assert (found.file, found.detections.scores.tolist()) == ("b.jpg", [0.75, 0.5])
+    assert read_categories(path, [found], DATA) == ("cat", "dog")
+    path.write_text(json.dumps(rows[0]) + "\n{\n")
+    with pytest.raises(DataError, match=r"line 2: cannot be read as JSON"):
+        read_predictions(path, DATA)
 
 
 def test_bare_list_of_a_data_set_without_pictures(tmp_path: Path) -> None:

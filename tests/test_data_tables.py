@@ -69,7 +69,12 @@ def test_unusable_csv_row_is_told_of_and_left_out(tmp_path: Path, row: str, word
     ("text", "words"),
     [
         ("", "has no column 'file'"),
-        ("file;label;x1\n", "has no column 'y1'; the first line must name file, label, x1, y1, x2, y2"),
+        (
+            "file;label;x1\n",
+            "has no column 'y1', its first line is 'file,label,x1'; the first line must name file,label,x1,y1,x2,y2",
+        ),
+        ("file,bbox\n", "has the box in one cell"),
+        ("file,region_shape_attributes\n", "is VIA's table"),
         ("file,label,x1,y1,x2\n", "has no column 'y2'"),
         (HEADER[:-1] + ",file\n", "names two columns alike"),
         (HEADER + "a" * 200_000, "line 2 cannot be read as CSV"),
@@ -227,7 +232,7 @@ def test_jsonl(tmp_path: Path) -> None:
         (_line(width=1), "line 2: 'a.jpg' is 1 x 10 here and 20 x 10 before", 1),
         (_line(objects=[7]), "line 2: object 1: is 7: need a label and a box", 1),
         (_line(objects=[{"label": "cat", "box": [1, 2, 3]}]), "line 2: object 1: is .*box of four numbers", 1),
-        (_line(objects=[{"label": "cat", "box": [1, 2, 3, "4"]}]), "line 2: object 1: is .*box of four numbers", 1),
+        (_line(objects=[{"label": "cat", "box": [1, 2, 3, "4x"]}]), r"line 2: object 1 \(cat\): y2 is '4x'", 1),
         (_line(objects=[{"label": "cat", "box": [1, 2, 0, 4]}]), r"line 2: object 1 \(cat\): the box is", 1),
         (_line(objects=[{"label": "cat", "box": [1, 2, None, 4]}]), r"line 2: object 1 \(cat\): x2 is None", 1),
         (_line(objects=[{"label": 1, "box": [1, 2, 3, 4]}]), "line 2: object 1: the label is 1", 1),

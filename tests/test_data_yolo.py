@@ -13,7 +13,7 @@ from inception_rcnn.data.exports import write_yolo
 from inception_rcnn.data.images import read_image
 from inception_rcnn.data.problems import Notices, Problem
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
-from inception_rcnn.data.results import read_predictions
+from inception_rcnn.data.results import read_categories, read_predictions
 from inception_rcnn.data.specs import open_dataset, resolve_sources
 from inception_rcnn.data.voc import read_voc
 from inception_rcnn.data.yolo import read_yolo, write_yolo_truth
@@ -224,6 +224,13 @@ def test_paths_of_another_machine_mean_what_is_below_the_folder(root: Path, desc
     assert data.folder == root / "images" / "val"
 
 
+def test_lists_of_darknet_have_a_folder_that_is_not_there(root: Path) -> None:
+    _labels(root / "val.txt", "data/images/val/a.jpg", "data/images/val/b.jpg")
+    (root / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
+    data = read_yolo(root / "data.yaml", "val")
+    assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+
+
 def test_lists_with_absolute_and_relative_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     _labels(root / "val.txt", str(root / "images" / "val" / "a.jpg"), "./images/val/b.jpg")
@@ -383,6 +390,13 @@ def test_predictions_read_back_with_the_data_sets_sizes(tmp_path: Path) -> None:
         assert np.allclose(one.detections.boxes, other.detections.boxes)
         assert one.detections.labels.tolist() == other.detections.labels.tolist()
         assert one.detections.scores.tolist() == other.detections.scores.tolist()
+
+
+def test_the_folder_of_labels_itself_is_read_as_the_one_above_it(tmp_path: Path) -> None:
+    write_yolo([_found("a.jpg", "cat", "dog")], tmp_path, ["dog", "cat"])
+    (found,) = read_predictions(tmp_path / "labels", _data("a.jpg"))
+    assert found.detections.labels.tolist() == ["cat", "dog"]
+    assert read_categories(tmp_path / "labels", [found], _data("a.jpg")) == ("dog", "cat")
 
 
 def test_predictions_are_paired_by_name_where_folders_differ(tmp_path: Path) -> None:

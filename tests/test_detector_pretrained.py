@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 import shutil
 
 import numpy as np
@@ -26,6 +27,7 @@ from inception_rcnn.detector.pretrained import (
     save_multibox,
     save_network,
 )
+from inception_rcnn.detector.rcnn import RCNN
 from inception_rcnn.proposals.multibox import MultiBoxHead
 
 CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"))
@@ -137,6 +139,20 @@ def with_multibox(folder, tmp_path_factory):
     head.priors.copy_(torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]))
     save_multibox(path, load_network(path)[0].trunk, head)
     return path
+
+
+def test_a_detector_is_saved_with_its_multibox(with_multibox, tmp_path):
+    model = pickle.loads(pickle.dumps(RCNN.from_pretrained(with_multibox, device="cpu")))
+    model = model.with_options(proposals="multibox:3")
+    model.save_pretrained(tmp_path)
+    before, after = load_multibox(with_multibox, "cpu"), load_multibox(tmp_path, "cpu")
+    assert after.fingerprint == before.fingerprint
+    assert RCNN.from_pretrained(tmp_path, device="cpu").proposal_parameters == model.proposal_parameters
+
+
+def test_the_multibox_of_another_trunk_is_not_saved(folder, tmp_path):
+    RCNN.from_pretrained(folder, device="cpu").save_pretrained(tmp_path)  # it has none of its own
+    assert not (tmp_path / "multibox.safetensors").exists()
 
 
 def test_a_multibox_comes_back_in_half_precision(with_multibox):

@@ -1,5 +1,6 @@
 """What an evaluation left out, and what looks like a mistake."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ from inception_rcnn.eval.omissions import omissions, warnings
 from inception_rcnn.eval.table import tabulate
 
 BOX = [0, 0, 10, 10]
+BOXES = as_boxes([[0, 0, 10, side] for side in range(10, 1000)])
 
 
 def _data(*labels: str, images: int = 1, size: tuple[int, int] = (90, 60)) -> Dataset:
     flags = np.zeros(len(labels), bool)
     truths = tuple(
-        GroundTruth(f"{number}.jpg", *size, as_boxes([BOX] * len(labels)), np.array(labels), flags)
-        for number in range(images)
+        GroundTruth(f"{number}.jpg", *size, BOXES[: len(labels)], np.array(labels), flags) for number in range(images)
     )
     return Dataset("mine", tuple(dict.fromkeys(labels)), truths, Path("photos"))
 
@@ -46,6 +47,17 @@ def test_nothing_is_said_where_all_fits():
 def test_images_outside_the_data_set_are_counted():
     found = _found("0.jpg", "cat"), _found("x.jpg", "cat", "cat"), _found("y.jpg")
     assert _omissions(_data("cat"), *found) == ["2 detections on 2 images outside the data set"]
+
+
+def test_repeated_objects_are_counted():
+    data = _data("cat", "cat", "cat", "dog")
+    (truth,) = data.pictures
+    boxes, flags = truth.boxes[[0, 0, 1, 0]], np.array([False, False, True, False])
+    repeated = replace(data, pictures=(replace(truth, boxes=boxes, areas=truth.areas, xywh=np.zeros(0)),))
+    line = "1 x object with the class and box of another in its image, as a cat of 0.jpg: both count"
+    assert _omissions(repeated, _found("0.jpg", "cat", "dog")) == [line]
+    ignored = replace(repeated.pictures[0], ignore=~flags)
+    assert _omissions(replace(data, pictures=(ignored,)), _found("0.jpg", "cat", "dog")) == []
 
 
 def test_classes_of_one_side_only_are_named_with_their_numbers():
