@@ -12,8 +12,8 @@ from torch import nn
 
 from ..data.errors import DataError, UsageError
 from ..data.files import write_atomically
-from ..data.json_files import shown
 from ..data.ranges import Range
+from ..data.values import shown
 from .training_log import TrainingLog
 
 CHECKPOINT = "last.ckpt"

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from ..data.files import write_atomically
-from ..data.json_files import load_json, parse_json, shown
+from ..data.json_files import load_json, parse_json
 from ..data.text_files import read_text
+from ..data.values import shown
 from .bvlc import googlenet_from_bvlc, is_bvlc
 from .googlenet import GoogLeNet
 from .torchvision_googlenet import TorchvisionGoogLeNet, googlenet_from_torchvision, is_torchvision

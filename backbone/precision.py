@@ -8,7 +8,7 @@ from functools import cache
 import torch
 
 from ..data.errors import SetupError, UsageError
-from ..data.json_files import shown
+from ..data.values import shown
 from .googlenet import STRIDE, Trunk
 from .pooling import roi_align
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..data.errors import DataError, SetupError
 from ..data.files import write_atomically
-from ..data.json_files import parse_json, shown
+from ..data.json_files import parse_json
 from ..data.text_files import read_text
+from ..data.values import shown
 
 LOG_EVERY = 25  # steps
 ROWS, TABLE = "log.jsonl", "log.csv"

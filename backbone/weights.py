@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from ..data.files import write_atomically
-from ..data.json_files import shown
+from ..data.values import shown
 from .caffe import read_caffemodel
 from .checksums import KEY, check_sum, with_checksum
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Boxes = NDArray[np.float64]
+Size = tuple[int, int]  # width and height of an image in pixels, 0 where unknown
+UNKNOWN_SIZE: Size = (0, 0)
 
 
 def as_boxes(boxes: ArrayLike) -> Boxes:

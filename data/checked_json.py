@@ -18,8 +18,9 @@ from typing import Annotated, Any, NoReturn, TypeVar, cast
 import annotated_types
 
 from .errors import DataError
-from .json_files import guarded, shortened, shown
+from .json_files import guarded
 from .text_files import read_text
+from .values import shortened, shown
 
 T = TypeVar("T")
 

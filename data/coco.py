@@ -20,22 +20,15 @@ from numpy.typing import NDArray
 from .boxes import box_area
 from .class_names import check_classes
 from .coco_classes import classes_of
-from .coco_columns import (
-    Annotations,
-    entries_of,
-    id_of,
-    id_text,
-    read_annotations,
-    read_category_entries,
-    read_images,
-)
+from .coco_columns import Annotations, entries_of, id_of, id_text, read_annotations, read_category_entries, read_images
 from .dataset import Dataset
 from .files import write_atomically
 from .gathering import slices_of
-from .json_files import load_json, numbers, shown
+from .json_files import load_json
 from .objects import read_flag
 from .problems import OnProblem, Problem, refuse
 from .records import GroundTruth
+from .values import numbers, shown
 
 
 def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from .coco_columns import Annotations, Named, as_dicts, id_text
-from .json_files import shown
 from .problems import OnProblem, Problem
+from .values import shown
 
 _NO_GROUP = (None, "", "none")
 

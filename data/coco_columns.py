@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import Boxes, xywh_to_xyxy
+from .boxes import UNKNOWN_SIZE, Boxes, Size, xywh_to_xyxy
 from .errors import DataError
-from .json_files import number_rows, shown
 from .objects import LONGEST_SIDE, read_size
-from .orientation import UNKNOWN_SIZE, Size
 from .picture_files import existing_name, picture_name, size_if_there
 from .problems import OnProblem, Problem, cut
+from .values import number_rows, shown
 
 UNKNOWN, LEFT_OUT = -1, -2  # in place of a number: nothing has this id; what has it could not be used
 

@@ -25,9 +25,9 @@ from .coco_columns import (
 from .dataset import Dataset
 from .errors import DataError
 from .gathering import gather_pictures
-from .json_files import numbers, shown
 from .problems import OnProblem, Problem, refuse
 from .records import Picture
+from .values import numbers, shown
 from .yolo_lines import counted
 
 

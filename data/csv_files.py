@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
-from .json_files import number_of, shown
 from .problems import OnProblem, Problem
 from .text_files import read_text
+from .values import number_of, shown
 
 CORNERS = ("x1", "y1", "x2", "y2")
 

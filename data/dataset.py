@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import Size
 from .images import read_image
-from .orientation import Size
 from .picture_files import picture_size
 from .records import GroundTruth
 

@@ -9,9 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import Boxes
+from .boxes import Boxes, Size
 from .errors import DataError
-from .picture_files import Size
 from .problems import OnProblem, Problem, refuse
 from .records import Detections, Labels, Picture
 

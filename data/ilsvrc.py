@@ -17,11 +17,11 @@ import numpy as np
 
 from .dataset import Dataset
 from .errors import DataError, UsageError
-from .json_files import shown
 from .problems import OnProblem, Problem, cut, refuse
 from .records import GroundTruth
 from .split_lists import Exists, listed_name, read_split_list
 from .text_files import read_text
+from .values import shown
 from .voc import find_picture, is_file, placed, read_voc_annotation, unannotated
 
 

@@ -34,10 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .boxes import UNKNOWN_SIZE, Size
 from .errors import DataError, SetupError
 from .image_faults import HEIF_BRANDS, NO_HEIC, not_a_file, reason_of
 from .jpeg_scans import ENDS, codes_all, count_scans, is_filled_up, without_filler
-from .orientation import UNKNOWN_SIZE, Size, is_upright, orientation_of, upright
+from .orientation import is_upright, orientation_of, upright
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib",

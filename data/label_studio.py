@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from .boxes import Boxes, as_boxes, xyxy_to_xywh
+from .boxes import Boxes, Size, as_boxes, xyxy_to_xywh
 from .class_names import checked_name
 from .dataset import Dataset, names_seen
 from .errors import DataError
 from .files import write_atomically
 from .gathering import emptied
-from .json_files import load_json, shown
+from .json_files import load_json
 from .label_studio_names import local_address, task_file
 from .label_studio_regions import NO_BOX, SIDES, Drawn, drawn_objects
-from .objects import AnnotatedObject, Unusable, checked_box, checked_number, read_size, to_truth
-from .picture_files import Size, size_if_there
-from .problems import OnProblem, Problem, refuse
+from .objects import AnnotatedObject, checked_box, checked_number, read_size, to_truth
+from .picture_files import size_if_there
+from .problems import OnProblem, Problem, Unusable, refuse
 from .records import Detections, GroundTruth, Labels, Picture
+from .values import shown
 
 
 def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from .json_files import shown
-from .objects import Unusable
 from .picture_files import existing_name, is_image_name, picture_name
+from .problems import Unusable
+from .values import shown
 
 _LOCAL = "/data/local-files/"  # where Label Studio serves files of its machine: ?d=PATH
 _UPLOADS = "/data/upload/"

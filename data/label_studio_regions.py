@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .json_files import shown
-from .objects import Unusable, checked_label, checked_number, checked_side
-from .picture_files import Size
-from .problems import OnProblem, Problem
+from .boxes import Size
+from .objects import checked_label, checked_number, checked_side
+from .problems import OnProblem, Problem, Unusable
+from .values import shown
 
 SIDES = ("x", "y", "width", "height")
 NO_BOX = "region that is neither a rectangle nor a polygon"

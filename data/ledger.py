@@ -16,10 +16,11 @@ import numpy as np
 from .errors import DataError
 from .files import naming_failures, write_atomically
 from .gathering import emptied
-from .json_files import number_rows, numbers, parse_json, shown
+from .json_files import parse_json
 from .problems import OnProblem, refuse
 from .records import Detections, Origin, Picture
 from .text_files import decode_text, lines_of, read_text
+from .values import number_rows, numbers, shown
 
 LEDGER_NAME = "detections.jsonl"
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .json_files import shown
+from .values import shown
 
 Cell = NDArray[np.float64] | str
 

@@ -6,22 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .json_files import number_of, shown
-from .orientation import UNKNOWN_SIZE, Size
-from .problems import OnProblem, Problem
+from .boxes import UNKNOWN_SIZE, Size
+from .problems import OnProblem, Problem, Unusable
 from .records import GroundTruth
+from .values import number_of, shown
 
 # What a flag says that other tools than VOC's wrote: converters copy "Unspecified" from VOC's <pose>.
 _TRUE, _FALSE = ("true", "yes"), ("", "false", "no", "none", "null", "unspecified")
 LONGEST_SIDE = 2**31  # pixels: no file has more
-
-
-class Unusable(Exception):
-    """Carries a problem from where it shows to where the object or the picture is left out."""
-
-    def __init__(self, kind: str, where: str, what: str, fix: str = "") -> None:
-        super().__init__()
-        self.problem = Problem(kind, where, what, fix)
 
 
 class AnnotatedObject(NamedTuple):

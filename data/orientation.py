@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+from .boxes import Size
 
-Size = tuple[int, int]  # width, height; 0 where unknown
-UNKNOWN_SIZE: Size = (0, 0)
+TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 def is_upright(stored: Size, orientation: Any, stated: Size, *, habit: bool) -> bool:

@@ -13,9 +13,10 @@ from typing import Any
 
 from PIL import Image
 
+from .boxes import UNKNOWN_SIZE, Size
 from .errors import DataError
 from .images import read_image, readable_extensions
-from .orientation import TURNED, UNKNOWN_SIZE, Size, is_upright, orientation_of
+from .orientation import TURNED, is_upright, orientation_of
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 

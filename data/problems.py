@@ -29,6 +29,14 @@ class Problem:
         return f"{cut(self.where)}: {cut(self.what)}"
 
 
+class Unusable(Exception):
+    """Carries a problem from where it shows to where the object or the picture is left out."""
+
+    def __init__(self, kind: str, where: str, what: str, fix: str = "") -> None:
+        super().__init__()
+        self.problem = Problem(kind, where, what, fix)
+
+
 def cut(text: str, longest: int = _LONGEST) -> str:
     """A text without its middle if it is too long: a path is known by its end."""
     half = longest // 2

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .boxes import as_boxes, inclusive_to_half_open
 from .errors import DataError, UsageError
-from .json_files import parse_json, shown
+from .json_files import parse_json
 from .mat_files import Cell, read_cells
 from .npz_files import read_npz
 from .problems import cut
@@ -25,6 +25,7 @@ from .proposal_writers import CSV_HEADER, WRITTEN, write_proposals_in_turn
 from .records import Proposals
 from .store import ProposalStore, read_proposals, unpack
 from .text_files import read_text
+from .values import shown
 
 
 class NamedProposals(Mapping[str, Proposals]):

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from .errors import UsageError
-from .json_files import shown
+from .values import shown
 
 _DIGITS = 18  # of a number that can matter anywhere here
 

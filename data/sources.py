@@ -27,13 +27,13 @@ from typing import BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import UNKNOWN_SIZE, Size
 from .errors import DataError
 from .images import read_image, readable_extensions
-from .json_files import shown
 from .name_lists import names_from, read_name_list, with_separators
 from .natural_order import natural_key
-from .orientation import UNKNOWN_SIZE, Size
 from .picture_files import is_image_name
+from .values import shown
 from .walking import files_below, files_matching
 
 # Told, once, how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.

@@ -11,12 +11,12 @@ from .dataset import Dataset
 from .errors import DataError, UsageError
 from .ilsvrc import read_ilsvrc, with_blacklist
 from .image_folders import image_folder_of
-from .json_files import shown
 from .label_studio import read_label_studio
 from .problems import Notices, OnProblem, listed, refuse
 from .records import GroundTruth
 from .sources import OnPassedOver, Source, list_sources
 from .tables import read_csv_truth, read_jsonl_truth
+from .values import shown
 from .voc import read_voc
 from .yolo import read_yolo
 

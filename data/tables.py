@@ -21,27 +21,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import Boxes, box_area
+from .boxes import Boxes, Size, box_area
 from .class_names import checked_name
 from .csv_files import CORNERS, Table, csv_text, read_table
 from .dataset import Dataset
 from .files import write_atomically
 from .gathering import gather_pictures
-from .json_files import number_of, shown
-from .objects import (
-    AnnotatedObject,
-    Unusable,
-    checked_box,
-    checked_label,
-    checked_number,
-    read_flag,
-    read_size,
-)
-from .picture_files import Size
-from .problems import OnProblem, Problem, refuse
+from .objects import AnnotatedObject, checked_box, checked_label, checked_number, read_flag, read_size
+from .problems import OnProblem, Problem, Unusable, refuse
 from .records import GroundTruth, Picture
 from .text_files import read_text
 from .truths_by_file import TruthsByFile
+from .values import number_of, shown
 
 _FLAGS = ("difficult", "crowd", "ignore", "truncated")
 

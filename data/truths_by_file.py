@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .boxes import Size
 from .dataset import Dataset, names_seen
-from .json_files import shown
-from .objects import AnnotatedObject, Unusable, to_truth
-from .picture_files import Size, comparable, is_image_name, picture_name, size_if_there
+from .objects import AnnotatedObject, to_truth
+from .picture_files import comparable, is_image_name, picture_name, size_if_there
+from .problems import Unusable
+from .values import shown
 
 
 class TruthsByFile(dict[str, tuple[Size, list[AnnotatedObject]]]):

@@ -22,12 +22,12 @@ from .boxes import half_open_to_inclusive, inclusive_to_half_open
 from .dataset import Dataset, names_seen
 from .errors import DataError
 from .files import write_atomically
-from .json_files import number_of, shown
-from .objects import LONGEST_SIDE, Unusable, read_flag, read_size
+from .objects import LONGEST_SIDE, read_flag, read_size
 from .picture_files import existing_name, size_if_there
-from .problems import OnProblem, refuse
+from .problems import OnProblem, Unusable, refuse
 from .records import GroundTruth
 from .split_lists import listed_name, read_split_list
+from .values import number_of, shown
 from .voc_folders import FOLDERS, VocFolder, all_annotations, find_voc
 from .xml_files import parse_xml
 

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from .errors import DataError
 from .images import decode_image, readable_extensions
-from .json_files import shown
 from .labelled import LabelledPictures
 from .natural_order import natural_key
 from .text_files import decode_text, read_text
+from .values import shown
 
 CLASS_LIST = "classes.txt"  # beside the shards: a class name a line, number 0 the first
 LABEL_ENDINGS = (".cls", ".txt", ".json")

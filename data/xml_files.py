@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from .errors import DataError
-from .json_files import shown
-from .objects import Unusable
+from .problems import Unusable
 from .text_files import decode_text
+from .values import shown
 
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32's begins as UTF-16's

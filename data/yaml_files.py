@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 import yaml
 
 from .errors import DataError
-from .json_files import shown
+from .values import shown
 
 YamlValue = str | list[str] | dict[str, str]
 

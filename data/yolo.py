@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .boxes import as_boxes
+from .boxes import Size, as_boxes
 from .class_names import check_classes
 from .dataset import Dataset
 from .errors import DataError
 from .files import write_atomically
-from .objects import AnnotatedObject, Unusable, to_truth
-from .picture_files import Size, picture_size
-from .problems import OnProblem, Problem, refuse
+from .objects import AnnotatedObject, to_truth
+from .picture_files import picture_size
+from .problems import OnProblem, Problem, Unusable, refuse
 from .text_files import lines_of, read_text
 from .yolo_descriptions import ANY, read_description
 from .yolo_lines import (

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from .errors import DataError
 from .images import readable_extensions
-from .json_files import shown
 from .natural_order import natural_key
 from .picture_files import is_image_name, picture_name
 from .problems import OnProblem, Problem
 from .text_files import check_names, lines_of, read_text
+from .values import shown
 from .walking import files_below
 from .yaml_files import YamlValue, parse_yaml
 from .yolo_lines import counted

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import Boxes
+from .boxes import Boxes, Size
 from .errors import DataError
-from .json_files import shown
-from .objects import Unusable
-from .picture_files import Size
+from .problems import Unusable
+from .values import shown
 
 
 def xyxy_to_shares(boxes: Boxes, file: str, size: Size) -> Boxes:

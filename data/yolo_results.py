@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import UNKNOWN_SIZE, Size
 from .dataset import Dataset
 from .errors import DataError
 from .gathering import gather_pictures
 from .natural_order import natural_key
-from .objects import Unusable
-from .orientation import UNKNOWN_SIZE, Size
 from .picture_files import find_pictures, size_if_there
-from .problems import OnProblem, refuse
+from .problems import OnProblem, Unusable, refuse
 from .records import GroundTruth, Picture
 from .text_files import lines_of, read_text
 from .walking import files_below

@@ -11,10 +11,11 @@ from typing import Any
 from ..backbone.classifier_folder import KIND
 from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
-from ..data.json_files import parse_json, shown
+from ..data.json_files import parse_json
 from ..data.problems import listed
 from ..data.ranges import COUNT, SHARE, Range, check_ranges
 from ..data.text_files import read_text
+from ..data.values import shown
 from .heads import SCORES, Scores
 from .network import ARCHITECTURES
 from .regions import MODES, Mode

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..data.errors import DataError, UsageError
 from ..data.images import decode_pillow, read_image
-from ..data.json_files import shown
+from ..data.values import shown
 
 AnyImage = NDArray[np.uint8] | str | Path | Image.Image
 _WANTED = "an image must be uint8 RGB of shape (H, W, 3), a path or a PIL image"

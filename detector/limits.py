@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 
 from ..data.errors import LimitError, UsageError
-from ..data.json_files import shown
 from ..data.problems import cut
+from ..data.values import shown
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from ..data.checked_json import read_checked
-from ..data.json_files import shown
 from ..data.problems import cut
+from ..data.values import shown
 
 _SHOWN = 4  # differences in a message
 _SHOWN_OF_A_LIST = 2

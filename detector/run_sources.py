@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.orientation import UNKNOWN_SIZE
+from ..data.boxes import UNKNOWN_SIZE
 from ..data.sources import Source, passed_over_text
 from ..data.specs import resolve_sources
 

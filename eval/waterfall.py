@@ -12,13 +12,7 @@ import numpy as np
 from ..data.records import Stages
 from .evaluation import Evaluation
 from .losses import MEANINGS, NAMES, NOT_LOST, WHY_NOT_LOOKED_AT, Loss, losses_of_picture
-from .oracles import (
-    joined,
-    with_objects_found,
-    with_perfect_boxes,
-    with_perfect_classifier,
-    with_perfect_suppression,
-)
+from .oracles import joined, with_objects_found, with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
 from .protocols import evaluate
 from .retracing import retrace
 from .table import Found, Indices

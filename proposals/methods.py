@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ..backbone.shared_maps import SharedMaps
 from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
-from ..data.json_files import shown
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
+from ..data.values import shown
 from .external import opencv_selective_search, package_selective_search
 from .mixing import NUM_OWN, mix
 from .multibox import CROPS, MultiBox

@@ -22,13 +22,7 @@ from PIL import Image
 
 from inception_rcnn.data import images
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.images import (
-    IMAGE_EXTENSIONS,
-    decode_image,
-    encode_image,
-    limit_megapixels,
-    read_image,
-)
+from inception_rcnn.data.images import IMAGE_EXTENSIONS, decode_image, encode_image, limit_megapixels, read_image
 from inception_rcnn.data.orientation import upright
 
 ORIENTATION = 0x0112

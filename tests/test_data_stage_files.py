@@ -7,14 +7,7 @@ from safetensors.numpy import save
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import Stages
-from inception_rcnn.data.stage_files import (
-    FORMAT,
-    STAGES_NAME,
-    has_stages,
-    read_stages,
-    remove_stages,
-    write_stages,
-)
+from inception_rcnn.data.stage_files import FORMAT, STAGES_NAME, has_stages, read_stages, remove_stages, write_stages
 
 RULES = {
     "classes": ["cat", "dog"],

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from inception_rcnn.data.objects import Unusable
+from inception_rcnn.data.problems import Unusable
 from inception_rcnn.data.xml_files import parse_xml
 
 
