@@ -4,6 +4,7 @@ Shapes: D detections of one class, the best first.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,3 +98,27 @@ AVERAGES: dict[str, Callable[[Curve, Curve], float]] = {
     "ilsvrc": area_ap,
     "coco": coco_ap,
 }
+
+
+@dataclass(frozen=True)
+class BestF1:
+    """Where precision and recall are best balanced; all NaN where there is nothing to find or nothing is found."""
+
+    f1: float  # the harmonic mean of the two
+    score: float  # keep the detections of at least this
+    precision: float
+    recall: float
+
+
+def best_f1(one: ClassEvaluation, table: Table) -> BestF1:
+    """The score threshold with the largest F1, of equal ones the highest; equal scores stay or go together."""
+    nothing = BestF1(*[float("nan")] * 4)
+    if not one.positives or not (one.outcomes == Outcome.TRUE_POSITIVE).any():
+        return nothing
+    scores = table.found.scores[one.rows]
+    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # the last detection of each score
+    precision, recall = one.precision[ends], one.recall[ends]
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+    best = int(np.argmax(f1))
+    return BestF1(*(float(column[best]) for column in (f1, scores[ends], precision, recall)))

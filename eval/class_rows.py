@@ -12,22 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .average_precision import BestF1, best_f1
 from .evaluation import ClassEvaluation, Evaluation, Outcome
 from .printable import printable
-from .table import Table
 
 if TYPE_CHECKING:
     from .intervals import Interval, Intervals
-
-
-@dataclass(frozen=True)
-class BestF1:
-    """Where precision and recall are best balanced; all NaN where there is nothing to find or nothing is found."""
-
-    f1: float  # the harmonic mean of the two
-    score: float  # keep the detections of at least this
-    precision: float
-    recall: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +55,6 @@ def class_counts(one: ClassEvaluation) -> dict[str, int]:
     outcomes = np.bincount(one.outcomes, minlength=len(Outcome)).tolist()
     by_name = {outcome.name.lower(): outcomes[outcome] for outcome in Outcome}
     return {"positives": one.positives, "detections": one.detections, **by_name}
-
-
-def best_f1(one: ClassEvaluation, table: Table) -> BestF1:
-    """The score threshold with the largest F1, of equal ones the highest; equal scores stay or go together."""
-    nothing = BestF1(*[float("nan")] * 4)
-    if not one.positives or not (one.outcomes == Outcome.TRUE_POSITIVE).any():
-        return nothing
-    scores = table.found.scores[one.rows]
-    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # the last detection of each score
-    precision, recall = one.precision[ends], one.recall[ends]
-    both = precision + recall
-    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
-    best = int(np.argmax(f1))
-    return BestF1(*(float(column[best]) for column in (f1, scores[ends], precision, recall)))
 
 
 def format_csv(rows: Sequence[ClassRow], metrics: Sequence[str]) -> str:

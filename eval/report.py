@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..data.files import write_atomically
-from .class_rows import ClassRow, best_f1, class_counts, class_rows, format_csv
+from .average_precision import best_f1
+from .class_rows import ClassRow, class_counts, class_rows, format_csv
 from .evaluation import Evaluation, Outcome
 from .numbers import format_number, plain
 from .omissions import omission_line

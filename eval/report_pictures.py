@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..data.errors import DataError
 from ..data.records import GroundTruth
-from .class_rows import best_f1
+from .average_precision import best_f1
 from .evaluation import Evaluation, Outcome
 from .matching import NO_OBJECT
 from .printable import printable

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..data.boxes import box_iou
 from ..data.errors import UsageError
 from ..data.records import Detections, GroundTruth, Stages
-from .class_rows import best_f1
+from .average_precision import best_f1
 from .evaluation import Evaluation, Outcome
 from .losses import NAMES, WHY_NOT_LOOKED_AT, Loss, losses_of_picture, place_of
 from .matching import NO_OBJECT

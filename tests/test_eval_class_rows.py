@@ -10,7 +10,8 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.records import Detections, GroundTruth, Picture
-from inception_rcnn.eval.class_rows import best_f1, class_counts, class_rows, format_csv
+from inception_rcnn.eval.average_precision import best_f1
+from inception_rcnn.eval.class_rows import class_counts, class_rows, format_csv
 from inception_rcnn.eval.coco import evaluate_coco
 from inception_rcnn.eval.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.intervals import Interval, Intervals
