@@ -10,7 +10,7 @@ import torch
 from ..data.errors import SetupError, UsageError
 from ..data.values import shown
 from .googlenet import STRIDE, Trunk
-from .pooling import roi_align
+from .roi_align import roi_align
 
 # oneDNN keeps a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a folder
 # with pictures of many sizes, for no speed. It reads this when it computes for the first time.

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..data.errors import DataError
-from ..data.files import write_atomically
+from ..data.files.atomic import write_atomically
 from ..data.values import shown
 from .caffe import read_caffemodel
 from .checksums import KEY, check_sum, with_checksum

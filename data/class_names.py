@@ -1,10 +1,10 @@
 """Class names that a format has to hold or a data set has to know."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+from .diagnostics import cut, listed
 from .errors import DataError
-from .problems import cut, listed
 
 # What COCO calls some of VOC's classes, whose names are too unlike to be found by their letters alone.
 _SYNONYMS = {
@@ -56,3 +56,8 @@ def checked_name(label: str, owner: str) -> str:
     if not label.strip():
         raise DataError(f"{owner}: an object's class is {label!r}, which no file can tell from none; rename the class")
     return label
+
+
+def counted(names: Sequence[str]) -> tuple[str, ...]:
+    """The numbers of classes as text: 0, 1, 2 and so on."""
+    return tuple(map(str, range(len(names))))

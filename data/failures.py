@@ -2,8 +2,8 @@
 
 import errno
 
+from .diagnostics import cut
 from .errors import DataError, InceptionRcnnError, SetupError
-from .problems import cut
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

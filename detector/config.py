@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..backbone.classifier_folder import KIND
+from ..backbone.classification.model_folder import KIND
 from ..data.class_names import did_you_mean
+from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
-from ..data.json_files import parse_json
-from ..data.problems import listed
+from ..data.files.json_files import parse_json
+from ..data.files.text_files import read_text
 from ..data.ranges import COUNT, SHARE, Range, check_ranges
-from ..data.text_files import read_text
 from ..data.values import shown
 from .heads import SCORES, Scores
 from .network import ARCHITECTURES
-from .regions import MODES, Mode
+from .region_features import MODES, Mode
 
 FORMAT_VERSION = 1
 HASHES = "sha256"  # the key under which a file may state those of its folder's weights, by name

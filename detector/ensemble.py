@@ -13,13 +13,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..backbone.shared_maps import AnyTrunk, SharedMaps
+from ..backbone.features.shared_maps import AnyTrunk, SharedMaps
 from ..backbone.weights import tensors_hash
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
-from ..proposals.deltas import MAX_LOG_GROWTH, USUAL_SIZE
+from ..proposals.common.box_coding import MAX_LOG_GROWTH, USUAL_SIZE
 from .network import RegionNetwork
-from .regions import Mode
+from .region_features import Mode
 
 Answer = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R, K, 4]
 

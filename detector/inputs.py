@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..data.errors import DataError, UsageError
-from ..data.images import decode_pillow, read_image
+from ..data.images.decoding import decode_pillow, read_image
 from ..data.values import shown
 
 AnyImage = NDArray[np.uint8] | str | Path | Image.Image

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..backbone.features.shared_maps import AnyTrunk, SharedMaps
 from ..backbone.googlenet import Tail, Trunk
-from ..backbone.shared_maps import AnyTrunk, SharedMaps
 from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from .heads import Head
-from .regions import AnyTail, Mode, region_features
+from .region_features import AnyTail, Mode, region_features
 
 ARCHITECTURES = ("googlenet", "torchvision")  # the paper's net, and torchvision's relative with BatchNorm
 

@@ -10,7 +10,7 @@ from torchvision.ops import nms
 
 from ..data.boxes import voted_boxes
 from ..data.records import Stages
-from .detected import Detected
+from .result import Detected
 
 
 def suppress(stages: Stages) -> Detected:

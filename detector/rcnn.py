@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
+from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.precision import autocast, choose_device
-from ..backbone.shared_maps import SharedMaps
 from ..data.boxes import Boxes
+from ..data.formats.specs import resolve_sources
 from ..data.records import Picture, Proposals, Stages
-from ..data.specs import resolve_sources
-from ..proposals.deltas import decode
+from ..proposals.common.box_coding import decode
 from ..proposals.methods import proposer
-from ..proposals.multibox import MultiBox
+from ..proposals.multibox.network import MultiBox
 from .config import DetectorConfig, checked_options
-from .detected import Detected
 from .ensemble import Ensemble
 from .heads import class_probabilities
 from .inputs import AnyImage, as_rgb
+from .model_folders import load_detector, load_multibox, model_folder, save_detector, save_multibox
 from .network import RegionNetwork
 from .nms import suppress
-from .pretrained import load_detector, load_multibox, model_folder, save_detector, save_multibox
+from .result import Detected
+from .streaming import detect_stream
 
 
 class RCNN:
@@ -122,8 +123,6 @@ class RCNN:
 
         A picture that cannot be read gives one with an `error` and no detections.
         """
-        from .folder import detect_stream
-
         listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
         return (looked.picture for looked in detect_stream(self, listed))
 

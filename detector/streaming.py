@@ -5,21 +5,21 @@ import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..backbone.memory import return_free_memory
 from ..data.errors import DataError
 from ..data.failures import failure_of, late
-from ..data.origins import origin_of
-from ..data.picture_files import is_animation, pixels_stated
+from ..data.images.file_identity import origin_of
+from ..data.images.image_files import is_animation, pixels_stated
+from ..data.images.sources import Source
 from ..data.records import Origin, Picture, Proposals, Stages
-from ..data.sources import Source
 from ..proposals.prefetching import TimeLimit, mapped
-from .memory import return_free_memory
 from .nms import suppress
-from .rcnn import RCNN
 
 # Decoding and proposing for the slowest of the shipped methods takes some seconds for the largest photos.
 IMAGE_SECONDS = 300.0
@@ -41,6 +41,18 @@ class StageSeconds:
         with self._lock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
         return now
+
+
+class TwoSteps(Protocol):
+    """A detector, of which one part needs no network and may run on any thread."""
+
+    def search(self, image: NDArray[np.uint8]) -> Proposals:
+        """The part of proposing that needs no network."""
+        ...
+
+    def look(self, image: NDArray[np.uint8], proposals: Proposals | None, *, searched: Proposals | None) -> Stages:
+        """All the rest, up to suppression."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Looked:
 
 
 def detect_stream(
-    model: RCNN,
+    model: TwoSteps,
     sources: Iterable[Source],
     kept: Mapping[str, Proposals] | None = None,
     seconds: StageSeconds | None = None,
@@ -99,7 +111,7 @@ def bytes_needed(source: Source) -> int:
     return _BYTES_A_PIXEL * pixels_stated(source.path) + _BYTES_AN_IMAGE
 
 
-def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, seconds: StageSeconds) -> _Prepared:
+def _prepare(model: TwoSteps, source: Source, kept: Mapping[str, Proposals] | None, seconds: StageSeconds) -> _Prepared:
     start = time.perf_counter()
     try:
         origin = origin_of(source)  # before it is read: what changes meanwhile is then told from what was read
@@ -114,7 +126,7 @@ def _prepare(model: RCNN, source: Source, kept: Mapping[str, Proposals] | None, 
         return _Prepared(source, error=str(failure_of(error, source.file)))
 
 
-def _looked(model: RCNN, ready: _Prepared, seconds: StageSeconds) -> Looked:
+def _looked(model: TwoSteps, ready: _Prepared, seconds: StageSeconds) -> Looked:
     if ready.image is None:
         return Looked(Picture(ready.source.file, error=ready.error))
     start = time.perf_counter()

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..data.errors import UsageError
 from ..data.records import Detections, GroundTruth, Picture
-from .coco import COCO_ENGINES, evaluate_coco
-from .evaluation import Evaluation
-from .ilsvrc import evaluate_ilsvrc
-from .table import Table, tabulate
-from .voc import VOC_PROTOCOLS, evaluate_voc
+from .metrics.coco import COCO_ENGINES, evaluate_coco
+from .metrics.evaluation import Evaluation
+from .metrics.ilsvrc import evaluate_ilsvrc
+from .metrics.table import Table, tabulate
+from .metrics.voc import VOC_PROTOCOLS, evaluate_voc
 
 OBJECTS_A_PICTURE = 2.8  # as in ILSVRC's val set
 SIDE = 500.0  # pixels

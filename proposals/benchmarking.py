@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..data.boxes import box_iou
-from ..data.dataset import Dataset, spread
+from ..data.datasets.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.ranges import COUNT, check_range
 from .methods import Proposer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..data.boxes import xywh_to_xyxy
 from ..data.errors import SetupError, UsageError
 from ..data.records import Proposals
-from .working_size import checked_picture, to_original_size, to_working_size
+from .common.working_size import checked_picture, to_original_size, to_working_size
 
 
 def opencv_selective_search(image: NDArray[np.uint8], mode: Literal["fast", "quality"] = "fast") -> Proposals:

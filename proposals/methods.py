@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backbone.shared_maps import SharedMaps
+from ..backbone.features.shared_maps import SharedMaps
 from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from ..data.values import shown
+from .common.ranking import DECAY, TWINS
 from .external import opencv_selective_search, package_selective_search
-from .mixing import NUM_OWN, mix
-from .multibox import CROPS, MultiBox
-from .ordering import DECAY, TWINS
+from .mix import NUM_OWN, mix
+from .multibox.network import CROPS, MultiBox
 from .prefetching import TimeLimit, mapped
-from .selective_search import PRESETS, selective_search, settings_named
+from .selective_search.search import PRESETS, selective_search, settings_named
 
 Image = NDArray[np.uint8]
 Item = TypeVar("Item")

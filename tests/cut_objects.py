@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from inception_rcnn.data.boxes import clip_boxes
-from inception_rcnn.data.crops import with_context
-from inception_rcnn.data.dataset import Dataset
-from inception_rcnn.data.images import encode_image
+from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.images.crops import with_context
+from inception_rcnn.data.images.decoding import encode_image
 
 
 def cut_objects(data: Dataset, folder: Path, *, context: int = 16, limit: int | None = None) -> Counter[str]:

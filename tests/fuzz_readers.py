@@ -25,24 +25,24 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inception_rcnn.data.coco import read_coco
-from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.classification.webdataset_shards import read_shards
+from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.datasets.split_lists import read_split_list
 from inception_rcnn.data.errors import InceptionRcnnError
-from inception_rcnn.data.feature_store import RegionFeatures, open_features, write_shard
-from inception_rcnn.data.ilsvrc import read_ilsvrc
-from inception_rcnn.data.images import read_image
-from inception_rcnn.data.label_studio import read_label_studio
-from inception_rcnn.data.ledger import read_ledger
-from inception_rcnn.data.picture_files import picture_size
-from inception_rcnn.data.proposal_files import read_proposal_file, write_proposal_file
+from inception_rcnn.data.formats.coco.annotations import read_coco
+from inception_rcnn.data.formats.ilsvrc.annotations import read_ilsvrc
+from inception_rcnn.data.formats.label_studio.tasks import read_label_studio
+from inception_rcnn.data.formats.predictions import read_predictions
+from inception_rcnn.data.formats.tables import read_csv_truth, read_jsonl_truth
+from inception_rcnn.data.formats.voc.annotations import read_voc
+from inception_rcnn.data.formats.yolo.annotations import read_yolo
+from inception_rcnn.data.images.decoding import read_image
+from inception_rcnn.data.images.image_files import picture_size
 from inception_rcnn.data.records import GroundTruth, Proposals, Stages
-from inception_rcnn.data.results import read_predictions
-from inception_rcnn.data.split_lists import read_split_list
-from inception_rcnn.data.stage_files import read_stages, write_stages
-from inception_rcnn.data.tables import read_csv_truth, read_jsonl_truth
-from inception_rcnn.data.voc import read_voc
-from inception_rcnn.data.webdataset_shards import read_shards
-from inception_rcnn.data.yolo import read_yolo
+from inception_rcnn.data.stores.detections_jsonl import read_ledger
+from inception_rcnn.data.stores.feature_store import RegionFeatures, open_features, write_shard
+from inception_rcnn.data.stores.proposal_files import read_proposal_file, write_proposal_file
+from inception_rcnn.data.stores.stage_files import read_stages, write_stages
 
 MEMORY = 8 * 2**30  # bytes of addresses, of which libraries take some
 RESIDENT = 2**30  # bytes more than before
@@ -202,7 +202,7 @@ def _binaries() -> Iterator[tuple[str, Reader]]:
 def _networks() -> Iterator[tuple[str, Reader]]:
     import torch
 
-    from inception_rcnn.backbone.checkpoints import restore, write_checkpoint
+    from inception_rcnn.backbone.training.checkpoints import restore, write_checkpoint
     from inception_rcnn.backbone.weights import read_weights, save_weights
     from inception_rcnn.detector.config import DetectorConfig, read_config, read_hashes
 
@@ -232,8 +232,8 @@ def _training() -> Any:
     """A small run after a step, as its checkpoint has it."""
     import torch
 
-    from inception_rcnn.backbone.checkpoints import State, Training
-    from inception_rcnn.backbone.training_log import TrainingLog
+    from inception_rcnn.backbone.training.checkpoints import State, Training
+    from inception_rcnn.backbone.training.log import TrainingLog
 
     model, log = torch.nn.Linear(2, 1), TrainingLog(None, 9, lambda line: None)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -245,8 +245,8 @@ def _training() -> Any:
 
 def _logs() -> Iterator[tuple[str, Reader]]:
     """What runs leave beside their results."""
-    from inception_rcnn.backbone.training_log import TrainingLog
-    from inception_rcnn.detector.run_settings import differences, pictures_from, read_settings
+    from inception_rcnn.backbone.training.log import TrainingLog
+    from inception_rcnn.detector.inference.settings import differences, pictures_from, read_settings
 
     row = json.dumps({"step": 25, "rate": 0.1, "loss": 0.5, "seconds": 1.0, "waiting": 0.0})
 

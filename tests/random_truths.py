@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from inception_rcnn.data.dataset import Dataset
+from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.records import GroundTruth
 
 # Any character but a surrogate, and the controls that no tool writes.

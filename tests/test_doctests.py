@@ -8,19 +8,16 @@ import pytest
 
 import inception_rcnn
 
-FOLDERS = [found.name for found in pkgutil.iter_modules(inception_rcnn.__path__) if found.ispkg]
 MODULES = sorted(
     found.name
-    for folder in FOLDERS
-    for found in pkgutil.iter_modules(
-        [f"{path}/{folder}" for path in inception_rcnn.__path__], f"inception_rcnn.{folder}."
-    )
+    for top in pkgutil.iter_modules(inception_rcnn.__path__)
+    if top.ispkg
+    for found in pkgutil.walk_packages([f"{inception_rcnn.__path__[0]}/{top.name}"], f"inception_rcnn.{top.name}.")
 )
 
 
 def test_every_folder_has_modules() -> None:
-    assert FOLDERS == ["backbone", "data", "detector", "eval", "proposals"]
-    assert {name.split(".")[1] for name in MODULES} == set(FOLDERS)
+    assert {name.split(".")[1] for name in MODULES} == {"backbone", "data", "detector", "eval", "proposals"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -17,25 +17,39 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 
-# A folder may import those before it in its row.
+# From the ground up: a folder may import those before it, if its top folder may import theirs.
+FLOORS = (
+    *("data", "data.files", "data.images", "data.datasets", "data.classification", "data.stores"),
+    *("data.formats.voc", "data.formats.ilsvrc", "data.formats.coco", "data.formats.yolo", "data.formats.label_studio"),
+    *("data.formats", "backbone", "backbone.features", "backbone.training", "backbone.classification"),
+    *("eval.metrics", "eval.analysis", "eval.report", "eval"),
+    *("proposals.common", "proposals.selective_search", "proposals.multibox", "proposals"),
+    *("detector", "detector.inference", "detector.training", "detector.classification", "detector.linear"),
+    "detector.cli",
+)
 BELOW = {
-    "data": (),
-    "backbone": ("data",),
-    "eval": ("data",),
-    "proposals": ("data", "backbone"),
-    "detector": ("data", "backbone", "eval", "proposals"),
+    "data": {"data"},
+    "backbone": {"data", "backbone"},
+    "eval": {"data", "eval"},
+    "proposals": {"data", "backbone", "proposals"},
+    "detector": {"data", "backbone", "eval", "proposals", "detector"},
 }
-FILES = [path for folder in BELOW for path in sorted((ROOT / folder).rglob("*.py"))]
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for top in BELOW
+    for path in sorted((ROOT / top).rglob("*.py"))
+}
+MOST_FILES, MOST_FLOORS = 13, 6  # of a folder
 
 # Where a distribution's module has another name.
 MODULES = {"opencv-contrib-python-headless": "cv2", "pillow": "PIL", "scikit-learn": "sklearn", "pyyaml": "yaml"}
 
 
 def test_packages_are_the_folders_with_an_init() -> None:
-    folders = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
-    assert sorted(SETUPTOOLS["packages"]) == ["inception_rcnn", *(f"inception_rcnn.{name}" for name in folders)]
-    assert folders == sorted(BELOW)
-    assert not [path for folder in BELOW for path in (ROOT / folder).glob("*/**/*.py")]  # they would stay at home
+    inits = [name for name in FILES if name.endswith(".__init__")]
+    assert SETUPTOOLS["packages"] == ["inception_rcnn", *(f"inception_rcnn.{_folder(name)}" for name in sorted(inits))]
+    assert {_folder(name) for name in FILES} == {_folder(name) for name in inits} == {*FLOORS}
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == {*BELOW}
 
 
 def test_root_holds_no_modules_but_its_own_and_tests_are_no_package() -> None:
@@ -61,7 +75,7 @@ def test_every_model_that_ships_is_whole() -> None:
 
 def test_every_file_beside_the_code_is_named_as_data() -> None:
     for package in SETUPTOOLS["packages"][1:]:
-        folder = ROOT / package.split(".")[1]
+        folder = ROOT.joinpath(*package.split(".")[1:])
         beside = {path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
         named = {path for pattern in SETUPTOOLS["package-data"].get(package, []) for path in folder.glob(pattern)}
         assert beside <= named
@@ -83,23 +97,30 @@ def _numbers(version: str) -> list[int]:
 
 
 def test_reading_and_judging_and_the_command_line_do_not_wait_for_torch() -> None:
-    light = [path for path in FILES if path.parent.name in ("data", "eval")]
-    names = [f"inception_rcnn.{path.parent.name}.{path.stem}".removesuffix(".__init__") for path in light]
+    names = [name.removesuffix(".__init__") for name in FILES if name.startswith(("data.", "eval."))]
     assert len(names) > 20
-    code = "\n".join([*(f"import {name}" for name in [*names, "inception_rcnn.detector.cli"]), "import sys"])
+    code = "\n".join([*(f"import inception_rcnn.{name}" for name in [*names, "detector.cli.main"]), "import sys"])
     code += "\nprint(*sorted({'torch', 'torchvision', 'numba', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
-def _folders_imported(path: Path) -> Iterator[str]:
-    """The folders of this package that a file's imports reach, wherever in the file they stand."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.level == 2:
-            yield from [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+def _folder(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _imported(name: str, source: bytes) -> Iterator[str]:
+    """The modules of this package that one imports, wherever in the file they stand; absolute ones as they are."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parts = _folder(name).split(".")
+            assert node.level <= len(parts) + 1, f"{name} imports from outside the package"
+            base = [*parts[: len(parts) - node.level + 1], *(node.module.split(".") if node.module else [])]
+            for alias in node.names:  # a module, or what is in one
+                whole = ".".join([*base, alias.name])
+                yield whole if whole in FILES or whole in FLOORS else ".".join(base)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level <= 2, f"{path} imports from outside the package"
-            yield from _absolute(node.module or "") if node.level == 0 else []
+            yield from _absolute(node.module or "")
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _absolute(alias.name)
@@ -109,22 +130,41 @@ def _absolute(module: str) -> list[str]:
     return [module] if module.split(".")[0] == "inception_rcnn" else []  # inside the package imports are relative
 
 
-@pytest.mark.parametrize("folder", BELOW)
+IMPORTS = {name: {*_imported(name, path.read_bytes())} for name, path in FILES.items()}
+
+
+@pytest.mark.parametrize("folder", FLOORS)
 def test_imports_only_point_down(folder: str) -> None:
-    files = [path for path in FILES if path.parent.name == folder]
-    upwards = {path.name: reached for path in files if (reached := {*_folders_imported(path)} - {*BELOW[folder]})}
-    assert len(files) > 1
+    below = {each for each in FLOORS[: FLOORS.index(folder) + 1] if each.split(".")[0] in BELOW[folder.split(".")[0]]}
+    own = [name for name in FILES if _folder(name) == folder]
+    upwards = {name: wrong for name in own if (wrong := {each for each in IMPORTS[name] if _folder(each) not in below})}
+    assert len(own) > 1
     assert upwards == {}
 
 
-def test_an_import_that_points_up_is_noticed(tmp_path: Path) -> None:
-    code = """
+@pytest.mark.parametrize("folder", FLOORS)
+def test_a_folder_has_few_files_and_few_floors(folder: str) -> None:
+    own = {name: {*IMPORTS[name]} for name in FILES if _folder(name) == folder}
+    assert len(own) <= MOST_FILES
+    own = {name: imports for name, imports in own.items() if not name.endswith(".__init__")}
+    floors = 0
+    while own:  # a circle would leave none without an import of the others
+        ground = [name for name, imports in own.items() if not imports & own.keys() - {name}]
+        assert ground, f"a circle: {', '.join(own)}"
+        own = {name: imports for name, imports in own.items() if name not in ground}
+        floors += 1
+    assert floors <= MOST_FLOORS
+
+
+def test_every_import_is_noticed() -> None:
+    code = b"""
 from ..data.boxes import box_iou
-from .own import thing
+from .nms import suppress
 import numpy, inception_rcnn.detector.rcnn
 def f():
-    from ..detector.rcnn import RCNN
+    from . import rcnn
     from .. import eval
 """
-    (tmp_path / "a.py").write_text(code)
-    assert sorted(_folders_imported(tmp_path / "a.py")) == ["data", "detector", "eval", "inception_rcnn.detector.rcnn"]
+    assert sorted(_imported("detector.a", code)) == [
+        *("data.boxes", "detector.nms", "detector.rcnn", "eval", "inception_rcnn.detector.rcnn")
+    ]

@@ -1,0 +1,1 @@
+"""GoogLeNet as an image classifier."""

@@ -1,0 +1,117 @@
+"""A classifier on disk: a folder of ours, or a file of weights under any of the names that GoogLeNet's have."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...data.errors import DataError
+from ...data.files.atomic import write_atomically
+from ...data.files.json_files import load_json, parse_json
+from ...data.files.text_files import read_text
+from ...data.values import shown
+from ..bvlc import googlenet_from_bvlc, is_bvlc
+from ..googlenet import GoogLeNet
+from ..torchvision_googlenet import TorchvisionGoogLeNet, googlenet_from_torchvision, is_torchvision
+from ..weights import compact, count_outputs, load_checked, read_weights, save_weights
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+FORMAT_VERSION = 1
+KIND = "classifier"  # what tells the folder of one from a detector's
+
+AnyClassifier = GoogLeNet | TorchvisionGoogLeNet
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A classifier as it was read."""
+
+    source: str  # what messages call it
+    model: AnyClassifier
+    classes: tuple[str, ...]  # of its outputs, in order; none where the file does not name them
+
+
+def architecture_of(model: nn.Module) -> str:
+    """The name that configurations have for a network of this kind."""
+    return "torchvision" if isinstance(model, TorchvisionGoogLeNet) else "googlenet"
+
+
+def is_classifier_folder(folder: Path) -> bool:
+    """Whether a folder says of itself that it holds a classifier."""
+    try:
+        content = load_json(folder / CONFIG)
+    except DataError:
+        return False
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def save_classifier(folder: Path, model: AnyClassifier, classes: tuple[str, ...], about: Mapping[str, Any]) -> None:
+    """Write a classifier's folder, weights in fp16, without the auxiliary heads, which only training needs.
+
+    `about` says in `config.json` how it was trained.
+    """
+    tensors = {name: each for name, each in model.state_dict().items() if not name.startswith("auxiliary")}
+    architecture = architecture_of(model)
+    save_weights(folder / WEIGHTS, compact(tensors), {"architecture": architecture})
+    content = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "architecture": architecture,
+        "classes": classes,
+        "trained_with": about,
+    }
+    write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
+
+
+def read_classifier(path: str | Path) -> SavedClassifier:
+    """The classifier of a folder that `save_classifier` wrote, or of a file of weights."""
+    path = Path(path)
+    if not path.is_dir():
+        return SavedClassifier(str(path), classifier_of(read_weights(path), str(path)), ())
+    classes = _read_classes(path / CONFIG)
+    model = classifier_of(read_weights(path / WEIGHTS), str(path / WEIGHTS))
+    outputs = num_outputs(model)
+    if outputs != len(classes):
+        raise DataError(f"{path}: {CONFIG} names {len(classes)} classes, and {WEIGHTS} has {outputs} outputs")
+    return SavedClassifier(str(path), model, classes)
+
+
+def num_outputs(model: AnyClassifier) -> int:
+    """For how many classes a classifier has outputs."""
+    return (model.fc if isinstance(model, TorchvisionGoogLeNet) else model.classifier).out_features
+
+
+def classifier_of(tensors: dict[str, Tensor], source: str) -> AnyClassifier:
+    """The classifier with these weights, under BVLC's names, torchvision's, or ours for either of the two networks."""
+    if is_bvlc(tensors):
+        return googlenet_from_bvlc(tensors, source)
+    if is_torchvision(tensors):
+        return googlenet_from_torchvision(tensors, source)
+    if "classifier.bias" in tensors:
+        model = GoogLeNet(count_outputs(tensors["classifier.bias"], source), auxiliary="auxiliary1.1.weight" in tensors)
+    elif "fc.bias" in tensors and "trunk.inception3a.branch1.conv.weight" in tensors:
+        model = TorchvisionGoogLeNet(count_outputs(tensors["fc.bias"], source))
+    else:
+        raise DataError(f"{source} holds neither BVLC's nor torchvision's GoogLeNet, nor a classifier trained here")
+    load_checked(model, tensors, source)
+    return model.eval()
+
+
+def _read_classes(path: Path) -> tuple[str, ...]:
+    """The names in a classifier's configuration."""
+    if not path.exists():
+        raise DataError(f"{path.parent} is no classifier: it has no {path.name}")
+    content = parse_json(read_text(path), f"{path} is not a classifier's configuration")
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise DataError(f"{path.parent} is no classifier; train one with `inception-rcnn train classifier`")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise DataError(
+            f"{path} has format_version {shown(content.get('format_version'))}; this release reads {FORMAT_VERSION}"
+        )
+    classes = content.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise DataError(f"{path}: need a list of class names, got {shown(classes)}")
+    return tuple(classes)

@@ -1,0 +1,131 @@
+"""What a training run keeps on disk to go on exactly where it was."""
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...data.errors import DataError, UsageError
+from ...data.files.atomic import write_atomically
+from ...data.ranges import Range
+from ...data.values import shown
+from .log import TrainingLog
+
+CHECKPOINT = "last.ckpt"
+COUNT = Range(0, 10**9, whole=True)
+ANY_NUMBER = Range(-math.inf, math.inf)
+_SHOWN = 10  # differences in a message
+
+
+@dataclass
+class State:
+    """Where a run is: what a checkpoint holds beside the weights and the optimiser."""
+
+    step: int = 0
+    best: float = -math.inf
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that changes in a run, and what must be the same to go on with it.
+
+    Chance is not among it: every step draws its own from its number.
+    """
+
+    model: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    state: State
+    log: TrainingLog
+    identity: Mapping[str, object]  # the recipe, and facts about data and options, by name
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """UsageError where `resume` finds nothing to go on with, or a new run would overwrite an earlier one."""
+    path = out / CHECKPOINT
+    if resume and not path.exists():
+        raise UsageError(f"nothing to resume: there is no {path}; leave --resume out to start")
+    if path.exists() and not resume:
+        raise UsageError(f"{path} holds an earlier run: add --resume to go on with it, or choose another --out")
+
+
+def write_checkpoint(out: Path, training: Training) -> None:
+    """Write `last.ckpt` in place of an earlier one, whole or not at all."""
+    content = {
+        "model": training.model.state_dict(),
+        "average": training.average.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "state": asdict(training.state),
+        "log": training.log.unwritten,
+        "identity": dict(training.identity),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(out / CHECKPOINT, buffer.getvalue())
+
+
+def restore(out: Path, training: Training) -> None:
+    """Put everything where the checkpoint in `out` says; UsageError tells how it differs from this run."""
+    path = out / CHECKPOINT
+    kept = _read(path)
+    _require_same(path, kept["identity"], training.identity)
+    try:
+        training.model.load_state_dict(kept["model"])
+        training.average.load_state_dict(kept["average"])
+        training.optimizer.load_state_dict(kept["optimizer"])
+    except Exception as error:  # torch raises whatever a wrong type leads to, deep inside
+        raise DataError(f"{path} is of another network ({_short(error)}); resume with the same options") from error
+    training.state.step, training.state.best = kept["state"]["step"], float(kept["state"]["best"])
+    training.log.go_on(training.state.step, kept["log"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, with all parts that it must have."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds on a damaged file
+        raise DataError(f"{path} is not a readable checkpoint ({_short(error)}); delete it to start anew") from error
+    if fault := _fault(content):
+        raise DataError(f"{path} is not a checkpoint of this program ({fault}); delete it to start anew")
+    return content
+
+
+def _fault(content: Any) -> str | None:
+    """What is wrong with a checkpoint's content, or None."""
+    if not isinstance(content, dict):
+        return f"it holds a {type(content).__name__}"
+    for name in ("model", "average", "optimizer", "state", "log", "identity"):
+        if not isinstance(content.get(name), dict):
+            return f"its {name} is missing or no table"
+    state, log = content["state"], content["log"]
+    if COUNT.fault(state.get("step")) or ANY_NUMBER.fault(state.get("best")):
+        return f"its state is {shown(state)}"
+    sums = log.get("sums")
+    if COUNT.fault(log.get("count")) or not isinstance(sums, dict) or any(map(ANY_NUMBER.fault, sums.values())):
+        return f"its log is {shown(log)}"
+    return None
+
+
+def _require_same(path: Path, kept: Mapping[str, object], now: Mapping[str, object]) -> None:
+    names = {**kept, **now}
+    # By what they look like: a file may hold values whose comparison is no truth value.
+    differences = [
+        f"{shown(name)[1:-1]} was {shown(kept.get(name))} and is {shown(now.get(name))}"
+        for name in names
+        if repr(kept.get(name)) != repr(now.get(name))
+    ]
+    if differences:
+        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        raise UsageError(
+            f"{path} is of another run: {'; '.join(differences[:_SHOWN])}{more}. Resume with what it was begun with, "
+            "or choose another --out"
+        )
+
+
+def _short(error: Exception) -> str:
+    return str(error)[:300]

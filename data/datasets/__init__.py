@@ -1,0 +1,1 @@
+"""A data set in memory, and what the readers of its formats share."""

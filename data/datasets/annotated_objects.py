@@ -1,0 +1,129 @@
+"""Objects one by one, as readers of annotations meet them, until a picture's become its ground truth."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..boxes import UNKNOWN_SIZE, Size
+from ..diagnostics import OnProblem, Problem, Unusable
+from ..records import GroundTruth
+from ..values import number_of, shown
+
+# What a flag says that other tools than VOC's wrote: converters copy "Unspecified" from VOC's <pose>.
+_TRUE, _FALSE = ("true", "yes"), ("", "false", "no", "none", "null", "unspecified")
+LONGEST_SIDE = 2**31  # pixels: no file has more
+
+
+class AnnotatedObject(NamedTuple):
+    """One object; `area` is None where it is the box's."""
+
+    label: str
+    box: list[float]  # x1 y1 x2 y2
+    difficult: bool = False
+    crowd: bool = False
+    truncated: bool = False
+    area: float | None = None
+    ignore: bool = False
+
+
+def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
+    """The ground truth of a picture with these objects."""
+    boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
+    areas = [
+        (box[2] - box[0]) * (box[3] - box[1]) if one.area is None else one.area
+        for one, box in zip(objects, boxes.tolist(), strict=True)
+    ]
+    return GroundTruth(
+        *(file, *size, boxes),
+        labels=np.array([one.label for one in objects], dtype=np.str_),
+        difficult=np.array([one.difficult for one in objects], dtype=np.bool_),
+        crowd=np.array([one.crowd for one in objects], dtype=np.bool_),
+        ignore=np.array([one.ignore for one in objects], dtype=np.bool_),
+        truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
+        areas=np.array(areas, dtype=np.float64),
+        upright=upright,
+    )
+
+
+def checked_label(value: Any, where: str) -> str:
+    """The name of a class; Unusable for anything but a text with something in it."""
+    if not isinstance(value, str) or not value.strip():
+        raise Unusable("object without a label", where, f"the label is {shown(value)}: need a class's name", "name it")
+    try:
+        value.encode("utf-8", "surrogateescape")  # bytes that are no UTF-8 travel so
+    except UnicodeEncodeError:
+        what = f"the label is {shown(value)}, with half a pair of surrogates, which no file can hold"
+        raise Unusable("label that is no text", where, what, "name it anew") from None
+    return value
+
+
+def checked_number(value: Any, name: str, where: str) -> float:
+    """A finite number from JSON, or from the text of a table; else Unusable."""
+    number = number_of(value)
+    if math.isnan(number):
+        raise Unusable("number that is none", where, f"{name} is {shown(value)}: need a number", "correct it")
+    return number
+
+
+def checked_box(box: Sequence[float], where: str) -> list[float]:
+    """The corners `x1 y1 x2 y2`; Unusable where they are the wrong way round."""
+    x1, y1, x2, y2 = box
+    if x1 > x2 or y1 > y2:
+        what = f"the box is x1 y1 x2 y2 = {list(box)}: need x1 <= x2 and y1 <= y2"
+        raise Unusable("box with x1 > x2 or y1 > y2", where, what, "draw the box anew or remove the object")
+    return list(box)
+
+
+def flag_of(value: Any) -> bool | None:
+    """Whether a flag is set: any number above 0 sets it, and what is not there does not; None where it says neither.
+
+    >>> flag_of("0.06"), flag_of(None), flag_of("Unspecified"), flag_of("maybe")
+    (True, False, False, None)
+    """
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    text = value.strip().lower() if isinstance(value, str) else None
+    if text in (*_TRUE, *_FALSE):
+        return text in _TRUE
+    number = number_of(value)
+    return number > 0 if number >= 0 else None
+
+
+def read_flag(value: Any, name: str, where: str, on_problem: OnProblem) -> bool:
+    """A flag; one that says neither is not set, which is a minor problem: the object itself is not in doubt."""
+    said = flag_of(value)
+    if said is None:
+        kind, what = f"{name} flag that says neither 0 nor 1", f"{name} is {shown(value)}: need 0 or 1"
+        on_problem(Problem(kind, where, what, "it is taken for 0", minor=True))
+    return bool(said)
+
+
+def read_size(width: Any, height: Any, where: str, on_problem: OnProblem) -> Size:
+    """The size that is stated; unknown where none is, or, as a minor problem, where it makes no sense."""
+    sides = [0.0 if side is None or side == "" else number_of(side) for side in (width, height)]
+    if not all(0 <= side < LONGEST_SIDE and side % 1 == 0 for side in sides):  # NaN is not
+        what = f"width and height are {shown(width)} and {shown(height)}: need whole numbers of pixels"
+        fix = "that of the image file is taken"
+        on_problem(Problem("size that is none", where, what, fix, minor=True))
+        return UNKNOWN_SIZE
+    return (int(sides[0]), int(sides[1])) if all(sides) else UNKNOWN_SIZE
+
+
+def checked_flag(value: Any, name: str, where: str) -> bool:
+    """A flag of JSON or of a table; one that is not there is not set."""
+    said = flag_of(value)
+    if said is None:
+        what = f"{name} is {shown(value)}: need 0 or 1"
+        raise Unusable(f"{name} flag that says neither 0 nor 1", where, what, "correct the flag")
+    return said
+
+
+def checked_side(value: Any, name: str, where: str) -> int:
+    """A picture's width or height in pixels; 0 where there is none."""
+    number = 0.0 if value is None or value == "" else checked_number(value, name, where)
+    if number < 0 or number % 1:
+        what = f"{name} is {shown(value)}: need a whole number of pixels"
+        raise Unusable("picture without a usable size", where, what, "correct the size")
+    return int(number)

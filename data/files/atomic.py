@@ -1,0 +1,70 @@
+"""Writing files so that each is there whole or not at all."""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ..diagnostics import cut
+from ..errors import DataError, SetupError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DiskFullError(SetupError):
+    """There is no room left: nothing more can be written, whatever its name."""
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write a whole file, making its folder where needed; on any failure what was there before stays as it was.
+
+    Text is written as UTF-8; the surrogates with which Python carries undecodable file names become their bytes again.
+    """
+    data = content if isinstance(content, bytes) else _encode(content, Path(path))
+    with writing_atomically(path, f"{len(data):,} bytes") as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: str | Path, room: str = "it") -> Iterator[BinaryIO]:
+    """A stream of bytes into a file that is there, whole, when the block ends, and not at all if it fails.
+
+    `room` is what a full disk is said to need.
+    """
+    path = Path(path)
+    # A name of its own: the target's may already be as long as the file system allows.
+    aside = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with naming_failures(path, room):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())  # else a crash after the rename can leave an empty file under the final name
+            os.replace(aside, path)
+    finally:
+        with contextlib.suppress(OSError):  # after the rename it is gone; else there is nothing better to do
+            aside.unlink()
+
+
+@contextlib.contextmanager
+def naming_failures(path: str | Path, room: str = "it") -> Iterator[None]:
+    """Errors of the system while `path` is written become one sentence about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError(f"{path}: the disk is full; make room for {room}") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise SetupError(f"{cut(str(path))}: is too long a name for this file system; shorten it") from error
+        raise SetupError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _encode(text: str, path: Path) -> bytes:
+    try:
+        return text.encode("utf-8", errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: cannot hold the character {text[error.start]!r}; remove it from the name") from error

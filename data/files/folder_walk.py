@@ -1,0 +1,66 @@
+"""The files of a folder's tree, and those that a pattern matches, with links followed and loops left.
+
+`skip` is a folder, absolute and without symbolic links, that is left out with all that is in it.
+"""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from ..errors import DataError
+
+
+def files_below(root: str, skip: str | None) -> Iterator[str]:
+    """Every file below `root` that is not hidden.
+
+    Links to folders wait until the real folders are done, so that a picture with two ways to it gets its real name.
+    """
+    entered: set[tuple[int, int]] = set()
+    real, links = [root], []
+    while real or links:
+        folder = real.pop() if real else links.pop(0)
+        identity, entries = _entries(folder)
+        if identity in entered or (folder != root and os.path.realpath(folder) == skip):
+            continue
+        entered.add(identity)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                real.append(entry.path)
+            elif entry.is_symlink() and os.path.isdir(entry.path):
+                links.append(entry.path)
+            else:
+                yield entry.path
+
+
+def _entries(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
+    """What tells this folder from all others, and its entries that are not hidden."""
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); make it readable or name its files") from error
+    return (status.st_dev, status.st_ino), sorted(visible, key=lambda entry: entry.name)
+
+
+def files_matching(pattern: str, skip: str | None) -> Iterator[str]:
+    """The files that match or lie in a folder that does. `**` is done here: Python's goes round in loops of links."""
+    parts = pattern.replace(os.sep, "/").split("/")
+    cut = parts.index("**") if "**" in parts else len(parts)
+    head, tail = "/".join(parts[:cut]), [part for part in parts[cut:] if part]
+    for match in glob.glob(head or ("/" if pattern.startswith("/") else os.curdir)):
+        if skip is not None and os.path.join(os.path.realpath(match), "").startswith(os.path.join(skip, "")):
+            continue
+        for path in files_below(match, skip) if os.path.isdir(match) else [match]:
+            if not tail or _fits(os.path.relpath(path, match).split(os.sep), tail):
+                yield path.removeprefix(os.path.join(os.curdir, ""))
+
+
+def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether the first of the names match the patterns, `**` standing for any number of names."""
+    if not patterns:
+        return True
+    if patterns[0] == "**":
+        return any(_fits(names[skipped:], patterns[1:]) for skipped in range(len(names)))
+    return bool(names) and fnmatchcase(names[0], patterns[0]) and _fits(names[1:], patterns[1:])

@@ -1,0 +1,1 @@
+"""Annotations and detections in other tools' formats, found by a SPEC or by their content."""

@@ -1,0 +1,111 @@
+"""What a check of a data set found, to show line by line or as JSON."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+
+from ..diagnostics import Problem, cut
+from ..errors import LimitError
+
+EXAMPLES = 5  # shown of each kind of problem; the JSON holds all
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How much of a class there is, and how large: a size is the square root of a box's area, in pixels."""
+
+    name: str
+    objects: int
+    pictures: int
+    difficult: int
+    median_size: float | None
+    smallest: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in a data set."""
+
+    data: str
+    pictures: int
+    objects: int
+    difficult: int
+    classes: tuple[ClassCount, ...]
+    unusable: tuple[Problem, ...]  # left out here; commands that need it refuse the data set
+    minor: tuple[Problem, ...]  # left out or read without by all commands, as by official tools
+    doubtful: tuple[Problem, ...]  # read as it is
+    normal: tuple[Problem, ...]  # no fault, but good to know
+
+    def lines(self) -> Iterator[str]:
+        """The summary, the classes, and the problems by kind, to show line by line."""
+        yield f"{self.data}: {self.pictures:,} pictures, {self.objects:,} objects, {self.difficult:,} of them difficult"
+        if self.classes:
+            yield ""
+            yield from _table(self.classes)
+        parts = {
+            "Cannot be used": self.unusable,
+            "Left out, or read without": self.minor,
+            "Doubtful, but read as it is": self.doubtful,
+            "Normal, but good to know": self.normal,
+        }
+        for heading, problems in parts.items():
+            if problems:
+                yield from ("", f"{heading}: {_number(problems):,}")
+                yield from _grouped(problems)
+        if not (self.unusable or self.minor or self.doubtful):
+            yield from ("", "Nothing wrong was found.")
+
+    def require_usable(self) -> None:
+        """LimitError where something cannot be used: other commands refuse the data set."""
+        if self.unusable:
+            count = f"{_number(self.unusable):,}"
+            raise LimitError(f"{self.data}: what cannot be used: {count}; mend or remove the objects and files listed")
+
+    def to_json(self) -> str:
+        """All of it as JSON."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def _number(problems: Sequence[Problem]) -> int:
+    return sum(problem.count for problem in problems)
+
+
+def _table(classes: Sequence[ClassCount]) -> Iterator[str]:
+    heading = ("class", "objects", "pictures", "difficult", "median size", "smallest")
+    rows = [
+        (
+            cut(one.name),
+            f"{one.objects:,}",
+            f"{one.pictures:,}",
+            f"{one.difficult:,}",
+            *map(_pixels, (one.median_size, one.smallest)),
+        )
+        for one in classes
+    ]
+    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+    for name, *cells in (heading, *rows):
+        columns = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        yield "  ".join([name.ljust(widths[0]), *columns])
+    yield "(a size is the square root of the box's area, in pixels)"
+
+
+def _pixels(size: float | None) -> str:
+    return "-" if size is None else f"{size:.1f}"
+
+
+def _grouped(problems: Sequence[Problem]) -> Iterator[str]:
+    """Each kind with its number, what to do about it, and some examples; the most frequent kind first."""
+    times: Counter[str] = Counter()
+    for problem in problems:
+        times[problem.kind] += problem.count
+    ranked = sorted(problems, key=lambda problem: (-times[problem.kind], problem.kind))
+    for kind, group in groupby(ranked, key=lambda problem: problem.kind):
+        same = list(group)
+        shared = len({problem.fix for problem in same}) == 1
+        yield f"  {kind}: {times[kind]:,}" + (f" ({same[0].fix})" if shared and same[0].fix else "")
+        for problem in same[:EXAMPLES]:
+            yield f"    {problem.without_fix}" if shared else f"    {problem}"
+        if more := times[kind] - len(same[:EXAMPLES]):
+            yield f"    and {more:,} more"

@@ -1,0 +1,152 @@
+"""COCO's annotation files: one JSON file with images, categories and annotations of a whole split.
+
+Boxes are `x y width height`, 0-based, as in this package. Segmentations are not read: a crowd's region counts by its
+box, as in COCO's own evaluation of boxes. `ignore` or `difficult`, which some tools add, become `ignore`, of which
+COCO's own code takes no notice. What it leaves out, objects of unknown images or categories, is left out and counted.
+https://cocodataset.org/#format-data
+
+Shapes: A annotations.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...boxes import box_area
+from ...class_names import check_classes
+from ...datasets.annotated_objects import read_flag
+from ...datasets.dataset import Dataset
+from ...detections_by_image import slices_of
+from ...diagnostics import OnProblem, Problem, refuse
+from ...files.atomic import write_atomically
+from ...files.json_files import load_json
+from ...records import GroundTruth
+from ...values import numbers, shown
+from .categories import classes_of
+from .columns import Annotations, entries_of, id_of, id_text, read_annotations, read_category_entries, read_images
+
+
+def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
+    """Read a COCO annotation file; `images` is the folder of the picture files.
+
+    Pictures come in the order of their ids, classes in that of theirs: COCO's own evaluator has them so, and it
+    decides between equal scores. Numbers and their text are one id. Without annotations it is a test set.
+    """
+    path, folder = Path(path), Path(images)
+    content = load_json(path)
+    pictures = read_images(content, path, folder, on_problem)
+    annotated = content.get("annotations") is not None or not pictures.ids
+    if not annotated and content.get("categories") is None:
+        content = content | {"categories": []}
+    categories = read_category_entries(content, path, on_problem)
+    entries = entries_of(content, "annotations", path) if annotated else []
+    found = read_annotations(entries, path, pictures, categories)
+    truths = _truths(found, on_problem)
+    classes = classes_of(content["categories"], found, on_problem)
+    return Dataset(path.stem, tuple(classes), truths, folder, pictures.ids, tuple(classes.values()), annotated)
+
+
+def write_coco_truth(data: Dataset, path: str | Path) -> None:
+    """Write a data set as a COCO annotation file; its pictures and classes keep their ids, or are counted from 1."""
+    images = [id_of(text) for text in data.picture_ids] or list(range(1, len(data) + 1))
+    categories = [id_of(text) for text in data.class_ids] or list(range(1, len(data.classes) + 1))
+    numbers_of = dict(zip(data.classes, categories, strict=True))
+    rows = [row for truth, image in zip(data.pictures, images, strict=True) for row in _rows(truth, image, numbers_of)]
+    content = {
+        "info": {"description": data.name},  # COCO's own reader fails on files without it
+        "licenses": [],
+        "images": [
+            {"id": image, "file_name": truth.file, "width": truth.width, "height": truth.height}
+            for truth, image in zip(data.pictures, images, strict=True)
+        ],
+        "categories": [{"id": number, "name": name} for name, number in numbers_of.items()],
+        # Ids start at 1: COCO's own evaluator takes an id of 0 for "not matched".
+        "annotations": [{"id": number, **row} for number, row in enumerate(rows, 1)],
+    }
+    write_atomically(path, json.dumps(content) + "\n")
+
+
+def _rows(truth: GroundTruth, image: int | str, numbers_of: Mapping[str, int | str]) -> list[dict[str, Any]]:
+    check_classes(truth.labels.tolist(), list(numbers_of), truth.file)
+    columns = (truth.labels, truth.xywh, truth.areas, truth.crowd, truth.difficult, truth.ignore)
+    return [
+        {"image_id": image, "category_id": numbers_of[label], "bbox": box, "area": area, "iscrowd": int(crowd)}
+        | ({"difficult": 1} if difficult else {})
+        | ({"ignore": 1} if ignore else {})
+        for label, box, area, crowd, difficult, ignore in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _truths(found: Annotations, on_problem: OnProblem) -> tuple[GroundTruth, ...]:
+    _tell_of_unusable(found, on_problem)
+    _tell_of_zero_id(found, on_problem)
+    rows = np.flatnonzero(found.usable)
+    rows = rows[np.argsort(found.image_places[rows], kind="stable")]
+    crowd, ignore, difficult = (_flags(found, key, rows, on_problem) for key in ("iscrowd", "ignore", "difficult"))
+    xywh, boxes, labels, areas = (
+        found.xywh[rows],
+        found.boxes[rows],
+        found.labels[rows],
+        _areas(found, rows, on_problem),
+    )
+    parts = slices_of(found.image_places[rows], len(found.images.names))
+    return tuple(
+        GroundTruth(
+            *(file, *size, boxes[part], labels[part].astype(np.str_)),
+            difficult=np.zeros(len(boxes[part]), np.bool_),
+            crowd=crowd[part],
+            ignore=ignore[part] | difficult[part],
+            areas=areas[part],
+            xywh=xywh[part],
+        )
+        for file, size, part in zip(found.images.names, found.images.sizes, parts, strict=True)
+    )
+
+
+def _tell_of_zero_id(found: Annotations, on_problem: OnProblem) -> None:
+    """Tell of the one id by which COCO's own code gives another number; here an annotation's id has no meaning."""
+    zero = [id_text(value) == "0" for value in found.column("id")]
+    if any(zero):
+        what = "counts as any other; COCO's own code never has it found"
+        where = found.where(zero.index(True))
+        on_problem(Problem("annotation with the id 0", where, what, minor=True, count=sum(zero)))
+
+
+def _tell_of_unusable(found: Annotations, on_problem: OnProblem) -> None:
+    """Each problem; of minor ones, which may be most of a file, the first of a kind and how many there are."""
+    minor: dict[str, Problem] = {}
+    for row in np.flatnonzero(~found.usable).tolist():
+        problem = None if found.is_of_what_was_left_out(row) else found.problem(row)
+        if problem is not None and problem.minor:
+            first = minor.setdefault(problem.kind, replace(problem, count=0))
+            minor[problem.kind] = replace(first, count=first.count + 1)
+        elif problem is not None:
+            on_problem(problem)
+    for problem in minor.values():
+        on_problem(problem)
+
+
+def _areas(found: Annotations, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.float64]:
+    """The areas of some annotations, the box's where none is stated, or what is stated is none."""
+    values = [found.entries[row].get("area") for row in rows]
+    stated = np.array([value is not None for value in values], dtype=np.bool_)
+    areas, own = numbers([0 if value is None else value for value in values]), box_area(found.boxes[rows])
+    for place in np.flatnonzero(stated & ~(areas >= 0)).tolist():  # NaN is not
+        what, fix = f"area is {shown(values[place])}: need a number from 0 on", "the box's is taken"
+        on_problem(Problem("area that is none", found.where(int(rows[place])), what, fix, minor=True))
+        areas[place] = own[place]
+    return np.where(stated, areas, own)
+
+
+def _flags(found: Annotations, key: str, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.bool_]:
+    """A flag of some annotations."""
+    flags = np.zeros(len(rows), np.bool_)
+    for place, row in enumerate(rows.tolist()):
+        if value := found.entries[row].get(key):  # few are set, or text
+            flags[place] = read_flag(value, key, found.where(row), on_problem)
+    return flags

@@ -1,0 +1,230 @@
+"""The lists in COCO's JSON files as columns: what its annotations and its results have in common.
+
+COCO's ids are numbers; some tools write text. Here an id is its text: `7` and `"7"` are one.
+
+Shapes: A annotations, or results.
+"""
+
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...boxes import UNKNOWN_SIZE, Boxes, Size, xywh_to_xyxy
+from ...datasets.annotated_objects import LONGEST_SIDE, read_size
+from ...diagnostics import OnProblem, Problem, cut
+from ...errors import DataError
+from ...images.image_files import existing_name, picture_name, size_if_there
+from ...values import number_rows, shown
+
+UNKNOWN, LEFT_OUT = -1, -2  # in place of a number: nothing has this id; what has it could not be used
+
+_LARGEST_ID = 2**63  # beyond lies no id that anybody gave
+
+
+@dataclass(frozen=True)
+class Named:
+    """Images or categories in the order of their ids; `places` says where each id is, LEFT_OUT where not usable."""
+
+    kind: str  # for messages
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    places: Mapping[str, int]
+    sizes: tuple[Size, ...] = ()  # of images
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """Annotations or results, and which image and category each is of, as indices into those."""
+
+    path: Path
+    entries: Sequence[Mapping[str, Any]]  # [A]
+    images: Named
+    categories: Named
+    image_places: NDArray[np.int64]  # [A], with UNKNOWN and LEFT_OUT
+    category_places: NDArray[np.int64]  # [A], with UNKNOWN and LEFT_OUT
+    xywh: Boxes  # [A, 4], NaN where there is none
+
+    @property
+    def boxes(self) -> Boxes:
+        with np.errstate(over="ignore"):  # numbers that no image has may add up to infinity
+            return xywh_to_xyxy(self.xywh)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Those with an image, a category and a box, [A]."""
+        placed = (self.image_places >= 0) & (self.category_places >= 0)
+        return placed & (np.abs(self.xywh) < LONGEST_SIDE).all(axis=1) & (self.xywh[:, 2:] >= 0).all(axis=1)
+
+    @property
+    def labels(self) -> NDArray[np.object_]:
+        """The class of each, [A]; of no meaning where it has none."""
+        names = np.array([*self.categories.names, ""], dtype=object)  # as text, one long name would widen all
+        return names[np.maximum(self.category_places, UNKNOWN)]
+
+    def column(self, key: str) -> list[Any]:
+        """What the annotations have under a key, None where nothing."""
+        return [entry.get(key) for entry in self.entries]
+
+    def where(self, row: int) -> str:
+        """How messages call an annotation: by its id, else by its place in the file, counted from 1."""
+        text = id_text(self.entries[row].get("id"))
+        return f"{self.path}: entry {row + 1}" if text is None else f"{self.path}: annotation {text}"
+
+    def is_of_what_was_left_out(self, row: int) -> bool:
+        """Whether its image or category could not be used, which has been told of already."""
+        return LEFT_OUT in (self.image_places[row], self.category_places[row])
+
+    def problem(self, row: int) -> Problem | None:
+        """What keeps an annotation from being usable, if anything does; COCO's own code leaves out minor problems."""
+        entry, where = self.entries[row], self.where(row)
+        for key, place, named in (
+            ("image_id", self.image_places[row], self.images),
+            ("category_id", self.category_places[row], self.categories),
+        ):
+            if key not in entry:
+                return Problem(f"annotation without {key}", where, f"lacks {key}", "export the file again")
+            if place == UNKNOWN:
+                what = f"{key} is {shown(entry[key])}, which no {named.kind} has"
+                return Problem(f"annotation of an unknown {named.kind}", where, what, _known(named), minor=True)
+        box = self.xywh[row]
+        if not (np.abs(box) < LONGEST_SIDE).all():  # NaN is not
+            what = f"bbox is {shown(entry.get('bbox'))}: need four numbers of pixels, x y width height"
+            return Problem("box that is none", where, what, "draw the box anew or remove it")
+        if (box[2:] < 0).any():
+            what = f"bbox is {box.tolist()}: width and height must not be negative"
+            return Problem("box with a negative side", where, what, "draw the box anew or remove it")
+        return None
+
+
+def entries_of(content: Any, key: str, path: Path) -> list[Any]:
+    """One of the lists in a COCO file."""
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        raise DataError(f"{path}: is not a COCO file: it has no list of {key}; need images, categories and annotations")
+    return content[key]
+
+
+def id_text(value: Any) -> str | None:
+    """An id as text; None where a value cannot be one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        return None
+    return value if isinstance(value, str) else str(value) if abs(value) < _LARGEST_ID else None
+
+
+def id_of(text: str) -> int | str:
+    """The inverse of `id_text`: a number where the text is one."""
+    return int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) else text
+
+
+def as_dicts(entries: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    """The entries with an empty one in place of each that is no JSON object."""
+    if {*map(type, entries)} <= {dict}:
+        return entries
+    return [entry if isinstance(entry, dict) else {} for entry in entries]
+
+
+def read_images(content: Any, path: Path, folder: Path | None, on_problem: OnProblem) -> Named:
+    """The images; where one has no size it is the file's in `folder`, 0 where that is not there.
+
+    Without a folder, as predictions need none, names are taken as they are.
+    """
+    files: set[str] = set()
+
+    def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size] | Problem:
+        stated = entry.get("file_name")
+        file = _file_name(stated, folder, files) if folder else stated
+        if not isinstance(file, str):
+            what = f"file_name is {shown(stated)}: need a path below {folder or 'the pictures'}"
+            return Problem("picture without a usable name", where, what, "correct the name")
+        if folder and file in files:
+            what, fix = f"the file {shown(file)} is another image's already", "keep one of them"
+            return Problem("file that two pictures name", where, what, fix)
+        files.add(file)
+        size = read_size(entry.get("width"), entry.get("height"), where, on_problem)
+        return file, size_if_there(folder / file) if folder and size == UNKNOWN_SIZE else size
+
+    return _named(entries_of(content, "images", path), "image", path, on_problem, name_of)
+
+
+def read_category_entries(content: Any, path: Path, on_problem: OnProblem) -> Named:
+    """The categories; several may have one name, and are one class."""
+
+    def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size] | Problem:
+        name = entry.get("name")
+        if isinstance(name, int) and not isinstance(name, bool):
+            name = str(name)
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            what = f"has the name {shown(entry.get('name'))}: need a text"
+            return Problem("category without a name", where, what, "give the class's name")
+        return name, UNKNOWN_SIZE
+
+    return _named(entries_of(content, "categories", path), "category", path, on_problem, name_of)
+
+
+def read_annotations(entries: Sequence[Any], path: Path, images: Named, categories: Named) -> Annotations:
+    """The columns that annotations and results share."""
+    entries = as_dicts(entries)
+    return Annotations(
+        *(path, entries, images, categories),
+        image_places=_places(entries, "image_id", images.places),
+        category_places=_places(entries, "category_id", categories.places),
+        xywh=number_rows([entry.get("bbox") for entry in entries], 4),
+    )
+
+
+def _known(named: Named) -> str:
+    few = ", ".join(map(cut, named.ids[:5]))
+    return f"known are {few}{' …' if len(named.ids) > 5 else ''}" if few else "the file has none"
+
+
+def _places(entries: Sequence[Mapping[str, Any]], key: str, places: Mapping[str, int]) -> NDArray[np.int64]:
+    values = [entry.get(key) for entry in entries]
+    plain = {*map(type, values)} <= {int, str}
+    texts: Iterable[Any] = map(str, values) if plain else map(id_text, values)
+    return np.fromiter((places.get(text, UNKNOWN) for text in texts), np.int64, len(values))
+
+
+def _named(entries: list[Any], kind: str, path: Path, on_problem: OnProblem, name_of: Any) -> Named:
+    """The usable entries, sorted by id: numbers by value before text, as COCO's own evaluator has them."""
+    usable: dict[str, tuple[str, Size]] = {}
+    seen: dict[str, Any] = {}
+    for row, entry in enumerate(as_dicts(entries)):
+        text = id_text(entry.get("id"))
+        where = f"{path}: {kind} {row + 1 if text is None else text}"
+        if text is None:
+            what = f"has the id {shown(entry.get('id'))}: need a whole number"
+            on_problem(Problem(f"{kind} without an id", where, what, "number it"))
+        elif text in seen:
+            what, fix = f"two of the file's entries have the id {text}", "number them anew"
+            on_problem(Problem(f"id that two entries ({kind}) have", where, what, fix))
+        else:
+            seen[text] = entry["id"]
+            name = name_of(entry, where)
+            if isinstance(name, Problem):
+                on_problem(name)
+            else:
+                usable[text] = name
+    ids = sorted(usable, key=lambda text: (isinstance(seen[text], str), seen[text]))
+    return Named(
+        kind=kind,
+        ids=tuple(ids),
+        names=tuple(usable[text][0] for text in ids),
+        places=dict.fromkeys(seen, LEFT_OUT) | {text: place for place, text in enumerate(ids)},
+        sizes=tuple(usable[text][1] for text in ids),
+    )
+
+
+def _file_name(stated: Any, folder: Path, taken: Collection[str]) -> str | None:
+    """The file that an image names; below another folder than this one it is known by its own name alone."""
+    file = picture_name(stated, folder)
+    if file is None or "/" not in file or existing_name(file, folder):
+        return file
+    alone = existing_name(posixpath.basename(file), folder)
+    return file if alone is None or alone in taken else alone

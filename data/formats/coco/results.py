@@ -1,0 +1,143 @@
+"""Detections in COCO's two forms: a whole file whose annotations have scores, and the bare list of results.
+
+The list, `[{"image_id", "category_id", "bbox", "score"}]`, has only ids: what they mean says the data set that is
+evaluated. For a YOLO data set, which has none, Ultralytics' tools write images' names and classes' numbers.
+https://cocodataset.org/#format-results
+"""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...class_names import counted
+from ...datasets.dataset import Dataset
+from ...detections_by_image import gather_pictures
+from ...diagnostics import OnProblem, Problem, refuse
+from ...errors import DataError
+from ...records import Picture
+from ...values import numbers, shown
+from .columns import (
+    Annotations,
+    Named,
+    as_dicts,
+    entries_of,
+    id_text,
+    read_annotations,
+    read_category_entries,
+    read_images,
+)
+
+
+def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[Picture]:
+    """The pictures of a whole COCO file with scores, in the file's order."""
+    images = read_images(content, path, None, refuse)
+    categories = read_category_entries(content, path, refuse)
+    found = read_annotations(entries_of(content, "annotations", path), path, images, categories)
+    pictures = _gather(found, on_problem)
+    return [pictures[place] for place in _file_order(content["images"], images)]
+
+
+def coco_list_predictions(
+    entries: list[Any], path: Path, data: Dataset | None, on_problem: OnProblem = refuse
+) -> list[Picture]:
+    """The pictures of a bare list of results that have some, in the order of the data set, whose ids they use."""
+    if data is None or not data.pictures or not ((data.picture_ids and data.class_ids) or _is_yolo(data)):
+        raise DataError(
+            f"{path}: is a bare list of COCO results, which names neither pictures nor classes; evaluate it with "
+            "--data coco:FILE.json:IMAGES or yolo:FILE.yaml:SPLIT, or give the full file with images, categories and "
+            "scored annotations"
+        )
+    files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.pictures), strict=True)
+    images = Named("image", data.picture_ids or files, files, _stems(files) | _indices(data.picture_ids), sizes)
+    class_ids = data.class_ids if data.picture_ids else _class_ids(entries, len(data.classes), path)
+    categories = Named("category", class_ids, data.classes, _indices(class_ids))
+    found = read_annotations(entries, path, images, categories)
+    if entries and not any("category_id" in entry for entry in found.entries):
+        raise DataError(f"{path}: no entry has a category_id: need results as [image_id, category_id, bbox, score]")
+    return [picture for picture in _gather(found, on_problem) if len(picture.detections)]
+
+
+def category_names(content: Any, path: Path) -> tuple[str, ...]:
+    """The classes of a whole COCO file, each once, in the file's order."""
+    entries = entries_of(content, "categories", path)
+    categories = read_category_entries(content, path, refuse)
+    return tuple(dict.fromkeys(categories.names[place] for place in _file_order(entries, categories)))
+
+
+def _is_yolo(data: Dataset) -> bool:
+    return not data.picture_ids and data.class_ids == counted(data.classes)
+
+
+def _indices(ids: Sequence[str]) -> dict[str, int]:
+    return {text: place for place, text in enumerate(ids)}
+
+
+def _stems(files: Sequence[str]) -> dict[str, int]:
+    """The indices of images by what Ultralytics' tools write as their ids: the name, as a number where it is one."""
+    stems = [PurePath(file).stem for file in files]
+    as_numbers = [str(int(stem)) if stem.isdecimal() and stem.isascii() else stem for stem in stems]
+    return _indices(as_numbers) | _indices(stems) | _indices(files)
+
+
+def _class_ids(entries: Sequence[Any], num_classes: int, path: Path) -> tuple[str, ...]:
+    """The ids of a YOLO data set's classes in results, which count from 0 or, from newer tools, from 1."""
+    ids = {id_text(entry.get("category_id")) for entry in as_dicts(entries)}
+    from_0, from_1 = (tuple(map(str, range(first, first + num_classes))) for first in (0, 1))
+    if entries and from_0[0] not in ids and from_1[-1] not in ids:
+        raise DataError(
+            f"{path}: no category_id is {from_0[0]} or {from_1[-1]}, so they may count the {num_classes} classes from "
+            "0 or from 1; evaluate YOLO's files of boxes (save_txt, save_conf) or the full file with categories"
+        )
+    return from_1 if from_1[-1] in ids and from_0[0] not in ids else from_0
+
+
+def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
+    """The indices in the order in which the file lists what has been read from it."""
+    return [named.places[text] for entry in entries if (text := id_text(entry["id"])) is not None]
+
+
+def _gather(found: Annotations, on_problem: OnProblem) -> list[Picture]:
+    """The pictures with their results; those of unknown images and categories are left out and counted.
+
+    A negative side is let pass, as COCO's own code does: it overlaps nothing.
+    """
+    scores = numbers(found.column("score"))
+    readable = np.isfinite(scores) & np.isfinite(found.xywh).all(axis=1)
+    known = (found.image_places >= 0) & (found.category_places >= 0)
+    if not readable[known].all():
+        _refuse(found, int(np.flatnonzero(known & ~readable)[0]))
+    _count_unknown(found, ~known, on_problem)
+    rows = np.flatnonzero(known)
+    return gather_pictures(
+        found.images.names,
+        found.images.sizes,
+        found.image_places[rows],
+        found.boxes[rows],
+        found.labels[rows],
+        scores[rows],
+        xywh=found.xywh[rows],
+        owner=found.path,
+        on_problem=on_problem,
+    )
+
+
+def _count_unknown(found: Annotations, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:
+    kinds: dict[str, list[Problem]] = {}
+    for row in np.flatnonzero(unknown).tolist():
+        if problem := found.problem(row):
+            kinds.setdefault(problem.kind, []).append(problem)
+    for kind, same in kinds.items():
+        result = kind.replace("annotation", "result")
+        on_problem(Problem(result, same[0].where, same[0].what, same[0].fix, minor=True, count=len(same)))
+
+
+def _refuse(found: Annotations, row: int) -> NoReturn:
+    entry, where = found.entries[row], found.where(row)
+    if np.isnan(found.xywh[row]).any() and (problem := found.problem(row)):
+        raise DataError(str(problem))
+    if "score" not in entry:
+        raise DataError(f"{where}: lacks 'score'; this looks like ground truth, not predictions")
+    raise DataError(f"{where}: score is {shown(entry['score'])}: need a number")

@@ -1,0 +1,180 @@
+"""ILSVRC's detection data (DET, 2013 to 2017), in the official layout.
+
+`Annotations/DET/FOLDER/NAME.xml` and `Data/DET/FOLDER/NAME.JPEG` belong together; `ImageSets/DET/SPLIT.txt` lists
+names, which may have sub-folders. The annotations are VOC's, with wnids for classes and without flags. Coordinates are
+1-based inclusive in name; one object in ten has a 0, and all are kept as they are, as for VOC.
+"""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from ...datasets.dataset import Dataset
+from ...datasets.split_lists import Exists, listed_name, read_split_list
+from ...diagnostics import OnProblem, Problem, cut, refuse
+from ...errors import DataError, UsageError
+from ...files.text_files import read_text
+from ...records import GroundTruth
+from ...values import shown
+from ..voc.annotations import find_picture, is_file, placed, read_voc_annotation, unannotated
+
+
+def _rows_beside(name: str) -> list[list[str]]:
+    """The rows of a table that comes with the package, without its heading."""
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))[1:]
+
+
+_NAMES = dict(_rows_beside("ilsvrc_classes.csv"))
+ILSVRC_CLASSES = tuple(_NAMES.values())  # in the official order: the first has id 1
+
+TRAIN = "train"  # the folder of the pictures that are not annotated exhaustively
+_SUFFIXES = (".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
+_FLAGS = ("", "-1", "0", "1")
+_LONGEST_INDEX = 20  # digits: what has more is a name
+
+_LONGEST_NAME = 100  # characters that are compared with the names of classes
+
+
+class _Listed(NamedTuple):
+    name: str
+    number: str
+    negative: bool  # the list of one class says that the picture has none of it
+
+
+def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) -> Dataset:
+    """Read one split of `root`, or of `root/ILSVRC`. Splits belong to the folder whose name they start with.
+
+    The official blacklist says which classes nobody is judged on in a picture. Those of `train` are not exhaustive:
+    objects of other classes than the one a picture was found for may lack (R-CNN, section 4.1). The pictures that the
+    list of one class names as negative have no annotation in the official data, and are then left out.
+    """
+    root = _find_root(Path(root))
+    annotations, images = root / "Annotations" / "DET", root / "Data" / "DET"
+    rows = _read_list(root / "ImageSets" / "DET" / f"{split}.txt")
+    folder = _folder_of(split, (annotations, images))
+    listed, annotated = _named(rows, annotations / folder, images / folder)
+    unjudged = _official_blacklist()
+    pictures: list[GroundTruth] = []
+    ids: list[str] = []
+    for name, number, negative in listed:
+        path, file = annotations / folder / f"{name}.xml", find_picture(images, f"{folder}/{name}", _SUFFIXES)
+        if negative and not is_file(path):
+            continue
+        truth = read_voc_annotation(path, file, on_problem) if annotated else unannotated(file)
+        if truth is not None:
+            classes = unjudged.get(PurePosixPath(name).name, ())
+            truth = placed(_with_names(truth, path, on_problem), images, file) if annotated else truth
+            pictures.append(replace(truth, unjudged=classes, exhaustive=folder != TRAIN))
+            ids.append(number)
+    class_ids = tuple(str(i) for i in range(1, len(ILSVRC_CLASSES) + 1))
+    name = f"{root.resolve().name} {split}"
+    return Dataset(name, ILSVRC_CLASSES, tuple(pictures), images, tuple(ids), class_ids, annotated)
+
+
+def _find_root(root: Path) -> Path:
+    looked = (root, root / "ILSVRC")
+    for found in looked:
+        if any(os.path.isdir(found / part / "DET") for part in ("Annotations", "Data")):
+            return found
+    missing = "" if os.path.isdir(root) else f" ({root} does not exist)"
+    wanted = " and ".join(str(found / "Annotations" / "DET") for found in looked)
+    raise DataError(f"{root}: no ILSVRC detection data set here{missing}: looked for {wanted}")
+
+
+def _folder_of(split: str, places: Sequence[Path]) -> str:
+    """The folder of a split: `val` has those of val1 and val2, `train` those of train_1 and so on."""
+    folders = sorted({found.name for place in places if place.is_dir() for found in place.iterdir() if found.is_dir()})
+    own = [name for name in folders if split.startswith(name)]
+    if not own:
+        there = ", ".join(folders) or "none"
+        raise DataError(f"{places[0]}: has no folder for the split {split!r}; the folders here are: {there}")
+    return max(own, key=len)
+
+
+def _named(rows: Sequence[_Listed], annotations: Path, images: Path) -> tuple[list[_Listed], bool]:
+    """The rows with the names of files, and whether there are annotations: the official test set has none."""
+
+    def has_annotation(name: str) -> bool:
+        return is_file(annotations / f"{name}.xml")
+
+    def has_picture(name: str) -> bool:
+        return is_file(images / find_picture(images, name, _SUFFIXES))
+
+    def resolved(exists: Exists) -> list[_Listed]:
+        return [row._replace(name=listed_name(row.name, exists, {annotations.name.lower()})) for row in rows]
+
+    named = resolved(has_annotation)
+    if any(row.negative or has_annotation(row.name) for row in named):
+        return named, True
+    pictured = resolved(has_picture)
+    return pictured, not any(has_picture(row.name) for row in pictured)
+
+
+def _read_list(path: Path) -> list[_Listed]:
+    """Lines `name index`, or `name flag` as in the lists of one class, whose pictures are then numbered from 1."""
+    rows = [_split_line(line) for line in read_split_list(path)]
+    if all(column in _FLAGS for _, column in rows):
+        return [_Listed(name, str(i), column == "-1") for i, (name, column) in enumerate(rows, 1)]
+    owners: dict[str, str] = {}
+    for name, column in rows:
+        if not column:
+            raise DataError(f"{path}: {cut(name)} has no index, others have; give it one or leave all out")
+        if owners.setdefault(column, name) != name:
+            both = f"{cut(owners[column])} and {cut(name)}"
+            raise DataError(f"{path}: {both} both have the index {column}; give each its own")
+    return [_Listed(name, column, False) for name, column in rows]
+
+
+def _split_line(line: str) -> tuple[str, str]:
+    name, *rest = line.rsplit(maxsplit=1)
+    if rest and len(rest[0]) < _LONGEST_INDEX and rest[0].removeprefix("-").isdecimal():
+        return name, str(int(rest[0]))
+    return line, ""
+
+
+def _with_names(truth: GroundTruth, path: Path, on_problem: OnProblem) -> GroundTruth:
+    """The objects with the readable names of their classes; those of other classes are a problem and left out."""
+    wnids = truth.labels.tolist()
+    for wnid in wnids:
+        if wnid not in _NAMES:
+            what = f"{shown(wnid)} is none of the {len(_NAMES)} classes of ILSVRC's detection task"
+            on_problem(Problem("class that ILSVRC does not have", f"{path}: object ({wnid})", what, _suggestion(wnid)))
+    known = truth[np.array([wnid in _NAMES for wnid in wnids], dtype=np.bool_)]
+    return replace(known, labels=np.array([_NAMES[wnid] for wnid in known.labels.tolist()], dtype=np.str_))
+
+
+def _suggestion(label: str) -> str:
+    near = get_close_matches(label[:_LONGEST_NAME], [*_NAMES, *ILSVRC_CLASSES], n=1)
+    wnids = {name: wnid for wnid, name in _NAMES.items()}
+    wnid = wnids.get(near[0], near[0]) if near else ""
+    return f"did you mean {wnid} ({_NAMES[wnid]})?" if wnid else "write the wnid of one of them"
+
+
+def _official_blacklist() -> dict[str, tuple[str, ...]]:
+    """The classes by the name of the picture, so that it holds for every list that names the picture."""
+    rows = _rows_beside("ilsvrc_blacklist.csv")
+    return {picture: tuple(_NAMES[wnid] for wnid in wnids.split()) for picture, wnids in rows}
+
+
+def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
+    """The data set with another blacklist: lines `index wnid`, with the index that the split's list gives a picture."""
+    path, unjudged = Path(path), dict[str, tuple[str, ...]]()
+    if data.classes != ILSVRC_CLASSES or not data.picture_ids:
+        raise UsageError(f"{data.name}: only a data set as ilsvrc:ROOT:SPLIT has a blacklist")
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        index, wnid = line.split() if len(line.split()) == 2 else ("", "")
+        if not index.isdecimal() or len(index) >= _LONGEST_INDEX or wnid not in _NAMES:
+            raise DataError(f"{path}: line {number} is {line[:80]!r}: need a picture's index and a wnid of ILSVRC's")
+        index = str(int(index))
+        unjudged[index] = (*unjudged.get(index, ()), _NAMES[wnid])
+    pictures = zip(data.pictures, data.picture_ids, strict=True)
+    return replace(data, pictures=tuple(replace(one, unjudged=unjudged.get(number, ())) for one, number in pictures))

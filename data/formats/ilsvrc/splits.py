@@ -1,0 +1,159 @@
+"""ILSVRC's validation set in two halves with about the same objects: one to train on, one to judge.
+
+R-CNN's way (section 4.2): a picture is its counts of objects by class, and the halves are to have as equal a number of
+objects of every class as pictures that go whole to one side allow. The pictures with a class that nobody is judged on,
+317 of the 20,121, are left out, as R-CNN's lists do: what is not annotated must not be learned as background.
+
+Shapes: P pictures, K classes.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets.dataset import Dataset
+from ...errors import DataError, UsageError
+from ...files.atomic import write_atomically
+from .annotations import ILSVRC_CLASSES, read_ilsvrc
+
+Counts = NDArray[np.int64]
+HALVES = ("val1", "val2")
+_ROUNDS = 50  # of the search for a better side; the real set needs a dozen
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How unequal two halves are; a class's imbalance is |a - b| / (a + b), R-CNN's measure."""
+
+    pictures: tuple[int, int]
+    objects: tuple[int, int]
+    largest: float  # imbalance of a class
+    median: float  # over the classes that have objects
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pictures[0]} and {self.pictures[1]} pictures, {self.objects[0]} and {self.objects[1]} objects; "
+            f"imbalance of a class: at most {self.largest:.1%}, median {self.median:.1%}"
+        )
+
+
+def class_counts(data: Dataset) -> Counts:
+    """How many objects of each class each picture has, (P, K)."""
+    number_of = {name: number for number, name in enumerate(data.classes)}
+    counts = np.zeros((len(data), len(data.classes)), dtype=np.int64)
+    for row, truth in zip(counts, data.pictures, strict=True):
+        np.add.at(row, [number_of[label] for label in truth.labels.tolist()], 1)
+    return counts
+
+
+def balanced_halves(counts: Counts, seed: int = 0) -> NDArray[np.bool_]:
+    """Which pictures of (P, K) counts belong to the second half, (P,).
+
+    Pictures are dealt one by one, those with the rarest class first, each to the side that its classes lack; then each
+    may change sides as long as that helps. Differences count in shares of a class, so that rare classes weigh as much
+    as frequent ones; the pictures themselves are one more class.
+    """
+    counts = np.column_stack([counts, np.ones(len(counts), dtype=np.int64)])  # [P, K + 1]
+    totals = np.maximum(counts.sum(axis=0), 1)
+    shares = counts / totals  # [P, K + 1]
+    sides = np.zeros(len(counts))  # -1 the first half, 1 the second, 0 not dealt yet
+    difference = np.zeros(counts.shape[1])  # [K + 1], second half minus first, in shares
+    order = _rarest_first(counts, totals, seed)
+    for _ in range(_ROUNDS):
+        changed = False
+        for picture in order:
+            rest = difference - sides[picture] * shares[picture]
+            side = -1.0 if rest @ shares[picture] > 0 else 1.0
+            if side != sides[picture]:
+                sides[picture], difference, changed = side, rest + side * shares[picture], True
+        if not changed:
+            break
+    return sides > 0
+
+
+def _rarest_first(counts: Counts, totals: Counts, seed: int) -> NDArray[np.intp]:
+    """Pictures by the frequency of their rarest class, those with many of it first, else at random."""
+    rarest = np.where(counts > 0, totals, np.iinfo(np.int64).max).argmin(axis=1)  # [P]
+    many = counts[np.arange(len(counts)), rarest]
+    chance = np.random.default_rng(seed).random(len(counts))
+    return np.lexsort((chance, -many, totals[rarest]))
+
+
+def split_validation(data: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """The two halves of a data set, in its own order, without the pictures that have an unjudged class."""
+    judged = np.array([not truth.unjudged for truth in data.pictures], dtype=np.bool_)
+    kept = np.flatnonzero(judged)
+    second = balanced_halves(class_counts(data)[kept], seed)
+    return _part(data, kept[~second], HALVES[0]), _part(data, kept[second], HALVES[1])
+
+
+def _part(data: Dataset, places: NDArray[np.intp], name: str) -> Dataset:
+    pictures = tuple(data.pictures[place] for place in places)
+    ids = tuple(data.picture_ids[place] for place in places) if data.picture_ids else ()
+    return replace(data, name=f"{name} of {data.name}", pictures=pictures, picture_ids=ids)
+
+
+def balance_of(first: Dataset, second: Dataset) -> Balance:
+    """How unequal two data sets of the same classes are."""
+    a, b = class_counts(first).sum(axis=0), class_counts(second).sum(axis=0)
+    seen = a + b > 0
+    imbalance = np.abs(a - b)[seen] / (a + b)[seen] if seen.any() else np.zeros(1)
+    pictures, objects = (len(first), len(second)), (int(a.sum()), int(b.sum()))
+    return Balance(pictures, objects, float(imbalance.max()), float(np.median(imbalance)))
+
+
+def write_halves(data: Dataset, folder: Path, seed: int = 0) -> Balance:
+    """Write `val1.txt` and `val2.txt`: lines `name index` as in the official lists, with the index that `data` has."""
+    if not data.picture_ids:
+        raise UsageError(f"{data.name} has no picture numbers: give ilsvrc:ROOT:val")
+    halves = split_validation(data, seed)
+    for name, half in zip(HALVES, halves, strict=True):
+        lines = [
+            f"{_listed(truth.file)} {number}\n" for truth, number in zip(half.pictures, half.picture_ids, strict=True)
+        ]
+        write_atomically(folder / f"{name}.txt", "".join(lines))
+    return balance_of(*halves)
+
+
+def write_training_list(data: Dataset, per_class: int, folder: Path, seed: int = 0) -> str:
+    """Write `trainN.txt`, pictures of `train` with N objects of each class where there are so many; tells what it has.
+
+    They are drawn from the lists of the classes, `train_1` to `train_200`, that the root of `data` has. A picture may
+    bring more of its class than were missing, and objects of other classes (R-CNN's val1 + train_N).
+    """
+    root = data.folder.parents[1]
+    lists = root / "ImageSets" / "DET"
+    numbered = [(f"train_{number}", name) for number, name in enumerate(ILSVRC_CLASSES, start=1)]
+    present = [(split, name) for split, name in numbered if (lists / f"{split}.txt").is_file()]
+    if not present:
+        raise DataError(f"{lists}: has no list of one class, train_1.txt to train_{len(numbered)}.txt")
+    files: dict[str, int] = {}  # and how many objects of the class that brought each
+    for split, name in present:
+        files = {**_first_objects(read_ilsvrc(root, split), name, per_class, seed), **files}
+    path = folder / f"train{per_class}.txt"
+    write_atomically(path, "".join(f"{_listed(file)}\n" for file in files))
+    return f"{len(files)} pictures, {sum(files.values())} objects of {len(present)} classes"
+
+
+def _first_objects(data: Dataset, name: str, wanted: int, seed: int) -> dict[str, int]:
+    """Pictures in random order until they have so many objects of a class."""
+    chosen: dict[str, int] = {}
+    for place in np.random.default_rng(seed).permutation(len(data)):
+        truth = data.pictures[place]
+        count = int(np.count_nonzero(truth.labels == name))
+        if sum(chosen.values()) >= wanted:
+            break
+        if count:
+            chosen[truth.file] = count
+    return chosen
+
+
+def _listed(file: str) -> str:
+    """What the lists call a picture: its path below the folder of its split, without the suffix.
+
+    >>> _listed("val/ILSVRC2012_val_00000001.JPEG")
+    'ILSVRC2012_val_00000001'
+    """
+    return PurePosixPath(*PurePosixPath(file).parts[1:]).with_suffix("").as_posix()

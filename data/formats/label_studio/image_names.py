@@ -1,0 +1,73 @@
+"""What the pictures of Label Studio's tasks are called: from their addresses back to files."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from ...diagnostics import Unusable
+from ...images.image_files import existing_name, is_image_name, picture_name
+from ...values import shown
+
+_LOCAL = "/data/local-files/"  # where Label Studio serves files of its machine: ?d=PATH
+_UPLOADS = "/data/upload/"
+_UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")  # put before the name of what is uploaded
+
+_DEEPEST = 30  # folders of an address that may be below that of the pictures
+
+
+def local_address(file: str) -> str:
+    """The address of a file on Label Studio's disk."""
+    return f"{_LOCAL}?d={quote(file, errors='surrogateescape')}"
+
+
+def task_file(task: Mapping[str, Any], folder: Path | None, where: str) -> str:
+    """The picture's path below `folder`, from its address; without a folder as the address has it."""
+    stated = _address(task["data"])
+    names = _possible_names(stated) if stated is not None else []
+    there = [found for name in names if folder is not None and (found := existing_name(name, folder))]
+    file = picture_name(max(there, key=len) if there else next(iter(names), None), folder)
+    if file is None:
+        what = f"its image is {shown(task['data'].get('image', stated))}: need the address of a picture"
+        raise Unusable("picture without a usable name", where, what, "correct the task's data")
+    return file
+
+
+def _address(data: Mapping[str, Any]) -> str | None:
+    """The address of a task's picture: under `image`, or the one text there, or the one that names an image."""
+    texts = [value for value in data.values() if isinstance(value, str)]
+    images = [text for text in texts if is_image_name(text.partition("?")[0])]
+    stated = data.get("image", texts[0] if len(texts) == 1 else images[0] if len(images) == 1 else None)
+    return stated if isinstance(stated, str) else None
+
+
+def _possible_names(address: str) -> list[str]:
+    """What a picture with this address may be called below its folder; the first where none of these is there.
+
+    >>> _possible_names("/data/upload/3/1a2b3c4d-cat.jpg"), _possible_names("https://host/a/cat%201.jpg?size=2")
+    (['cat.jpg', '1a2b3c4d-cat.jpg'], ['cat 1.jpg', 'a/cat 1.jpg'])
+    >>> _possible_names(r"C:\\a\\cat.jpg")
+    ['cat.jpg', 'a/cat.jpg', 'C:/a/cat.jpg']
+    """
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", address):  # a path of Windows
+        return _tails(address)[::-1]
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a host in brackets that is none
+        return [address]
+    if parts.path == _LOCAL:
+        return _tails(parse_qs(parts.query, errors="surrogateescape").get("d", [""])[0])
+    if not parts.scheme and not address.startswith("/"):
+        return [address]
+    path = unquote(parts.path, errors="surrogateescape")
+    if parts.path.startswith(_UPLOADS):
+        name = _tails(path)[-1]
+        return list(dict.fromkeys([_UPLOAD_PREFIX.sub("", name, count=1), name]))
+    return _tails(path)[::-1]
+
+
+def _tails(path: str) -> list[str]:
+    """A path without its root and what remains of it behind each of its folders, the longest first."""
+    parts = path.replace("\\", "/").strip("/").split("/")[-_DEEPEST:]
+    return ["/".join(parts[start:]) for start in range(len(parts))]

@@ -1,0 +1,302 @@
+"""Predictions from files: whatever `detect` wrote, and what other tools write.
+
+- A folder: one that `detect` wrote, VOC result files `comp4_det_*.txt[.gz]`, also where VOC's devkit has them
+  (`results/VOC2012/Main`), or YOLO's `labels/` with `classes.txt` (the folder above it, or `labels/` itself).
+- A file: COCO's whole file with scores, COCO's bare list of results (or one a line), tasks of Label Studio, a CSV,
+  ILSVRC's submission, a ledger, or one of VOC's result files. What a file holds decides, whatever its name ends in.
+
+Some of these hold ids or parts of a picture's size, which only the data set explains that they are about.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import Enum, auto
+from graphlib import CycleError, TopologicalSorter
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from ..boxes import inclusive_to_half_open
+from ..datasets.dataset import Dataset
+from ..detections_by_image import emptied
+from ..diagnostics import OnProblem, refuse
+from ..errors import DataError
+from ..files.json_files import load_json, parse_json
+from ..files.text_files import lines_of, read_head, read_text
+from ..records import Detections, Picture
+from ..stores.detections_jsonl import LEDGER_NAME, read_ledger
+from .coco.results import category_names, coco_list_predictions, coco_predictions
+from .ilsvrc.results import read_ilsvrc_results
+from .label_studio.tasks import is_label_studio, label_studio_predictions
+from .tables import read_csv_predictions
+from .yolo.results import labels_folder, read_yolo_predictions, yolo_names
+
+COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
+CSV_NAME = "detections.csv"  # of the one with `--format csv`
+RUN_NAME = "run.json"  # of the one with its settings
+
+# comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not. Fast R-CNN
+# and its children put a random word behind the competition's.
+_VOC_NAME = re.compile(r"comp[34]([_-](?!det_)[^_]+)?_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
+
+_HEAD = 2**16  # bytes of a file that tell its form
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
+_LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
+_TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
+
+_Row = tuple[str, str, float, list[float]]  # picture, label, score, box
+
+
+class _Form(Enum):
+    """What a file of predictions can be."""
+
+    JSON = auto()
+    RESULT_LINES = auto()  # COCO's results, one a line
+    LEDGER = auto()
+    CSV = auto()
+    ILSVRC = auto()
+    VOC = auto()
+
+
+def read_predictions(path: str | Path, data: Dataset | None = None, on_problem: OnProblem = refuse) -> list[Picture]:
+    """Read predictions in any form that is known; `data` is the data set that they are about.
+
+    Without sizes in the file a picture's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
+    give the picture's id as `file`. Where equal scores would change their order if a picture's lines were gathered, the
+    picture comes in several parts: an evaluation breaks ties by the files' order. `on_problem` is told of what official
+    code leaves out or counts as false.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, data, on_problem)
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; give what detect wrote, a .jsonl, a COCO .json or VOC result files")
+    match _form(path):
+        case _Form.JSON:
+            return _read_json(path, data, on_problem)
+        case _Form.RESULT_LINES:
+            lines = enumerate(lines_of(read_text(path)), 1)
+            entries = [parse_json(line, f"{path}: line {number}") for number, line in lines if line.strip()]
+            return coco_list_predictions(entries, path, data, on_problem)
+        case _Form.CSV:
+            return read_csv_predictions(path, on_problem)
+        case _Form.ILSVRC:
+            return _read_ilsvrc(path, data, on_problem)
+        case _Form.VOC:
+            return _read_voc([(path, _voc_label(path))], on_problem)
+        case _Form.LEDGER:
+            return read_ledger(path, on_problem)
+
+
+def read_categories(path: str | Path, pictures: Iterable[Picture], data: Dataset | None = None) -> tuple[str, ...]:
+    """The classes that predictions are about: those that their files state, else the data set's, else the labels seen.
+
+    COCO's whole files, YOLO's `classes.txt` and the run of a detector state them, and a single file of VOC's is about
+    its class; a class that they state counts even where nothing of it was found. All others are about what they are
+    evaluated on: a class of which there is no prediction was not found. `pictures` are what `read_predictions` gave for
+    the same path and data set.
+    """
+    path, seen = Path(path), {str(label) for picture in pictures for label in picture.detections.labels}
+    stated = _stated_categories(path, data, seen)
+    if stated is None and data is not None:
+        return data.classes
+    return tuple(sorted(seen)) if stated is None else stated
+
+
+def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tuple[str, ...] | None:
+    """The classes that the files say they are about; None where they say nothing."""
+    if path.is_dir() and not (path / LEDGER_NAME).is_file():
+        if (labels := labels_folder(path)) is not None:
+            return yolo_names(labels, data)
+        return tuple(sorted({label for _, label in _voc_files(path)})) if data is None else None
+    if path.is_dir() or path.name in (LEDGER_NAME, CSV_NAME):
+        return _categories_of_run(path if path.is_dir() else path.parent, seen)
+    form = _form(path)
+    if form is _Form.JSON and not isinstance(content := load_json(path), list):
+        return category_names(content, path) or None  # an empty list says nothing
+    return (_voc_label(path),) if form is _Form.VOC else None
+
+
+def _categories_of_run(folder: Path, seen: set[str]) -> tuple[str, ...] | None:
+    """The classes of the detector whose run left its files here; None where what was detected is not of this run."""
+    names = _configured_classes(folder / RUN_NAME)
+    if names is None and (folder / COCO_NAME).is_file():
+        names = category_names(load_json(folder / COCO_NAME), folder / COCO_NAME) or None
+    return names if names is not None and seen <= {*names} else None
+
+
+def _configured_classes(path: Path) -> tuple[str, ...] | None:
+    try:
+        config = load_json(path)["settings"]["config"]
+        names = config.get("output_classes") or config["classes"]
+    except (DataError, KeyError, TypeError, AttributeError):
+        return None  # of something else, or of an older run
+    return tuple(names) if isinstance(names, list) and {*map(type, names)} == {str} else None
+
+
+def _form(path: Path) -> _Form:
+    """The form of a file, by its first line."""
+    if _VOC_NAME.fullmatch(path.name):
+        return _Form.VOC
+    line = lines_of(read_head(path, _HEAD).lstrip())[0].rstrip()
+    if line.startswith("{"):
+        return _form_of_object(line)
+    if line.startswith("["):
+        return _Form.JSON
+    if _TABLE_HEADING.fullmatch(line):
+        return _Form.CSV
+    if line:
+        numbers = [bool(_NUMBER.fullmatch(word)) for word in line.split()]
+        if all(numbers) and len(numbers) > 1:
+            return _Form.ILSVRC
+    endings = [suffix.lower() for suffix in path.suffixes]
+    by_name = {".json": _Form.JSON, ".csv": _Form.CSV, ".txt": _Form.ILSVRC, ".pred": _Form.ILSVRC}
+    return next((by_name[ending] for ending in reversed(endings) if ending in by_name), _Form.LEDGER)
+
+
+def _form_of_object(line: str) -> _Form:
+    """The form of a file whose first line begins an object."""
+    try:
+        record = parse_json(line, "")
+    except DataError:  # the first line of a longer value, or one that is longer than the head
+        return _Form.LEDGER if _LEDGER_LINE.match(line) else _Form.JSON
+    if "file" in record:
+        return _Form.LEDGER
+    return _Form.RESULT_LINES if "image_id" in record else _Form.JSON
+
+
+def merge_parts(pictures: Iterable[Picture]) -> list[Picture]:
+    """Each picture once, with the detections of all its parts, in the order of first appearance."""
+    parts: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        parts.setdefault(picture.file, []).append(picture)
+    return [_joined(same) if len(same) > 1 else same[0] for same in parts.values()]
+
+
+def _joined(parts: list[Picture]) -> Picture:
+    found = [part.detections for part in parts]
+    joined = Detections(
+        np.concatenate([one.boxes for one in found]),
+        np.concatenate([one.labels for one in found]),
+        np.concatenate([one.scores for one in found]),
+    )
+    return replace(parts[0], detections=joined[np.argsort(-joined.scores, kind="stable")])
+
+
+def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
+    if (folder / LEDGER_NAME).is_file():
+        return read_ledger(folder / LEDGER_NAME, on_problem)
+    if (labels := labels_folder(folder)) is not None:
+        return read_yolo_predictions(labels, data, on_problem)
+    return _read_voc(_voc_files(folder), on_problem)
+
+
+def _read_voc(files: list[tuple[Path, str]], on_problem: OnProblem) -> list[Picture]:
+    rows = [row for path, label in files for row in _read_voc_rows(path, label)]
+    return _pictures_in_tie_order(rows, str(files[0][0].parent), on_problem)
+
+
+def _voc_label(path: Path) -> str:
+    match = _VOC_NAME.fullmatch(path.name)
+    return match["label"] if match else ""
+
+
+def _voc_files(folder: Path) -> list[tuple[Path, str]]:
+    """VOC's result files, each with its class; in the folder, or where the devkit has them below it."""
+    folders = [folder, *sorted(folder.glob("VOC*/Main")), *sorted(folder.glob("results/VOC*/Main"))]
+    held = [each for each in folders if any(_VOC_NAME.fullmatch(path.name) for path in each.iterdir())]
+    folder = held[0] if held else folder
+    matches = {path: _VOC_NAME.fullmatch(path.name) for path in sorted(folder.iterdir())}
+    files = [(path, match["label"]) for path, match in matches.items() if match]
+    splits = sorted({match["split"] for match in matches.values() if match})
+    if not files:
+        raise DataError(
+            f"{folder}: has neither {LEDGER_NAME} nor comp4_det_<split>_<class>.txt nor YOLO's labels; "
+            "is it the right folder?"
+        )
+    if len(splits) > 1 or len({label for _, label in files}) < len(files):
+        raise DataError(
+            f"{folder}: has several result files of one class (splits {', '.join(splits)}); keep one set here"
+        )
+    return files
+
+
+def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
+    if data is None:
+        raise DataError(f"{path}: has numbers for pictures and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
+    return [picture for picture in read_ilsvrc_results(path, data, on_problem) if len(picture.detections)]
+
+
+def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
+    content = load_json(path)
+    if is_label_studio(content):
+        return label_studio_predictions(content, path, on_problem)
+    if isinstance(content, list):
+        return coco_list_predictions(content, path, data, on_problem)
+    return coco_predictions(content, path, on_problem)
+
+
+def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
+    """Lines `id score xmin ymin xmax ymax`; what is before the last five numbers is the id, spaces and all."""
+    for i, line in enumerate(lines_of(read_text(path)), 1):
+        if not line.strip():
+            continue
+        try:
+            name, *numbers = line.strip().rsplit(maxsplit=5)
+            score, *box = map(_finite, numbers)
+            _, _, _, _ = box
+        except ValueError:
+            raise DataError(f"{path}: line {i} is {line[:80]!r}: need id score xmin ymin xmax ymax") from None
+        yield name, label, score, box
+
+
+def _finite(text: str) -> float:
+    """The number that a text is; ValueError for one without end, and for `1_0`, which is one to Python alone."""
+    number = float(text)
+    if not math.isfinite(number) or "_" in text:
+        raise ValueError(text)
+    return number
+
+
+def _pictures_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[Picture]:
+    boxes = emptied(inclusive_to_half_open([box for *_, box in rows]), owner, on_problem).tolist()
+    rows = [(name, label, score, box) for (name, label, score, _), box in zip(rows, boxes, strict=True)]
+    order = _order_that_keeps_ties(rows)
+    if order is None:
+        groups = [list(group) for _, group in groupby(rows, key=lambda row: row[:2])]
+    else:
+        gathered: dict[str, list[_Row]] = {name: [] for name in order}
+        for row in rows:
+            gathered[row[0]].append(row)
+        groups = list(gathered.values())
+    return list(map(_picture, groups))
+
+
+def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
+    """An order of the pictures that leaves equal scores of a class as the files have them, or None if there is none."""
+    before: dict[str, set[str]] = {name: set() for name in sorted({row[0] for row in rows})}
+    ranked = sorted(rows, key=lambda row: (row[1], -row[2]))
+    for one, other in pairwise(ranked):
+        if one[1:3] == other[1:3] and one[0] != other[0]:
+            before[other[0]].add(one[0])
+    try:
+        return list(TopologicalSorter(before).static_order())
+    except CycleError:
+        return None
+
+
+def _picture(rows: list[_Row]) -> Picture:
+    """A picture of unknown size with all its rows."""
+    file, rows = rows[0][0], sorted(rows, key=lambda row: -row[2])
+    try:
+        found = Detections(
+            boxes=np.array([box for *_, box in rows], dtype=np.float64),
+            labels=np.array([label for _, label, _, _ in rows], dtype=np.str_),
+            scores=np.array([score for _, _, score, _ in rows], dtype=np.float64),
+        )
+    except DataError as error:
+        raise DataError(f"predictions for {file}: {error}") from error
+    return Picture(file, detections=found)

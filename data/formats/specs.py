@@ -1,0 +1,176 @@
+"""A data set by one line of text, the SPEC: its kind, its place and its split, as in `voc:ROOT:YEAR:SPLIT`."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..datasets.dataset import Dataset
+from ..diagnostics import Notices, OnProblem, listed, refuse
+from ..errors import DataError, UsageError
+from ..images.near_annotations import image_folder_of
+from ..images.sources import OnPassedOver, Source, list_sources
+from ..records import GroundTruth
+from ..values import shown
+from .coco.annotations import read_coco
+from .ilsvrc.annotations import read_ilsvrc, with_blacklist
+from .label_studio.tasks import read_label_studio
+from .tables import read_csv_truth, read_jsonl_truth
+from .voc.annotations import read_voc
+from .yolo.annotations import read_yolo
+
+# A colon that is not that of a drive, as in C:/photos, at the start of a part.
+_COLON = re.compile(r":(?!(?<=^[A-Za-z]:)[\\/])(?!(?<=:[A-Za-z]:)[\\/])")
+
+
+def is_spec(text: str) -> bool:
+    """Whether the text names a data set rather than a file or folder.
+
+    >>> is_spec("voc:photos:val"), is_spec("photos/cat.jpg")
+    (True, False)
+    """
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind in _READERS
+
+
+def open_dataset(
+    spec: str,
+    on_problem: OnProblem = refuse,
+    blacklist: str | Path | None = None,
+    *,
+    allow_unannotated: bool = False,
+) -> Dataset:
+    """Read the annotations of the data set that a SPEC names; `on_problem` is told of what cannot be used.
+
+    The file `blacklist` takes the place of ILSVRC's own. A test set without annotations is refused unless allowed.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind not in _READERS:
+        known = "; ".join(form for form, _ in _READERS.values())
+        raise UsageError(f"{shown(spec)}: {shown(kind)} is no kind of data set; known are {known}")
+    form, read = _READERS[kind]
+    dataset = read(rest, on_problem)
+    if dataset is None:
+        raise UsageError(f"{shown(spec)}: need {form}")
+    if not dataset.annotated and not allow_unannotated:
+        raise DataError(
+            f"{dataset.name}: has no annotations, as a test set: detect in it, but evaluate on and train with others"
+        )
+    return dataset if blacklist is None else with_blacklist(dataset, blacklist)
+
+
+def open_datasets(
+    specs: Sequence[str], report: Callable[[str], None] = lambda line: None, *, allow_unannotated: bool = False
+) -> Dataset:
+    """Several data sets as one; with more than one, files are named from the folder that all of them share.
+
+    What is left out, and what one of them does not annotate, is reported.
+    """
+    if not specs:
+        raise UsageError("no data set is named; give at least one SPEC")
+    notices = Notices()
+    datasets = [open_dataset(spec, notices, allow_unannotated=allow_unannotated) for spec in specs]
+    for line in notices.lines():
+        report(line)
+    return datasets[0] if len(datasets) == 1 else _merged(datasets, report)
+
+
+def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Dataset:
+    try:
+        folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
+    except ValueError as error:
+        raise UsageError("these data sets lie on several drives; move their pictures to one") from error
+    classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
+    pictures: list[GroundTruth] = []
+    for each in datasets:
+        # What this data set does not annotate may still be in its pictures.
+        missing = [name for name in classes if name not in each.classes] if each.annotated else []
+        if missing:
+            report(f"{each.name} does not annotate {listed(missing)}: ignored in its pictures")
+        pictures += [
+            # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
+            replace(
+                truth,
+                file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),
+                unjudged=tuple(dict.fromkeys([*truth.unjudged, *missing])),
+            )
+            for truth in each.pictures
+        ]
+    name, annotated = " + ".join(each.name for each in datasets), all(each.annotated for each in datasets)
+    return Dataset(name, classes, tuple(pictures), folder, annotated=annotated)
+
+
+def resolve_sources(
+    sources: Sequence[str | Path], *, skip: Path | None = None, on_passed_over: OnPassedOver | None = None
+) -> list[Source]:
+    """The pictures of any SOURCE, each once; those of a SPEC are to be read as its data set wants it."""
+    named = [str(source) for source in sources]
+    if not any(map(is_spec, named)):
+        return list_sources(named, skip=skip, on_passed_over=on_passed_over)
+    if not all(map(is_spec, named)):
+        raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
+    dataset = open_datasets(named, allow_unannotated=True)
+    truths = {truth.file: truth for truth in dataset.pictures}  # two splits may share some
+    return [
+        Source(dataset.folder / file, file, not truth.upright, (truth.width, truth.height))
+        for file, truth in truths.items()
+    ]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What is before the last colon and behind it; a drive's is none, and one in a folder's name does no harm.
+
+    >>> _split("C:/a.json:D:/photos"), _split(r"C:\\a.json")
+    (('C:/a.json', 'D:/photos'), ('', 'C:\\\\a.json'))
+    """
+    colons = [found.start() for found in _COLON.finditer(text)]
+    return (text[: colons[-1]], text[colons[-1] + 1 :]) if colons else ("", text)
+
+
+def _path(text: str) -> Path:
+    """A path in which ~ is the home folder, which no shell puts in behind a colon; of an unknown user it is a name."""
+    return Path(os.path.expanduser(text))
+
+
+def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
+    folder, split = _split(rest)
+    if not folder or not split:
+        return None
+    root, year = _split(folder)
+    if root and re.fullmatch(r"\d{4}", year):
+        return read_voc(_path(root), split, year, on_problem)
+    return read_voc(_path(folder), split, on_problem=on_problem)
+
+
+def _open_ilsvrc(rest: str, on_problem: OnProblem) -> Dataset | None:
+    root, split = _split(rest)
+    return read_ilsvrc(_path(root), split, on_problem) if root and split else None
+
+
+def _open_yolo(rest: str, on_problem: OnProblem) -> Dataset | None:
+    file, split = _split(rest)
+    return read_yolo(_path(file), split, on_problem) if file and split else None
+
+
+def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callable[[str, OnProblem], Dataset | None]:
+    """What opens `FILE:IMAGES`, a file of annotations and the folder of its pictures, or `FILE` alone."""
+
+    def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
+        file, images = _split(rest)
+        if rest and (os.path.isfile(whole := _path(rest)) or not (file or rest.startswith(":"))):
+            return read(whole, image_folder_of(whole), on_problem)
+        return read(_path(file), _path(images), on_problem) if file and images else None
+
+    return open_file
+
+
+_READERS: dict[str, tuple[str, Callable[[str, OnProblem], Dataset | None]]] = {
+    "voc": ("voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT", _open_voc),
+    "ilsvrc": ("ilsvrc:ROOT:SPLIT", _open_ilsvrc),
+    "coco": ("coco:FILE.json:IMAGES or coco:FILE.json", _file_and_images(read_coco)),
+    "yolo": ("yolo:DATA.yaml:SPLIT", _open_yolo),
+    "csv": ("csv:FILE.csv:IMAGES or csv:FILE.csv", _file_and_images(read_csv_truth)),
+    "jsonl": ("jsonl:FILE.jsonl:IMAGES or jsonl:FILE.jsonl", _file_and_images(read_jsonl_truth)),
+    "label-studio": ("label-studio:FILE.json:IMAGES or label-studio:FILE.json", _file_and_images(read_label_studio)),
+}

@@ -1,0 +1,217 @@
+"""Annotations and detections in plain tables: a CSV file with a row an object, JSON lines with a picture each.
+
+A CSV file has a header; its columns may come in any order and have other tools' names (`csv_files.py`). Annotations
+need `file,label,x1,y1,x2,y2` and may have `width,height,difficult`, and the other columns that an object of a JSON line
+may have; a row with an empty label and no box is a picture without objects. Detections need
+`file,label,score,x1,y1,x2,y2` and may have `width,height`.
+
+A JSON line of annotations is `{"file", "width", "height", "objects": [{"label", "box": [x1, y1, x2, y2]}]}`; an object
+may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. Where a size is not given it is that of the picture's
+file, as stored; 0 where that is not there.
+
+Boxes are as in this package, whatever the columns are called: TensorFlow's own scripts divide `xmin` and `xmax` by the
+width, so that they too are edges of pixels counted from 0. Parts of the size, as Open Images has them, are refused.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes import Boxes, Size, box_area
+from ..class_names import checked_name
+from ..datasets.annotated_objects import (
+    AnnotatedObject,
+    checked_box,
+    checked_label,
+    checked_number,
+    read_flag,
+    read_size,
+)
+from ..datasets.dataset import Dataset
+from ..datasets.objects_by_image import TruthsByFile
+from ..detections_by_image import gather_pictures
+from ..diagnostics import OnProblem, Problem, Unusable, refuse
+from ..files.atomic import write_atomically
+from ..files.text_files import read_text
+from ..records import GroundTruth, Picture
+from ..values import number_of, shown
+from .csv_files import CORNERS, Table, csv_text, read_table
+
+_FLAGS = ("difficult", "crowd", "ignore", "truncated")
+
+
+def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
+    """Read annotations from a CSV file; `images` is the folder of the picture files."""
+    path, gathering = Path(path), TruthsByFile(Path(images))
+    table = read_table(path, ("file", "label", *CORNERS), on_problem)
+    boxes: list[list[float]] = []
+    for number in range(len(table.rows)):
+        row, where = table.entry(number), table.where(number)
+        try:
+            file, size = gathering.file(row["file"], where), _size(row, where, on_problem)
+            gathering.add(file, size, [], where)
+            if any(row[name] for name in ("label", *CORNERS)):
+                found = _object(row, [row[name] for name in CORNERS], where, on_problem)
+                gathering.add(file, size, [found], where)
+                boxes.append(found.box)
+        except Unusable as unusable:
+            on_problem(unusable.problem)
+    _check_pixels(np.array(boxes, dtype=np.float64).reshape(-1, 4), table, on_problem)
+    return gathering.dataset(path.stem)
+
+
+def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
+    """Read annotations from JSON lines; `images` is the folder of the picture files."""
+    path, gathering = Path(path), TruthsByFile(Path(images))
+    for number, line in enumerate(read_text(path).split("\n"), 1):  # splitlines() breaks at what JSON may hold
+        if line.strip():
+            where = f"{path}: line {number}"
+            try:
+                record = _record(line, where)
+                file, size = gathering.file(record.get("file"), where), _size(record, where, on_problem)
+                gathering.add(file, size, list(_objects(record["objects"], where, on_problem)), where)
+            except Unusable as unusable:
+                on_problem(unusable.problem)
+    return gathering.dataset(path.stem)
+
+
+def write_csv_truth(data: Dataset, path: str | Path) -> None:
+    """Write annotations as a CSV file; what is to be ignored is difficult there.
+
+    `crowd`, `truncated` and areas of their own have no column and are lost.
+    """
+    rows: list[list[Any]] = []
+    for truth in data.pictures:
+        size = [truth.width or "", truth.height or ""]
+        columns = (truth.labels.tolist(), truth.boxes.tolist(), (truth.difficult | truth.ignore).tolist())
+        for label, box, difficult in zip(*columns, strict=True):
+            rows.append([truth.file, checked_name(label, truth.file), *box, *size, int(difficult)])
+        if not len(truth):
+            rows.append([truth.file, *[""] * 5, *size, ""])
+    write_atomically(path, csv_text(["file", "label", *CORNERS, "width", "height", "difficult"], rows))
+
+
+def write_jsonl_truth(data: Dataset, path: str | Path) -> None:
+    """Write annotations as JSON lines; `read_jsonl_truth` gives the same pictures back."""
+    write_atomically(path, "".join(json.dumps(_to_record(truth)) + "\n" for truth in data.pictures))
+
+
+def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> list[Picture]:
+    """Read detections from a CSV file, pictures in the order of their first rows; sizes are 0 where none are given.
+
+    As in annotations, a row with a name and nothing else is a picture of which there is nothing.
+    """
+    table = read_table(Path(path), ("file", "label", "score", *CORNERS), refuse)
+    files, sizes = table.column("file"), _predicted_sizes(table, on_problem)
+    places = {file: place for place, file in enumerate(sizes)}
+    about = ("label", "score", *CORNERS)
+    filled = [row for row, cells in enumerate(table.rows) if any(cells[table.places[name]] for name in about)]
+    boxes = np.stack([_numbers(table, name, filled) for name in CORNERS], axis=1)
+    _check_pixels(boxes, table, on_problem)
+    labels = table.column("label")
+    return gather_pictures(
+        list(sizes),
+        list(sizes.values()),
+        np.array([places[files[row]] for row in filled], dtype=np.int64),
+        boxes,
+        np.array([labels[row] for row in filled], dtype=object),  # as text, one long label would widen all
+        _numbers(table, "score", filled),
+        owner=path,
+        on_problem=on_problem,
+    )
+
+
+def _check_pixels(boxes: Boxes, table: Table, on_problem: OnProblem) -> None:
+    """Refuse boxes that are all parts of a picture's size: as pixels none would be larger than one."""
+    if len(boxes) and boxes.min() >= 0 and boxes.max() <= 1 and (boxes % 1).any():
+        what = "all its boxes lie within 0 and 1: need pixels, not parts of the picture's size"
+        fix = "multiply them by width and height"
+        # Our own columns are in pixels by definition.
+        on_problem(Problem("boxes within 0 and 1", str(table.path), what, fix, minor=table.is_ours))
+
+
+def _numbers(table: Table, name: str, rows: Sequence[int]) -> NDArray[np.float64]:
+    """The finite numbers of a column in some rows."""
+    place = table.places[name]
+    texts = [table.rows[row][place] for row in rows]
+    try:
+        values = np.array(list(map(float, texts)), dtype=np.float64)
+    except ValueError:
+        values = np.array(list(map(number_of, texts)), dtype=np.float64)
+    for unreadable in np.flatnonzero(~np.isfinite(values)).tolist():
+        try:
+            checked_number(texts[unreadable], name, table.where(rows[unreadable]))
+        except Unusable as unusable:
+            refuse(unusable.problem)
+    return values
+
+
+def _predicted_sizes(table: Table, on_problem: OnProblem) -> dict[str, Size]:
+    """The files in the order of their first rows, with the sizes that are stated."""
+    sizes: dict[str, Size] = dict.fromkeys(table.column("file"), (0, 0))
+    if "width" in table.places and "height" in table.places:
+        columns = (table.column(name) for name in ("file", "width", "height"))
+        for row, (file, width, height) in enumerate(zip(*columns, strict=True)):
+            sizes[file] = read_size(width, height, table.where(row), on_problem)
+    return sizes
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Unusable("line that is not JSON", where, f"is not JSON ({error})", "write the line anew") from None
+    if not isinstance(record, dict) or not isinstance(record.get("objects"), list):
+        what = f"is {shown(record)}: need an object with file, width, height and a list of objects"
+        raise Unusable("line that is no picture", where, what)
+    return record
+
+
+def _objects(entries: Sequence[Any], where: str, on_problem: OnProblem) -> Iterator[AnnotatedObject]:
+    for number, entry in enumerate(entries, 1):
+        try:
+            box = entry.get("box") if isinstance(entry, dict) else None
+            if not isinstance(box, list) or len(box) != 4:
+                what = f"is {shown(entry)}: need a label and a box of four numbers"
+                raise Unusable("object without a box", f"{where}: object {number}", what)
+            yield _object(entry, box, f"{where}: object {number}", on_problem)
+        except Unusable as unusable:
+            on_problem(unusable.problem)
+
+
+def _object(entry: Mapping[str, Any], corners: Sequence[Any], where: str, on_problem: OnProblem) -> AnnotatedObject:
+    label = checked_label(entry.get("label"), where)
+    where = f"{where} ({label[:80]})"
+    box = [checked_number(value, name, where) for name, value in zip(CORNERS, corners, strict=True)]
+    flags = {name: read_flag(entry.get(name), name, where, on_problem) for name in _FLAGS}
+    return AnnotatedObject(label, checked_box(box, where), **flags, area=_area(entry.get("area"), where, on_problem))
+
+
+def _area(value: Any, where: str, on_problem: OnProblem) -> float | None:
+    """An object's area if it has one of its own; what is none is a minor problem."""
+    area = None if value in (None, "") else number_of(value)
+    if area is None or area >= 0:
+        return area
+    what = f"area is {shown(value)}: need a number of square pixels"
+    on_problem(Problem("area that is none", where, what, "the box's is taken", minor=True))
+    return None
+
+
+def _size(entry: Mapping[str, Any], where: str, on_problem: OnProblem) -> Size:
+    return read_size(entry.get("width"), entry.get("height"), where, on_problem)
+
+
+def _to_record(truth: GroundTruth) -> dict[str, Any]:
+    flags = {name: getattr(truth, name).tolist() for name in _FLAGS}
+    own_areas = truth.areas != box_area(truth.boxes)
+    objects = [
+        {"label": checked_name(label, truth.file), "box": box}
+        | {name: True for name, column in flags.items() if column[row]}
+        | ({"area": float(truth.areas[row])} if own_areas[row] else {})
+        for row, (label, box) in enumerate(zip(truth.labels.tolist(), truth.boxes.tolist(), strict=True))
+    ]
+    return {"file": truth.file, "width": truth.width, "height": truth.height, "objects": objects}

@@ -1,0 +1,252 @@
+"""PASCAL VOC files: an XML file for each picture, and lists of picture names for each split.
+
+A folder holds `Annotations/NAME.xml`, `JPEGImages/NAME.jpg` and `ImageSets/Main/SPLIT.txt`; other layouts are in
+`folders.py`, and what else than a name a list may hold is in `split_lists.py`. Coordinates in the files are
+1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the picture, or start at 0,
+are kept as they are: many published annotations have some, and evaluation must use what the file says. A box with
+`xmin = xmax` is one pixel wide.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+
+from ...boxes import half_open_to_inclusive, inclusive_to_half_open
+from ...datasets.annotated_objects import LONGEST_SIDE, read_flag, read_size
+from ...datasets.dataset import Dataset, names_seen
+from ...datasets.split_lists import listed_name, read_split_list
+from ...diagnostics import OnProblem, Unusable, refuse
+from ...errors import DataError
+from ...files.atomic import write_atomically
+from ...files.xml_files import parse_xml
+from ...images.image_files import existing_name, size_if_there
+from ...records import GroundTruth
+from ...values import number_of, shown
+from .folders import FOLDERS, VocFolder, all_annotations, find_voc
+
+VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_SUFFIXES = (".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".webp", ".tif", ".tiff")
+# What XML 1.0 cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _Object(NamedTuple):
+    name: str
+    corners: list[float]  # as in the file
+    difficult: bool
+    truncated: bool
+
+
+def read_voc(root: str | Path, split: str, year: int | str | None = None, on_problem: OnProblem = refuse) -> Dataset:
+    """Read one split of a data set, of a `year` where the root has those of several years.
+
+    Where there is no annotation at all but the images are there, it is a test set: no object is known.
+    """
+    found = find_voc(Path(root), split, year)
+    listed = _annotation_files(found)
+    if listed and not any(is_file(path) for _, path in listed):
+        pictures = tuple(unannotated(_own_picture(found.images, name)) for name, _ in listed)
+        if any(is_file(found.images / truth.file) for truth in pictures):
+            return Dataset(f"{found.name} {split}", (), pictures, found.images, annotated=False)
+    read: list[GroundTruth] = []
+    for name, path in listed:
+        truth = read_voc_annotation(path, on_problem=on_problem)
+        if truth is not None:
+            read.append(placed(truth, found.images, _picture_file(found, name, truth.file)))
+    pictures = tuple(read)
+    return Dataset(f"{found.name} {split}", _classes(pictures, found), pictures, found.images)
+
+
+def _classes(pictures: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]:
+    """The names that are seen, in VOC's order if all are its own; of VOC's own data all of its classes.
+
+    Other data in its format, of cats and dogs, say, have nothing to tell of people: those are not annotated there.
+    """
+    names = names_seen(pictures)
+    if not names or not {*names} <= {*VOC_CLASSES}:
+        return names
+    return VOC_CLASSES if found.official else tuple(name for name in VOC_CLASSES if name in names)
+
+
+def read_voc_annotation(
+    path: str | Path, file: str | None = None, on_problem: OnProblem = refuse
+) -> GroundTruth | None:
+    """Read one picture's XML file; `file` is the picture's name when the one inside the XML is not to be used.
+
+    An object that cannot be used is left out if `on_problem` returns; None where that holds for the whole file. The
+    size is 0 where none is stated.
+    """
+    path = Path(path)
+    try:
+        root = _read_root(path)
+    except Unusable as unusable:
+        on_problem(unusable.problem)
+        return None
+    width, height = read_size(root.findtext("size/width"), root.findtext("size/height"), str(path), on_problem)
+    objects = list(_read_objects(root, path, on_problem))
+    return GroundTruth(
+        file=file or (root.findtext("filename") or "").strip() or f"{path.stem}.jpg",
+        width=width,
+        height=height,
+        boxes=inclusive_to_half_open([one.corners for one in objects]),
+        labels=np.array([one.name for one in objects], dtype=np.str_),
+        difficult=np.array([one.difficult for one in objects], dtype=np.bool_),
+        truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
+    )
+
+
+def placed(truth: GroundTruth, images: Path, file: str) -> GroundTruth:
+    """An annotation as that of a file below `images`, whose size it takes where it states none."""
+    if not (truth.width and truth.height):
+        width, height = size_if_there(images / file)
+        return replace(truth, file=file, width=width, height=height)
+    return replace(truth, file=file)
+
+
+def unannotated(file: str) -> GroundTruth:
+    """A picture of a test set, of which no object is known."""
+    return GroundTruth(file, 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
+
+
+def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
+    """Write one picture's XML file; `read_voc_annotation` gives the same objects back.
+
+    Crowds and what else is to be ignored are difficult there: VOC has no other flag for them.
+    """
+    # A reader takes the picture's name from here only where no file has that of the XML, so a lossy one does no harm.
+    root = ElementTree.Element("annotation")
+    ElementTree.SubElement(root, "filename").text = _NOT_XML.sub("\ufffd", truth.file)
+    size = ElementTree.SubElement(root, "size")
+    for tag, value in (("width", truth.width), ("height", truth.height), ("depth", 3)):
+        ElementTree.SubElement(size, tag).text = str(value)
+    flags = truth.truncated, truth.difficult | truth.crowd | truth.ignore
+    for box, label, truncated, difficult in zip(
+        half_open_to_inclusive(truth.boxes), truth.labels.tolist(), *flags, strict=True
+    ):
+        if _NOT_XML.search(label) or label != label.strip() or not label:
+            raise DataError(f"{path}: the class name {label!r} cannot be written in XML; rename the class")
+        element = ElementTree.SubElement(root, "object")
+        ElementTree.SubElement(element, "name").text = label
+        ElementTree.SubElement(element, "truncated").text = str(int(truncated))
+        ElementTree.SubElement(element, "difficult").text = str(int(difficult))
+        bndbox = ElementTree.SubElement(element, "bndbox")
+        for tag, value in zip(_CORNERS, box.tolist(), strict=True):
+            ElementTree.SubElement(bndbox, tag).text = repr(value).removesuffix(".0")
+    ElementTree.indent(root, "\t")
+    write_atomically(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n")
+
+
+def _annotation_files(found: VocFolder) -> list[tuple[str, Path]]:
+    """The names of the split's pictures, and the annotation of each, whether it is there or not."""
+    if found.listed is None:
+        files = all_annotations(found.annotations)
+        return [(posixpath.splitext(file)[0], found.annotations / file) for file in files]
+
+    def exists(name: str) -> bool:
+        return is_file(_annotation(found, name))
+
+    def has_picture(name: str) -> bool:
+        return is_file(found.images / _own_picture(found.images, name))
+
+    lines = read_split_list(found.listed, exists)
+    names = [listed_name(line, exists, FOLDERS) for line in lines]
+    if not any(map(exists, names)):
+        names = [listed_name(line, has_picture, FOLDERS) for line in lines]
+    return [(name, _annotation(found, name)) for name in names]
+
+
+def _picture_file(found: VocFolder, name: str, stated: str) -> str:
+    """The picture's path below the folder of images: that of the annotation's name, as the devkit has it.
+
+    Where there is none it is the file that the XML states, unless that has an annotation of its own.
+    """
+    file = _own_picture(found.images, name)
+    if is_file(found.images / file) or not os.path.isdir(found.images):
+        return file
+    below, base = posixpath.dirname(name), re.split(r"[\\/]", stated)[-1]
+    for each in (posixpath.join(below, stated), posixpath.join(below, base), stated, base):
+        other = existing_name(each, found.images)
+        if other and is_file(found.images / other) and not is_file(_annotation(found, posixpath.splitext(other)[0])):
+            return other
+    return file
+
+
+def _own_picture(images: Path, name: str) -> str:
+    """The picture of a name, in letters of another case too if it has to be; NAME.jpg where there is none."""
+    file = find_picture(images, name, _SUFFIXES)
+    if is_file(images / file) or not os.path.isdir(images):
+        return file
+    there = (existing_name(f"{name}{suffix}", images) for suffix in _SUFFIXES if suffix.islower())
+    return next(filter(None, there), file)
+
+
+def _annotation(found: VocFolder, name: str) -> Path:
+    return found.annotations / f"{name}.xml"
+
+
+def find_picture(images: Path, name: str, suffixes: Sequence[str]) -> str:
+    """The name with the first of the suffixes for which the file exists, or with the first where none does."""
+    return next((f"{name}{suffix}" for suffix in suffixes if is_file(images / f"{name}{suffix}")), name + suffixes[0])
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name from a list may be too long for one, or hold what none can."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read_root(path: Path) -> ElementTree.Element:
+    root = parse_xml(path)
+    if root.tag != "annotation":
+        what = f"the outermost element is <{root.tag}>: a VOC annotation has <annotation>"
+        raise Unusable("file that is no annotation", str(path), what)
+    return root
+
+
+def _read_objects(root: ElementTree.Element, path: Path, on_problem: OnProblem) -> Iterator[_Object]:
+    for i, element in enumerate(root.findall("object"), 1):
+        try:
+            yield _read_object(element, f"{path}: object {i}", on_problem)
+        except Unusable as unusable:
+            on_problem(unusable.problem)
+
+
+def _read_object(element: ElementTree.Element, owner: str, on_problem: OnProblem) -> _Object:
+    name = (element.findtext("name") or "").strip()
+    if not name:
+        raise Unusable("object without a name", owner, "has no <name>", "give its class")
+    owner = f"{owner} ({name})"
+    corners = [_number(element, f"bndbox/{tag}", owner) for tag in _CORNERS]
+    xmin, ymin, xmax, ymax = corners
+    if xmin > xmax or ymin > ymax:
+        what = f"the box is xmin ymin xmax ymax = {corners}: need xmin <= xmax and ymin <= ymax"
+        raise Unusable("box with xmin > xmax or ymin > ymax", owner, what, "draw the box anew or remove the object")
+    difficult, truncated = (
+        read_flag(element.findtext(tag), tag, owner, on_problem) for tag in ("difficult", "truncated")
+    )
+    return _Object(name, corners, difficult, truncated)
+
+
+def _number(element: ElementTree.Element, tag: str, owner: str) -> float:
+    text = element.findtext(tag)
+    if text is None:
+        what, fix = f"has no <{tag}>", "add it or export this annotation again"
+        raise Unusable("number that is missing", owner, what, fix)
+    value = number_of(text)
+    if not abs(value) < LONGEST_SIDE:  # NaN is not
+        raise Unusable("number that is none", owner, f"<{tag}> is {shown(text)}: need a number of pixels")
+    return value

@@ -1,0 +1,155 @@
+"""YOLO data sets as Ultralytics lays them out: a YAML file, folders of pictures, a text file of boxes a picture.
+
+The YAML file names the pictures of each split (a folder, a list in a text file, or several of these) below `path`, and
+the classes; its other keys are passed over. The boxes of `images/a.jpg` are in `labels/a.txt`: the last folder called
+images is exchanged. A line is one of
+- `class cx cy w h`, all but the class as parts of the picture's size, maybe with a confidence behind;
+- that with key points behind, if the YAML file tells of key points (`kpt_shape`, or `kpt_names` or `flip_idx`);
+- else `class x1 y1 x2 y2 x3 y3 ...`, a polygon, or a turned box's corners, which become the box around them.
+Nothing but the YAML file tells a polygon from key points: as in Ultralytics, labels of poses need `kpt_shape`.
+https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/pose/
+
+Sizes and boxes are of pictures turned upright, as YOLO's tools see them.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...boxes import Size, as_boxes
+from ...class_names import check_classes, counted
+from ...datasets.annotated_objects import AnnotatedObject, to_truth
+from ...datasets.dataset import Dataset
+from ...diagnostics import OnProblem, Problem, Unusable, refuse
+from ...errors import DataError
+from ...files.atomic import write_atomically
+from ...files.text_files import lines_of, read_text
+from ...images.image_files import picture_size
+from .description import ANY, read_description
+from .lines import (
+    checked_class,
+    clipped_shares,
+    number_row,
+    shares_to_lines,
+    shares_to_xyxy,
+    split_line,
+    xyxy_to_shares,
+)
+
+
+def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> Dataset:
+    """Read one split of the data set that a YAML file describes.
+
+    A picture without a file of boxes is one without objects, unless none has one: then the labels are elsewhere, or the
+    split is called test and has none.
+    """
+    path = Path(path)
+    described = read_description(path, split, on_problem)
+    names, pictures = described.names, described.pictures
+    annotated = any(os.path.isfile(_label_file(picture)) for picture in pictures)
+    if not annotated:
+        first = _label_file(pictures[0])
+        what = f"none of its {len(pictures)} pictures has a file of boxes; the first would be {first}"
+        is_test = split.startswith("test")
+        fix = "check the labels folder"
+        on_problem(Problem("split without labels", f"{path}: {split}", what, fix, minor=is_test))
+    truths = []
+    for picture in pictures:
+        try:
+            size = _size(picture)
+        except Unusable as unusable:
+            on_problem(unusable.problem)
+        else:
+            objects = _read_labels(_label_file(picture), size, names, described.key_points, on_problem)
+            truths.append(to_truth(picture.relative_to(described.folder).as_posix(), size, list(objects), upright=True))
+    name, numbers = f"{path.stem} {split}", counted(names)
+    return Dataset(name, names, tuple(truths), described.folder, class_ids=numbers, annotated=annotated)
+
+
+def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> None:
+    """Write `labels/<split>/` and `data.yaml`; the pictures belong into `images/<split>/`, as the data set names them.
+
+    `difficult`, `crowd`, `truncated` and areas have no place in this format and are lost.
+    """
+    folder, numbers = Path(folder), {name: number for number, name in enumerate(data.classes)}
+    written: dict[str, str] = {}
+    for truth in data.pictures:
+        check_classes(truth.labels.tolist(), data.classes, truth.file)
+        stem = os.path.splitext(truth.file)[0]
+        if stem in written:
+            raise DataError(f"{truth.file} and {written[stem]}: would share one file of boxes; rename one of them")
+        written[stem] = truth.file
+        shares = xyxy_to_shares(truth.boxes, truth.file, (truth.width, truth.height))
+        write_atomically(
+            folder / "labels" / split / f"{stem}.txt", shares_to_lines(truth.labels.tolist(), shares, numbers)
+        )
+    names = json.dumps(list(numbers), ensure_ascii=False)  # YAML's lists in brackets are JSON's
+    write_atomically(folder / "data.yaml", f"path: .\n{split}: images/{split}\nnames: {names}\n")
+
+
+def _label_file(picture: Path) -> str:
+    """Where the boxes of a picture are: beside it if no folder above it is called images."""
+    folder, name = os.path.split(picture)
+    parts = folder.split(os.sep)
+    above = [place for place, part in enumerate(parts) if part == "images"]
+    if above:
+        parts[above[-1]] = "labels"
+    return os.path.join(os.sep.join(parts), f"{os.path.splitext(name)[0]}.txt")
+
+
+def _size(picture: Path) -> Size:
+    try:
+        return picture_size(picture, upright=True)
+    except DataError as error:
+        what = str(error).removeprefix(f"{picture}: ")
+        raise Unusable("picture that cannot be read", str(picture), what) from error
+
+
+def _read_labels(
+    path: str, size: Size, names: Sequence[str], key_points: int | None, on_problem: OnProblem
+) -> Iterator[AnnotatedObject]:
+    if os.path.isfile(path):
+        for number, line in enumerate(lines_of(read_text(path)), 1):
+            try:
+                if line.strip():
+                    yield _read_object(split_line(line), size, names, key_points, f"{path}: line {number}")
+            except Unusable as unusable:
+                on_problem(unusable.problem)
+
+
+def _read_object(
+    words: Sequence[str], size: Size, names: Sequence[str], key_points: int | None, where: str
+) -> AnnotatedObject:
+    number, *values = number_row(words, where)
+    label = names[checked_class(number, len(names), where)]
+    if _is_box(values, key_points, where):
+        shares = clipped_shares(values[:4], f"{where} ({label})")
+        (box,) = shares_to_xyxy(as_boxes([shares]), np.array(size, dtype=np.float64)).tolist()
+        return AnnotatedObject(label, box)
+    shares = clipped_shares(values, f"{where} ({label})")
+    xs, ys = [x * size[0] for x in shares[::2]], [y * size[1] for y in shares[1::2]]
+    return AnnotatedObject(label, [min(xs), min(ys), max(xs), max(ys)])
+
+
+def _is_box(values: Sequence[float], key_points: int | None, where: str) -> bool:
+    """Whether the numbers behind the class begin with a box, and are not a polygon; Unusable where they are neither."""
+    if len(values) in (4, 5):  # the fifth is a confidence
+        return True
+    what = f"has {len(values) + 1} numbers: need class cx cy w h"
+    if key_points is not None:
+        if len(values) > 5 and key_points in (ANY, len(values) - 4):
+            return True
+        behind = "key points" if key_points == ANY else f"{key_points} numbers of key points"
+        raise Unusable("line of another length", where, f"{what} and {behind}", "correct it, or kpt_shape")
+    maybe_key_points = not (len(values) - 4) % 3 and {*values[6::3]} <= {0, 1, 2}
+    if len(values) < 6 or len(values) % 2:
+        fix = "add kpt_shape to the YAML file" if len(values) > 6 and maybe_key_points else "write the line anew"
+        what = f"{what}, or class and the corners x y of a polygon"
+        raise Unusable("line of another length", where, what, fix)
+    if maybe_key_points and 2 in values[6::3]:
+        what = "has a 2, as the visibility of a key point: is no polygon"
+        raise Unusable("line with key points", where, what, "add kpt_shape to the YAML file")
+    return False

@@ -1,0 +1,147 @@
+"""What a YOLO data set's YAML file says: the classes, the pictures of each split, and whether labels have key points.
+
+Paths of another machine (drives, backslashes, another root) mean what is there below the YAML file's folder.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...class_names import counted
+from ...diagnostics import OnProblem, Problem
+from ...errors import DataError
+from ...files.folder_walk import files_below
+from ...files.natural_order import natural_key
+from ...files.text_files import check_names, lines_of, read_text
+from ...files.yaml_files import YamlValue, parse_yaml
+from ...images.decoding import readable_extensions
+from ...images.image_files import is_image_name, picture_name
+from ...values import shown
+
+ANY = -1  # any number of numbers of key points
+
+_KEYS = ("path", "train", "val", "test", "names", "nc", "kpt_shape")
+_OF_KEY_POINTS = ("kpt_names", "flip_idx")  # that tell of them as well
+_MOST_CLASSES = 100_000  # of a YAML file that has their number alone
+
+
+@dataclass(frozen=True)
+class YoloSplit:
+    """One split as the YAML file describes it."""
+
+    names: tuple[str, ...]  # of the classes, in the order of their numbers
+    pictures: tuple[Path, ...]
+    folder: Path  # that all pictures share
+    key_points: int | None  # how many numbers a line has behind its box: ANY, or None where it may be a polygon
+
+
+def read_description(path: Path, split: str, on_problem: OnProblem) -> YoloSplit:
+    """What a YAML file says of one split."""
+    described = parse_yaml(read_text(path), str(path), {*_KEYS, split}, _OF_KEY_POINTS)
+    names = _names(described, path, on_problem)
+    key_points = _key_points(described, path)
+    pictures = _resolved(_pictures(described, path, split))
+    try:
+        folder = Path(os.path.commonpath([picture.parent for picture in pictures]))
+    except ValueError:  # on several drives of Windows
+        raise DataError(f"{path}: its pictures are on several drives; bring them into one folder") from None
+    return YoloSplit(names, pictures, folder, key_points)
+
+
+def _text(described: Mapping[str, YamlValue], key: str) -> str:
+    """A key's text; none for YAML's ways to write nothing."""
+    value = described.get(key, "")
+    return value if isinstance(value, str) and value not in ("null", "~") else ""
+
+
+def _names(described: Mapping[str, YamlValue], path: Path, on_problem: OnProblem) -> tuple[str, ...]:
+    """The classes in the order of their numbers, which must be 0, 1, 2 and so on."""
+    names, number = described.get("names", ""), _text(described, "nc")
+    if names == "" and number.isascii() and number.isdigit() and len(number) < 7 and int(number) <= _MOST_CLASSES:
+        return tuple(f"class_{index}" for index in range(int(number)))  # what Ultralytics calls them
+    if isinstance(names, str):
+        raise DataError(f"{path}: has no list of names; need names: [first, second] or a number and a name a line")
+    if isinstance(names, dict):
+        if {*names} != {*counted([*names])}:
+            numbers = ", ".join(names)[:80]
+            raise DataError(f"{path}: numbers its names {numbers}; need 0 to {len(names) - 1}, each once")
+        names = [names[number] for number in counted([*names])]
+    if (unusable := next((name for name in names if not name.strip()), _twice(names))) is not None:
+        raise DataError(f"{path}: has the class name {shown(unusable)} twice or without text; rename one of them")
+    if number and number != str(len(names)):
+        what = f"nc is {shown(number)} and there are {len(names)} names: the names count"
+        on_problem(Problem("number of classes that is not that of their names", str(path), what, minor=True))
+    return tuple(names)
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    """The first name that was there before."""
+    before: set[str] = set()
+    return next((name for name in names if name in before or before.add(name)), None)
+
+
+def _key_points(described: Mapping[str, YamlValue], path: Path) -> int | None:
+    """How many numbers a line has behind its box; None where lines have no key points, ANY where it is not told."""
+    shape = described.get("kpt_shape", "")
+    if shape in ("", "null", "~"):
+        return ANY if described.keys() & {*_OF_KEY_POINTS} else None
+    if not (isinstance(shape, list) and len(shape) == 2 and shape[0].isdecimal() and shape[1] in ("2", "3")):
+        raise DataError(f"{path}: kpt_shape is {shown(shape)}: need [number of key points, 2 or 3]")
+    if len(shape[0]) > 4:
+        raise DataError(f"{path}: kpt_shape is {shown(shape)}: need at most 9999 key points")
+    return int(shape[0]) * int(shape[1])
+
+
+def _pictures(described: Mapping[str, YamlValue], path: Path, split: str) -> list[Path]:
+    """The picture files of a split, those of a folder in natural order."""
+    entries = described.get(split, "")
+    if isinstance(entries, dict) or not (_text(described, split) if isinstance(entries, str) else entries):
+        there = ", ".join(
+            name for name in ("train", "val", "test") if described.get(name) not in (None, "", "null", "~")
+        )
+        raise DataError(f"{path}: describes no split {shown(split)}; the splits here are: {there or 'none'}")
+    roots = [_below(_text(described, "path"), [path.parent]) or path.parent / _text(described, "path"), path.parent]
+    pictures: dict[Path, None] = {}
+    for entry in [entries] if isinstance(entries, str) else entries:
+        pictures |= dict.fromkeys(_entry_pictures(entry, roots, path))
+    if not pictures:
+        looked_for = " ".join(readable_extensions())
+        raise DataError(f"{path}: the split {split!r} has no pictures; looked for {looked_for}")
+    return list(pictures)
+
+
+def _below(name: str, roots: Sequence[Path]) -> Path | None:
+    """Where a name in a description or a list is: in one of the folders, as it stands or as another machine's."""
+    for root in roots:
+        if os.path.exists(found := os.path.normpath(root / name)):
+            return Path(found)
+    for root in roots:
+        # Exports write paths for another folder than they are unpacked in: ../train/images is Roboflow's for what lies
+        # beside the YAML file, where Ultralytics looks as well, and data/obj_train_data/1.jpg CVAT's for Darknet.
+        slashed = name.replace("\\", "/")
+        for spelling in (name, slashed.removeprefix("../"), slashed.removeprefix("data/")):
+            inside = picture_name(spelling, root)
+            if inside is not None and os.path.exists(root / inside):
+                return root / inside
+    return None
+
+
+def _entry_pictures(entry: str, roots: Sequence[Path], path: Path) -> list[Path]:
+    found = _below(entry, roots)
+    if found is None:
+        raise DataError(f"{path}: there is no {str(roots[0] / entry)[:200]}; correct the path in the file")
+    if found.is_dir():
+        inside = filter(is_image_name, files_below(str(found), None))
+        return [Path(file) for file in sorted(inside, key=natural_key)]
+    names = [line.strip() for line in lines_of(read_text(found)) if line.strip()]
+    check_names(names, str(found))
+    places = [found.parent, *roots]
+    return [_below(name, places) or Path(os.path.normpath(found.parent / name)) for name in names]
+
+
+def _resolved(pictures: Sequence[Path]) -> tuple[Path, ...]:
+    """The pictures, all from the root where not all are below the current folder: then they share a folder."""
+    if any(picture.is_absolute() or ".." in picture.parts for picture in pictures):
+        pictures = [Path(os.path.abspath(picture)) for picture in pictures]
+    return tuple(pictures)

@@ -1,0 +1,108 @@
+"""Detections in YOLO's files of boxes, each line with a confidence at its end, and the list of the classes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...boxes import UNKNOWN_SIZE, Size
+from ...class_names import counted
+from ...datasets.dataset import Dataset
+from ...detections_by_image import gather_pictures
+from ...diagnostics import OnProblem, Unusable, refuse
+from ...errors import DataError
+from ...files.folder_walk import files_below
+from ...files.natural_order import natural_key
+from ...files.text_files import lines_of, read_text
+from ...images.image_files import find_pictures, size_if_there
+from ...records import GroundTruth, Picture
+from .lines import checked_class, number_row, shares_to_xyxy, split_line
+
+CLASSES_NAME = "classes.txt"  # of the file that names the classes
+LABELS_NAME = "labels"  # of the folder of boxes
+
+
+def labels_folder(folder: Path) -> Path | None:
+    """The folder of YOLO's files of boxes: `labels` in a folder of predictions, or that itself; None without one."""
+    if (folder / LABELS_NAME).is_dir():
+        return folder / LABELS_NAME
+    return folder if folder.resolve().name == LABELS_NAME else None
+
+
+def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProblem = refuse) -> list[Picture]:
+    """Read `**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
+
+    A picture is found by its path below `labels` without the extension, else by its name alone. One that the data set
+    lacks gets no size, and its boxes stay shares. The number of a track behind a line is passed over; lines of a class
+    that the names do not have are left out and counted.
+    """
+    if data is None:
+        raise DataError(f"{labels}: boxes of YOLO are parts of the pictures' sizes; give the data set (--data SPEC)")
+    names = yolo_names(labels, data)
+    files = (file for file in files_below(str(labels), None) if file.endswith(".txt"))
+    paths = sorted((file for file in files if Path(file).name != CLASSES_NAME), key=natural_key)
+    stems = [Path(path).relative_to(labels).as_posix().removesuffix(".txt") for path in paths]
+    found = find_pictures(stems, [truth.file for truth in data.pictures])
+    truths = [None if place is None else data.pictures[place] for place in found]
+    rows = [_predicted_rows(Path(path), len(names), on_problem) for path in paths]
+    sizes = [UNKNOWN_SIZE if truth is None else _size(truth, data) for truth in truths]
+    for truth, some, size in zip(truths, rows, sizes, strict=True):
+        if truth is not None and len(some) and 0 in size:
+            raise DataError(
+                f"{labels}: boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
+            )
+    places, table = np.repeat(np.arange(len(rows)), list(map(len, rows))), np.concatenate([np.zeros((0, 6)), *rows])
+    scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
+    with np.errstate(over="ignore"):  # what is then infinite is refused
+        boxes = shares_to_xyxy(table[:, 1:5], scales[places])
+    return gather_pictures(
+        [stem if truth is None else truth.file for stem, truth in zip(stems, truths, strict=True)],
+        *(sizes, places),
+        boxes=boxes,
+        labels=np.array([*names, ""], dtype=np.str_)[table[:, 0].astype(np.int64)],
+        scores=table[:, 5],
+        owner=labels,
+        on_problem=on_problem,
+    )
+
+
+def _size(truth: GroundTruth, data: Dataset) -> Size:
+    """The size that the data set states, else that of the picture's file."""
+    if truth.width and truth.height:
+        return truth.width, truth.height
+    return size_if_there(data.path(truth), upright=truth.upright)
+
+
+def yolo_names(labels: Path, data: Dataset | None) -> tuple[str, ...]:
+    """The classes of predictions by number: those of `classes.txt`, else those of a YOLO data set."""
+    # Beside the folder of labels, or, as labelImg has it, among them.
+    path = next((each for each in (labels.parent / CLASSES_NAME, labels / CLASSES_NAME) if each.is_file()), None)
+    if path is not None:
+        names = lines_of(read_text(path))
+        return tuple(names if names[-1] else names[:-1])
+    if data is not None and data.class_ids == counted(data.classes):
+        return data.classes
+    raise DataError(
+        f"{labels.parent}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set"
+    )
+
+
+def _predicted_rows(path: Path, num_classes: int, on_problem: OnProblem) -> NDArray[np.float64]:
+    """The lines of a file of predictions, (D, 6)."""
+    rows = []
+    for number, line in enumerate(lines_of(read_text(path)), 1):
+        if line.strip():
+            try:
+                row = number_row(split_line(line), f"{path}: line {number}")
+            except Unusable as unusable:
+                raise DataError(str(unusable.problem)) from None
+            if len(row) not in (6, 7) or row[0] % 1 or row[-1] % 1 * (len(row) == 7):
+                raise DataError(f"{path}: line {number} is {line[:80]!r}: need class cx cy w h confidence")
+            try:
+                checked_class(row[0], num_classes, f"{path}: line {number}")
+            except Unusable as unusable:
+                on_problem(replace(unusable.problem, minor=True))
+                continue
+            rows.append(row[:6])
+    return np.array(rows, dtype=np.float64).reshape(-1, 6)

@@ -1,0 +1,1 @@
+"""Image files: the one decoder, orientation, listing of folders, crops and augmentation."""

@@ -1,0 +1,255 @@
+"""What annotations of other tools call a picture, and how large its file is."""
+
+import contextlib
+import os
+import posixpath
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..boxes import UNKNOWN_SIZE, Size
+from ..errors import DataError
+from .decoding import read_image, readable_extensions
+from .orientation import TURNED, is_upright, orientation_of
+
+_LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
+
+_ANY_ENDING = "/"  # no name has it
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's name has the ending of an image that can be read here."""
+    return os.path.splitext(name)[1].lower() in readable_extensions()
+
+
+def picture_name(stated: Any, folder: Path | None) -> str | None:
+    """The path below `folder` that an annotation states, or None where it is none or leads out of the folder.
+
+    Annotations are made on other machines: where there is no file of the name as it stands, a backslash is a separator,
+    the case of letters does not count if just one file fits, a name may go through a folder called as this one, and
+    of a path from another root the longest tail counts that is there. What is nowhere keeps its name, without its root:
+    evaluation needs no files. Without a folder nothing is looked for.
+
+    >>> picture_name("./a/../b.jpg", Path("photos")), picture_name("../b.jpg", Path("photos"))
+    ('b.jpg', None)
+    >>> picture_name(r"C:\\data\\b.jpg", None)
+    'data/b.jpg'
+    """
+    if not _can_be_a_name(stated):
+        return None
+    if folder is not None and posixpath.isabs(stated):
+        below = posixpath.relpath(stated, os.path.abspath(folder))
+        stated = stated if _climbs(below) else below
+    elsewhere, name = _split_root(stated)
+    if folder is not None and os.path.isdir(folder):
+        found = None if elsewhere else existing_name(stated, folder)
+        found = found or _tail_below(os.path.abspath(folder), name, elsewhere or _climbs(name))
+        if found is not None:
+            return found
+    if (
+        name == "."
+        or _climbs(name)
+        or os.path.splitdrive(name)[0]
+        or (elsewhere and (".." in stated or os.path.lexists(stated)))
+    ):
+        return None  # what is there at an absolute path is another file than any below the folder
+    return name
+
+
+def existing_name(name: str, folder: Path) -> str | None:
+    """What the file that a relative name means is really called below `folder`; None where there is none, or several.
+
+    A backslash is a separator unless a file has it in its name; letters may be of another case or composition; the
+    ending may lack, as in tables of ids.
+    """
+    root, slashed = os.path.abspath(folder), _split_root(name)[1]
+    for each in (slashed,) if os.sep == "\\" else (posixpath.normpath(name), slashed):
+        if not _climbs(each) and not posixpath.isabs(each) and _exists(root, each):
+            return None if each == "." else each
+    return None if _climbs(slashed) else _spelt(root, slashed.split("/"))
+
+
+def _can_be_a_name(stated: Any) -> bool:
+    """Whether it is a text that a file could have as its name."""
+    if not isinstance(stated, str) or len(stated) > _LONGEST or "\0" in stated or not stated.strip():
+        return False
+    try:
+        os.fsencode(stated)
+    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can hold
+        return False
+    return True
+
+
+def _climbs(name: str) -> bool:
+    return name == ".." or name.startswith("../")
+
+
+def _split_root(stated: str) -> tuple[bool, str]:
+    """Whether a name starts at a root, of a drive or a share too, and without it, normalised and with `/`.
+
+    >>> _split_root(r"C:\\a\\b.jpg"), _split_root("./a/c:d.jpg")
+    ((True, 'a/b.jpg'), (False, 'a/c:d.jpg'))
+    """
+    name = stated.replace("\\", "/")
+    rest = re.sub("^(?:[A-Za-z]:)?/+", "", name)
+    return rest != name, posixpath.normpath(rest)
+
+
+def _tail_below(root: str, name: str, elsewhere: bool) -> str | None:
+    """The longest part of a name from another machine, behind some of its folders, that is there below `root`.
+
+    If it is not from `elsewhere` these folders end with one called as `root`: then it names the same file.
+    """
+    parts = [part for part in name.split("/") if part not in (".", "..")]
+    own = comparable(os.path.basename(root))
+    for start in range(len(parts)):
+        follows = start > 0 and comparable(parts[start - 1]) == own
+        if (elsewhere or follows) and (found := _spelt(root, parts[start:])):
+            return found
+    return None
+
+
+def _exists(root: str, name: str) -> bool:
+    """Whether a file is there; most are seen in its folder's listing, which may be older than the newest of them."""
+    folder, base = posixpath.split(name)
+    where = os.path.join(root, folder) if folder else root
+    return base in _names_in(where) or os.path.lexists(os.path.join(where, base))
+
+
+def _spelt(root: str, parts: Sequence[str]) -> str | None:
+    """The one path below `root` that differs from these parts in the case or composition of letters or an ending."""
+    found: list[str] = []
+    for depth, part in enumerate(parts, 1):
+        where = os.path.join(root, *found)
+        alike = [part] if part in _names_in(where) else _alike_in(where).get(comparable(part), [])
+        if not alike and depth == len(parts) and not is_image_name(part):
+            alike = _alike_in(where).get(comparable(part) + _ANY_ENDING, [])
+        if len(alike) != 1:
+            return None
+        found += alike
+    return "/".join(found)
+
+
+def comparable(name: str) -> str:
+    """What a name has in common with its spellings in letters of another case or composition."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    """The names in a folder; none where it cannot be listed."""
+    try:
+        return _listing(folder, os.stat(folder).st_mtime_ns)
+    except (OSError, ValueError):
+        return frozenset()
+
+
+@lru_cache(maxsize=256)
+def _listing(folder: str, changed: int) -> frozenset[str]:
+    """The names in a folder as of the time of its last change: listed once for all the images that it holds."""
+    return frozenset(os.listdir(folder))
+
+
+def _alike_in(folder: str) -> dict[str, list[str]]:
+    """The names in a folder by what they have in common with their other spellings."""
+    try:
+        return _spellings(folder, os.stat(folder).st_mtime_ns)
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=16)
+def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
+    alike: dict[str, list[str]] = {}
+    for name in _listing(folder, changed):
+        alike.setdefault(comparable(name), []).append(name)
+        if is_image_name(name):
+            alike.setdefault(comparable(os.path.splitext(name)[0]) + _ANY_ENDING, []).append(name)
+    return alike
+
+
+def picture_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:
+    """Width and height of a picture, from the file's header if that tells; DataError where it is no picture.
+
+    Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the size that its annotation
+    states.
+    """
+    if os.path.isfile(path):  # else opening it might wait for ever
+        # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
+        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+            orientation, size = orientation_of(image), image.size
+            turned = orientation in TURNED
+            # Of TIFFs Pillow gives the size once they are turned.
+            width, height = size[::-1] if turned and image.format == "TIFF" else size
+            as_seen = turned and is_upright((width, height), orientation, stated, habit=upright)
+            return (height, width) if as_seen else (width, height)
+    height, width, _ = read_image(path, ignore_exif=not upright, size=stated).shape
+    return width, height
+
+
+def pixels_stated(path: str | Path) -> int:
+    """How many pixels a file's header says that an image has; 0 where it does not tell, and for what is no file."""
+    pixels = 0
+    if os.path.isfile(path):
+        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+            pixels = image.width * image.height
+    return pixels
+
+
+def is_animation(path: str | Path) -> bool:
+    """Whether a file has more than one frame or page, of which the first is read; a photo's preview is none."""
+    if os.path.isfile(path):
+        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+            return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return False
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Pillow's names for what the decoder reads."""
+    known = Image.registered_extensions()
+    return tuple(sorted({known[ending] for ending in readable_extensions() if known.get(ending) in Image.OPEN}))
+
+
+def size_if_there(path: Path, *, upright: bool = False) -> Size:
+    """The size of a picture's file; 0, 0 where there is no such file, since evaluation needs none."""
+    try:
+        return picture_size(path, upright=upright)
+    except DataError:
+        return 0, 0
+
+
+def find_pictures(named: Sequence[str], files: Sequence[str]) -> list[int | None]:
+    """For each name without an extension its index in `files`, or None: the same path, else the same name anywhere.
+
+    A name that fits two files fits none, and a file that two names fit is neither's. Names are all different.
+
+    >>> find_pictures(["b/2", "1", "3.png", "4"], ["1.jpg", "b/2.jpg", "3.png", "3.jpg"])
+    [1, 0, 2, None]
+    """
+    found: dict[str, int] = {}
+    for key_of_file, key_of_name in (
+        (posixpath.normpath, str),  # two pictures that differ in the extension keep it
+        (lambda file: posixpath.splitext(posixpath.normpath(file))[0], str),
+        (lambda file: posixpath.splitext(posixpath.basename(file))[0], posixpath.basename),
+    ):
+        places, taken = _unique(files, key_of_file), {*found.values()}
+        wanted = {name: places.get(key_of_name(name)) for name in named if name not in found}
+        claims = Counter(wanted.values())
+        found |= {
+            name: place
+            for name, place in wanted.items()
+            if place is not None and place not in taken and claims[place] == 1
+        }
+    return [found.get(name) for name in named]
+
+
+def _unique(files: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:
+    keys = [key(file) for file in files]
+    times = Counter(keys)
+    return {name: place for place, name in enumerate(keys) if times[name] == 1}

@@ -1,0 +1,230 @@
+"""Which pictures a command is about: files, folders, globs and lists become one ordered list of `Source`s.
+
+A source is
+- a folder: every picture below it, in natural order. Hidden names and the output folder are left out; symbolic links
+  are followed, but no folder is entered twice, so that loops end;
+- a glob in quotes (`**` goes through sub-folders): as if the shell had written out what it matches, in natural order;
+- `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. They count
+  from the current folder, as if typed. Quotes around a name, as Windows copies paths, are taken off, and a line that
+  starts with # is a comment, unless there is such a file;
+- anything else: a file, whatever its extension. (`./-` and `./@a.jpg` name files that look like lists.)
+
+A file that is named or listed stays even if it is missing: reading it gives an error of its own, and a typing mistake
+in one of a thousand lines costs one picture. Folders and globs give only the images that are read here, by their names'
+endings (`readable_extensions`), and what they pass over is counted. A backslash separates folders, as on Windows, where
+nothing has it in its name.
+"""
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes import UNKNOWN_SIZE, Size
+from ..errors import DataError
+from ..files.folder_walk import files_below, files_matching
+from ..files.name_lists import names_from, read_name_list, with_separators
+from ..files.natural_order import natural_key
+from ..values import shown
+from .decoding import read_image, readable_extensions
+from .image_files import is_image_name
+
+# Told, once, how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
+OnPassedOver = Callable[[Counter[str]], None]
+
+_HEIF = (".heic", ".heif", ".hif")  # read where pillow-heif is installed
+_KINDS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to open at `path`, and `file`, what results call it: its path below the source, with `/`, unique."""
+
+    path: Path
+    file: str
+    as_stored: bool = False  # without EXIF rotation, as the boxes of most data sets are
+    size: Size = UNKNOWN_SIZE  # that a data set states: it decides between the two, where only one has it
+
+    def read(self) -> NDArray[np.uint8]:
+        """The pixels, RGB (H, W, 3)."""
+        return read_image(self.path, ignore_exif=self.as_stored, size=self.size)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A picture at `path`, which is `relative` to the folder `base` (absolute, without symbolic links)."""
+
+    path: str
+    base: str
+    relative: str
+
+    @property
+    def place(self) -> str:
+        return os.path.join(self.base, self.relative)
+
+
+def list_sources(
+    sources: Sequence[str | Path],
+    *,
+    skip: Path | None = None,
+    stdin: TextIO | BinaryIO | None = None,
+    on_passed_over: OnPassedOver | None = None,
+) -> list[Source]:
+    """The pictures that the sources name, in their order, each once; `skip` is the output folder.
+
+    `file` is relative to the folder or to the fixed part of the glob, for lists to the folder that all their names
+    share, and for a single file it is its name. Where two pictures would get one name, both get more of their path:
+    `a/1.jpg` and `b/1.jpg`.
+    """
+    found: dict[str, _Found] = {}
+    listing = _Listing(None if skip is None else os.path.realpath(skip))
+    for source in sources:
+        for picture in _expand(os.fspath(source), listing, stdin):
+            found.setdefault(picture.place, picture)
+    files = _unique_names(list(found.items()))
+    if on_passed_over is not None and (passed_over := listing.passed_over - found.keys()):
+        on_passed_over(_kinds(passed_over))
+    return [Source(Path(picture.path), file) for picture, file in zip(found.values(), files, strict=True)]
+
+
+def passed_over_text(kinds: Counter[str]) -> str:
+    """What was passed over, in a line.
+
+    >>> passed_over_text(Counter({".mp4": 3, ".heic": 12}))
+    "passed over: 12 .heic (to read them: pip install 'inception-rcnn[heif]'), 3 .mp4"
+    """
+    hint = " (to read them: pip install 'inception-rcnn[heif]')"
+    texts = [f"{count:,} {kind}{hint if kind in _HEIF else ''}" for kind, count in kinds.most_common(_KINDS_SHOWN)]
+    others = sum(kinds.values()) - sum(count for _, count in kinds.most_common(_KINDS_SHOWN))
+    return f"passed over: {', '.join(texts)}" + (f", {others:,} others" if others else "")
+
+
+class _Listing:
+    """The listing of folders: a folder that is left out, and all files that were passed over so far."""
+
+    def __init__(self, skip: str | None) -> None:
+        self.skip = skip
+        self.passed_over: set[str] = set()  # absolute, without symbolic links above the file
+
+    def images(self, files: Iterable[_Found]) -> list[_Found]:
+        """Those of the files that are images; the others are passed over."""
+        images: list[_Found] = []
+        for file in files:
+            if is_image_name(file.path):
+                images.append(file)
+            else:
+                self.passed_over.add(file.place)
+        return images
+
+    def images_in(self, folder: str) -> list[_Found]:
+        """The images below a folder, in natural order."""
+        base, prefix = os.path.realpath(folder), os.path.join(folder, "")
+        files = (_Found(path, base, path.removeprefix(prefix)) for path in files_below(folder, self.skip))
+        return sorted(self.images(files), key=lambda image: natural_key(image.path))
+
+
+def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> list[_Found]:
+    if source == "-":
+        return _listed(names_from(stdin), listing)
+    if source.startswith("@"):
+        return _listed(read_name_list(source[1:]), listing)
+    if "\0" in source:
+        raise DataError(f"{shown(source)}: there is no such file or folder")
+    source = with_separators(source)
+    if os.path.isdir(source):
+        return _in_folder(source, listing)
+    if not os.path.lexists(source):
+        if glob.has_magic(source):
+            return _in_glob(source, listing)
+        if not is_image_name(source):  # so that a mistyped folder is not taken for a picture
+            raise DataError(f"{source}: there is no such file or folder")
+    return [_file(source)]
+
+
+def _file(path: str) -> _Found:
+    folder, name = os.path.split(path.rstrip(os.sep))
+    return _Found(path, *os.path.split(os.path.normpath(os.path.join(os.path.realpath(folder), name))))
+
+
+def _in_folder(folder: str, listing: _Listing) -> list[_Found]:
+    pictures = listing.images_in(folder)
+    if not pictures:
+        raise DataError(f"no pictures in {folder} {_instead(files_below(folder, listing.skip))}")
+    return pictures
+
+
+def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
+    """Files that match, and the pictures of folders that match, as an unquoted pattern would give them."""
+    paths = set(files_matching(pattern, listing.skip))
+    if not paths and "\\" in pattern:
+        return _in_glob(pattern.replace("\\", "/"), listing)
+    if not paths:
+        raise DataError(f"{pattern}: nothing matches this pattern")
+    base = os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0])
+    found: dict[str, _Found] = {}
+    shortest_first = sorted(paths, key=lambda path: (path.count(os.sep), path))
+    for file in listing.images(map(_file, shortest_first)):
+        found.setdefault(file.place, _below(base, file))  # the shortest of several paths, by links, names it
+    if not found:
+        raise DataError(f"no pictures match {pattern} {_instead(paths)}")
+    return sorted(found.values(), key=lambda picture: natural_key(picture.path))
+
+
+def _below(base: str, file: _Found) -> _Found:
+    """The same file named from `base`, unless the pattern leads out of it again (`a/*/../../b.jpg`)."""
+    relative = os.path.relpath(file.path, base or os.curdir)
+    return file if relative.startswith(os.pardir) else _Found(file.path, os.path.realpath(base), relative)
+
+
+def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
+    """The files named in a list, relative to the folder they share; a folder in the list gives its pictures."""
+    places: dict[str, str] = {}
+    for name in names:
+        for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
+            places.setdefault(found.place, found.path)
+    if not places:
+        raise DataError(f"no pictures in the folders of the list, {names[0]} the first {_instead(listing.passed_over)}")
+    try:
+        base = os.path.commonpath([os.path.dirname(place) for place in places])
+    except ValueError:  # on several drives of Windows
+        return [_Found(path, *os.path.split(place)) for place, path in places.items()]
+    return [_Found(path, base, place.removeprefix(os.path.join(base, ""))) for place, path in places.items()]
+
+
+def _kinds(paths: Iterable[str]) -> Counter[str]:
+    """How many files there are of each kind, by the endings of their names."""
+    endings = (os.path.splitext(path)[1].lower() for path in paths)
+    return Counter(ending if re.fullmatch(r"\.[\w-]{1,12}", ending) else "without extension" for ending in endings)
+
+
+def _instead(paths: Iterable[str]) -> str:
+    """What was looked for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
+    there = ", ".join(f"{count} {kind}" for kind, count in _kinds(paths).most_common(4)) or "no files"
+    return f"(looked for {' '.join(readable_extensions())}); found {there}"
+
+
+def _unique_names(pictures: Sequence[tuple[str, _Found]]) -> list[str]:
+    """Each picture's relative path, with as many folders before it as tell it from all others."""
+    parts = [_parts(place) for place, _ in pictures]
+    depths = [picture.relative.count(os.sep) + 1 for _, picture in pictures]
+    while True:
+        names = ["/".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
+        uses = Counter(names)
+        clashing = [index for index, name in enumerate(names) if uses[name] > 1]
+        if not clashing:
+            return names
+        for index in clashing:
+            depths[index] += 1
+
+
+def _parts(place: str) -> list[str]:
+    """The folders down to a file and its name, with the drive as the first where there are drives."""
+    drive, rest = os.path.splitdrive(place)
+    return [*filter(None, [re.sub(r"\W+", "", drive)]), *rest.split(os.sep)[1:]]

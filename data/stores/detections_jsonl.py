@@ -1,0 +1,166 @@
+"""`detections.jsonl`, the ledger of a run: one line of JSON for each picture, in input order, failures included.
+
+A line is `{"file", "width", "height", "detections": [{"label", "score", "box": [x1, y1, x2, y2]}]}`, or
+`{"file", "error"}`. What `detect` writes also has `"bytes"`, `"modified_ns"` and `"read_as"`, which tell the file that
+was read from another of its name. All of it is ASCII: a file name that is not UTF-8 travels as escaped surrogates. A
+run that was killed may leave a last line without its end; it is dropped, and the picture is simply not done yet.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from ..detections_by_image import emptied
+from ..diagnostics import OnProblem, refuse
+from ..errors import DataError
+from ..files.atomic import naming_failures, write_atomically
+from ..files.json_files import parse_json
+from ..files.text_files import decode_text, lines_of, read_text
+from ..records import Detections, Origin, Picture
+from ..values import number_rows, numbers, shown
+
+LEDGER_NAME = "detections.jsonl"
+
+_LONGEST_SIDE = 2**31  # pixels; no picture has so many
+
+
+def picture_to_line(picture: Picture) -> str:
+    """One picture's line, with its line end.
+
+    >>> picture_to_line(Picture("a.jpg", error="empty file"))
+    '{"file": "a.jpg", "error": "empty file"}\\n'
+    """
+    if picture.error is not None:
+        return json.dumps({"file": picture.file, "error": picture.error}) + "\n"
+    found, origin = picture.detections, picture.origin
+    rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
+    record = {
+        "file": picture.file,
+        "width": picture.width,
+        "height": picture.height,
+        **({} if origin is None else vars(origin)),
+        "detections": [{"label": label, "score": score, "box": box} for label, score, box in rows],
+    }
+    return json.dumps(record) + "\n"
+
+
+def picture_from_line(line: str | bytes, owner: str, on_problem: OnProblem = refuse) -> Picture:
+    """The inverse of `picture_to_line`; `owner` says in an error where the line is from."""
+    try:
+        record = _object(parse_json(line, "the line"), "the line")
+        file = record["file"]
+        if not isinstance(file, str):
+            raise DataError(f"file is {shown(file)}")
+        if record.get("error") is not None:
+            return Picture(file, error=str(record["error"]))
+        # Other tools may leave the size out, which no box needs; half of one is a mistake.
+        sized = "width" in record or "height" in record
+        width, height = (_side(record[name], name) if sized else 0 for name in ("width", "height"))
+        return Picture(file, width, height, _detections(record["detections"], owner, on_problem), None, _origin(record))
+    except KeyError as error:
+        raise DataError(
+            f"{owner}: has no {error}; need file, width, height and detections, or file and error"
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{owner}: is not one picture's detections ({error}); remove it or run detect again") from error
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(f"{name} is {shown(value)} and must be an object")
+    return value
+
+
+def _side(value: Any, name: str) -> int:
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole or not 0 <= value < _LONGEST_SIDE:
+        raise DataError(f"{name} is {shown(value)} and must be a number of pixels")
+    return int(value)
+
+
+def _detections(rows: Any, owner: str, on_problem: OnProblem) -> Detections:
+    if not isinstance(rows, list):
+        raise DataError(f"detections are {shown(rows)} and must be a list")
+    for row in rows:
+        if not isinstance(_object(row, "a detection")["label"], str | int):
+            raise DataError(f"a label is {shown(row['label'])} and must be a text")
+    scores, boxes = numbers([row["score"] for row in rows]), number_rows([row["box"] for row in rows], 4)
+    for name, values in (("score", scores[:, None]), ("box", boxes)):
+        for index in np.flatnonzero(np.isnan(values).any(axis=1))[:1]:
+            raise DataError(f"a {name} is {shown(rows[index][name])}")
+    labels = np.array([str(row["label"]) for row in rows], dtype=np.str_)
+    return Detections(emptied(boxes, owner, on_problem), labels, scores)
+
+
+def _origin(record: dict[str, Any]) -> Origin | None:
+    """None where the line is from elsewhere, and so says nothing of its file, or nothing that makes sense."""
+    size, modified, how = (record.get(name) for name in ("bytes", "modified_ns", "read_as"))
+    return Origin(size, modified, how) if type(size) is int and type(modified) is int and type(how) is str else None
+
+
+def write_ledger(pictures: Iterable[Picture], path: str | Path) -> None:
+    """Write a whole ledger at once."""
+    write_atomically(path, "".join(map(picture_to_line, pictures)))
+
+
+def read_ledger(path: str | Path, on_problem: OnProblem = refuse) -> list[Picture]:
+    """Every picture in the ledger, in order, without a torn last line.
+
+    A line that says which file was read is all about that picture: of several the last counts, as two runs at a time
+    leave them. Those of other tools are parts of a picture.
+    """
+    path = Path(path)
+    lines = lines_of(read_text(path))
+    if _is_torn(lines[-1]):
+        lines.pop()
+    pictures = [
+        picture_from_line(line, f"{path}: line {number}", on_problem)
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    last = {picture.file: index for index, picture in enumerate(pictures) if picture.origin is not None}
+    return [picture for index, picture in enumerate(pictures) if index >= last.get(picture.file, 0)]
+
+
+def open_ledger(path: str | Path) -> TextIO:
+    """Open for appending, on disk line by line; what a killed run left of its last line is cut off first."""
+    path = Path(path)
+    with naming_failures(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            content = _read(path)
+            # An editor may have saved it in another encoding, or with a mark; lines are added in ASCII.
+            data = decode_text(content, str(path)).encode("utf-8", "surrogateescape")
+            whole = data[: _whole_length(data)]
+            if whole and not whole.endswith(b"\n"):
+                whole += b"\n"
+            if whole != content:
+                write_atomically(path, whole)
+        return path.open("a", encoding="ascii", newline="\n", buffering=1)
+
+
+def _whole_length(data: bytes) -> int:
+    """How much of a ledger is whole lines. One that only lacks its line end is whole: half an object never parses."""
+    end = data.rfind(b"\n") + 1
+    return end if _is_torn(data[end:].decode("ascii", "replace")) else len(data)
+
+
+def _is_torn(line: str) -> bool:
+    """Whether it is the beginning of a line, and no more. What never was one is no torn line, and not to be dropped."""
+    try:
+        json.JSONDecoder().raw_decode(line)
+    except ValueError:
+        return line.startswith("{")
+    except RecursionError:
+        return False
+    return False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,189 @@
+"""Features of regions on disk: safetensors shards that hold those of some hundred pictures and say how they were made.
+
+Of each picture the annotated objects come first, then the proposals. Boxes are kept in float32 and features in
+float16; those of all pictures of a shard lie end to end, and `offsets[i]` is where picture i's begin. A shard appears
+whole or not at all. The header's metadata carries the pictures' names and a hash of all that decides the numbers.
+
+Shapes: R regions of a picture, D features of a region.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes import Boxes
+from ..diagnostics import cut
+from ..errors import DataError, SetupError
+from ..files.tensor_files import FLOATS, INTEGERS, OpenTensors, open_tensors, write_tensors
+
+FORMAT = "inception-rcnn features 1"
+SHARD_BYTES = 2**29  # a shard is in memory twice while it is written
+BYTES_OF_BOX = 16
+BYTES_OF_FEATURE = 2
+SPARE_BYTES = 2**28  # left free on the disk for everything else
+
+
+@dataclass(frozen=True, eq=False)
+class RegionFeatures:
+    """What one picture's regions look like to a network."""
+
+    file: str
+    num_objects: int  # the first so many regions are the annotated objects, in their order
+    boxes: Boxes  # [R, 4]
+    features: NDArray[np.float16]  # [R, D]
+
+    def __post_init__(self) -> None:
+        if self.boxes.shape != (len(self.features), 4) or not 0 <= self.num_objects <= len(self.boxes):
+            raise DataError(f"{self.file}: {self.boxes.shape} boxes do not fit {self.features.shape} features")
+        if not np.isfinite(self.boxes).all():
+            raise DataError(f"{self.file}: a box is not of finite numbers")
+        if not np.isfinite(self.features).all():
+            raise DataError(f"{self.file}: a feature is not a finite number in float16; the training has diverged")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One file, of which all but the boxes and features is in memory."""
+
+    path: Path
+    files: tuple[str, ...]
+    num_objects: NDArray[np.int64]  # [pictures]
+    offsets: NDArray[np.int64]  # [pictures + 1]
+
+    def read(self, places: Sequence[int]) -> Iterator[RegionFeatures]:
+        """Some of its pictures, one in memory at a time."""
+        with _opened(self.path) as content:
+            boxes, features = content.slice("boxes", FLOATS), content.slice("features", FLOATS)
+            for place in places:
+                start, stop = (int(offset) for offset in self.offsets[place : place + 2])
+                yield RegionFeatures(
+                    self.files[place],
+                    int(self.num_objects[place]),
+                    _rows(boxes, start, stop).astype(np.float64),
+                    _rows(features, start, stop).astype(np.float16),
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStore:
+    """The features of a data set's pictures, in their order; one picture is in memory at a time."""
+
+    shards: tuple[Shard, ...]
+    width: int  # D
+
+    def __len__(self) -> int:
+        return sum(len(shard.files) for shard in self.shards)
+
+    def __iter__(self) -> Iterator[RegionFeatures]:
+        for shard in self.shards:
+            yield from shard.read(range(len(shard.files)))
+
+    def spread(self, count: int) -> Iterator[RegionFeatures]:
+        """At most `count` of the pictures, evenly spread: the same each time."""
+        count, begin = min(count, len(self)), 0
+        wanted = np.linspace(0, len(self) - 1, count).round().astype(int) if count else np.zeros(0, int)
+        for shard in self.shards:
+            end = begin + len(shard.files)
+            yield from shard.read((wanted[(wanted >= begin) & (wanted < end)] - begin).tolist())
+            begin = end
+
+
+def shard_files(files: Sequence[str], num_regions: int, width: int) -> dict[str, list[str]]:
+    """Which pictures go into which shard, for at most `num_regions` regions of `width` features a picture."""
+    size = max(SHARD_BYTES // max(num_regions * (BYTES_OF_FEATURE * width + BYTES_OF_BOX), 1), 1)
+    return {
+        f"features-{start // size:05d}.safetensors": list(files[start : start + size])
+        for start in range(0, len(files), size)
+    }
+
+
+def check_room(folder: Path, num_regions: int, width: int) -> str:
+    """How much room so many regions need below `folder`, and how much there is; SetupError where it is too little."""
+    needed = num_regions * (BYTES_OF_FEATURE * width + BYTES_OF_BOX)
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    told = f"the features of {num_regions:,} regions need {needed / 1e9:.2f} GB; {free / 1e9:.2f} GB are free"
+    if needed + SPARE_BYTES > free:
+        raise SetupError(f"{told} at {existing}: look at fewer --regions, or keep the --features elsewhere")
+    return told
+
+
+def write_shard(path: Path, pictures: Sequence[RegionFeatures], parameters: str) -> None:
+    """Write one shard; `parameters` is a hash of everything that decides its numbers."""
+    about = {
+        "format": FORMAT,
+        "parameters": parameters,
+        "files": json.dumps([each.file for each in pictures]),
+    }
+    arrays = {
+        "num_objects": np.array([each.num_objects for each in pictures], dtype=np.int64),
+        "offsets": np.cumsum([0, *map(len, pictures)], dtype=np.int64),
+        "boxes": np.concatenate([each.boxes for each in pictures]).astype(np.float32),
+        "features": np.concatenate([each.features for each in pictures]).astype(np.float16),
+    }
+    write_tensors(path, arrays, about)
+
+
+def has_shard(path: Path, files: Sequence[str], parameters: str) -> bool:
+    """Whether an earlier run left this very shard; DataError, with both hashes, if it was made otherwise."""
+    return path.exists() and _read_shard(path, files, parameters)[0].files == tuple(files)
+
+
+def open_features(folder: Path, shards: dict[str, list[str]], parameters: str) -> FeatureStore:
+    """The features in a folder; DataError where a shard is missing, damaged or made otherwise."""
+    opened = [_read_shard(folder / name, files, parameters) for name, files in shards.items()]
+    widths = {width for _, width in opened}
+    if len(widths) > 1:
+        raise DataError(f"{folder}: its shards have {sorted(widths)} features a region; delete the folder")
+    return FeatureStore(tuple(shard for shard, _ in opened), widths.pop() if widths else 0)
+
+
+def _read_shard(path: Path, files: Sequence[str], parameters: str) -> tuple[Shard, int]:
+    """A shard without its features, and how many there are of each region."""
+    with _opened(path) as content:
+        if content.about.get("format") != FORMAT:
+            raise DataError(f"{path} is no file of features: delete it, or choose another folder")
+        if content.text("parameters") != parameters:
+            raise DataError(
+                f"{path} was made with parameters {cut(content.text('parameters'))}, which now are {parameters}: "
+                "the model, the proposals or the pictures have changed; delete the folder, or choose another"
+            )
+        num_objects, offsets = (content.array(name, INTEGERS) for name in ("num_objects", "offsets"))
+        shapes = [content.slice(name, FLOATS).get_shape() for name in ("boxes", "features")]
+        shard = Shard(path, tuple(content.json("files", list[str])), num_objects, offsets)
+    if shard.files != tuple(files) or not _fit_together(shard, shapes):
+        raise DataError(f"{path}: its pictures and numbers do not fit together; delete it and run the same again")
+    return shard, shapes[1][1]
+
+
+def _rows(stored: Any, start: int, stop: int) -> NDArray[Any]:
+    """Some rows of a stored array; safetensors itself refuses none at the end."""
+    return stored[start:stop] if stop > start else np.zeros((0, stored.get_shape()[1]))
+
+
+def _fit_together(shard: Shard, shapes: list[Any]) -> bool:
+    pictures, (boxes, features) = len(shard.files), shapes
+    if shard.offsets.shape != (pictures + 1,) or shard.num_objects.shape != (pictures,):
+        return False
+    counts = np.diff(shard.offsets)
+    return (
+        shard.offsets[0] == 0
+        and bool((counts >= shard.num_objects).all() and (shard.num_objects >= 0).all())
+        and len(features) == 2
+        and boxes == [int(shard.offsets[-1]), 4]
+        and features[0] == boxes[0]
+    )
+
+
+def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
+    return open_tensors(path, "a file of features", "delete it and run the same again")

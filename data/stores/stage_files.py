@@ -1,0 +1,127 @@
+"""A run's stages on disk: one safetensors file for each picture, in a folder beside the ledger.
+
+Numbers are kept exactly, in float32 where that holds them: with fewer digits many high scores would be equal, and
+suppression would pick other boxes. A file's name is a hash of the picture's, which may be too long or too strange for
+a file; the picture's own name and the rules of suppression are in the header.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import TypedDict
+
+from ..errors import DataError
+from ..files.checked_json import Finite
+from ..files.tensor_files import FLOATS, OpenTensors, open_tensors, write_tensors
+from ..records import Stages
+from .proposal_store import hash_of
+
+FORMAT = "inception-rcnn stages 1"
+STAGES_NAME = "stages"  # of the folder in the one that `detect` writes
+
+_ENDING = ".safetensors"
+_ARRAYS = ("proposals", "probabilities", "boxes")
+_RULES = ("classes", "score_threshold", "nms_threshold", "max_detections", "vote_threshold", "agnostic")
+
+
+class _Rules(TypedDict):
+    """Those of `Stages`, as they are in a file."""
+
+    classes: list[str]
+    score_threshold: Finite
+    nms_threshold: Finite
+    max_detections: int
+    vote_threshold: Finite | None
+    agnostic: NotRequired[bool]  # not in files of the first release
+
+
+@dataclass(frozen=True)
+class StageFolder(Mapping[str, Stages]):
+    """The stages of many pictures by the pictures' names; each is read when it is asked for."""
+
+    paths: dict[str, Path]
+
+    def __getitem__(self, file: str) -> Stages:
+        return _read(self.paths[file])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def write_stages(out: str | Path, file: str, stages: Stages) -> None:
+    """Write one picture's stages into the folder of a run; the file appears whole or not at all."""
+    arrays = {name: _exact(getattr(stages, name)) for name in _ARRAYS}
+    rules = {name: getattr(stages, name) for name in _RULES}
+    about = {"format": FORMAT, "file": json.dumps(file), "rules": json.dumps(rules)}
+    write_tensors(_path(out, file), arrays, about)
+
+
+def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    """The same numbers in float32, or as they are if it does not hold them, as with a sigmoid's close to 1."""
+    small = array.astype(np.float32)
+    return small if np.array_equal(small, array) else array
+
+
+def has_stages(out: str | Path, file: str) -> bool:
+    """Whether the folder of a run holds a picture's stages."""
+    return _path(out, file).is_file()
+
+
+def read_stages(out: str | Path) -> StageFolder:
+    """The stages in the folder that `detect --keep-stages` wrote."""
+    folder = Path(out) / STAGES_NAME
+    paths = sorted(folder.glob(f"*{_ENDING}"))
+    if not paths:
+        raise DataError(f"{folder}: has no stages; run detect with --keep-stages, with the same --out")
+    return StageFolder({_read_header(path): path for path in paths})
+
+
+def remove_stages(out: str | Path) -> None:
+    """Remove all stages in the folder of a run, and nothing else."""
+    folder = Path(out) / STAGES_NAME
+    for path in folder.glob(f"*{_ENDING}"):
+        path.unlink()
+
+
+def remove_stages_of(out: str | Path, file: str) -> None:
+    """Remove one picture's stages, if there are any."""
+    _path(out, file).unlink(missing_ok=True)
+
+
+def _path(out: str | Path, file: str) -> Path:
+    return Path(out) / STAGES_NAME / f"{hash_of(file)}{_ENDING}"
+
+
+def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
+    return open_tensors(path, "a picture's stages", "remove it and run detect again")
+
+
+def _read_header(path: Path) -> str:
+    """The picture's name; the rules are checked beside it."""
+    with _opened(path) as content:
+        return _checked_header(content, path)[0]
+
+
+def _read(path: Path) -> Stages:
+    with _opened(path) as content:
+        rules = _checked_header(content, path)[1]
+        arrays = {name: content.array(name, FLOATS) for name in _ARRAYS}
+        try:
+            return Stages(**arrays, **{**rules, "classes": tuple(rules["classes"])})
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+
+def _checked_header(content: OpenTensors, path: Path) -> tuple[str, _Rules]:
+    if content.about.get("format") != FORMAT:
+        raise DataError(f"{path}: is no file of stages")
+    return content.json("file", str), content.json("rules", _Rules)

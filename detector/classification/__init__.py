@@ -1,0 +1,1 @@
+"""Runs that train and test classifiers."""

@@ -1,0 +1,101 @@
+"""Testing classifiers on labelled pictures, with the crops and the ensembles of GoogLeNet's section 7."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backbone.classification.classifier import CHUNK, mean_softmax
+from ...backbone.classification.model_folder import AnyClassifier, SavedClassifier, num_outputs, read_classifier
+from ...backbone.precision import choose_device
+from ...data.classification.class_folders import read_class_folders
+from ...data.classification.labelled_images import LabelledPictures
+from ...data.classification.test_crops import COUNTS, crops_of
+from ...data.classification.webdataset_shards import read_shards, shards_of
+from ...data.errors import UsageError
+from ...eval.metrics.classification import ClassificationResult
+
+SPEAK_EVERY = 20  # chunks of crops between lines of progress
+
+
+def open_labelled(source: str | Path) -> LabelledPictures:
+    """The labelled pictures of WebDataset shards (a .tar, a glob of them, a folder of them) or of a folder a class."""
+    return read_shards(source) if shards_of(source) or str(source).endswith(".tar") else read_class_folders(source)
+
+
+def classify(
+    models: Sequence[str | Path],
+    data: str | Path,
+    crops: int,
+    device: str = "auto",
+    limit: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> ClassificationResult:
+    """How right classifiers are, one or several as an ensemble, on all pictures of `data` or `limit`, evenly spread."""
+    if crops not in COUNTS:
+        raise UsageError(f"--crops {crops}: known are {', '.join(map(str, COUNTS))}")
+    if not models:
+        raise UsageError("give at least one --model")
+    saved = [read_classifier(path) for path in models]
+    pictures = open_labelled(data)
+    pictures = pictures.with_classes(common_classes(saved, pictures))
+    pictures = pictures if limit is None else pictures.spread(limit)
+    networks = [each.model.to(choose_device(device)) for each in saved]
+    report(f"{len(pictures)} pictures, {crops} crops each, {len(networks)} networks")
+    probabilities = predict(networks, pictures, crops, report)
+    return ClassificationResult(pictures.classes, pictures.targets, probabilities)
+
+
+def common_classes(saved: Sequence[SavedClassifier], pictures: LabelledPictures) -> tuple[str, ...]:
+    """The names of the classifiers' outputs, which must agree.
+
+    A file of weights has no names: its outputs are then taken for the data's classes, if they are as many. Folders of
+    ImageNet's synsets lie in the order of the outputs of BVLC's and torchvision's networks.
+    """
+    first = next((each for each in saved if each.classes), None)
+    classes = pictures.classes if first is None else first.classes
+    for each in saved:
+        if each.classes and each.classes != classes:
+            raise UsageError(f"{each.source} has other classes than {first and first.source}; an ensemble shares them")
+        if num_outputs(each.model) != len(classes):
+            raise UsageError(
+                f"{each.source} has {num_outputs(each.model)} outputs, and there are {len(classes)} classes; "
+                "train it on them with `inception-rcnn train classifier --init`"
+            )
+    return classes
+
+
+def predict(
+    models: Sequence[AnyClassifier],
+    pictures: LabelledPictures,
+    count: int,
+    report: Callable[[str], None] = lambda line: None,
+) -> NDArray[np.float64]:
+    """The probabilities (N, K) of pictures, averaged over crops and networks; pictures share the network's batches."""
+    together = max(CHUNK // count, 1)
+    rows: list[NDArray[np.float64]] = []
+    for number, crops in enumerate(_prefetched(pictures, count, together), start=1):
+        answers = mean_softmax(models, crops)  # [pictures * count, K]
+        rows.append(answers.reshape(-1, count, answers.shape[1]).mean(axis=1))
+        if number % SPEAK_EVERY == 0:
+            report(f"{min(number * together, len(pictures))}/{len(pictures)} pictures")
+    return np.concatenate(rows) if rows else np.zeros((0, len(pictures.classes)))
+
+
+def _prefetched(pictures: LabelledPictures, count: int, together: int) -> Iterator[NDArray[np.uint8]]:
+    """The crops of so many pictures at a time, the next ones being made by a thread while these are used."""
+
+    def crops(start: int) -> NDArray[np.uint8]:
+        places = range(start, min(start + together, len(pictures)))
+        return np.concatenate([crops_of(pictures.read(place), count) for place in places])
+
+    starts = range(0, len(pictures), together)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = [pool.submit(crops, start) for start in starts[:2]]
+        for start in starts:
+            ready = waiting.pop(0).result()
+            if start + 2 * together < len(pictures):
+                waiting.append(pool.submit(crops, start + 2 * together))
+            yield ready

@@ -1,0 +1,164 @@
+"""Training GoogLeNet to classify pictures, as section 6 of its paper tells: data and weights for the training loop."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...backbone.classification.batches import ClassificationBatches
+from ...backbone.classification.classifier import classification_loss, new_classifier, parameter_groups
+from ...backbone.classification.model_folder import AnyClassifier, read_classifier, save_classifier
+from ...backbone.precision import choose_device
+from ...backbone.training.distributed import joined, only_first, require_shares
+from ...backbone.training.loop import State, check_out, train
+from ...backbone.training.recipe import Recipe
+from ...data.classification.labelled_images import LabelledPictures, groups_by_class
+from ...data.errors import UsageError
+from ...data.ranges import COUNT, check_ranges
+from ...data.stores.proposal_store import hash_of
+from ...eval.metrics.classification import ClassificationResult
+from .testing import predict
+
+DECAY = 0.96  # what is left of the learning rate after each eight epochs (section 6)
+DECAY_EPOCHS = 8
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What `train classifier` can be told, beside the data and the recipe."""
+
+    crops: int = 32  # a step
+    freeze: str = "none"  # what stays as it is, of `FREEZES`
+    balanced: bool = False  # show every class as often as the others
+    auxiliary: bool = True  # learn with the two side classifiers
+    validation_pictures: int = 1000
+    device: str = "auto"
+    tensorboard: bool = False  # curves too
+
+    def __post_init__(self) -> None:
+        check_ranges(self, dict.fromkeys(("crops", "validation_pictures"), COUNT), flags=True)
+
+
+@joined()
+def train_classifier(
+    data: LabelledPictures,
+    validation: LabelledPictures | None,
+    init: str | None,
+    out: Path,
+    options: ClassifierOptions,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> State:
+    """Train a classifier and write its folder `out`, the best by validation top-1 if there is any.
+
+    With the schedule "step" the learning rate falls as the paper's does, in epochs of this data.
+    """
+    report = only_first(report)
+    check_out(out, resume)
+    _check_data(data, options)
+    recipe = paper_schedule(recipe, len(data), options.crops)
+    torch.manual_seed(recipe.seed)  # for the first weights
+    auxiliary = options.auxiliary and options.freeze != "trunk"  # all that these heads teach is the trunk
+    model, new = new_classifier(read_classifier(init) if init else None, data.classes, auxiliary=auxiliary)
+    groups = parameter_groups(model, options.freeze, new, recipe.weight_decay)
+    model.to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    shown = groups_by_class(data) if options.balanced else [np.arange(len(data))]
+    report(_outlook(data, options, recipe))
+    about = {"init": init and Path(init).name, "options": asdict(options), "recipe": asdict(recipe)}
+    return train(
+        model,
+        groups,
+        ClassificationBatches(data, shown, options.crops, recipe.seed),
+        lambda network, batch: classification_loss(cast(AnyClassifier, network), batch),
+        recipe,
+        out,
+        save=lambda network: save_classifier(out, cast(AnyClassifier, network), data.classes, about),
+        validate=_validator(validation.with_classes(data.classes), options) if validation is not None else None,
+        resume=resume,
+        report=report,
+        facts=_facts(data, validation, init, options),
+        metric="top-1 of the validation pictures",
+        pictures=options.crops,
+        tensorboard=options.tensorboard,
+    )
+
+
+def _facts(
+    data: LabelledPictures, validation: LabelledPictures | None, init: str | None, options: ClassifierOptions
+) -> dict[str, object]:
+    """What a resumed run must have in common with what it goes on with."""
+    facts = {name: value for name, value in asdict(options).items() if name not in ("device", "tensorboard")}
+    return {
+        **facts,
+        "init": init,
+        "data": _data_fact(data),
+        "validation": None if validation is None else _data_fact(validation),
+    }
+
+
+def _data_fact(pictures: LabelledPictures) -> str:
+    """Changes with the pictures' names, their classes or their order."""
+    return hash_of(pictures.classes, pictures.files, pictures.targets.tolist())
+
+
+def momentum_recipe(
+    steps: int, learning_rate: float, weight_decay: float, schedule: str, seed: int, **every: int
+) -> Recipe:
+    """The paper's descent by SGD with momentum; `every` as in `Recipe`.
+
+    >>> momentum_recipe(1000, 0.01, 0.0002, "step", 0, validate_every=500).validate_every
+    500
+    """
+    recipe = Recipe(steps, learning_rate, None, weight_decay, seed=seed, optimizer="sgd", schedule=schedule)
+    return replace(recipe, **every)
+
+
+def paper_schedule(recipe: Recipe, pictures: int, crops: int) -> Recipe:
+    """The recipe with the paper's steps of the learning rate: 4 % less after every eight epochs.
+
+    >>> paper_schedule(Recipe(schedule="step"), pictures=1000, crops=32).decay_every
+    250
+    """
+    if recipe.schedule != "step":
+        return recipe
+    return replace(recipe, decay=DECAY, decay_every=math.ceil(DECAY_EPOCHS * pictures / crops))
+
+
+def _check_data(data: LabelledPictures, options: ClassifierOptions) -> None:
+    if not len(data):
+        raise UsageError(f"{data.name} has no pictures to learn from")
+    if len(data.classes) < 2:
+        raise UsageError(f"{data.name} has no two classes ({', '.join(data.classes)}); there is nothing to tell apart")
+    require_shares(options.crops, "--crops")
+
+
+def _outlook(data: LabelledPictures, options: ClassifierOptions, recipe: Recipe) -> str:
+    """What the run will see: an early sign of a wrong folder."""
+    counts = np.bincount(data.targets, minlength=len(data.classes))
+    few, many = int(counts.argmin()), int(counts.argmax())
+    epochs = recipe.steps * options.crops / len(data)
+    return (
+        f"{len(data)} pictures of {len(data.classes)} classes, from {counts[few]} of {data.classes[few]} to "
+        f"{counts[many]} of {data.classes[many]}{', shown equally often' if options.balanced else ''}; "
+        f"{recipe.steps} steps of {options.crops} crops are {epochs:.1f} epochs"
+    )
+
+
+def _validator(validation: LabelledPictures, options: ClassifierOptions) -> Callable[[nn.Module], float]:
+    """Top-1 with one crop, on a fixed sample of the validation pictures, evenly spread."""
+    sample = validation.spread(options.validation_pictures)
+    if not len(sample):
+        raise UsageError(f"{validation.name} has no pictures to validate on")
+
+    def validate(network: nn.Module) -> float:
+        probabilities = predict([cast(AnyClassifier, network)], sample, 1)
+        return ClassificationResult(sample.classes, sample.targets, probabilities).top(1)
+
+    return validate

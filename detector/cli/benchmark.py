@@ -1,0 +1,95 @@
+"""The verbs `inception-rcnn benchmark …`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .numbers import COUNT
+from .options import SPEC_HELP, Device, Json, Model, OneData
+from .streams import say, show
+
+benchmark_app = typer.Typer(no_args_is_help=True, help="Measure speed and quality, side by side in one run.")
+
+
+@benchmark_app.command("proposals", epilog=SPEC_HELP)
+def benchmark_proposals_command(
+    data: OneData,
+    methods: Annotated[str, typer.Option(help="With commas between.")] = (
+        "opencv:fast,selective-search:opencv-settings,selective-search:fast,selective-search:googlenet,"
+        "selective-search:quality,multibox:200,mix"
+    ),
+    pictures: Annotated[int, typer.Option(help="So many, evenly spread.", **COUNT)] = 50,
+    json: Json = None,
+    model: Model = None,
+    device: Device = "auto",
+) -> None:
+    """Methods of proposing regions: seconds, boxes, recall and overlap."""
+    from ...data.formats.specs import open_dataset
+    from ...proposals.benchmarking import benchmark_proposals
+    from ..model_folders import proposer_named
+
+    named = [proposer_named(method, model, device) for method in methods.split(",")]
+    _show_rows(benchmark_proposals(open_dataset(data), named, pictures, say), json)
+
+
+@benchmark_app.command("ensemble", epilog=SPEC_HELP)
+def benchmark_ensemble_command(
+    data: OneData,
+    model: Annotated[str, typer.Option(help="The model folder of an ensemble.")],
+    pictures: Annotated[int, typer.Option(min=1, help="So many, evenly spread.")] = 100,
+    json: Json = None,
+    device: Device = "auto",
+) -> None:
+    """An ensemble: each member's mAP, what it adds to the others, and how often two of them disagree."""
+    from ...data.formats.specs import open_dataset
+    from ..inference.ensemble_benchmark import benchmark_ensemble
+    from ..rcnn import RCNN
+
+    detector = RCNN.from_pretrained(model, device=device)
+    _show_rows(benchmark_ensemble(detector, open_dataset(data), pictures, say), json)
+
+
+@benchmark_app.command("sizes", epilog=SPEC_HELP)
+def benchmark_sizes_command(
+    data: Annotated[str, typer.Option(help="A SPEC; its first picture is taken, in several sizes.")],
+    method: Annotated[str, typer.Option(help="One that takes pictures as they are.")] = (
+        "selective-search:fast,width=none"
+    ),
+    megapixels: Annotated[
+        list[float] | None, typer.Option(min=0.001, max=1000, help="May be given again [0.1 to 12].")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """What Selective Search costs where pictures are not brought to a working width: CPU time by size."""
+    from ...data.formats.specs import open_dataset
+    from ...proposals.benchmarking import benchmark_sizes
+    from ..model_folders import proposer_named
+
+    sizes = megapixels or (0.1, 0.3, 1, 3, 6, 12)
+    _show_rows(benchmark_sizes(open_dataset(data), proposer_named(method), sizes, say), json)
+
+
+@benchmark_app.command("evaluate")
+def benchmark_evaluate_command(
+    pictures: Annotated[int, typer.Option(min=1, max=10**7)] = 4952,
+    classes: Annotated[int, typer.Option(min=1, max=10**5)] = 20,
+    detections: Annotated[int, typer.Option(min=0, max=10**8)] = 100_000,
+    ways: Annotated[str, typer.Option(help="With commas between.")] = (
+        "voc07,voc10,ilsvrc,coco:pycocotools,coco:faster-coco-eval"
+    ),
+    json: Json = None,
+) -> None:
+    """Judging by each protocol: seconds for a made-up set of the size of VOC2007 test, or another."""
+    from ...eval.benchmarking import benchmark_evaluation
+
+    _show_rows(benchmark_evaluation(pictures, classes, detections, ways.split(","), say), json)
+
+
+def _show_rows(rows: list[Any], json: Path | None) -> None:
+    from ...data.benchmark_rows import format_rows, rows_to_json
+    from ...data.files.atomic import write_atomically
+
+    if json is not None:
+        write_atomically(json, rows_to_json(rows))
+    show(format_rows(rows))

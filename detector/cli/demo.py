@@ -1,0 +1,26 @@
+"""The demo: the detector that ships, on public-domain photos that come with scikit-image."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...data.errors import SetupError
+from ...data.files.atomic import write_atomically
+from ...data.images.decoding import encode_image
+from ..inference.detect_run import DetectRun
+
+PHOTOS = ("chelsea", "astronaut", "coffee", "rocket")  # a cat, a person, and two with nothing to find
+
+
+def run_demo(out: Path, model: str | None, device: str, report: Callable[[str], None]) -> str:
+    """Write the photos to `out/photos`, detect in them, and say where the drawn ones are."""
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise SetupError("the demo's photos come with scikit-image: pip install 'inception-rcnn[demo]'") from error
+    photos = out / "photos"
+    for name in PHOTOS:
+        write_atomically(photos / f"{name}.png", encode_image(getattr(data, name)(), ".png"))
+    found = out / "found"
+    run = DetectRun([str(photos)], found, model, {}, device=device, overwrite=True)
+    report(str(run.execute(report)))
+    return f"look at the pictures in {found / 'drawn'}"

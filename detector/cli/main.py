@@ -1,0 +1,302 @@
+"""The command `inception-rcnn`. Machine output goes to stdout, talk and progress to stderr.
+
+Each verb parses, calls and shows; what it does is one call away, and as short in Python. Heavy imports wait inside
+the verbs, so that `--help` answers at once.
+"""
+
+import errno
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...data.errors import InceptionRcnnError, SetupError
+from .benchmark import benchmark_app
+from .numbers import NUMBER, SHARE
+from .options import (
+    PREDICTIONS,
+    SPEC_HELP,
+    AgnosticNms,
+    Classes,
+    Device,
+    FailOnError,
+    IgnoreExif,
+    Json,
+    MaxDet,
+    MaxMegapixels,
+    Model,
+    OneData,
+    Out,
+    OutputClasses,
+    Overlap,
+    Regions,
+    Score,
+    Sources,
+    TimeLimit,
+    given,
+    names_of,
+)
+from .streams import complain, escape_what_cannot_be_encoded, say, show
+from .train import train_app
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(train_app, name="train")
+app.add_typer(benchmark_app, name="benchmark")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show(f"inception-rcnn {version('inception-rcnn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Detect objects in images as GoogLeNet's ILSVRC-2014 entry did; train, evaluate, compare and look at boxes."""
+
+
+@app.command(epilog=SPEC_HELP)
+def detect(
+    source: Sources,
+    out: Out,
+    model: Model = None,
+    score: Score = None,
+    iou: Overlap = None,
+    classes: OutputClasses = "",
+    max_det: MaxDet = None,
+    agnostic_nms: AgnosticNms = None,
+    proposals: Annotated[str | None, typer.Option(help="A method's name, or a file that `propose` wrote.")] = None,
+    regions: Regions = None,
+    mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
+    device: Device = "auto",
+    draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the pictures.")] = True,
+    format: Annotated[
+        str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
+    ] = "coco",
+    overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
+    keep_stages: Annotated[bool, typer.Option(help="Keep what was thought of each region, to explain misses.")] = False,
+    fail_on_error: FailOnError = None,
+    ignore_exif: IgnoreExif = False,
+    time_limit: TimeLimit = 300.0,
+    max_megapixels: MaxMegapixels = None,
+) -> None:
+    """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
+    from ..inference.detect_run import DetectRun
+
+    _limit_images(max_megapixels)
+    options = given(
+        score=score,
+        nms_threshold=iou,
+        output_classes=names_of(classes),
+        max_detections=max_det,
+        agnostic_nms=agnostic_nms,
+        proposals=proposals,
+        regions=regions,
+        mode=mode,
+    )
+    run = DetectRun(
+        source,
+        out,
+        model,
+        options,
+        device,
+        draw,
+        format,
+        overwrite,
+        keep_stages,
+        fail_on_error,
+        ignore_exif,
+        time_limit,
+    )
+    say(run.execute(say))
+
+
+def _limit_images(max_megapixels: float | None) -> None:
+    from ...data.images.decoding import limit_megapixels
+
+    if max_megapixels is not None:
+        limit_megapixels(max_megapixels)
+
+
+@app.command(epilog=SPEC_HELP)
+def propose(
+    source: Sources,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write: .safetensors, .npz, .csv or .json; without an ending a folder of shards."
+        ),
+    ],
+    proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
+    model: Model = None,
+    device: Device = "auto",
+    fail_on_error: FailOnError = None,
+    ignore_exif: IgnoreExif = False,
+    time_limit: TimeLimit = 300.0,
+    max_megapixels: MaxMegapixels = None,
+) -> None:
+    """Compute region proposals and keep them in a file."""
+    from ..inference.propose_run import propose_to_file
+    from ..model_folders import proposer_named
+
+    _limit_images(max_megapixels)
+    method = proposer_named(proposals, model, device)
+    how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
+    say(propose_to_file(source, out, method, say, **how))
+
+
+@app.command()
+def classify(
+    model: Annotated[list[str], typer.Option(help="A classifier's folder or weights; given again, an ensemble.")],
+    data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
+    crops: Annotated[int, typer.Option(help="1, 10 or 144 a picture, averaged.")] = 1,
+    pictures: Annotated[int | None, typer.Option(min=1, help="So many, evenly spread [all].")] = None,
+    json: Json = None,
+    device: Device = "auto",
+) -> None:
+    """Test classifiers: top-1, top-5 and what they take for what."""
+    from ...data.files.atomic import write_atomically
+    from ..classification.testing import classify
+
+    result = classify(model, data, crops, device, pictures, say)
+    if json is not None:
+        write_atomically(json, result.to_json())
+    show(result)
+
+
+@app.command(epilog=SPEC_HELP)
+def evaluate(
+    data: OneData,
+    out: Out,
+    predictions: Annotated[Path | None, typer.Option(help=PREDICTIONS)] = None,
+    proposals: Annotated[
+        list[Path] | None, typer.Option(help="A file of proposals, to measure recall; may be given again.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc, coco, with commas.")] = "voc10,voc07",
+    classes: Classes = "",
+    blacklist: Annotated[Path | None, typer.Option(help="In place of ILSVRC's own: lines `index wnid`.")] = None,
+    explain: Annotated[str | None, typer.Option(help="A picture: tell what became of each object in it.")] = None,
+) -> None:
+    """Judge predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
+    from ...eval.evaluate import Judging
+
+    show(Judging(predictions, data, out, metric, classes, proposals or (), blacklist, explain).execute())
+    say(f"written to {out}")
+
+
+@app.command(epilog=SPEC_HELP)
+def compare(
+    a: Annotated[Path, typer.Argument(help="Predictions, as evaluate takes them.")],
+    b: Annotated[Path, typer.Argument(help="Other predictions on the same pictures.")],
+    data: OneData,
+    metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc or coco.")] = "voc10",
+    classes: Classes = "",
+    fail_if_drop: Annotated[
+        float | None, typer.Option(help="Exit 1 if B's mean is more than this below A's, as .01.", **NUMBER)
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Whether B is better than A: differences for each class, with 95 % intervals over the pictures."""
+    from ...eval.analysis.comparison import format_comparison, write_comparison
+    from ...eval.evaluate import check_drop, compare_files
+
+    comparison = compare_files(a, b, data, metric, classes, say)
+    if json is not None:
+        write_comparison(comparison, json)
+    show(format_comparison(comparison))
+    if fail_if_drop is not None:
+        check_drop(comparison, fail_if_drop)
+
+
+@app.command(epilog=SPEC_HELP)
+def draw(
+    predictions: Annotated[Path, typer.Argument(help=PREDICTIONS)],
+    images: Annotated[Path, typer.Option(help="The folder that the pictures are in.")],
+    out: Out,
+    data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
+    score: Annotated[float, typer.Option("--score", "--conf", help="Leave weaker detections out.", **SHARE)] = 0.3,
+    ignore_exif: IgnoreExif = False,
+) -> None:
+    """Draw stored predictions on their pictures."""
+    from ...eval.report.gallery import draw_predictions
+
+    say(draw_predictions(predictions, images, out, data, score, say, ignore_exif=ignore_exif))
+
+
+@app.command(epilog=SPEC_HELP)
+def check(
+    data: OneData,
+    json: Annotated[Path | None, typer.Option(help="Write all that was found to this file too.")] = None,
+) -> None:
+    """Look a data set over: what is in it, what cannot be used, what is odd."""
+    from ...data.files.atomic import write_atomically
+    from ...data.formats.checks import check_dataset
+    from ...data.printable import printable
+
+    report = check_dataset(data)
+    if json is not None:
+        write_atomically(json, report.to_json())
+    show("\n".join(map(printable, report.lines())))
+    report.require_usable()
+
+
+@app.command()
+def demo(out: Out = Path("demo"), model: Model = None, device: Device = "auto") -> None:
+    """Detect in the public-domain photos of scikit-image."""
+    from .demo import run_demo
+
+    show(run_demo(out, model, device, say))
+
+
+@app.command()
+def info() -> None:
+    """Versions, devices, models and methods, ready to paste into a bug report."""
+    from .information import describe
+
+    show(describe())
+
+
+def _machine_lacks(error: Exception) -> str | None:
+    """What an error of the system or of an import says about the machine; None for one that is our own mistake."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({error.filename or 'while writing'}): make room; the same command goes on from here"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return "the memory is too small for this: take fewer --regions, smaller images or --device cpu"
+    if "torchvision::nms" in str(error):
+        return "this torchvision was built for another torch: install both anew from the same index"
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name!r} is missing: install inception-rcnn again with all its dependencies"
+    return None
+
+
+def main() -> None:
+    """Run the command line; errors the user can mend are one sentence and an exit code."""
+    escape_what_cannot_be_encoded()
+    try:
+        app()
+    except InceptionRcnnError as error:
+        complain(str(error))
+        sys.exit(error.exit_code)
+    except (OSError, RuntimeError, ImportError, MemoryError) as error:
+        reason = _machine_lacks(error)
+        if reason is None:
+            raise
+        complain(reason)
+        sys.exit(SetupError.exit_code)
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on where this one stopped (train: with --resume)")
+        sys.exit(130)

@@ -1,0 +1,81 @@
+"""What the verbs of the command line share: options by the names they have everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .numbers import COUNT, NUMBER, SEED, SHARE
+
+# For the end of the help of the verbs that take one. A marker keeps the lines as they are.
+SPEC_HELP = """\b
+A SPEC names a data set:
+  voc:ROOT:YEAR:SPLIT          VOC's years; ROOT holds VOCdevkit or is it
+  voc:FOLDER:SPLIT             FOLDER with Annotations, JPEGImages and ImageSets/Main/SPLIT.txt
+  ilsvrc:ROOT:SPLIT            ILSVRC DET's layout: Annotations/DET, ImageSets/DET, Data/DET
+  coco:FILE.json:IMAGES        COCO's annotations and the folder of their images
+  yolo:DATA.yaml:SPLIT         a YOLO data set; SPLIT is train, val or test
+  csv:FILE.csv:IMAGES          a table with a line for each box
+  jsonl:FILE.jsonl:IMAGES      a line of JSON for each image
+  label-studio:FILE.json:IMAGES  an export of Label Studio
+Without :IMAGES the folder is looked for beside the file."""
+
+Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, - (stdin) or a SPEC.")]
+Data = Annotated[list[str], typer.Option(help="A SPEC (below), such as voc:FOLDER:train; may be given again.")]
+OneData = Annotated[str, typer.Option(help="A SPEC (below), such as voc:ROOT:2012:val.")]
+Validation = Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")]
+Out = Annotated[Path, typer.Option(help="The folder to write to.")]
+Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+PREDICTIONS = "What detect wrote, or COCO's, VOC's, ILSVRC's, YOLO's or Label Studio's results, or a CSV."
+Json = Annotated[Path | None, typer.Option(help="Write the rows to this file too.")]
+Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")]
+Steps = Annotated[int, typer.Option(**COUNT)]
+Rate = Annotated[float, typer.Option(help="Above 0.", **NUMBER)]
+Seed = Annotated[int, typer.Option(**SEED)]
+Images = Annotated[int, typer.Option(help="Pictures a step.", **COUNT)]
+ValidateEvery = Annotated[int, typer.Option(help="Steps.", **COUNT)]
+CheckpointEvery = Annotated[int, typer.Option(help="Steps; so many are lost at most.", **COUNT)]
+ValidationPictures = Annotated[int, typer.Option(help="Evenly spread over --val.", **COUNT)]
+Tensorboard = Annotated[bool, typer.Option(help="Write curves for TensorBoard too, an extra.")]
+Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
+Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]
+Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
+Regions = Annotated[int | None, typer.Option(help="Look at so many proposals, the best [the model's].", **COUNT)]
+FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
+IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
+TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **NUMBER)]
+MaxMegapixels = Annotated[
+    float | None, typer.Option(help="Do not read larger images, of so many million pixels [179].", **NUMBER)
+]
+Features = Annotated[Path | None, typer.Option(help="A folder to keep the features in [the user's cache].")]
+Score = Annotated[
+    float | None, typer.Option("--score", "--conf", help="Leave weaker detections out [the model's, .3].", **SHARE)
+]
+Overlap = Annotated[
+    float | None, typer.Option("--iou", help="Overlap above which a better box suppresses [the model's, .3].", **SHARE)
+]
+MaxDet = Annotated[
+    int | None, typer.Option("--max-det", help="Detections a picture, the best [the model's, 100].", **COUNT)
+]
+OutputClasses = Annotated[
+    str, typer.Option("--classes", help="Detect these classes only, separated by commas [all of the model's].")
+]
+AgnosticNms = Annotated[
+    bool | None,
+    typer.Option("--agnostic-nms/--no-agnostic-nms", help="A box suppresses those of other classes too [no]."),
+]
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in a text with commas between them.
+
+    >>> names_of("person, dog,")
+    ('person', 'dog')
+    """
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def given(**options: object) -> dict[str, object]:
+    """The options that were given: a model's own settings stay where there is none."""
+    return {name: value for name, value in options.items() if value is not None and value != ()}

@@ -1,0 +1,277 @@
+"""The verbs `inception-rcnn train …`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .numbers import COUNT, NUMBER
+from .options import (
+    SPEC_HELP,
+    CheckpointEvery,
+    Classes,
+    Data,
+    Device,
+    Features,
+    Images,
+    Method,
+    Mode,
+    Model,
+    Out,
+    Rate,
+    Regions,
+    Resume,
+    Seed,
+    Steps,
+    Tensorboard,
+    ValidateEvery,
+    Validation,
+    ValidationPictures,
+    names_of,
+)
+from .streams import say, show
+
+FREEZE = "What stays as it is: none, conv1, stem (to 3b) or trunk (to 4e)."
+
+train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
+
+
+@train_app.command(epilog=SPEC_HELP)
+def finetune(
+    data: Data,
+    out: Out,
+    val: Validation = None,
+    init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
+    resume: Resume = False,
+    preset: Annotated[
+        str, typer.Option(help="default, rcnn (R-CNN's way), entry (without deltas) or ilsvrc.")
+    ] = "default",
+    mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
+    classes: Classes = "",
+    freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
+    proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
+    deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
+    steps: Annotated[int | None, typer.Option(help="[4000, the presets' 70000]", **COUNT)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="[0.0001, the presets' 0.001]", **NUMBER)] = None,
+    pictures: Annotated[int, typer.Option(help="Pictures a step, where the preset goes by pictures.", **COUNT)] = 2,
+    regions: Annotated[int, typer.Option(help="Regions of each of them, a quarter of them foreground.", **COUNT)] = 64,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 100,
+    tensorboard: Tensorboard = False,
+    members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.", min=1, max=1000)] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
+    from ...data.formats.specs import open_dataset, open_datasets
+    from ..region_features import checked_mode
+    from ..training.ensemble_training import finetune_members
+    from ..training.presets import changed_preset
+
+    changes = {
+        "classes": names_of(classes),
+        "mode": mode and checked_mode(mode),
+        "freeze": freeze,
+        "proposals": proposals,
+        "box_deltas": deltas,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "pictures": pictures,
+        "regions": regions,
+        "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every,
+        "validation_pictures": validation_pictures,
+        "tensorboard": tensorboard,
+        "seed": seed,
+        "device": device,
+    }
+    chosen = changed_preset(preset, changes)
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
+    finetune_members(training, validation, init, out, chosen.options, chosen.recipe, members, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command(epilog=SPEC_HELP)
+def distil(
+    model: Annotated[str, typer.Option(help="The model folder of the ensemble to learn from.")],
+    data: Data,
+    out: Out,
+    val: Validation = None,
+    init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
+    resume: Resume = False,
+    mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
+    freeze: Annotated[str, typer.Option(help=FREEZE)] = "conv1",
+    steps: Steps = 4000,
+    learning_rate: Rate = 0.0001,
+    pictures: Images = 2,
+    regions: Annotated[int, typer.Option(help="Regions a picture.", **COUNT)] = 64,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 100,
+    tensorboard: Tensorboard = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Teach one net what an ensemble says of regions; writes a model folder that `detect --model` takes."""
+    from ...backbone.training.loop import Recipe
+    from ...data.formats.specs import open_dataset, open_datasets
+    from ..region_features import checked_mode
+    from ..training.distillation import distil
+    from ..training.finetuning import FinetuneOptions
+
+    options = FinetuneOptions(
+        mode=checked_mode(mode),
+        freeze=freeze,
+        pictures=pictures,
+        regions=regions,
+        validation_pictures=validation_pictures,
+        device=device,
+        tensorboard=tensorboard,
+    )
+    recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
+    distil(model, training, validation, init, out, options, recipe, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command("ilsvrc-split", epilog=SPEC_HELP)
+def ilsvrc_split(
+    data: Annotated[str, typer.Option(help="The whole validation set: ilsvrc:ROOT:val.")],
+    out: Annotated[Path, typer.Option(help="Where val1.txt and val2.txt go: ROOT/ImageSets/DET.")],
+    training_objects: Annotated[
+        int | None, typer.Option(min=1, help="Write trainN.txt too: pictures with N objects of each class.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Split ILSVRC's validation set in two halves with as equal numbers of each class as can be."""
+    from ...data.formats.ilsvrc.splits import write_halves, write_training_list
+    from ...data.formats.specs import open_dataset
+
+    validation = open_dataset(data)
+    show(f"val1 and val2: {write_halves(validation, out, seed)}")
+    if training_objects is not None:
+        show(f"train{training_objects}: {write_training_list(validation, training_objects, out, seed)}")
+    say(f"written to {out}")
+
+
+@train_app.command(epilog=SPEC_HELP)
+def multibox(
+    data: Data,
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="The detector whose trunk it sits on [the one that ships].")] = None,
+    resume: Resume = False,
+    priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
+    alpha: Annotated[float, typer.Option(help="Weight of the location loss.", **NUMBER)] = 0.1,
+    steps: Steps = 4000,
+    learning_rate: Rate = 0.0005,
+    pictures: Images = 4,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 100,
+    tensorboard: Tensorboard = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train MultiBox, which proposes boxes itself; writes the detector's folder with it."""
+    from ...backbone.training.recipe import Recipe
+    from ...data.formats.specs import open_dataset, open_datasets
+    from ..training.multibox_training import MultiBoxOptions, train_multibox
+
+    options = MultiBoxOptions(priors, alpha, pictures, validation_pictures, device, tensorboard)
+    recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
+    train_multibox(training, validation, init, out, options, recipe, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors")
+
+
+@train_app.command(epilog=SPEC_HELP)
+def svm(
+    data: Data,
+    out: Out,
+    model: Model = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before and of both solvers is told.")] = None,
+    solver: Annotated[str, typer.Option(help="mined (R-CNN's) or ridge (one pass); which is written.")] = "mined",
+    classes: Annotated[str, typer.Option(help="Class names, separated by commas [the model's].")] = "",
+    mode: Mode = None,
+    proposals: Method = None,
+    regions: Regions = None,
+    features: Features = None,
+    validation_pictures: ValidationPictures = 100,
+    device: Device = "auto",
+) -> None:
+    """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
+    from ...data.formats.specs import open_dataset, open_datasets
+    from ..linear.training import LinearOptions, checked_solver, train_svm
+    from ..region_features import checked_mode
+
+    names, chosen = names_of(classes), checked_mode(mode) if mode else None
+    options = LinearOptions(names, chosen, proposals, regions, features, validation_pictures, device)
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
+    train_svm(training, validation, model, out, options, checked_solver(solver), say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command(epilog=SPEC_HELP)
+def boxes(
+    data: Data,
+    out: Out,
+    model: Model = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before, after and without deltas is told.")] = None,
+    penalty: Annotated[float, typer.Option(help="Lambda: with few pictures less may be better.", **NUMBER)] = 1000,
+    mode: Mode = None,
+    proposals: Method = None,
+    regions: Regions = None,
+    features: Features = None,
+    validation_pictures: ValidationPictures = 100,
+    device: Device = "auto",
+) -> None:
+    """Put R-CNN's ridge box regressors in place of a detector's learned deltas; writes a model folder."""
+    from ...data.formats.specs import open_dataset, open_datasets
+    from ..linear.training import LinearOptions, train_boxes
+    from ..region_features import checked_mode
+
+    chosen = checked_mode(mode) if mode else None
+    options = LinearOptions((), chosen, proposals, regions, features, validation_pictures, device)
+    training, validation = open_datasets(data, say), open_dataset(val) if val else None
+    train_boxes(training, validation, model, out, options, penalty, say)
+    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+
+
+@train_app.command()
+def classifier(
+    data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
+    out: Out,
+    val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are kept.")] = None,
+    init: Annotated[str | None, typer.Option(help="A classifier's weights or folder [none: from scratch].")] = None,
+    resume: Resume = False,
+    freeze: Annotated[str, typer.Option(help=FREEZE)] = "none",
+    balanced: Annotated[bool, typer.Option(help="Show every class as often as the others.")] = False,
+    auxiliary: Annotated[bool, typer.Option(help="Learn with the two side classifiers.")] = True,
+    steps: Steps = 100_000,
+    learning_rate: Rate = 0.01,
+    weight_decay: Annotated[float, typer.Option(**NUMBER)] = 0.0002,
+    schedule: Annotated[str, typer.Option(help="step (4 % less every 8 epochs) or cosine (to zero).")] = "step",
+    crops: Annotated[int, typer.Option(help="Crops a step.", **COUNT)] = 32,
+    validate_every: ValidateEvery = 1000,
+    checkpoint_every: CheckpointEvery = 250,
+    validation_pictures: ValidationPictures = 1000,
+    tensorboard: Tensorboard = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train GoogLeNet to classify pictures; writes a folder that `classify` and `train finetune --init` take."""
+    from ..classification.testing import open_labelled
+    from ..classification.training import ClassifierOptions, momentum_recipe, train_classifier
+
+    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_pictures, device, tensorboard)
+    every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
+    recipe = momentum_recipe(steps, learning_rate, weight_decay, schedule, seed, **every)
+    training, validation = open_labelled(data), open_labelled(val) if val else None
+    train_classifier(training, validation, init, out, options, recipe, resume=resume, report=say)
+    say(f"written to {out}; try: inception-rcnn classify --model {out} --data FOLDER")

@@ -1,0 +1,1 @@
+"""Runs of detect and propose over many images."""

@@ -1,0 +1,211 @@
+"""Detecting in many pictures: a folder's worth in bounded memory, and everything `detect` writes about them."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backbone.training.interruption import Interruption
+from ...data.errors import SetupError
+from ...data.failures import failure_of
+from ...data.files.atomic import DiskFullError, naming_failures
+from ...data.images.file_identity import roots_of
+from ...data.images.sources import Source
+from ...data.records import Picture, Proposals
+from ...data.stores.detections_jsonl import LEDGER_NAME, open_ledger, picture_to_line, write_ledger
+from ...data.stores.stage_files import write_stages
+from ...eval.report.drawing import draw_detections
+from ...eval.report.drawn_files import Drawings
+from ..rcnn import RCNN
+from ..streaming import IMAGE_SECONDS, Looked, StageSeconds, detect_stream
+from .previous_run import Earlier, take_over
+
+SPEAK_EVERY = 10.0  # seconds between lines of progress
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did; `str()` of it is what a person wants to read at the end."""
+
+    pictures: int
+    skipped: int  # done by an earlier run
+    failed: int
+    detections: int
+    wall_seconds: float
+    stages: dict[str, float]
+    out: Path
+    left: int = 0  # not looked at, as the run was asked to stop
+    notices: tuple[str, ...] = ()  # what a person should know besides, a line each
+    failure: str | None = None  # the first one's reason
+
+    def __str__(self) -> str:
+        new = max(self.pictures - self.skipped - self.left, 1)
+        times = ", ".join(f"{name} {seconds / new:.2f}" for name, seconds in self.stages.items())
+        return "\n".join(
+            (
+                f"{self.pictures} pictures ({self.skipped} done before, {self.failed} failed"
+                f"{f', {self.left} left' if self.left else ''}), {self.detections} "
+                f"detections, {self.wall_seconds:.1f} s",
+                f"seconds a picture: {times} (they overlap; {self.wall_seconds / new:.2f} in all)",
+                *self.notices,
+                f"written to {self.out}",
+            )
+        )
+
+
+def detect_folder(
+    model: RCNN,
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    draw: bool = True,
+    keep_stages: bool = False,
+    kept: Mapping[str, Proposals] | None = None,
+    roots: Sequence[str] = (),
+    time_limit: float = IMAGE_SECONDS,
+    noticed: Interruption | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[list[Picture], Summary]:
+    """Detect in every source that `out` has no row of yet; write the ledger, and the drawn pictures below `drawn/`.
+
+    A row is on disk before the next picture starts, so a run that is stopped loses nothing; one that is asked to stop,
+    by a signal that was `noticed`, ends with the picture at hand. A row of an earlier run holds as long as its file is
+    the same. Pictures that failed before are tried again, those drawn without before are drawn from their rows. With
+    `keep_stages` a picture's stages are on disk before its row, and pictures that an earlier run kept none of are done
+    again. Gives all rows in the order of the sources; before them those of an earlier run about other pictures, which
+    stay as long as their file is there, in the earlier run's `roots`.
+    """
+    run = _Run(out, keep_stages, noticed or Interruption(), report)
+    earlier = take_over(out, sources, sorted({*roots, *roots_of(sources)}), keep_stages)
+    rows = dict(earlier.done)
+    todo = [source for source in sources if source.file not in rows]
+    skipped = len(sources) - len(todo)
+    for line in (*earlier.lines(), *([f"{skipped} of {len(sources)} pictures are done already"] if skipped else ())):
+        report(line)
+    if draw:
+        run.draw_rows([source for source in sources if source.file in rows], earlier)
+    progress = _Progress(len(todo), report)
+    with (
+        open_ledger(out / LEDGER_NAME) as ledger,
+        closing(detect_stream(model, todo, kept, run.seconds, time_limit)) as stream,
+    ):
+        while not run.noticed.signal and (looked := next(stream, None)) is not None:
+            run.write(looked, earlier.drawings if draw else None)
+            with naming_failures(out / LEDGER_NAME):
+                ledger.write(picture_to_line(looked.picture))
+            rows[looked.picture.file] = looked.picture
+            progress.add(looked.picture)
+    done = [rows[source.file] for source in sources if source.file in rows]
+    write_ledger([*earlier.others, *done], out / LEDGER_NAME)
+    failures = [row.error for row in done if row.error is not None]
+    return [*earlier.others, *done], Summary(
+        len(sources),
+        skipped,
+        len(failures),
+        sum(len(row.detections) for row in done),
+        time.perf_counter() - run.begun,
+        run.seconds.seconds,
+        out,
+        len(sources) - len(done),
+        tuple(run.notices()),
+        failures[0] if failures else None,
+    )
+
+
+@dataclass
+class _Run:
+    """A run at work: what it writes beside the ledger, and what it met."""
+
+    out: Path
+    keep_stages: bool
+    noticed: Interruption
+    report: Callable[[str], None]
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+    begun: float = field(default_factory=time.perf_counter)
+    animated: int = 0
+    not_drawn: int = 0
+
+    def write(self, looked: Looked, drawings: Drawings | None) -> None:
+        """Write what there is of a picture but its row: its stages and its drawing, if they are asked for."""
+        picture, image = looked.picture, looked.image
+        self.animated += looked.animated
+        if self.keep_stages and looked.stages is not None:
+            start = time.perf_counter()
+            write_stages(self.out, picture.file, looked.stages)
+            self.seconds.since("keep", start)
+        if drawings is not None and image is not None:
+            self._draw(drawings, image, picture)
+
+    def draw_rows(self, sources: Sequence[Source], earlier: Earlier) -> None:
+        """Draw what an earlier run did not, from its rows."""
+        drawn = 0
+        for source in sources:
+            row = earlier.done[source.file]
+            if self.noticed.signal or earlier.drawings.path(row.file, max(row.width, row.height)).exists():
+                continue
+            try:
+                image = source.read()
+            except Exception as error:
+                self._complain(failure_of(error, source.file))
+            else:
+                drawn += self._draw(earlier.drawings, image, row)
+        if drawn:
+            self.report(f"{drawn} pictures of an earlier run are drawn now")
+
+    def _draw(self, drawings: Drawings, image: NDArray[np.uint8], picture: Picture) -> bool:
+        """Draw a picture; one that cannot be drawn keeps its row."""
+        start = time.perf_counter()
+        try:
+            drawings.write(picture.file, draw_detections(image, picture.detections))
+        except DiskFullError:
+            raise
+        except SetupError as error:
+            self._complain(error)
+        except Exception as error:
+            self._complain(failure_of(error, picture.file))
+        else:
+            return True
+        finally:
+            self.seconds.since("draw", start)
+        return False
+
+    def _complain(self, error: Exception) -> None:
+        self.not_drawn += 1
+        self.report(f"not drawn: {error}")
+
+    def notices(self) -> list[str]:
+        """What was met and is no failure."""
+        texts = (
+            (self.not_drawn, "could not be drawn; their rows are written"),
+            (self.animated, "with more than one frame or page: only the first was looked at"),
+        )
+        return [f"{count} image{'s' * (count > 1)} {text}" for count, text in texts if count]
+
+
+class _Progress:
+    """A line now and then: how far, how fast, how long still."""
+
+    def __init__(self, total: int, report: Callable[[str], None]):
+        self.total, self.report = total, report
+        self.count = self.boxes = self.failed = 0
+        self.begun = self.spoken = time.monotonic()
+
+    def add(self, picture: Picture) -> None:
+        self.count += 1
+        self.boxes += len(picture.detections)
+        if picture.error is not None:
+            self.failed += 1
+            self.report(f"left out: {picture.error}")
+        now = time.monotonic()
+        if now - self.spoken < SPEAK_EVERY:
+            return
+        self.spoken = now
+        pace = (now - self.begun) / self.count
+        self.report(
+            f"{self.count}/{self.total} pictures, {pace:.2f} s each, {pace * (self.total - self.count):.0f} s left, "
+            f"{self.boxes} detections, {self.failed} failed"
+        )

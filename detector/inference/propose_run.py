@@ -1,0 +1,191 @@
+"""A run of `propose` from the words of the command line to the file, or the folder of shards, that it leaves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backbone.training.interruption import Interruption, leave, noticing_signals
+from ...data.errors import DataError, UsageError
+from ...data.images.file_identity import is_gone, origin_of, roots_of
+from ...data.images.image_files import is_animation
+from ...data.images.sources import Source
+from ...data.records import Origin, Proposals
+from ...data.stores.proposal_files import check_writable, shard_names
+from ...data.stores.proposal_store import hash_of, read_proposals
+from ...data.stores.proposal_writers import read_origins, write_proposals_in_turn
+from ...data.stores.unfinished_proposals import ProposalSpool
+from ...proposals.methods import Proposer, propose_all
+from ..streaming import IMAGE_SECONDS, bytes_needed
+from .failure_limit import FailureLimit, check_seconds
+from .run_images import command_to_go_on, gather_sources
+
+SHARD = 2000  # pictures; about 60 MB of proposals
+SPOOL = ".part"  # behind the name of the file that is being made
+
+Report = Callable[[str], None]
+
+
+@dataclass
+class _Counts:
+    """What a run met."""
+
+    failed: int = 0
+    failure: str | None = None  # the first one's reason
+    animated: int = 0
+
+
+def propose_to_file(
+    sources: Sequence[str],
+    out: Path,
+    method: Proposer,
+    report: Report,
+    *,
+    fail_on_error: str | None = None,
+    ignore_exif: bool = False,
+    time_limit: float = IMAGE_SECONDS,
+) -> str:
+    """Write the proposals of every source that can be read; says what was done, and each picture left out.
+
+    The ending of `out` names the format. Without one it is a folder of shards; those that an earlier run left are not
+    made again, as long as their images are the same. What is made is on disk at once, in a file beside the one that it
+    will be part of, and the same command goes on from there. A signal ends the run with the picture at hand.
+    """
+    limit = FailureLimit(fail_on_error)
+    check_seconds(time_limit)
+    if out.suffix:
+        check_writable(out)  # before minutes go into proposals
+    listed, notices = gather_sources(sources, ignore_exif=ignore_exif)
+    counts = _Counts()
+    with noticing_signals() as noticed:
+        run = _Run(method, report, time_limit, noticed, counts)
+        said = run.shards(listed, out) if not out.suffix else run.file(listed, out)
+    if noticed.signal:
+        report(f"stopped; to go on: {command_to_go_on()}")
+        leave(noticed.signal)
+    if counts.animated:
+        notices.append(f"{counts.animated} with more than one frame or page: only the first was searched")
+    for line in notices:
+        report(line)
+    limit.check(counts.failed, of=len(listed), example=counts.failure)
+    return said
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run at work: the method, and what it is told and tells."""
+
+    method: Proposer
+    report: Report
+    time_limit: float
+    noticed: Interruption
+    counts: _Counts
+
+    def file(self, listed: Sequence[Source], out: Path) -> str:
+        """One file of all."""
+        pictures, boxes, _ = self._make(listed, out, is_shard=False)
+        return f"{pictures} of {len(listed)} pictures, {boxes} proposals by {self.method.name}, written to {out}"
+
+    def shards(self, listed: Sequence[Source], out: Path) -> str:
+        """A file for each so many; those that hold are left alone."""
+        by_file, kept = {source.file: source for source in listed}, 0
+        shards = shard_names(by_file, SHARD)
+        surplus = self._surplus(out, by_file) - {out / name for name in shards}
+        for name, files in shards.items():
+            if self.noticed.signal:
+                break
+            pictures, _, written = self._make([by_file[file] for file in files], out / name, is_shard=True)
+            kept += not written
+            if written and not self.noticed.signal:
+                self.report(f"{out / name}: {pictures} of {len(files)} pictures")
+        for path in () if self.noticed.signal else surplus:
+            path.unlink()  # of a larger set: what of it is still there is in another shard now
+        return (
+            f"{len(listed)} pictures, proposals by {self.method.name}, in shards in {out} ({kept} shards done before)"
+        )
+
+    def _surplus(self, out: Path, by_file: Mapping[str, Source]) -> set[Path]:
+        """All shards of an earlier run; UsageError where images of them would be lost, as they are still there."""
+        found: set[Path] = set()
+        for path in sorted(out.glob("proposals-*.safetensors")):
+            origins, roots = read_origins(path)
+            others = [file for file in origins if file not in by_file and not is_gone(file, roots)]
+            if others:
+                raise UsageError(
+                    f"{out} holds proposals of images that are not among the sources, as {others[0]}: name them too, "
+                    "delete the folder, or choose another --out"
+                )
+            found |= {path} if origins else set()
+        return found
+
+    def _make(self, sources: Sequence[Source], path: Path, *, is_shard: bool) -> tuple[int, int, bool]:
+        """Make one file: how many pictures and boxes it has, and whether it had to be written."""
+        spool_path = path.with_name(path.name + SPOOL)
+        origins = {source.file: origin for source in sources if (origin := origin_of(source)) is not None}
+        earlier, kept = self._earlier(path, origins, is_shard=is_shard)
+        with ProposalSpool(spool_path, self.method.name, self.method.parameters) as spool:
+            spool.keep([file for file, origin in spool.origins().items() if origins.get(file) == origin])
+            if spool:
+                self.report(f"{len(spool)} pictures are done already, in {spool_path}")
+            done = {*spool, *kept}
+            self._propose([source for source in sources if source.file not in done], origins, spool)
+            if self.noticed.signal:
+                return len(spool), sum(spool.counts()), False
+            written = bool(spool) or not kept or len(kept) < len(earlier)
+            for file in kept:
+                spool.add(file, earlier[file], origins[file])
+            spool.keep([source.file for source in sources])
+            if written:
+                about = (self.method.name, self.method.parameters, spool.origins(), roots_of(sources))
+                write_proposals_in_turn(path, spool, spool.counts(), *about)
+            made = len(spool), sum(spool.counts()), written
+        spool_path.unlink()
+        return made
+
+    def _earlier(
+        self, path: Path, now: Mapping[str, Origin], *, is_shard: bool
+    ) -> tuple[Mapping[str, Proposals], list[str]]:
+        """What an earlier run made, and the images of it that are the same now; nothing where that is not known.
+
+        A single file of other proposals is written anew, as it is named; a shard has others beside it, and is refused.
+        """
+        if not path.exists() or path.suffix.lower() != ".safetensors":
+            return {}, []
+        try:
+            store, origins = read_proposals(path), read_origins(path)[0]
+            if store.parameters != hash_of(*self.method.parameters):
+                raise DataError(
+                    f"{path} was made with parameters {store.parameters}, and {self.method.name} has "
+                    f"{hash_of(*self.method.parameters)}: delete the folder, or choose another --out"
+                )
+        except DataError:
+            if is_shard:
+                raise
+            return {}, []
+        return store, [file for file in store if file in origins and now.get(file) == origins[file]]
+
+    def _propose(self, sources: Sequence[Source], origins: dict[str, Origin], spool: ProposalSpool) -> None:
+        """Add the proposals of the sources to the spool, and their files as they are now to the `origins`."""
+
+        def read(source: Source) -> NDArray[np.uint8]:
+            origins[source.file] = origin_of(source) or Origin(0, 0, "")
+            image = source.read()
+            self.counts.animated += is_animation(source.path)
+            return image
+
+        found = propose_all(
+            self.method, sources, read, name=lambda source: source.file, cost=bytes_needed, seconds=self.time_limit
+        )
+        with closing(found) as outcomes:
+            for source, outcome in zip(sources, outcomes, strict=False):
+                if not isinstance(outcome, DataError):
+                    spool.add(source.file, outcome, origins[source.file])
+                else:
+                    self.counts.failed += 1
+                    self.counts.failure = self.counts.failure or str(outcome)
+                    self.report(f"left out: {outcome}")
+                if self.noticed.signal:
+                    return

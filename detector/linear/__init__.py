@@ -1,0 +1,1 @@
+"""R-CNN's linear SVMs and ridge regressors on stored features."""

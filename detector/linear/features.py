@@ -1,0 +1,142 @@
+"""The features of a data set's regions, computed once and kept: what linear classifiers and box regressors learn from.
+
+Shapes: R regions of one picture, D features of a region.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...backbone.features.shared_maps import SharedMaps
+from ...backbone.precision import autocast
+from ...backbone.weights import tensors_hash
+from ...data.datasets.dataset import Dataset
+from ...data.errors import DataError
+from ...data.records import GroundTruth, Proposals
+from ...data.stores.feature_store import (
+    FeatureStore,
+    RegionFeatures,
+    check_room,
+    has_shard,
+    open_features,
+    shard_files,
+    write_shard,
+)
+from ...data.stores.proposal_store import hash_of
+from ...proposals.cache import home, image_releases, mark_of
+from ...proposals.methods import mapped
+from ..heads import SUMMARY, Head
+from ..network import RegionNetwork
+from ..region_features import Mode
+
+ALGORITHM = 1  # to be raised whenever the same regions would get other features
+HALF_MAX = float(np.finfo(np.float16).max)
+REPORT_EVERY = 50  # pictures
+
+
+def kept_features(
+    network: RegionNetwork,
+    mode: Mode,
+    data: Dataset,
+    proposals: Mapping[str, Proposals],
+    num_regions: int,
+    folder: Path | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> FeatureStore:
+    """The summaries of every picture's objects and first `num_regions` proposals, from disk if they are there.
+
+    Without a `folder` of the user's choice they go to a folder of their own below the package's home. A run that was
+    stopped goes on at the next shard; features that another model, or other boxes, gave are refused.
+    """
+    boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.pictures}
+    parameters = _parameters(network, mode, data, boxes)
+    folder = folder or home() / "features" / parameters
+    shards = shard_files([truth.file for truth in data.pictures], num_regions, SUMMARY)
+    missing = {name: files for name, files in shards.items() if not has_shard(folder / name, files, parameters)}
+    if missing:
+        # By their order: two data sets may each say something of the same file.
+        in_order = iter(data.pictures)
+        truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
+        wanted = {name: truths[name] for name in missing}
+        regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
+        report(f"features of {data.name}: {check_room(folder, regions, SUMMARY)}; kept in {folder}")
+        _make(network, mode, data, boxes, folder, wanted, parameters, report)
+    else:
+        report(f"features of {data.name}: found in {folder}")
+    return open_features(folder, shards, parameters)
+
+
+def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
+    """A hash of everything that decides the features: the network's parts they pass, the pictures, the boxes, how."""
+    head = cast(Head, network.heads[mode])
+    parts = (network.trunk, network.tails[mode], head.reduce)
+    pictures = tuple(
+        (
+            truth.file,
+            truth.width,
+            truth.height,
+            truth.upright,
+            *mark_of(data.path(truth)),
+            hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()),
+        )
+        for truth in data.pictures
+    )
+    number_format = "float32" if isinstance(autocast(_device_of(network)), nullcontext) else "bfloat16"
+    return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, number_format, image_releases(), pictures)
+
+
+def _device_of(network: RegionNetwork) -> torch.device:
+    return next(network.parameters()).device
+
+
+def _make(
+    network: RegionNetwork,
+    mode: Mode,
+    data: Dataset,
+    boxes: Mapping[str, NDArray[np.float64]],
+    folder: Path,
+    wanted: Mapping[str, Sequence[GroundTruth]],
+    parameters: str,
+    report: Callable[[str], None],
+) -> None:
+    """Compute the shards that are missing and write each when it is full."""
+    total, done = sum(map(len, wanted.values())), 0
+    for name, truths in wanted.items():
+        made = []
+        for truth, image in zip(truths, mapped(data.read, truths), strict=True):
+            looked_at = np.concatenate([truth.boxes, boxes[truth.file]])  # [R, 4]
+            features = _in_half_precision(region_summaries(network, mode, image, looked_at), truth.file)
+            made.append(RegionFeatures(truth.file, len(truth), looked_at, features))
+            done += 1
+            if done % REPORT_EVERY == 0:
+                report(f"features: {done} of {total} pictures")
+        write_shard(folder / name, made, parameters)
+
+
+@torch.inference_mode()
+def region_summaries(
+    network: RegionNetwork, mode: Mode, image: NDArray[np.uint8], boxes: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """What the outputs of a mode's head read of a picture's boxes, [R, D]."""
+    maps = SharedMaps(network.trunk, image)
+    with autocast(maps.device):
+        summaries = network.summarise(mode, maps, boxes)
+    return summaries.to("cpu", torch.float32).numpy()
+
+
+def _in_half_precision(features: NDArray[np.float32], file: str) -> NDArray[np.float16]:
+    """Features as they are stored; DataError where they are no numbers, or too large for that."""
+    if not np.isfinite(features).all():
+        raise DataError(f"{file}: the model gives features that are not finite: its training has diverged")
+    largest = float(np.abs(features).max(initial=0.0))
+    if largest > HALF_MAX:
+        raise DataError(
+            f"{file}: a feature is {largest:.3g}, and features are stored in half precision, up to 65,504: this model "
+            "cannot be given linear outputs; train finetune can go on with it"
+        )
+    return features.astype(np.float16)

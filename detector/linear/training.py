@@ -1,0 +1,272 @@
+"""`train svm` and `train boxes`: a detector's outputs learnt anew from features that are computed once, R-CNN's way.
+
+The network stays as it is. What is learnt is linear in the features, so it takes the place of the weights of a head's
+last layers: the model folder that comes out is one like any other.
+
+Shapes: R regions of one picture, K classes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...backbone.googlenet import TAIL_CHANNELS
+from ...backbone.precision import choose_device
+from ...data.datasets.dataset import Dataset, size_of, spread
+from ...data.datasets.object_counts import require_objects
+from ...data.errors import UsageError
+from ...data.ranges import ABOVE_ZERO, COUNT, check_range, check_ranges
+from ...data.records import GroundTruth, Picture
+from ...data.stores.feature_store import FeatureStore, RegionFeatures
+from ...eval.analysis.comparison import compare
+from ...eval.analysis.intervals import find_intervals
+from ...eval.metrics.evaluation import Evaluation
+from ...eval.metrics.table import tabulate
+from ...eval.metrics.voc import evaluate_voc
+from ...proposals.cache import kept_proposals
+from ...proposals.common.box_coding import USUAL_SIZE
+from ..config import DetectorConfig, checked_options
+from ..heads import SUMMARY, Head, class_probabilities
+from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
+from ..network import RegionNetwork
+from ..nms import suppress
+from ..rcnn import conclude
+from ..region_features import Mode
+from .calibration import PICTURES, fit_sigmoids
+from .classifiers import Examples, LinearClassifiers, examples_of, feature_scale
+from .features import kept_features
+from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
+from .svm import mined_svms
+
+Report = Callable[[str], None]
+Solver = Literal["mined", "ridge"]
+SOLVERS: tuple[Solver, ...] = ("mined", "ridge")  # R-CNN's machines with mined negatives, and least squares
+LAYOUT = slice(TAIL_CHANNELS, SUMMARY)  # of a summary, what the box deltas read
+LOWEST_SCORE = 0.0001  # of detections that are judged: average precision asks for nearly all
+
+
+def checked_solver(name: str) -> Solver:
+    """The solver of that name; UsageError for another."""
+    for solver in SOLVERS:
+        if name == solver:
+            return solver
+    raise UsageError(f"unknown --solver {name!r}; known: {', '.join(SOLVERS)}")
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """What `train svm` and `train boxes` can be told, beside the data and the model."""
+
+    classes: tuple[str, ...] = ()  # none: the model's
+    mode: Mode | None = None  # None: the model's own
+    proposals: str | None = None  # None: the model's own
+    regions: int | None = None  # a picture; None: the model's own
+    features: Path | None = None  # where to keep the features; None: below the package's home
+    validation_pictures: int = 100
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_ranges(self, {"validation_pictures": COUNT}, flags=True)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The detector that is started from, and the features of its data sets."""
+
+    folder: Path
+    network: RegionNetwork
+    config: DetectorConfig  # with the mode, proposals and number of regions that were asked for
+    data: Dataset
+    store: FeatureStore
+    validation: Dataset | None
+    validation_store: FeatureStore | None
+
+    def labelled(self) -> Iterator[tuple[GroundTruth, RegionFeatures]]:
+        return zip(self.data.pictures, self.store, strict=True)
+
+    def judge(
+        self,
+        name: str,
+        network: RegionNetwork,
+        config: DetectorConfig,
+        report: Report,
+        before: Evaluation | None = None,
+    ) -> Evaluation | None:
+        """Tell the mAP of a network with other outputs, from the features of the validation pictures, if there are any.
+
+        Beside it stand its 95 % interval and how far it is from `before`, with that difference's own.
+        """
+        if self.validation is None or self.validation_store is None:
+            return None
+        head = cast(Head, network.heads[config.mode])
+        found = detections(head, config, self.validation, self.validation_store)
+        judged = evaluate_voc(tabulate(found, self.validation.pictures, config.classes), "voc10")
+        around = find_intervals(judged).map
+        told = f"{name}: mAP {judged.map:.4f} ({around.low:.4f} to {around.high:.4f})"
+        if before is not None:
+            change = compare(before, judged).mean
+            bounds = f"{change.interval.low:+.4f} to {change.interval.high:+.4f}"
+            told = f"{told}, {change.change:+.4f} ({bounds}) against before"
+        report(f"{told}; VOC10+, IoU .5, on {self.validation.name}")
+        return judged
+
+
+def train_svm(
+    data: Dataset,
+    validation: Dataset | None,
+    model: str | None,
+    out: Path,
+    options: LinearOptions,
+    solver: Solver = "mined",
+    report: Report = lambda line: None,
+) -> None:
+    """Write the model folder `out`: the detector with linear classifiers in place of its softmax.
+
+    With validation pictures the mAP of the detector as it was, and of both solvers' classifiers, is told.
+    """
+    source = _open(data, validation, model, out, options, report)
+    classes = options.classes or source.config.classes
+    before = None
+    if classes == source.config.classes:
+        before = source.judge("before", source.network, source.config, report)
+    scale = feature_scale(source.store)
+    examples = examples_of(data, source.store, classes, scale)
+    network, config = _with_one_mode(source, classes)
+    config = replace(config, scores="sigmoid")
+    for each in SOLVERS if validation is not None else (solver,):
+        classifiers = _solve(each, examples, classes, source.store.width)
+        sample = _spread_labelled(data, source.store, PICTURES)
+        sigmoids = fit_sigmoids(sample, classifiers, classes, scale)
+        put_classifiers(cast(Head, network.heads[config.mode]), classifiers, scale, sigmoids)
+        source.judge(each, network, config, report, before)
+        if each == solver:
+            _save(source, out, network, config)
+
+
+def train_boxes(
+    data: Dataset,
+    validation: Dataset | None,
+    model: str | None,
+    out: Path,
+    options: LinearOptions,
+    penalty: float = PENALTY,
+    report: Report = lambda line: None,
+) -> None:
+    """Write the model folder `out`: the detector with R-CNN's box regressors in place of its learned deltas.
+
+    With validation pictures the mAP with the deltas as they were, with the regressors, and with neither is told.
+    """
+    check_range(f"--penalty {penalty}", penalty, ABOVE_ZERO)
+    source = _open(data, validation, model, out, options, report)
+    before = source.judge("before", source.network, source.config, report)
+    network, config = _with_one_mode(source, source.config.classes)
+    head = cast(Head, network.heads[config.mode])
+    scale = feature_scale(source.store, LAYOUT)
+    regressors = ridge_boxes(source.labelled, config.classes, head.deltas.in_features, scale, LAYOUT, penalty)
+    pairs = ", ".join(f"{name} {each.num_pairs}" for name, each in zip(config.classes, regressors, strict=True))
+    report(f"pairs of a proposal and its object: {pairs}")
+    put_regressors(head, regressors, scale)
+    config = replace(config, box_deltas=True)
+    source.judge("ridge", network, config, report, before)
+    source.judge("no regression", network, replace(config, box_deltas=False), report, before)
+    _save(source, out, network, config)
+
+
+def _solve(solver: Solver, examples: Examples, classes: tuple[str, ...], width: int) -> LinearClassifiers:
+    return mined_svms(examples, classes) if solver == "mined" else ridge_classifiers(examples, classes, width)
+
+
+def _open(
+    data: Dataset, validation: Dataset | None, model: str | None, out: Path, options: LinearOptions, report: Report
+) -> Source:
+    """Load the detector and compute the features of both data sets, or find them."""
+    folder = model_folder(model)
+    if folder.resolve() == out.resolve():
+        raise UsageError(f"--out {out} is the model that is started from: choose another folder")
+    network, config = load_network(folder)
+    sample = None if validation is None else spread(validation, options.validation_pictures)
+    if sample is not None:
+        require_objects(sample, options.classes or config.classes, "to validate on", report)
+    wanted = {"mode": options.mode, "proposals": options.proposals, "regions": options.regions}
+    wanted = checked_options({name: value for name, value in wanted.items() if value is not None}, config)
+    config = replace(config, **wanted)  # pyright: ignore[reportArgumentType]
+    network.to(choose_device(options.device))
+    method = proposer_named(config.proposals, str(folder), options.device)
+
+    def features(of: Dataset, place: Path | None) -> FeatureStore:
+        proposals = kept_proposals(of, method, report)
+        return kept_features(network, config.mode, of, proposals, config.regions, place, report)
+
+    store = features(data, options.features)
+    if sample is None:
+        return Source(folder, network, config, data, store, None, None)
+    place = options.features and options.features / "validation"
+    return Source(folder, network, config, data, store, sample, features(sample, place))
+
+
+def _with_one_mode(source: Source, classes: tuple[str, ...]) -> tuple[RegionNetwork, DetectorConfig]:
+    """A copy of the detector with nothing but the mode in use. For other classes than its own it has no deltas."""
+    mode = source.config.mode
+    config = replace(source.config, classes=classes, modes=(mode,))
+    network = RegionNetwork(len(classes), (mode,), config.architecture).eval()
+    network.trunk.load_state_dict(source.network.trunk.state_dict())
+    network.tails[mode].load_state_dict(source.network.tails[mode].state_dict())
+    head, earlier = cast(Head, network.heads[mode]), cast(Head, source.network.heads[mode])
+    if classes == source.config.classes:
+        head.load_state_dict(earlier.state_dict())
+    else:
+        head.reduce.load_state_dict(earlier.reduce.state_dict())
+        nn.init.zeros_(head.deltas.weight)
+        config = replace(config, box_deltas=False)
+    return network, config
+
+
+def _spread_labelled(data: Dataset, store: FeatureStore, count: int) -> Iterator[tuple[GroundTruth, RegionFeatures]]:
+    return zip(spread(data, count).pictures, store.spread(count), strict=True)
+
+
+def _save(source: Source, out: Path, network: RegionNetwork, config: DetectorConfig) -> None:
+    save_network(out, network, config)
+    copy_multibox(source.folder, out)
+
+
+@torch.no_grad()
+def put_classifiers(head: Head, classifiers: LinearClassifiers, scale: float, sigmoids: NDArray[np.float64]) -> None:
+    """Make a head's logits the margins of linear classifiers on features times `scale`, after their sigmoids' lines."""
+    slopes, offsets = sigmoids.T  # [K] each
+    weights = classifiers.weights * (slopes * scale)[:, None]  # [K, D]
+    head.classifier.weight.zero_()
+    head.classifier.bias.zero_()
+    head.classifier.weight[1:] = torch.from_numpy(weights)
+    head.classifier.bias[1:] = torch.from_numpy(classifiers.biases * slopes + offsets)
+
+
+@torch.no_grad()
+def put_regressors(head: Head, regressors: Sequence[BoxRegressor], scale: float) -> None:
+    """Make a head's deltas those of linear regressors on its layout's features times `scale`."""
+    usual = np.array(USUAL_SIZE)
+    weights = np.concatenate([each.weights * scale / usual[:, None] for each in regressors])  # [4 K, 3136]
+    head.deltas.weight.copy_(torch.from_numpy(weights))
+    head.deltas.bias.copy_(torch.from_numpy(np.concatenate([each.biases / usual for each in regressors])))
+
+
+@torch.no_grad()
+def detections(head: Head, config: DetectorConfig, data: Dataset, store: FeatureStore) -> list[Picture]:
+    """What a head finds in every picture of a data set, from the features of its regions."""
+    found = []
+    config, device = replace(config, score=LOWEST_SCORE), head.classifier.weight.device
+    for truth, regions in zip(data.pictures, store, strict=True):
+        boxes = regions.boxes[regions.num_objects :]  # [R, 4]
+        summaries = torch.from_numpy(regions.features[regions.num_objects :]).to(device, torch.float32)
+        logits, deltas = head.judge(summaries)
+        probabilities = class_probabilities(logits, config.scores).cpu()
+        width, height = size_of(data, truth)
+        stages = conclude(config, (height, width), boxes, probabilities, deltas.cpu())
+        found.append(Picture(truth.file, width, height, suppress(stages)))
+    return found

@@ -1,0 +1,200 @@
+"""Model folders: `config.json`, `model.safetensors` and a `README.md`, written, found by name, and read back."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor
+
+from ..backbone.classification.model_folder import architecture_of, is_classifier_folder, read_classifier
+from ..backbone.features.shared_maps import AnyTrunk
+from ..backbone.precision import choose_device
+from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
+from ..data.errors import DataError, UsageError
+from ..data.files.atomic import write_atomically
+from ..proposals.methods import Proposer, proposer
+from ..proposals.multibox.network import MultiBox, MultiBoxHead
+from .config import DetectorConfig, read_config, read_hashes
+from .ensemble import Ensemble
+from .heads import Head
+from .network import RegionNetwork
+
+MODELS = Path(__file__).with_name("models")
+DEFAULT_MODEL = "googlenet-voc6"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+MULTIBOX = "multibox.safetensors"
+
+
+def model_folder(name: str | None = None) -> Path:
+    """The folder of a model: one that ships, by name (the default without one), or the user's own."""
+    name = name or DEFAULT_MODEL
+    shipped = sorted(path.parent.name for path in MODELS.glob("*/config.json"))
+    if name in shipped:
+        return MODELS / name
+    if Path(name).is_dir():
+        return Path(name)
+    near = difflib.get_close_matches(name, shipped, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"models that ship: {', '.join(shipped) or 'none'}."
+    raise UsageError(f"there is no model {name!r}: {hint} A folder with config.json and {WEIGHTS} will do too")
+
+
+def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfig]:
+    """The network, or all of an ensemble's as one, and the configuration of a model folder."""
+    config = read_config(folder / CONFIG)
+    if config.members == 1:
+        return load_network(folder)
+    networks = []
+    for place in member_folders(folder, config.members):
+        network, own = load_network(place)
+        for name in ("classes", "modes", "architecture", "scores", "box_deltas"):
+            if getattr(own, name) != getattr(config, name):
+                raise DataError(f"{place} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
+        networks.append(network)
+    return Ensemble(networks).eval(), config
+
+
+def member_folders(folder: Path, members: int) -> list[Path]:
+    """Where the networks of an ensemble are: a model folder each."""
+    return [folder / f"member-{number}" for number in range(1, members + 1)]
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The files of weights that a model folder has, one for each network."""
+    members = read_config(folder / CONFIG).members
+    return [folder / WEIGHTS] if members == 1 else [each / WEIGHTS for each in member_folders(folder, members)]
+
+
+def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
+    """The network and the configuration of a model folder; DataError says which file is not as it should be."""
+    config = read_config(folder / CONFIG)
+    if config.members > 1:
+        raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
+    tensors = _weights_in(folder, WEIGHTS)
+    _check_outputs(tensors, config, folder)
+    network = RegionNetwork(len(config.classes), config.modes, config.architecture)
+    load_checked(network, tensors, str(folder / WEIGHTS))
+    return network.eval(), config
+
+
+def _check_outputs(tensors: Mapping[str, Tensor], config: DetectorConfig, folder: Path) -> None:
+    """DataError where the weights are of another number of classes, before a network of so many is made."""
+    for mode in config.modes:
+        biases = tensors.get(f"heads.{mode}.classifier.bias")
+        if biases is not None and biases.numel() != len(config.classes) + 1:
+            raise DataError(
+                f"{folder / WEIGHTS}: its classifier has {biases.numel()} outputs, and {CONFIG} names "
+                f"{len(config.classes)} classes, which need {len(config.classes) + 1} with the background"
+            )
+
+
+def save_detector(folder: Path, network: RegionNetwork | Ensemble, config: DetectorConfig) -> None:
+    """Write the model folder of a network, or of an ensemble and all of its members."""
+    if isinstance(network, Ensemble):
+        for member, place in zip(network.members, member_folders(folder, len(network.members)), strict=True):
+            save_network(place, cast(RegionNetwork, member), replace(config, members=1))
+        write_atomically(folder / CONFIG, replace(config, members=len(network.members)).to_json())
+    else:
+        save_network(folder, network, config)
+
+
+def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, card: str | None = None) -> None:
+    """Write a model folder, weights in fp16; an existing model card stays unless a new one is given.
+
+    The weights carry their own checksum: whenever a run is killed, what lies in the folder fits together.
+    """
+    about = {"architecture": config.architecture, "classes": "\n".join(config.classes)}
+    save_weights(folder / WEIGHTS, compact(network.state_dict()), about)
+    write_atomically(folder / CONFIG, config.to_json())
+    if card is not None:
+        write_atomically(folder / "README.md", card)
+
+
+def load_multibox(folder: Path, device: str = "auto", trunk: AnyTrunk | None = None) -> MultiBox:
+    """The MultiBox of a model folder, or the one that ships with the default model.
+
+    It sits on the very `trunk` given where it was trained on that one, else on the one of its own folder.
+    """
+    folder = folder if (folder / MULTIBOX).exists() else MODELS / DEFAULT_MODEL
+    tensors = _weights_in(folder, MULTIBOX)
+    priors = tensors.get("priors")
+    head = MultiBoxHead(0 if priors is None or not priors.ndim else len(priors))
+    load_checked(head, tensors, str(folder / MULTIBOX))
+    trained_on = read_metadata(folder / MULTIBOX).get("trunk")
+    if trunk is None or tensors_hash(trunk) != trained_on:
+        trunk = load_detector(folder)[0].trunk
+    if tensors_hash(trunk) != trained_on:
+        raise DataError(f"{folder / MULTIBOX} was trained on another trunk than {folder / WEIGHTS}: train it anew")
+    place = choose_device(device)
+    return MultiBox(trunk.to(place), head.to(place))
+
+
+def proposer_named(name: str, model: str | None = None, device: str = "auto") -> Proposer:
+    """The method of that name; one that asks a network takes a model's MultiBox."""
+    return proposer(name, multibox=lambda: load_multibox(model_folder(model), device))
+
+
+def save_multibox(folder: Path, trunk: AnyTrunk, head: MultiBoxHead) -> None:
+    """Write a head into the model folder whose trunk it was trained on, in fp16."""
+    save_weights(folder / MULTIBOX, compact(head.state_dict()), {"trunk": tensors_hash(trunk)})
+
+
+def copy_multibox(folder: Path, out: Path) -> None:
+    """Give a folder the MultiBox of another with the same trunk, if that has one, with a checksum."""
+    if (folder / MULTIBOX).exists():
+        save_weights(out / MULTIBOX, _weights_in(folder, MULTIBOX), read_metadata(folder / MULTIBOX))
+
+
+def _weights_in(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a model folder's file, compared with the checksum that it or `config.json` states."""
+    stated = read_hashes(folder / CONFIG).get(name) if (folder / CONFIG).is_file() else None
+    return read_weights(folder / name, stated)
+
+
+def initial_network(
+    init: str | None, config: DetectorConfig, *, keep_modes: bool, new_outputs: bool = False
+) -> tuple[RegionNetwork, DetectorConfig]:
+    """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
+
+    A detector brings its trunk, and the tail and head nearest to those wanted. The head's outputs, its two last layers,
+    are new where the classes or the kind of their scores differ, or `new_outputs` are wanted. With `keep_modes` (right
+    only if the trunk will not change) its other modes come along, and its default stays. A classifier (BVLC's names, or
+    torchvision's, or one trained here: its folder will do) brings trunk and tail. The configuration that comes back has
+    the architecture and modes found.
+    """
+    if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
+        return _from_classifier(Path(init), config)
+    return _from_detector(model_folder(init), config, keep_modes, new_outputs)
+
+
+def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
+    model = read_classifier(path).model
+    config = replace(config, architecture=architecture_of(model), modes=(config.mode,))
+    network = RegionNetwork(len(config.classes), config.modes, config.architecture)
+    network.trunk.load_state_dict(model.trunk.state_dict())
+    network.tails[config.mode].load_state_dict(model.tail.state_dict())
+    return network, config
+
+
+def _from_detector(
+    folder: Path, config: DetectorConfig, keep_modes: bool, new_outputs: bool
+) -> tuple[RegionNetwork, DetectorConfig]:
+    (earlier, was), learning = load_network(folder), config.mode
+    same_outputs = (was.classes, was.scores) == (config.classes, config.scores)
+    kept = was.modes if same_outputs and keep_modes else ()
+    modes = kept if config.mode in kept else (*kept, config.mode)
+    default = was.mode if kept else config.mode
+    config = replace(config, architecture=was.architecture, modes=modes, mode=default)
+    network = RegionNetwork(len(config.classes), modes, was.architecture)
+    network.trunk.load_state_dict(earlier.trunk.state_dict())
+    for mode in modes:
+        nearest = mode if mode in was.modes else was.modes[0]
+        network.tails[mode].load_state_dict(earlier.tails[nearest].state_dict())
+        head, before = cast(Head, network.heads[mode]), cast(Head, earlier.heads[nearest])
+        if same_outputs and not (new_outputs and mode == learning):
+            head.load_state_dict(before.state_dict())
+        else:
+            head.reduce.load_state_dict(before.reduce.state_dict())
+    return network, config

@@ -1,0 +1,1 @@
+"""Training detectors: sampling of regions, losses, fine-tuning, distillation, ensembles, MultiBox."""

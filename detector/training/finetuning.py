@@ -1,0 +1,266 @@
+"""Fine-tuning on regions: R-CNN's samples and loss around the loop of `backbone/training/loop.py`."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...backbone.precision import choose_device
+from ...backbone.training.distributed import first_alone, joined, only_first, require_shares
+from ...backbone.training.freezing import FREEZES
+from ...backbone.training.loop import Recipe, State, check_out, train
+from ...data.boxes import box_iou
+from ...data.datasets.dataset import Dataset, spread
+from ...data.datasets.object_counts import require_objects
+from ...data.errors import UsageError
+from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
+from ...data.records import Picture, Proposals
+from ...eval.metrics.table import tabulate
+from ...eval.metrics.voc import evaluate_voc
+from ...proposals.cache import kept_proposals
+from ...proposals.methods import Proposer
+from ..config import DetectorConfig
+from ..model_folders import initial_network, load_multibox, model_folder, proposer_named, save_network
+from ..network import RegionNetwork
+from ..rcnn import RCNN
+from ..region_features import Mode
+from .batches import Batches, Example
+from .region_loss import region_loss
+from .resume_facts import data_fact
+from .sampling import split_objects
+from .window_batches import WindowBatches, find_windows
+
+HEAD_RATE = 5.0  # how much faster the new layers learn
+SAMPLINGS = ("pictures", "windows")
+RANGES = {
+    **dict.fromkeys(("pictures", "regions", "validation_pictures", "foreground", "background"), COUNT),
+    "head_rate": NOT_NEGATIVE,
+    "bias_rate": NOT_NEGATIVE,
+}
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """What `train finetune` can be told, beside the data and the recipe."""
+
+    classes: tuple[str, ...] = ()  # none: all of the data set
+    mode: Mode = "shared"
+    freeze: str = "conv1"  # what stays as it is, of `FREEZES`
+    proposals: str = "selective-search:googlenet"  # the trained detector uses them too
+    pictures: int = 2  # a step
+    regions: int = 64  # a picture
+    validation_pictures: int = 100
+    device: str = "auto"
+    sampling: str = (
+        "pictures"  # `regions` of each of `pictures`; or "windows": drawn from those of all pictures (R-CNN)
+    )
+    foreground: int = 32  # a step, with sampling "windows"
+    background: int = 96  # a step, with sampling "windows"
+    head_rate: float = HEAD_RATE  # how much faster the new layers learn
+    bias_rate: float = 1.0  # how much faster biases learn than weights
+    box_deltas: bool = True  # learn where the object is, and refine boxes by it
+    new_outputs: bool = False  # start the head's outputs anew even where `init` has some for these classes
+    tensorboard: bool = False  # curves too
+
+    def __post_init__(self) -> None:
+        for flag, name, known in (("freeze", self.freeze, FREEZES), ("sampling", self.sampling, SAMPLINGS)):
+            if name not in known:
+                raise UsageError(f"unknown --{flag} {name!r}; known: {', '.join(known)}")
+        check_ranges(self, RANGES, flags=True)
+
+    def __str__(self) -> str:
+        regions = f"{self.foreground} + {self.background} regions of all pictures"
+        if self.sampling == "pictures":
+            regions = f"{self.regions} regions of each of {self.pictures} pictures"
+        return f"{self.mode}, {regions} a step, {'with' if self.box_deltas else 'without'} box deltas"
+
+
+@joined()
+def finetune(
+    data: Dataset,
+    validation: Dataset | None,
+    init: str | None,
+    out: Path,
+    options: FinetuneOptions,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> State:
+    """Train a detector on a data set and write the model folder `out`, the best by validation mAP if there is any."""
+    report = only_first(report)
+    classes = options.classes or data.classes
+    _check_classes(classes, data)
+    require_objects(data, classes, "to learn from", report)
+    check_out(out, resume)  # before minutes go into proposals
+    torch.manual_seed(recipe.seed)  # for the heads' first weights
+    config = DetectorConfig(
+        classes=classes, modes=(options.mode,), proposals=options.proposals, box_deltas=options.box_deltas
+    )
+    network, config = initial_network(
+        init, config, keep_modes=options.freeze == "trunk", new_outputs=options.new_outputs
+    )
+    return train_on_regions(
+        network,
+        config,
+        lambda model, batch: region_loss(model, batch, options.mode, box_deltas=options.box_deltas),
+        proposer_named(options.proposals, device=options.device),
+        data,
+        validation,
+        out,
+        options,
+        recipe,
+        {"init": init},
+        resume=resume,
+        report=report,
+    )
+
+
+def train_on_regions(
+    network: RegionNetwork,
+    config: DetectorConfig,
+    loss: Callable[[RegionNetwork, list[Example]], dict[str, Tensor]],
+    method: Proposer,
+    data: Dataset,
+    validation: Dataset | None,
+    out: Path,
+    options: FinetuneOptions,
+    recipe: Recipe,
+    facts: Mapping[str, object],
+    *,
+    resume: bool,
+    report: Callable[[str], None],
+) -> State:
+    """Descend a loss of a network and a step's regions; the network, with its configuration, goes to `out`.
+
+    `facts` are what decides the result beside the data, the options and the recipe.
+    """
+    sample = None if validation is None else spread(validation, options.validation_pictures)
+    if sample is not None:
+        require_objects(sample, config.classes, "to validate on", report)
+    network.to(choose_device(options.device))
+    with first_alone():
+        proposals = kept_proposals(data, method, report)
+    report(_outlook(data, proposals, config.classes))
+    report(f"{options}; {recipe}")
+    batches, pictures = _batches(data, proposals, config.classes, options, recipe.seed)
+    return train(
+        network,
+        parameter_groups(network, options, recipe.weight_decay),
+        batches,
+        lambda model, batch: loss(cast(RegionNetwork, model), batch),
+        recipe,
+        out,
+        save=lambda model: save_network(out, cast(RegionNetwork, model), config),
+        validate=_validator(sample, config, method, options, report) if sample is not None else None,
+        resume=resume,
+        report=report,
+        facts={**_facts(data, validation, config.classes, options), **facts},
+        metric="voc10 mAP of the validation pictures",
+        pictures=pictures,
+        unit="pictures" if options.sampling == "pictures" else "regions",
+        tensorboard=options.tensorboard,
+    )
+
+
+def _facts(
+    data: Dataset, validation: Dataset | None, classes: tuple[str, ...], options: FinetuneOptions
+) -> dict[str, object]:
+    """What a resumed run must have in common with what it goes on with."""
+    facts = {**asdict(options), "classes": classes}
+    for name in ("device", "tensorboard"):
+        del facts[name]
+    return {**facts, "data": data_fact(data), "validation": data_fact(validation)}
+
+
+def _batches(
+    data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...], options: FinetuneOptions, seed: int
+) -> tuple[Batches | WindowBatches, int]:
+    """What gives the examples of a step, and how many pictures a step looks at; with "windows", regions."""
+    if options.sampling == "pictures":
+        require_shares(options.pictures, "--pictures")
+        batches = Batches(data, proposals, classes, options.mode, options.pictures, options.regions, seed)
+        return batches, options.pictures
+    windows = find_windows(data, proposals, classes)
+    batches = WindowBatches(
+        data, proposals, classes, options.mode, windows, options.foreground, options.background, seed
+    )
+    return batches, options.foreground + options.background
+
+
+def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
+    if not classes:
+        raise UsageError(f"{data.name} has no objects to learn from")
+    for name in classes:
+        if name not in data.classes:
+            near = difflib.get_close_matches(name, data.classes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its classes: {', '.join(data.classes)}"
+            raise UsageError(f"class {name!r} is not in {data.name}; {hint}")
+
+
+def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
+    """How many proposals are foreground and how many objects are covered: an early sign of trouble."""
+    foreground = boxes = objects = covered = 0
+    for truth in data.pictures:
+        wanted = split_objects(truth, classes)[0]
+        overlaps = box_iou(proposals[truth.file].boxes, wanted.boxes) >= 0.5
+        foreground += int(overlaps.any(axis=1).sum())
+        boxes, objects = boxes + len(overlaps), objects + len(wanted)
+        covered += int(overlaps.any(axis=0).sum())
+    return (
+        f"{len(data)} pictures, {objects} objects of {len(classes)} classes; {boxes / max(len(data), 1):.0f} proposals "
+        f"a picture cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
+        "proposals are foreground"
+    )
+
+
+def _validator(
+    sample: Dataset,
+    config: DetectorConfig,
+    method: Proposer,
+    options: FinetuneOptions,
+    report: Callable[[str], None],
+) -> Callable[[nn.Module], float]:
+    """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation pictures."""
+    with first_alone():
+        proposals = kept_proposals(sample, method, report)
+
+    def validate(network: nn.Module) -> float:
+        settings = replace(config, mode=options.mode, score=0.001)
+        detector = RCNN(network, settings, options.device, lambda: load_multibox(model_folder(), options.device))  # pyright: ignore[reportArgumentType]
+        found = [
+            Picture(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
+            for truth in sample.pictures
+            for image in [sample.read(truth)]
+        ]
+        return evaluate_voc(tabulate(found, sample.pictures, config.classes), "voc10").map
+
+    return validate
+
+
+def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters that learn: the head faster than what was trained before, biases undecayed.
+
+    What `options.freeze` names stays as it is, as do the other mode's tail and head and, where no box deltas are
+    learnt, their layer.
+    """
+    mode = options.mode
+    network.requires_grad_(False)
+    rates = {network.tails[mode]: 1.0, network.heads[mode]: options.head_rate, network.trunk: 1.0}
+    for module in rates:
+        module.requires_grad_(True)
+    for name, parameter in network.trunk.named_parameters(prefix="trunk"):
+        parameter.requires_grad_(not name.startswith(FREEZES[options.freeze]))
+    network.heads[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
+    groups = []
+    for module, scale in rates.items():
+        named = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
+        weights = [each for name, each in named if not name.endswith("bias")]
+        biases = [each for name, each in named if name.endswith("bias")]
+        groups.append({"params": weights, "scale": scale, "weight_decay": weight_decay})
+        groups.append({"params": biases, "scale": scale * options.bias_rate, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,130 @@
+"""Training the MultiBox of a detector: a head on its trunk, which stays as it is, so both see the same maps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ...backbone.features.shared_maps import SharedMaps
+from ...backbone.precision import autocast, choose_device
+from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shares
+from ...backbone.training.loop import Recipe, State, check_out, train
+from ...data.boxes import Boxes
+from ...data.datasets.dataset import Dataset, spread
+from ...data.errors import UsageError
+from ...data.ranges import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
+from ...eval.metrics.recall import evaluate_recall
+from ...proposals.cache import kept_proposals
+from ...proposals.methods import MIXED, proposer
+from ...proposals.mix import NUM_OWN
+from ...proposals.multibox.batches import MultiBoxBatches, MultiBoxExample
+from ...proposals.multibox.loss import MultiBoxNetwork, multibox_loss
+from ...proposals.multibox.network import MultiBox, MultiBoxHead
+from ...proposals.multibox.priors import priors_of, read_priors
+from ..model_folders import load_network, model_folder, save_multibox, save_network
+from .resume_facts import data_fact
+
+RANGES = {"alpha": NOT_NEGATIVE, "pictures": COUNT, "validation_pictures": COUNT}
+
+
+@dataclass(frozen=True)
+class MultiBoxOptions:
+    """What `train multibox` can be told, beside the data and the recipe."""
+
+    priors: str = "800"  # so many centres of the training boxes, or a file of priors
+    alpha: float = 0.1  # weight of the location loss, which is in tenths of a prior's side
+    pictures: int = 4  # a step
+    validation_pictures: int = 100
+    device: str = "auto"
+    tensorboard: bool = False  # curves too
+
+    def __post_init__(self) -> None:
+        check_ranges(self, RANGES, flags=True)
+
+
+@joined()
+def train_multibox(
+    data: Dataset,
+    validation: Dataset | None,
+    init: str | None,
+    out: Path,
+    options: MultiBoxOptions,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> State:
+    """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
+    report = only_first(report)
+    check_out(out, resume)  # before minutes go into proposals
+    require_shares(options.pictures, "--pictures")
+    sample = None if validation is None else spread(validation, options.validation_pictures)
+    if sample is not None and not any(truth.to_find.any() for truth in sample.pictures):
+        raise UsageError(f"{sample.name} has no objects to measure recall on; choose other pictures for --val")
+    torch.manual_seed(recipe.seed)  # for the head's first weights
+    detector, config = load_network(out if resume else model_folder(init))
+    priors = _priors(data, options.priors, recipe.seed)
+    head = MultiBoxHead(len(priors))
+    head.priors.copy_(torch.as_tensor(priors))
+    network = MultiBoxNetwork(detector.trunk, head).to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    with first_alone():
+        others = kept_proposals(data, proposer(MIXED), report)
+    batches = MultiBoxBatches(data, others, priors, options.pictures, recipe.seed)
+    facts = {
+        "priors": options.priors,
+        "alpha": options.alpha,
+        "pictures": options.pictures,
+        "validation_pictures": options.validation_pictures,
+        "data": data_fact(data),
+        "validation": data_fact(validation),
+    }
+    if not resume and is_first():
+        save_network(out, detector, config)
+
+    def loss(model: nn.Module, batch: list[MultiBoxExample]) -> dict[str, Tensor]:
+        with autocast(next(model.parameters()).device):
+            return multibox_loss(cast(MultiBoxNetwork, model), batch, options.alpha)
+
+    weights = list(head.parameters())
+    return train(
+        network,
+        [{"params": weights, "scale": 1.0, "weight_decay": recipe.weight_decay}],
+        batches,
+        loss,
+        recipe,
+        out,
+        save=lambda model: save_multibox(out, detector.trunk, cast(MultiBoxNetwork, model).head),
+        validate=_validator(sample) if sample is not None else None,
+        resume=resume,
+        report=report,
+        facts=facts,
+        metric="average recall of the validation pictures",
+        pictures=options.pictures,
+        tensorboard=options.tensorboard,
+    )
+
+
+def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
+    count = whole_number(wanted)
+    if count is None:
+        return read_priors(wanted)
+    check_range(f"--priors {wanted} (a number, or a file of priors)", count, COUNT)
+    return priors_of(data, count, seed)
+
+
+def _validator(sample: Dataset) -> Callable[[nn.Module], float]:
+    """Average recall of the best 200 boxes on a fixed sample of the validation pictures."""
+
+    def validate(model: nn.Module) -> float:
+        network = cast(MultiBoxNetwork, model)
+        multibox = MultiBox(network.trunk, network.head)
+        found = {
+            truth.file: multibox.propose(SharedMaps(network.trunk, sample.read(truth)), NUM_OWN)
+            for truth in sample.pictures
+        }
+        return evaluate_recall("multibox", found, sample.pictures).all.average_recall
+
+    return validate

@@ -1,0 +1,89 @@
+"""What regions are asked for in training: their class, and for the foreground where the object is.
+
+Shapes: R regions over the pictures of a step, K classes (0 = background).
+"""
+
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...backbone.features.shared_maps import SharedMaps, as_input
+from ...backbone.googlenet import TAIL_CHANNELS
+from ...backbone.precision import autocast
+from ...backbone.training.distributed import totals
+from ...data.images.crops import warp_regions
+from ...proposals.common.box_coding import encode
+from ..heads import WINDOW
+from ..network import RegionNetwork
+from ..region_features import CROPS_AT_ONCE, AnyTail, Mode
+from .batches import Example
+
+
+def region_loss(
+    network: RegionNetwork, batch: list[Example], mode: Mode, *, box_deltas: bool = True
+) -> dict[str, Tensor]:
+    """Cross-entropy over the classes plus the smooth L1 of the foreground's deltas, a mean over the regions.
+
+    "accuracy" is the share of the foreground that is given its class. The means are over all processes' regions, and
+    this gives the part of them that `batch` has. Without `box_deltas` only the classes are learnt.
+    """
+    logits, deltas = look_at_regions(network, batch, mode)
+    device, samples = logits.device, [each.sample for each in batch]
+    classes = torch.as_tensor(
+        np.concatenate([np.zeros(0, dtype=np.int64), *(each.classes for each in samples)]), device=device
+    )  # [R]
+    boxes = _stacked([each.boxes for each in samples], device)  # [R, 4]
+    targets = _stacked([each.targets for each in samples], device)  # [R, 4]
+    foreground = torch.nonzero(classes)[:, 0]
+    num_regions, num_foreground = totals(len(classes), len(foreground))
+    classification = F.cross_entropy(logits, classes, reduction="sum") / max(num_regions, 1)
+    right = (logits[foreground].argmax(dim=1) == classes[foreground]).sum() / max(num_foreground, 1)
+    if not box_deltas:
+        return {"loss": classification, "class": classification, "accuracy": right}
+    chosen = deltas[foreground, classes[foreground] - 1]  # [foreground, 4]
+    wanted = encode(boxes[foreground], targets[foreground])  # [foreground, 4]
+    regression = F.smooth_l1_loss(chosen, wanted, reduction="sum") / max(num_regions, 1)
+    return {"loss": classification + regression, "class": classification, "box": regression, "accuracy": right}
+
+
+def look_at_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:
+    """Logits [R, K + 1] and deltas [R, K, 4] of all regions of a step, picture by picture."""
+    with autocast(next(network.parameters()).device):
+        outputs = _look(network, batch, mode)
+    logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
+    return logits, deltas
+
+
+def _look(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
+    """Logits and deltas of each picture's regions; dropout's chance is the picture's own, whoever looks at it."""
+    if mode == "crops" or not batch:
+        return _look_at_crops(network, batch, mode)
+    outputs = []
+    for each in batch:
+        torch.manual_seed(each.seed)
+        maps = SharedMaps(network.trunk, each.image, each.short_sides)
+        outputs.append(network(mode, maps, each.sample.boxes))
+    return outputs
+
+
+def _look_at_crops(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
+    """The same, with the crops of all pictures run through trunk and tail together: a picture may have few."""
+    tail, head, device = cast(AnyTail, network.tails[mode]), network.heads[mode], next(network.parameters()).device
+    features = [torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=device)]
+    crops = [crop for each in batch for crop in warp_regions(each.image, each.sample.boxes)]
+    for start in range(0, len(crops), CROPS_AT_ONCE):
+        images = as_input(network.trunk, np.stack(crops[start : start + CROPS_AT_ONCE]))  # [P, 3, 224, 224]
+        features.append(tail(tail.pool4(network.trunk(images))))  # [P, 1024, 7, 7]
+    outputs = [head(features[0])]
+    for each, own in zip(batch, torch.cat(features).split([len(each.sample) for each in batch]), strict=True):
+        torch.manual_seed(each.seed)
+        outputs.append(head(own))
+    return outputs
+
+
+def _stacked(boxes: list[NDArray[np.float64]], device: torch.device) -> Tensor:
+    return torch.as_tensor(np.concatenate([np.zeros((0, 4)), *boxes]), dtype=torch.float32, device=device)

@@ -1,0 +1,127 @@
+"""Training steps as R-CNN made them: regions drawn from those of all pictures, whichever picture they are of.
+
+Shapes: P proposals and G objects of one picture, R regions of a step.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from ...backbone.training.distributed import own_share
+from ...backbone.training.random_state import seed_of
+from ...data.boxes import Boxes, box_iou, ignored_overlaps
+from ...data.datasets.dataset import Dataset
+from ...data.errors import UsageError
+from ...data.records import GroundTruth, Proposals
+from ...data.resources import usable_cores
+from ..region_features import Mode
+from .batches import Example, mirrored
+from .sampling import FOREGROUND_IOU, RegionSample, split_objects
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Every region that may be drawn: which picture's, and which of that picture's candidates."""
+
+    foreground: NDArray[np.int32]  # [F, 2]
+    background: NDArray[np.int32]  # [B, 2]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """A picture's objects and proposals, and what each is."""
+
+    boxes: Boxes  # [G + P, 4]
+    classes: NDArray[np.int64]  # [G + P], 0 = background
+    targets: Boxes  # [G + P, 4], the object's box; the region's own for background
+    fair: NDArray[np.bool_]  # [G + P], False for what is no object, but may be one to ignore or not annotated
+
+
+def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, ...]) -> Candidates:
+    """Each candidate is of its best object's class from an IoU of .5 on, background below; objects are among them."""
+    index_of = {name: index + 1 for index, name in enumerate(classes)}
+    objects, skipped = split_objects(truth, classes)
+    boxes = np.concatenate([objects.boxes, proposals[_has_area(proposals)]])  # [G + P, 4]
+    overlaps = box_iou(boxes, objects.boxes)  # [G + P, G]
+    is_object = overlaps.max(axis=1, initial=0.0) >= FOREGROUND_IOU
+    labels, targets = np.zeros(len(boxes), dtype=np.int64), boxes.copy()
+    if is_object.any():
+        best = overlaps[is_object].argmax(axis=1)
+        labels[is_object] = [index_of[label] for label in objects.labels[best]]
+        targets[is_object] = objects.boxes[best]
+    doubtful = ignored_overlaps(boxes, skipped.boxes, skipped.crowd) >= FOREGROUND_IOU
+    return Candidates(boxes, labels, targets, is_object | (~doubtful & truth.annotates(classes)))
+
+
+def find_windows(dataset: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> Windows:
+    """All windows of a data set; UsageError where there is nothing to learn or nothing to tell it from."""
+    found: tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]] = ([], [])
+    for number, truth in enumerate(dataset.pictures):
+        candidates = label_candidates(truth, proposals[truth.file].boxes, classes)
+        for places, is_kind in zip(found, (candidates.classes > 0, candidates.classes == 0), strict=True):
+            chosen = np.flatnonzero(is_kind & candidates.fair).astype(np.int32)
+            places.append(np.stack([np.full_like(chosen, number), chosen], axis=1))
+    empty = np.zeros((0, 2), dtype=np.int32)
+    foreground, background = (np.concatenate([empty, *places]) for places in found)
+    for kind, places in (("foreground", foreground), ("background", background)):
+        if not len(places):
+            raise UsageError(f"no proposal or object of {dataset.name} is {kind}: there is nothing to draw from")
+    return Windows(foreground, background)
+
+
+@dataclass(frozen=True)
+class WindowBatches:
+    """The examples of any step that this process looks at, made from the step's number and the seed alone.
+
+    Every foreground window is as likely as any other, with repeats, and so is every background window (R-CNN's
+    `window_data_layer`). A region is turned left to right as often as not.
+    """
+
+    dataset: Dataset
+    proposals: Mapping[str, Proposals]
+    classes: tuple[str, ...]
+    mode: Mode
+    windows: Windows
+    foreground: int  # regions a step
+    background: int  # regions a step
+    seed: int
+
+    def __call__(self, step: int) -> list[Example]:
+        rng = np.random.default_rng((self.seed, step))
+        drawn = np.concatenate(
+            [rng.choice(self.windows.foreground, self.foreground), rng.choice(self.windows.background, self.background)]
+        )  # [R, 2]
+        turned = rng.random(len(drawn)) < 0.5  # [R]
+        groups = [
+            (int(picture), flip, drawn[(drawn[:, 0] == picture) & (turned == flip), 1])
+            for picture in np.unique(drawn[:, 0])
+            for flip in (False, True)
+        ]
+        numbered = [(number, *group) for number, group in enumerate(groups) if len(group[2])]
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            made = pool.map(lambda group: self._examples(step, *group), own_share(numbered))
+        return [example for examples in made for example in examples]
+
+    def _examples(self, step: int, number: int, picture: int, flip: bool, chosen: NDArray[np.int32]) -> list[Example]:
+        """A picture's regions: one example, or in shared mode one for each size that suits some of them."""
+        truth = self.dataset.pictures[picture]
+        image = self.dataset.read(truth)
+        candidates = label_candidates(truth, self.proposals[truth.file].boxes, self.classes)
+        boxes = candidates.boxes[chosen]
+        sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES) * (self.mode == "shared")
+        examples = []
+        for size in np.unique(sizes):
+            part = chosen[sizes == size]
+            sample = RegionSample(candidates.boxes[part], candidates.classes[part], candidates.targets[part])
+            seen, sample = mirrored(image, sample) if flip else (image, sample)
+            seed = seed_of(self.seed, step, number, int(size))
+            examples.append(Example(truth.file, seen, sample, (SHORT_SIDES[size],), seed))
+        return examples
+
+
+def _has_area(boxes: Boxes) -> NDArray[np.bool_]:
+    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)

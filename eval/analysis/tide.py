@@ -1,0 +1,235 @@
+"""Which mistakes cost how much: the error types of TIDE (Bolya et al., ECCV 2020), with the numbers of its own tool.
+
+A detection takes the object of its class that it overlaps most of those still free, as in COCO, but only the best 100
+detections of a picture, of all classes together, are looked at. Each one that finds nothing has one error. What an
+error type costs is how much the mean average precision rises once its errors alone are repaired: a detection on the
+wrong class, or near an object, is given the object if it is the best for one that nothing has found, and is taken away
+otherwise, as are those of the other types; a missed object is no longer asked for.
+
+Average precision is the tool's: the mean over 101 recalls, then over all classes that have an object or a detection. A
+class without objects counts as 0 as long as it has detections. Difficult objects and crowds are what the tool calls
+ignore regions: a detection of their class that finds nothing and lies in one by more than half does not count. The
+tool gives such a detection a type all the same, and so does this file, which also says which they are.
+
+Shapes: D detections, G objects, R detections that are looked at, A objects that are asked for, K classes.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...data.errors import UsageError
+from ..metrics.average_precision import precision_recall
+from ..metrics.evaluation import Outcome
+from ..metrics.matching import NO_OBJECT, Pairs, best_of_each, match_free, pairs_of
+from ..metrics.table import Flags, Indices, Table
+
+_MOST = 100  # detections of a picture, of all classes together
+# Not `average_precision.COCO_RECALLS`: its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
+_RECALLS = np.arange(101) / 100
+
+
+class Label(IntEnum):
+    """What is wrong with a detection."""
+
+    NONE = 0  # nothing: it finds its object, or it is not looked at
+    CLS = 1
+    LOC = 2
+    BOTH = 3
+    DUPE = 4
+    BKG = 5
+
+
+_NAMES = {label: label.name.capitalize() for label in Label if label != Label.NONE}
+
+MEANINGS = {
+    "Cls": "On an object, but of another class.",
+    "Loc": "Near an object of its class, but not near enough.",
+    "Both": "Near an object of another class, but not near enough.",
+    "Dupe": "On an object that a better detection has found.",
+    "Bkg": "Where there is no object.",
+    "Miss": "An object that is not found, and that no error of type Cls or Loc is about.",
+    "FP": "Every detection that counts and finds nothing.",
+    "FN": "Every object that is not found.",
+}
+
+
+@dataclass(frozen=True)
+class ErrorType:
+    """One type of error, how often it happens, and what repairing it alone would bring."""
+
+    name: str
+    meaning: str
+    count: int
+    delta_ap: float  # NaN if nothing is left to judge once it is repaired
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorTypes:
+    """All types, in the tool's order, and where the errors are."""
+
+    ap: float  # at the foreground overlap; NaN if there is nothing at all
+    rows: tuple[ErrorType, ...]
+    labels: NDArray[np.uint8]  # [D] of Label, for the table's detections
+    ignored: Flags  # [D], in a difficult object or a crowd: whatever the label says, it does not count
+    missed: Flags  # [G], the table's objects of type `Miss`
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """What the curves of all classes are drawn from."""
+
+    classes: Indices  # [R]
+    scores: NDArray[np.float64]  # [R]
+    right: Flags  # [R]
+    late: Flags  # [R], of equal scores these come last; else the first comes first
+
+    def __getitem__(self, index: Flags) -> "_Points":
+        return _Points(self.classes[index], self.scores[index], self.right[index], self.late[index])
+
+
+@dataclass(frozen=True, eq=False)
+class _Errors:
+    """What became of the detections that are looked at, and of the objects that are asked for."""
+
+    labels: NDArray[np.uint8]  # [R] of Label
+    ignored: Flags  # [R]
+    targets: Indices  # [R], the object to give to a detection once its error is repaired, or NO_OBJECT
+    found: Flags  # [A]
+    missed: Flags  # [A]
+
+
+def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) -> ErrorTypes:
+    """The errors at an overlap of `foreground`; up to `background` a detection is on no object."""
+    if not 0 < background <= foreground <= 1:
+        raise UsageError(f"foreground {foreground} and background {background}: need 0 < background <= foreground <= 1")
+    rows, asked = _looked_at(table), np.flatnonzero(table.objects.asked)
+    errors = _judge(table, rows, asked, foreground, background)
+    labels, ignored = np.zeros(len(table.found), np.uint8), np.zeros(len(table.found), np.bool_)
+    missed = np.zeros(len(table.objects), np.bool_)
+    labels[rows], ignored[rows], missed[asked] = errors.labels, errors.ignored, errors.missed
+    ap, deltas = _costs(table, rows, asked, errors)
+    counts = _counts(errors)
+    types = tuple(ErrorType(name, meaning, counts[name], deltas[name]) for name, meaning in MEANINGS.items())
+    return ErrorTypes(ap, types, labels, ignored, missed)
+
+
+def _looked_at(table: Table) -> Indices:
+    """The best detections of each picture, picture by picture, the best first; equal scores as the predictions have."""
+    pictures, scores = table.found.pictures, table.found.scores
+    rows = np.lexsort((-scores, pictures))
+    place = np.arange(len(rows)) - np.searchsorted(pictures[rows], pictures[rows])
+    return rows[place < _MOST]
+
+
+def _judge(table: Table, rows: Indices, asked: Indices, foreground: float, background: float) -> _Errors:
+    pairs = pairs_of(table, rows, asked)
+    same = _same_class(table, rows, asked, pairs)
+    none = np.zeros(len(asked), np.bool_)
+    matches = match_free(pairs[same], len(rows), np.full(len(asked), foreground), none, none)
+    right = matches.outcomes == Outcome.TRUE_POSITIVE
+    found = none.copy()
+    found[matches.objects[right]] = True
+    labels, causes = _label(pairs, same, right, foreground, background)
+    wanting = np.flatnonzero(~np.append(found, True)[causes])
+    wanted, first = np.unique(causes[wanting], return_index=True)  # the best detection of each
+    targets = np.full(len(rows), NO_OBJECT)
+    targets[wanting[first]] = wanted
+    missed = ~found
+    missed[wanted] = False
+    return _Errors(labels, ~right & _in_ignored(table, rows, foreground), targets, found, missed)
+
+
+def _same_class(table: Table, rows: Indices, objects: Indices, pairs: Pairs) -> Flags:
+    return table.found.classes[rows[pairs.detections]] == table.objects.classes[objects[pairs.objects]]
+
+
+def _in_ignored(table: Table, rows: Indices, foreground: float) -> Flags:
+    """Which detections lie in a difficult object or a crowd of their class by more than `foreground`, [R]."""
+    objects = np.flatnonzero(~table.objects.asked)
+    pairs = pairs_of(table, rows, objects, np.ones(len(objects), np.bool_))
+    inside = _same_class(table, rows, objects, pairs) & (pairs.overlaps > foreground)
+    ignored = np.zeros(len(rows), np.bool_)
+    ignored[pairs.detections[inside]] = True
+    return ignored
+
+
+def _label(
+    pairs: Pairs, same: Flags, right: Flags, foreground: float, background: float
+) -> tuple[NDArray[np.uint8], Indices]:
+    """Each detection's label, [R], and the object that it would find without that error, or NO_OBJECT, [R]."""
+    near_own, own = _nearest(pairs[same], len(right))
+    near_other, other = _nearest(pairs[~same], len(right))
+    cases = {
+        Label.NONE: right,
+        Label.LOC: (background <= near_own) & (near_own <= foreground),
+        Label.CLS: near_other >= foreground,
+        Label.DUPE: near_own > foreground,  # and not right, so the object was taken
+        Label.BKG: np.maximum(near_own, near_other) <= background,
+    }
+    labels = np.select(list(cases.values()), list(cases), Label.BOTH).astype(np.uint8)
+    causes = np.select([labels == Label.LOC, labels == Label.CLS], [own, other], NO_OBJECT)
+    return labels, causes
+
+
+def _nearest(pairs: Pairs, num_detections: int) -> tuple[NDArray[np.float64], Indices]:
+    """Each detection's largest overlap, [R], and with which object, [R]; 0 and NO_OBJECT without any."""
+    best = best_of_each(pairs)
+    overlaps, objects = np.zeros(num_detections), np.full(num_detections, NO_OBJECT)
+    overlaps[best.detections], objects[best.detections] = best.overlaps, best.objects
+    return overlaps, objects
+
+
+def _counts(errors: _Errors) -> dict[str, int]:
+    wrong = (errors.labels != Label.NONE) & ~errors.ignored
+    flags = {name: errors.labels == label for label, name in _NAMES.items()}
+    flags |= {"Miss": errors.missed, "FP": wrong, "FN": ~errors.found}
+    return {name: int(each.sum()) for name, each in flags.items()}
+
+
+def _costs(table: Table, rows: Indices, asked: Indices, errors: _Errors) -> tuple[float, dict[str, float]]:
+    """The average precision, and how much it rises with each type repaired."""
+    right, counted = errors.labels == Label.NONE, ~errors.ignored
+    classes = table.objects.classes[asked]
+    positives, found, missed = (
+        np.bincount(classes[which], minlength=len(table.classes)) for which in (..., errors.found, errors.missed)
+    )
+    # As soon as the tool repairs anything, it puts all errors before what is right among equal scores.
+    points = _Points(table.found.classes[rows], table.found.scores[rows], right, late=right)
+    ap = _mean_ap(replace(points, late=np.zeros_like(right))[counted], positives)
+    repaired = {name: _mean_ap(_repair(points, classes, errors, label), positives) for label, name in _NAMES.items()}
+    repaired["Miss"] = _mean_ap(points[counted], positives - missed)
+    deltas = {name: max(value - ap, 0.0) for name, value in repaired.items()}
+    deltas["FP"] = _mean_ap(replace(points, scores=right.astype(np.float64))[counted], positives) - ap
+    deltas["FN"] = _mean_ap(points[counted], found) - ap
+    return ap, deltas
+
+
+def _repair(points: _Points, object_classes: Indices, errors: _Errors, label: Label) -> _Points:
+    """The points that are left where one type of error is repaired."""
+    of_type = errors.labels == label
+    given = of_type & (errors.targets != NO_OBJECT)
+    classes = points.classes.copy()
+    classes[given] = object_classes[errors.targets[given]]
+    return replace(points, classes=classes, right=points.right | given)[np.where(of_type, given, ~errors.ignored)]
+
+
+def _mean_ap(points: _Points, positives: Indices) -> float:
+    """The mean over the classes that have a detection or an object, `positives` [K]; NaN if none has."""
+    order = np.lexsort((points.late, -points.scores, points.classes))
+    starts = np.searchsorted(points.classes[order], np.arange(len(positives) + 1))
+    curves = [points.right[order[first:end]] for first, end in pairwise(starts)]
+    aps = [_ap(right, int(count)) for right, count in zip(curves, positives, strict=True) if len(right) or count]
+    return float(np.mean(aps)) if aps else float("nan")
+
+
+def _ap(right: Flags, positives: int) -> float:
+    if not positives:
+        return 0.0
+    outcomes = np.where(right, Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE).astype(np.uint8)
+    precision, recall = precision_recall(outcomes, positives)
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(envelope[np.searchsorted(recall, _RECALLS, side="left")].mean())

@@ -1,0 +1,1 @@
+"""Average precision by VOC's, ILSVRC's and COCO's rules, recall of proposals, accuracy of classifiers."""

@@ -1,0 +1,46 @@
+"""Mean average precision as ILSVRC's detection devkit computes it (`eval_detection.m`, 2014).
+
+An object is found from an overlap on that grows with its size: a box around a small one need not be as exact, see
+`overlap_thresholds`. A detection takes the free object that it overlaps most of those whose own threshold it reaches.
+Classes on the blacklist of a picture are not judged there (the table has left them out). Difficult objects and crowds,
+which ILSVRC does not know, are nobody's loss and no detection's fault.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...data.boxes import Boxes
+from .average_precision import area_ap, judged_class
+from .evaluation import ClassEvaluation, Evaluation
+from .matching import match_free, pairs_of
+from .table import Table
+
+ILSVRC_PROTOCOL = "mAP (ILSVRC DET, area, IoU 0.5 or less by size)"
+
+_TOLERANCE = 10.0  # pixels, that a box may be off
+
+
+def evaluate_ilsvrc(table: Table) -> Evaluation:
+    """Judge by ILSVRC's protocol; equal scores are taken picture by picture in the order of the ground truth."""
+    classes = tuple(_evaluate_class(table, number) for number in range(len(table.classes)))
+    aps = [one.ap for one in classes if not np.isnan(one.ap)]
+    median = float(np.median(aps)) if aps else float("nan")
+    return Evaluation("ilsvrc", ILSVRC_PROTOCOL, classes, table, {"median": median})
+
+
+def overlap_thresholds(boxes: Boxes) -> NDArray[np.float64]:
+    """The overlap from which each object counts as found, (N,): .5, or less if it is small.
+
+    >>> overlap_thresholds(np.array([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 100.0, 100.0]])).tolist()
+    [0.25, 0.5]
+    """
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    return np.minimum(0.5, width * height / ((width + _TOLERANCE) * (height + _TOLERANCE)))
+
+
+def _evaluate_class(table: Table, number: int) -> ClassEvaluation:
+    rows, objects = table.found_of(number, by_picture=True), table.objects_of(number)
+    thresholds = overlap_thresholds(table.objects.boxes[objects])
+    ignored = ~table.objects.asked[objects]
+    matches = match_free(pairs_of(table, rows, objects), len(rows), thresholds, ignored, table.objects.crowd[objects])
+    return judged_class(table, number, rows, objects, matches, area_ap)

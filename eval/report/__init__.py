@@ -1,0 +1,1 @@
+"""Evaluations to read: tables, the HTML page, drawn images."""

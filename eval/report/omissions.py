@@ -1,0 +1,137 @@
+"""What an evaluation left out, and what in it is seldom meant: to be told beside its numbers.
+
+What official code leaves out without a word (predictions for other images, unknown classes) is left out here as well,
+and counted. What may be a mistake of names or sizes is a warning.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...data.class_names import did_you_mean
+from ...data.datasets.dataset import Dataset
+from ...data.diagnostics import Notices, cut
+from ...data.printable import printable
+from ...data.records import GroundTruth, Picture
+from ..metrics.table import Table
+
+_NAMED = 8  # classes in a line, the others are counted
+_NEAR_NAMES = 8  # of which a warning each
+_COMPARED = 100  # predicted classes that the data set lacks, the most frequent
+_LONGEST_NAME = 60  # characters that are shown
+_COVERED = 0.1  # of the images must have predictions, else that is a warning
+
+
+def omissions(table: Table, data: Dataset, notices: Notices, *, chosen: bool = False) -> list[str]:
+    """What was left out of an evaluation and why, a phrase for each reason; none where nothing was.
+
+    `chosen` says that the classes are a user's choice rather than what the predictions are about.
+    """
+    reasons = [*_outside(table), *_of_classes(table, data, chosen), *_failed(table), *_repeated(table)]
+    return [*reasons, *map(printable, notices.lines())]
+
+
+def omission_line(reasons: Sequence[str]) -> str:
+    """The same in one line.
+
+    >>> omission_line([]), omission_line(["2 images", "3 boxes"])
+    ('Nothing was left out.', 'Left out or odd: 2 images; 3 boxes.')
+    """
+    return f"Left out or odd: {'; '.join(reasons)}." if reasons else "Nothing was left out."
+
+
+def warnings(table: Table, data: Dataset) -> list[str]:
+    """What looks like a mistake: names of classes that nearly match, other images, other sizes of the images."""
+    return [*_near_names(table, data), *_uncovered(table), *_other_sizes(table)]
+
+
+def _outside(table: Table) -> Iterator[str]:
+    if table.left_out_pictures:
+        yield f"{table.left_out_detections:,} detections on {table.left_out_pictures:,} images outside the data set"
+
+
+def _of_classes(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
+    """Classes on one side only. Of a picture's own blacklist nothing is said: it is a part of the protocol."""
+    objects = Counter(label for truth in data.pictures for label in truth.labels.tolist())
+    if missing := [name for name in data.classes if objects[name] and name not in table.classes]:
+        count = sum(objects[name] for name in missing)
+        reason = "were not chosen" if chosen else "the predictions are not about"
+        yield f"{_listed(missing)} of the data set with {count:,} objects, which {reason}"
+    if unknown := {name: n for name, n in table.left_out_labels.items() if name not in data.classes}:
+        yield f"{sum(unknown.values()):,} detections of {_listed(list(unknown))} that the data set does not have"
+    if others := {name: n for name, n in table.left_out_labels.items() if name in data.classes}:
+        yield f"{sum(others.values()):,} detections of {_listed(list(others))} that are not evaluated"
+
+
+def _failed(table: Table) -> Iterator[str]:
+    if table.num_failed:
+        yield f"{table.num_failed:,} images could not be read: their objects count as not found"
+
+
+def _repeated(table: Table) -> Iterator[str]:
+    """Objects that a data set has twice, of which a detector can find one; official code counts both."""
+    odd = [(truth, i) for truth in table.truths for i in np.flatnonzero(truth.repeated & truth.to_find).tolist()]
+    if odd:
+        truth, i = odd[0]
+        example = f"as a {_short(truth.labels[i])} of {_short(truth.file)}"
+        yield f"{len(odd):,} x object with the class and box of another in its image, {example}: both count"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`2 classes (cat, dog)`, the first few by name."""
+    more = f", … {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{len(names):,} class{'es' * (len(names) > 1)} ({', '.join(map(_short, names[:_NAMED]))}{more})"
+
+
+def _short(name: str) -> str:
+    """A class's name or a file's to be shown in a line."""
+    return printable(cut(name, _LONGEST_NAME))
+
+
+def _near_names(table: Table, data: Dataset) -> Iterator[str]:
+    predicted = Counter({name: n for name, n in table.left_out_labels.items() if name not in data.classes})
+    seen = {label for picture, _ in table.paired for label in picture.detections.labels.tolist()}
+    # A detector's own class is in the table, also where nothing of it was found, and may be misspelt as well.
+    counts = np.bincount(table.found.classes, minlength=len(table.classes)).tolist()
+    own = zip(table.classes, counts, strict=True)
+    predicted.update({name: count for name, count in own if name not in data.classes})
+    unseen = [each for each in data.classes if each not in seen]
+    near = {name: did_you_mean(name, unseen) for name, _ in predicted.most_common(_COMPARED)}
+    meant = [(name, other) for name, other in near.items() if other is not None]
+    for name, other in meant[:_NEAR_NAMES]:
+        yield (
+            f"the data set has no class {_short(name)!r}, of which there are {predicted[name]:,} detections: "
+            f"did you mean {_short(other)!r}?"
+        )
+    if (more := len(meant) - _NEAR_NAMES) > 0:
+        yield f"{more:,} more predicted classes nearly have names of the data set's"
+
+
+def _uncovered(table: Table) -> Iterator[str]:
+    covered = len({place for _, place in table.paired})
+    if not table.truths or covered >= _COVERED * len(table.truths):
+        return
+    outside = table.left_out_pictures
+    example = _short(table.example_outside)
+    others = f"; {outside:,} are predicted that the data set does not have, for example {example}" if outside else ""
+    yield (
+        f"only {covered:,} of {len(table.truths):,} images of the data set have predictions "
+        f"(the first of its images is {_short(table.truths[0].file)}){others}"
+    )
+
+
+def _other_sizes(table: Table) -> Iterator[str]:
+    both = [(picture, table.truths[place]) for picture, place in table.paired]
+    odd = [(picture, truth) for picture, truth in both if _differ(picture, truth)]
+    if odd:
+        picture, truth = odd[0]
+        yield (
+            f"{len(odd):,} images are of another size in the predictions: of {_short(truth.file)} they say "
+            f"{picture.width} x {picture.height}, the data set {truth.width} x {truth.height}; the boxes may not fit"
+        )
+
+
+def _differ(picture: Picture, truth: GroundTruth) -> bool:
+    sizes = (picture.width, picture.height), (truth.width, truth.height)
+    return all(map(all, sizes)) and sizes[0] != sizes[1]

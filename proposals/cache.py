@@ -1,0 +1,82 @@
+"""Proposals of a whole data set, computed once and kept on disk."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import PIL
+
+from ..data.datasets.dataset import Dataset
+from ..data.errors import DataError, UsageError
+from ..data.records import Proposals
+from ..data.stores.proposal_files import NamedProposals
+from ..data.stores.proposal_store import hash_of, read_proposals, write_proposals
+from .methods import Proposer, propose_all
+
+REPORT_EVERY = 200  # pictures
+
+
+def home() -> Path:
+    """Where this package keeps what it can compute again: `INCEPTION_RCNN_HOME`, else a folder in the user's cache."""
+    own = os.environ.get("INCEPTION_RCNN_HOME")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"  # set to nothing it counts as not set
+    return Path(own) if own else Path(cache) / "inception-rcnn"
+
+
+def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
+    """The proposals of every picture of a data set, from disk if the same method saw the same files before.
+
+    The file's name carries a hash of the method, its settings, the releases that decode and resize, each picture's
+    name, size and time of change, and of what decides how it is turned, so what is found is never stale.
+    """
+    marks = tuple(
+        (truth.file, truth.width, truth.height, truth.upright, *mark_of(dataset.path(truth)))
+        for truth in dataset.pictures
+    )
+    key = hash_of(*method.parameters, image_releases(), marks)
+    path = home() / "proposals" / f"{key}.safetensors"
+    if path.exists():
+        report(f"proposals of {dataset.name}: found in {path}")
+        return read_proposals(path)
+    report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} pictures, kept in {path}")
+    made = {}
+    all_found = propose_all(method, dataset.pictures, dataset.read)
+    for truth, found in zip(dataset.pictures, all_found, strict=True):
+        if isinstance(found, DataError):
+            raise found
+        made[truth.file] = found
+        if len(made) % REPORT_EVERY == 0:
+            report(f"proposals: {len(made)} of {len(dataset)} pictures")
+    write_proposals(path, made, method.name, method.parameters)
+    return read_proposals(path)
+
+
+def check_fresh(path: Path, stored: NamedProposals, method_named: Callable[[str], Proposer]) -> None:
+    """Refuse proposals on file that their method would no longer make; those of unknown origin pass."""
+    if not stored.method:
+        return
+    try:
+        method = method_named(stored.method)
+    except UsageError:
+        return
+    now = hash_of(*method.parameters)
+    if stored.parameters != now:
+        raise DataError(
+            f"{path} was made by {stored.method} with parameters {stored.parameters}, which now are {now}: "
+            f"run `inception-rcnn propose --proposals {stored.method}` again"
+        )
+
+
+def image_releases() -> tuple[str, ...]:
+    """The releases of what decodes and resizes images: others may give other pixels."""
+    return f"Pillow {PIL.__version__}", f"OpenCV {cv2.__version__}"
+
+
+def mark_of(picture: Path) -> tuple[int, int]:
+    """What changes when the file does: its size and time of change."""
+    try:
+        state = picture.stat()
+    except OSError as error:
+        raise DataError(f"{picture}: the picture cannot be found ({error.strerror}); is the data set whole?") from error
+    return state.st_size, state.st_mtime_ns

@@ -1,0 +1,1 @@
+"""Selective Search (Uijlings et al., IJCV 2013)."""

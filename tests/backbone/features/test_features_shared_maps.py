@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+from test_detector_region_features import Ramp
+
+from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES
+from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input
+from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Trunk
+from inception_rcnn.backbone.roi_align import roi_align
+from inception_rcnn.data.boxes import as_boxes
+
+IMAGE = np.zeros((300, 400, 3), dtype=np.uint8)
+LARGE, MIDDLE, SMALL = [0, 0, 400, 300], [50, 50, 200, 200], [10, 10, 50, 50]
+
+
+def test_no_region_needs_no_map():
+    trunk = Ramp()
+    assert list(SharedMaps(trunk, IMAGE).windows(as_boxes([]))) == []
+    assert trunk.sizes == []
+
+
+@pytest.mark.parametrize(
+    ("boxes", "parts"),
+    [
+        ([MIDDLE], [(400, [0])]),
+        ([MIDDLE, MIDDLE], [(400, [0, 1])]),
+        ([SMALL, LARGE, SMALL, MIDDLE], [(200, [1]), (400, [3]), (800, [0, 2])]),  # each on the map that suits it
+    ],
+)
+def test_maps_are_made_once_and_only_when_a_region_needs_them(boxes, parts):
+    trunk = Ramp()
+    maps = SharedMaps(trunk, IMAGE)
+    assert [SHORT_SIDES[index] for index in maps.nearest(as_boxes(boxes))] == [
+        size for i in range(len(boxes)) for size, places in parts if i in places
+    ]
+    assert trunk.sizes == []  # to say which map suits takes none
+    first = list(maps.windows(as_boxes(boxes)))
+    assert [places.tolist() for places, _, _ in first] == [places for _, places in parts]
+    assert [height for height, _ in trunk.sizes] == [size for size, _ in parts]
+    again = list(maps.windows(as_boxes(boxes)))
+    assert len(trunk.sizes) == len(parts)
+    assert all(a[1] is b[1] for a, b in zip(first, again, strict=True))
+    for places, feature_map, windows in first:
+        assert windows.shape == (len(places), 4)
+        assert feature_map.shape[0] == 1
+
+
+def test_a_window_is_the_region_with_context_in_the_resized_picture_less_the_shift_of_the_cells():
+    """192 pixels and a sixth of half of them, 16, on each side; the picture is looked at in twice its size."""
+    ((_, _, windows),) = SharedMaps(Ramp(), IMAGE, (600,)).windows(as_boxes([[100, 50, 292, 242]]))
+    assert (windows + CELL_SHIFT).tolist() == [[2 * 84, 2 * 34, 2 * 308, 2 * 258]]
+
+
+def test_windows_lie_on_the_cells_that_see_the_region():
+    """The middle of what is pooled looks at the middle of the box, in pixels of the resized picture."""
+    boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220], [30, 200, 90, 280]])
+    ((places, feature_map, windows),) = SharedMaps(Ramp(), IMAGE, (600,)).windows(boxes)
+    assert places.tolist() == [0, 1, 2]
+    middles = roi_align(feature_map, windows, STRIDE, 7)[:, :, 3, 3]
+    torch.testing.assert_close(middles, torch.tensor([[300.0, 260.0], [470.0, 320.0], [120.0, 480.0]]))
+
+
+def test_pictures_become_the_trunks_input():
+    images = np.zeros((2, 5, 7, 3), dtype=np.uint8)
+    images[1, 4, 6] = (130, 120, 110)
+    pixels = as_input(Trunk(), images)
+    assert pixels.shape == (2, 3, 5, 7)
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+    assert pixels[0, :, 0, 0].tolist() == [-each for each in MEAN]
+    assert pixels[1, :, 4, 6].tolist() == [7, 3, 6]

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from test_classification_class_folders import write_picture
+from test_classification_webdataset_shards import sample, write_shard
+
+from inception_rcnn.backbone.classification.model_folder import SavedClassifier, save_classifier
+from inception_rcnn.backbone.googlenet import GoogLeNet
+from inception_rcnn.backbone.weights import save_weights
+from inception_rcnn.data.classification.labelled_images import LabelledPictures
+from inception_rcnn.data.classification.test_crops import crops_of
+from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.detector.classification import testing as classifying
+from inception_rcnn.detector.classification.testing import classify, common_classes, open_labelled, predict
+
+
+class Colours(torch.nn.Module):
+    """A classifier in miniature: the brighter the red of a crop, the likelier class 0; `sharpness` sets how sure."""
+
+    def __init__(self, sharpness):
+        super().__init__()
+        self.sharpness = torch.nn.Parameter(torch.tensor(sharpness))
+        self.seen = 0
+
+    @property
+    def trunk(self):
+        return self
+
+    def preprocess(self, images):
+        return images.float() / 255
+
+    def forward(self, images):
+        self.seen += len(images)
+        return self.sharpness * images.mean(dim=(2, 3)).float()
+
+
+def pictures(rng, count=5):
+    images = [rng.integers(0, 256, (30 + place, 50, 3), dtype=np.uint8) for place in range(count)]
+    files = tuple(map(str, range(count)))
+    return LabelledPictures("test", ("r", "g", "b"), files, np.zeros(count, dtype=np.int64), images.__getitem__)
+
+
+@pytest.mark.parametrize(("count", "chunk"), [(1, 48), (1, 2), (10, 48), (10, 7), (144, 48)])
+def test_a_picture_gets_the_mean_over_its_own_crops_and_all_networks(count, chunk, rng, monkeypatch):
+    monkeypatch.setattr(classifying, "CHUNK", chunk)
+    data, models = pictures(rng, 2 if count == 144 else 5), [Colours(2.0), Colours(9.0)]
+    found = predict(models, data, count)
+    for place in range(len(data)):
+        rows = []
+        for crop in crops_of(data.read(place), count):
+            colour = crop.reshape(-1, 3).mean(axis=0) / 255
+            for sharpness in (2.0, 9.0):
+                powers = np.exp(sharpness * colour)
+                rows.append(powers / powers.sum())
+        np.testing.assert_allclose(found[place], np.mean(rows, axis=0), atol=0.005)
+    assert [model.seen for model in models] == [count * len(data)] * 2
+
+
+def test_no_pictures_give_no_rows(rng):
+    assert predict([Colours(1.0)], pictures(rng, 0), 10).shape == (0, 3)
+
+
+def test_shards_and_folders_are_told_apart(tmp_path):
+    write_picture(tmp_path / "folders" / "cat" / "1.png", 0)
+    assert open_labelled(tmp_path / "folders").classes == ("cat",)
+    write_shard(tmp_path / "1.tar", sample("a", 1, "7"))
+    for source in (tmp_path, tmp_path / "1.tar", f"{tmp_path}/*.tar"):
+        assert open_labelled(source).classes == ("7",)
+    for missing in (tmp_path / "2.tar", f"{tmp_path}/x-*.tar"):
+        with pytest.raises(DataError, match="tar"):
+            open_labelled(missing)
+
+
+def saved(classes, outputs=3, source="net"):
+    return SavedClassifier(source, GoogLeNet(outputs), classes)
+
+
+def test_weights_without_names_take_the_datas_and_an_ensemble_must_agree(rng):
+    data = pictures(rng)
+    assert common_classes([saved(())], data) == ("r", "g", "b")
+    assert common_classes([saved(()), saved(("b", "g", "r"))], data) == ("b", "g", "r")
+    with pytest.raises(UsageError, match="has other classes"):
+        common_classes([saved(("b", "g", "r")), saved(("r", "g", "b"), source="other")], data)
+    with pytest.raises(UsageError, match="1000 outputs, and there are 3 classes"):
+        common_classes([saved((), 1000)], data)
+
+
+def test_networks_on_disk_are_tested_with_the_order_of_their_own_classes(tmp_path):
+    torch.manual_seed(0)
+    model = GoogLeNet(3)
+    torch.nn.init.zeros_(model.classifier.weight)
+    model.classifier.bias.data = torch.tensor([0.0, 5.0, 1.0])
+    save_classifier(tmp_path / "net", model, ("hen", "cow", "ant"), {})
+    save_weights(tmp_path / "bare.safetensors", model.state_dict(), {})
+    for place, name in enumerate(("cow", "cow", "ant", "hen")):
+        write_picture(tmp_path / "data" / name / f"{place}.png", 100)
+    result = classify([tmp_path / "net"], tmp_path / "data", 1, "cpu")
+    assert result.classes == ("hen", "cow", "ant")
+    assert result.top(1) == 0.5
+    assert result.top(2) == 0.75
+    both = classify([tmp_path / "net", tmp_path / "bare.safetensors"], tmp_path / "data", 1, "cpu", limit=2)
+    assert len(both) == 2
+    bare = classify([tmp_path / "bare.safetensors"], tmp_path / "data", 1, "cpu")
+    assert bare.classes == ("ant", "cow", "hen")
+
+
+def test_crops_that_the_paper_does_not_have_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="--crops 5: known are 1, 10, 144"):
+        classify([tmp_path], tmp_path, 5)
+    with pytest.raises(UsageError, match="--model"):
+        classify([], tmp_path, 1)

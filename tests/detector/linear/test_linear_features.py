@@ -1,0 +1,237 @@
+"""Features of a data set: computed once, found again, gone on with, refused when anything behind them has changed."""
+
+import re
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from inception_rcnn.backbone.features.shared_maps import SharedMaps
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.errors import DataError, SetupError
+from inception_rcnn.data.images.decoding import encode_image
+from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.data.stores import feature_store
+from inception_rcnn.detector.heads import SUMMARY
+from inception_rcnn.detector.linear import features
+from inception_rcnn.detector.linear.features import kept_features, region_summaries
+from inception_rcnn.detector.network import RegionNetwork
+
+NUM_REGIONS = 3  # of the four proposals below
+
+
+class Counted(RegionNetwork):
+    """Remembers how many pictures it was asked about, and stops where it is told to."""
+
+    def __init__(self):
+        super().__init__(1, ("shared", "crops"))
+        self.asked, self.stop_at = 0, None
+
+    def summarise(self, mode, maps, boxes):
+        if self.asked == self.stop_at:
+            raise KeyboardInterrupt
+        self.asked += 1
+        return super().summarise(mode, maps, boxes)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return Counted().eval()
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Four pictures with 0, 1, 2 and 0 objects; a shard of the store holds one."""
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(feature_store, "SHARD_BYTES", 1)
+    rng, truths = np.random.default_rng(0), []
+    (tmp_path / "pictures").mkdir()
+    for number, objects in enumerate([0, 1, 2, 0]):
+        image = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(encode_image(image, ".png"))
+        boxes = as_boxes([[5 * each, 0, 30 + 5 * each, 40] for each in range(objects)])
+        truths.append(GroundTruth(f"{number}.png", 64, 48, boxes, ["cat"] * objects, [False] * objects))
+    return Dataset("four", ("cat",), tuple(truths), tmp_path / "pictures")
+
+
+@pytest.fixture
+def proposals(data):
+    boxes = as_boxes([[0, 0, 64, 48], [10, 10, 30, 40], [0, 0, 21, 21], [1, 1, 9, 9]])
+    found = {truth.file: Proposals(boxes, np.arange(4.0)[::-1]) for truth in data.pictures}
+    return {**found, "3.png": Proposals(as_boxes([]), np.zeros(0))}
+
+
+def test_objects_come_first_then_the_best_proposals(network, data, proposals):
+    store = kept_features(network, "shared", data, proposals, NUM_REGIONS)
+    assert (len(store), len(store.shards), store.width) == (4, 4, SUMMARY)
+    for truth, regions in zip(data.pictures, store, strict=True):
+        expected = np.concatenate([truth.boxes, proposals[truth.file].boxes[:NUM_REGIONS]])
+        assert (regions.file, regions.num_objects) == (truth.file, len(truth))
+        np.testing.assert_array_equal(regions.boxes, expected)
+        made = region_summaries(network, "shared", data.read(truth), expected)
+        np.testing.assert_array_equal(regions.features, made.astype(np.float16))
+
+
+@pytest.mark.parametrize("mode", ["shared", "crops"])
+def test_the_outputs_read_nothing_but_what_is_kept(network, data, proposals, mode):
+    """`judge` of the stored numbers is what the network says itself, to the rounding of half precision."""
+    image, boxes = data.read(data.pictures[1]), proposals["1.png"].boxes[:2]
+    stored = torch.from_numpy(region_summaries(network, mode, image, boxes).astype(np.float16)).float()
+    with torch.no_grad():
+        logits, deltas = network(mode, SharedMaps(network.trunk, image), boxes)
+        again_logits, again_deltas = network.heads[mode].judge(stored)
+    torch.testing.assert_close(again_logits, logits, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(again_deltas, deltas, rtol=0.02, atol=0.02)
+
+
+def test_what_was_computed_is_found_again(network, data, proposals):
+    lines = []
+    first = kept_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
+    assert network.asked == 4
+    second = kept_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
+    assert network.asked == 4
+    assert re.search(r"features of four: the features of 12 regions need 0\.00 GB; .* free; kept in", lines[0])
+    assert lines[1].startswith("features of four: found in")
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.features, b.features)
+
+
+def test_a_run_that_was_stopped_goes_on_at_the_next_shard(network, data, proposals, tmp_path):
+    whole = kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "whole")
+    network.asked, network.stop_at = 0, 2
+    with pytest.raises(KeyboardInterrupt):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
+    assert len(list((tmp_path / "stopped").iterdir())) == 2
+    network.asked, network.stop_at = 0, None
+    again = kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
+    assert network.asked == 2
+    for a, b in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(a.features, b.features)
+
+
+def _other_trunk(network, data, proposals):
+    network.trunk.conv2.weight.data += 1
+    return network, data, proposals, "shared"
+
+
+def _other_reduction(network, data, proposals):
+    network.heads["shared"].reduce.weight.data += 1
+    return network, data, proposals, "shared"
+
+
+def _other_mode(network, data, proposals):
+    return network, data, proposals, "crops"
+
+
+def _other_proposals(network, data, proposals):
+    moved = Proposals(proposals["0.png"].boxes + 1, proposals["0.png"].scores)
+    return network, data, {**proposals, "0.png": moved}, "shared"
+
+
+def _other_picture(network, data, proposals):
+    (data.folder / "2.png").write_bytes(encode_image(np.zeros((48, 64, 3), np.uint8), ".png"))
+    return network, data, proposals, "shared"
+
+
+def _other_objects(network, data, proposals):
+    pictures = list(data.pictures)
+    pictures[1] = replace(pictures[1], boxes=pictures[1].boxes + 1)
+    return network, replace(data, pictures=tuple(pictures)), proposals, "shared"
+
+
+CHANGES = [_other_trunk, _other_reduction, _other_mode, _other_proposals, _other_picture, _other_objects]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_features_of_anything_else_are_refused_with_both_hashes(change, network, data, proposals, tmp_path):
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    asked = network.asked
+    network, data, proposals, mode = change(network, data, proposals)
+    with pytest.raises(DataError, match=r"parameters [0-9a-f]{16}, which now are [0-9a-f]{16}") as refused:
+        kept_features(network, mode, data, proposals, NUM_REGIONS, tmp_path / "kept")
+    assert len(set(re.findall("[0-9a-f]{16}", str(refused.value)))) == 2
+    assert network.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (features, "ALGORITHM", 0),
+        (features, "autocast", lambda device: torch.autocast("cpu", torch.bfloat16)),
+        (features, "image_releases", lambda: ("Pillow 1", "OpenCV 2")),
+    ],
+)
+def test_features_of_other_releases_or_number_formats_are_refused(
+    module, name, value, network, data, proposals, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(features, "autocast", lambda device: nullcontext())
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    monkeypatch.setattr(module, name, value)
+    with pytest.raises(DataError, match="which now are"):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("change", [{"width": 0}, {"height": 0}, {"upright": True}])
+def test_features_of_an_image_turned_otherwise_are_refused(network, data, proposals, tmp_path, change):
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    turned = replace(data, pictures=tuple(replace(truth, **change) for truth in data.pictures))
+    with pytest.raises(DataError, match="which now are"):
+        kept_features(network, "shared", turned, proposals, NUM_REGIONS, tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (7e4, r"1\.png: a feature is 7e\+04, .* in half precision, up to 65,504"),
+        (float("nan"), r"1\.png: the model gives features that are not finite"),
+        (float("inf"), r"1\.png: the model gives features that are not finite"),
+    ],
+)
+def test_features_that_cannot_be_stored_say_why(network, data, proposals, monkeypatch, value, words):
+    real = features.region_summaries
+
+    def odd(network, mode, image, boxes):
+        found = real(network, mode, image, boxes)
+        if (image == data.read(data.pictures[1])).all():
+            found[0, 5] = value
+        return found
+
+    monkeypatch.setattr(features, "region_summaries", odd)
+    with pytest.raises(DataError, match=words):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS)
+
+
+def test_outputs_may_change_without_a_new_pass(network, data, proposals, tmp_path):
+    """Classifier and deltas only read the features."""
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    network.heads["shared"].classifier.weight.data += 1
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    assert network.asked == 4
+
+
+def test_two_data_sets_may_say_different_things_of_one_file(network, data, proposals):
+    twice = replace(data, pictures=(data.pictures[2], replace(data.pictures[1], file="2.png"), data.pictures[2]))
+    store = kept_features(network, "shared", twice, proposals, NUM_REGIONS)
+    for truth, regions in zip(twice.pictures, store, strict=True):
+        assert regions.num_objects == len(truth)
+        np.testing.assert_array_equal(regions.boxes[: len(truth)], truth.boxes)
+
+
+def test_too_little_room_is_told_before_anything_is_computed(network, data, proposals, monkeypatch):
+    def full(folder, regions, width):
+        raise SetupError(f"{regions} regions of {width}")
+
+    monkeypatch.setattr(features, "check_room", full)
+    with pytest.raises(SetupError, match=f"12 regions of {SUMMARY}"):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS)
+    assert network.asked == 0
+
+
+def test_a_missing_picture_is_named(network, data, proposals):
+    (data.folder / "2.png").unlink()
+    with pytest.raises(DataError, match=r"2\.png"):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS)

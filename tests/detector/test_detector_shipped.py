@@ -1,0 +1,49 @@
+"""The detector and the MultiBox that ship, on photos that they were not trained on."""
+
+import numpy as np
+import pytest
+
+from inception_rcnn.data.datasets.dataset import spread
+from inception_rcnn.data.formats.specs import open_dataset
+from inception_rcnn.data.images.decoding import read_image
+from inception_rcnn.data.records import Picture
+from inception_rcnn.detector import RCNN
+from inception_rcnn.detector.model_folders import proposer_named
+from inception_rcnn.eval.metrics.recall import evaluate_recall
+from inception_rcnn.eval.metrics.table import tabulate
+from inception_rcnn.eval.metrics.voc import evaluate_voc
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("mode", "regions", "num_photos"), [("shared", 1000, 24), ("crops", 150, 6)])
+def test_the_detector_that_ships_knows_its_classes(shared, mode, regions, num_photos):
+    """Few photos keep it short. The bound is far below what it reaches, far above a broken one."""
+    data = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val")
+    places = np.linspace(0, len(data) - 1, num_photos).round().astype(int)
+    truths = [data.pictures[place] for place in places]
+    model = RCNN.from_pretrained().with_options(mode=mode, regions=regions, score=0.001)
+    found = [
+        Picture(truth.file, truth.width, truth.height, model.detect(read_image(data.path(truth), ignore_exif=True)))
+        for truth in truths
+    ]
+    present = [
+        name for name in model.config.classes if any((truth.labels[~truth.difficult] == name).any() for truth in truths)
+    ]
+    assert evaluate_voc(tabulate(found, truths, present), "voc10").map > 0.6
+
+
+@pytest.mark.shared
+def test_the_multibox_that_ships_finds_objects_with_few_boxes(shared):
+    """200 boxes cover most objects, and the mix's first 300 more of them tightly than Selective Search's first 300."""
+    data = spread(open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), 24)
+    found = {}
+    for method in ("selective-search:googlenet", "multibox:200", "mix"):
+        propose = proposer_named(method, device="cpu")
+        boxes = {truth.file: propose(read_image(data.path(truth), ignore_exif=True)) for truth in data.pictures}
+        found[method] = evaluate_recall(method, boxes, data.pictures)
+    assert found["multibox:200"].boxes <= 200
+    assert found["multibox:200"].all.recall_50 > 0.85
+    searched, mixed = found["selective-search:googlenet"], found["mix"]
+    assert mixed.boxes < searched.boxes + 200
+    assert mixed.all.average_recall > searched.all.average_recall
+    assert mixed.budgets[300].average_recall > searched.budgets[300].average_recall + 0.03

@@ -1,0 +1,147 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from inception_rcnn.backbone.training.loop import Recipe
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.datasets.object_counts import require_objects
+from inception_rcnn.data.errors import UsageError
+from inception_rcnn.data.images.decoding import encode_image
+from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.detector import RCNN
+from inception_rcnn.detector.config import DetectorConfig
+from inception_rcnn.detector.model_folders import load_network, save_network
+from inception_rcnn.detector.network import RegionNetwork
+from inception_rcnn.detector.training.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups
+from inception_rcnn.detector.training.presets import changed_preset
+
+
+@pytest.mark.parametrize(
+    ("freeze", "first"), [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("trunk", None)]
+)
+def test_rates_and_what_stays_as_it_is(freeze, first):
+    network = RegionNetwork(2, ("shared", "crops"))
+    groups = parameter_groups(network, FinetuneOptions(freeze=freeze), weight_decay=0.5)
+    learning = {id(each): group for group in groups for each in group["params"]}
+    assert all((id(each) in learning) == each.requires_grad for each in network.parameters())
+    of_trunk = [name for name, each in network.trunk.named_parameters() if each.requires_grad]
+    assert next((name.split(".")[0] for name in of_trunk), None) == first
+    last = [each.requires_grad for each in network.trunk.inception_4e.parameters()]
+    assert all(last) if first else not any(last)
+    assert not any(each.requires_grad for each in network.tails["crops"].parameters())
+    tail, head = network.tails["shared"].inception_5a.conv1x1, network.heads["shared"].classifier
+    settings = [
+        (learning[id(each)]["scale"], learning[id(each)]["weight_decay"])
+        for each in (tail.weight, tail.bias, head.weight, head.bias)
+    ]
+    assert settings == [(1, 0.5), (1, 0), (HEAD_RATE, 0.5), (HEAD_RATE, 0)]
+
+
+def test_rates_may_be_others_and_what_is_not_learnt_stays_as_it_is():
+    network = RegionNetwork(2, ("shared",))
+    options = FinetuneOptions(freeze="none", head_rate=10.0, bias_rate=2.0, box_deltas=False)
+    learning = {id(each): group for group in parameter_groups(network, options, 0.5) for each in group["params"]}
+    tail, head = network.tails["shared"].inception_5a.conv1x1, network.heads["shared"]
+    scales = [learning[id(each)]["scale"] for each in (tail.weight, tail.bias, head.classifier.weight)]
+    assert scales == [1, 2, 10]
+    assert learning[id(head.classifier.bias)]["scale"] == 20  # R-CNN's 20x
+    assert not any(id(each) in learning or each.requires_grad for each in head.deltas.parameters())
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory):
+    """Eight pictures, each with a bright square on a dark ground: easy enough for a few steps."""
+    folder, rng, truths = tmp_path_factory.mktemp("squares"), np.random.default_rng(0), []
+    for i in range(8):
+        image = rng.integers(0, 40, (120, 160, 3), dtype=np.uint8)
+        x, y = rng.integers(5, 60, 2)
+        image[y : y + 50, x : x + 70] += 200
+        (folder / f"{i}.png").write_bytes(encode_image(image, ".png"))
+        truths.append(GroundTruth(f"{i}.png", 160, 120, as_boxes([[x, y, x + 70, y + 50]]), ["square"], [False]))
+    return Dataset("squares", ("square",), tuple(truths), folder)
+
+
+@pytest.fixture(scope="module")
+def beginner(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beginner")
+    torch.manual_seed(0)
+    network = RegionNetwork(1, ("shared", "crops"))
+    save_network(folder, network, DetectorConfig(("other",), modes=("shared", "crops")))
+    return folder
+
+
+@pytest.mark.parametrize(("mode", "validated"), [("shared", True), ("crops", False)])
+def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_path, monkeypatch):
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    lines = []
+    method = "selective-search:single"
+    options = FinetuneOptions((), mode, "trunk", method, pictures=1, regions=4, validation_pictures=2, device="cpu")
+    recipe = Recipe(steps=3, warmup=1, validate_every=3)
+    validation = squares if validated else None  # in crops mode it would take half a minute
+    state = finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, report=lines.append)
+    assert state.step == 3
+    assert (0 <= state.best <= 1) == validated
+    network, config = load_network(tmp_path / "out")
+    assert (config.classes, config.mode, config.modes) == (("square",), mode, (mode,))
+    assert config.proposals == method
+    before = load_network(beginner)[0]
+    torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
+    assert any("foreground" in line and "cover" in line for line in lines)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["step"] == 3
+    assert {"loss", "class", "box", "accuracy"} <= rows[0].keys()
+
+
+def test_regions_of_all_pictures_without_box_deltas(squares, beginner, tmp_path, monkeypatch):
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    lines = []
+    changes = {"proposals": "selective-search:single", "foreground": 1, "background": 3, "steps": 2, "device": "cpu"}
+    preset = changed_preset("entry", changes)
+    finetune(squares, None, str(beginner), tmp_path / "out", preset.options, preset.recipe, report=lines.append)
+    assert any("1 + 3 regions of all pictures a step, without box deltas" in line and "sgd" in line for line in lines)
+    rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert "box" not in rows[0]
+    model = RCNN.from_pretrained(tmp_path / "out", device="cpu").with_options(score=0.0)
+    assert not model.config.box_deltas
+    image = squares.read(squares.pictures[0])
+    proposals = Proposals(as_boxes([[3, 5, 40, 60], [20, 30, 100, 90]]), [0.9, 0.8])
+    np.testing.assert_array_equal(model.look(image, proposals).boxes[:, 0], proposals.boxes)
+    moved = model.with_options(box_deltas=True).look(image, proposals).boxes[:, 0]
+    assert not np.array_equal(moved, proposals.boxes)
+
+
+def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_path):
+    with pytest.raises(UsageError, match="'circle' is not in squares"):
+        finetune(squares, None, str(beginner), tmp_path, FinetuneOptions(classes=("circle",)), Recipe())
+    with pytest.raises(UsageError, match="--freeze"):
+        FinetuneOptions(freeze="conv7")
+    with pytest.raises(UsageError, match="--sampling 'images'; known: pictures, windows"):
+        FinetuneOptions(sampling="images")
+    with pytest.raises(UsageError, match="--pictures 0: need at least 1"):
+        FinetuneOptions(pictures=0)
+    nothing = Dataset("nothing", (), (), tmp_path)
+    with pytest.raises(UsageError, match="no objects"):
+        finetune(nothing, None, str(beginner), tmp_path, FinetuneOptions(), Recipe())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"difficult": [True]}, {"crowd": [True]}, {"unjudged": ("square",)}, {"labels": ["x"]}]
+)
+def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, beginner, tmp_path, changes):
+    """Its mAP would be no number."""
+    nothing = replace(squares, pictures=tuple(replace(truth, **changes) for truth in squares.pictures))
+    with pytest.raises(UsageError, match="8 pictures of squares: no object to validate on, of square"):
+        finetune(squares, nothing, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
+    with pytest.raises(UsageError, match="squares: no object to learn from, of square"):
+        finetune(nothing, None, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_that_lack_objects_are_told(squares):
+    lines = []
+    require_objects(squares, ("square", "cat", "dog"), "to validate on", lines.append)
+    assert lines == ["squares: no object to validate on of 2 of 3 classes: cat, dog"]

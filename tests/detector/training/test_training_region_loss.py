@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.detector.network import RegionNetwork
+from inception_rcnn.detector.training.batches import Example
+from inception_rcnn.detector.training.region_loss import region_loss
+from inception_rcnn.detector.training.sampling import RegionSample
+from inception_rcnn.proposals.common.box_coding import encode
+
+
+class Scripted(torch.nn.Module):
+    def __init__(self, logits, deltas):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.outputs = logits, deltas
+
+    @property
+    def trunk(self):
+        return self
+
+    def forward(self, mode, maps, boxes):
+        return tuple(output[: len(boxes)] for output in self.outputs)
+
+
+def example(boxes, classes, targets, image=None, seed=0):
+    sample = RegionSample(as_boxes(boxes), np.array(classes, dtype=np.int64), as_boxes(targets))
+    image = np.zeros((50, 50, 3), dtype=np.uint8) if image is None else image
+    return Example("a.jpg", image, sample, (200,), seed)
+
+
+BOXES = [[0, 0, 10, 10], [5, 5, 20, 30], [1, 1, 9, 9]]
+TARGETS = [[1, 1, 11, 12], [5, 5, 20, 30], [0, 0, 10, 10]]
+CLASSES = [2, 0, 3]
+
+
+def test_the_loss_is_the_definition_with_loops():
+    torch.manual_seed(0)
+    logits, deltas = torch.randn(3, 4), torch.randn(3, 3, 4)
+    terms = region_loss(Scripted(logits, deltas), [example(BOXES, CLASSES, TARGETS)], "shared")
+    classification = sum(-logits[i].log_softmax(0)[CLASSES[i]] for i in range(3)) / 3
+    regression = 0.0
+    for i in (0, 2):  # the foreground, each by its own class's deltas
+        wanted = encode(torch.tensor([BOXES[i]]).float(), torch.tensor([TARGETS[i]]).float())[0]
+        regression += F.smooth_l1_loss(deltas[i, CLASSES[i] - 1], wanted, reduction="sum") / 3
+    torch.testing.assert_close(terms["class"], classification)
+    torch.testing.assert_close(terms["box"], regression)
+    torch.testing.assert_close(terms["loss"], classification + regression)
+    right = sum(int(logits[i].argmax()) == CLASSES[i] for i in (0, 2)) / 2
+    assert terms["accuracy"] == right
+
+
+def test_without_box_deltas_only_the_classes_count():
+    terms = region_loss(
+        Scripted(torch.randn(3, 4), torch.randn(3, 3, 4)),
+        [example(BOXES, CLASSES, TARGETS)],
+        "shared",
+        box_deltas=False,
+    )
+    assert terms.keys() == {"loss", "class", "accuracy"}
+    assert terms["loss"] == terms["class"]
+
+
+def test_the_parts_of_two_processes_add_up_to_the_whole(monkeypatch):
+    torch.manual_seed(0)
+    logits, deltas = torch.randn(3, 4), torch.randn(3, 3, 4)
+    whole = region_loss(Scripted(logits, deltas), [example(BOXES, CLASSES, TARGETS)], "shared")
+    monkeypatch.setattr("inception_rcnn.detector.training.region_loss.totals", lambda *counts: [3, 2])
+    first = region_loss(Scripted(logits, deltas), [example(BOXES[:1], CLASSES[:1], TARGETS[:1])], "shared")
+    rest = Scripted(logits[1:], deltas[1:])
+    second = region_loss(rest, [example(BOXES[1:], CLASSES[1:], TARGETS[1:])], "shared")
+    for name, term in whole.items():
+        torch.testing.assert_close(first[name] + second[name], term)
+
+
+def test_pictures_without_regions_cost_nothing():
+    terms = region_loss(Scripted(torch.zeros(0, 4), torch.zeros(0, 3, 4)), [example([], [], [])], "shared")
+    assert terms["loss"] == 0
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return RegionNetwork(3, ("shared", "crops")).train()
+
+
+@pytest.mark.parametrize("mode", ["shared", "crops"])
+def test_a_process_without_pictures_takes_part_with_nothing(mode, network):
+    terms = region_loss(network, [], mode)
+    terms["loss"].backward()
+    assert terms["loss"] == 0
+
+
+@pytest.fixture
+def in_float32(monkeypatch):
+    """Rounding to bfloat16 depends on what is computed together."""
+    monkeypatch.setattr("inception_rcnn.detector.training.region_loss.autocast", lambda device: torch.no_grad())
+
+
+@pytest.mark.parametrize("mode", ["shared", "crops"])
+def test_a_picture_meets_the_same_chance_whoever_looks_at_it(mode, network, in_float32, rng, monkeypatch):
+    """Dropout is on: two pictures together, in any order, are the sum of each alone."""
+    pictures = [
+        example(
+            BOXES[:count], CLASSES[:count], TARGETS[:count], rng.integers(0, 255, (50, 60, 3), dtype=np.uint8), seed
+        )
+        for count, seed in ((3, 11), (2, 12))
+    ]
+    monkeypatch.setattr("inception_rcnn.detector.training.region_loss.totals", lambda *counts: [5, 3])
+    together = region_loss(network, pictures, mode)["loss"]
+    alone = [region_loss(network, [each], mode)["loss"] for each in pictures]
+    torch.testing.assert_close(together, alone[0] + alone[1])
+    torch.testing.assert_close(together, region_loss(network, pictures[::-1], mode)["loss"])
+
+
+def test_crops_of_many_pictures_are_seen_as_by_the_network_itself(network, in_float32, rng):
+    image = rng.integers(0, 255, (50, 60, 3), dtype=np.uint8)
+    from inception_rcnn.backbone.features.shared_maps import SharedMaps
+    from inception_rcnn.detector.training.region_loss import _look
+
+    network.eval()
+    pictures = [example(BOXES, CLASSES, TARGETS, image), example(BOXES[:1], CLASSES[:1], TARGETS[:1], image[:, ::-1])]
+    with torch.no_grad():
+        logits = torch.cat([logits for logits, _ in _look(network, pictures, "crops")])
+        expected = [network("crops", SharedMaps(network.trunk, each.image), each.sample.boxes)[0] for each in pictures]
+    torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-5)
+    network.train()

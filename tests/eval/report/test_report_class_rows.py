@@ -1,0 +1,129 @@
+"""A class's numbers side by side, against counting anew at every threshold."""
+
+import csv
+import io
+import math
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+
+from inception_rcnn.data.boxes import as_boxes
+from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.eval.analysis.intervals import Interval, Intervals
+from inception_rcnn.eval.metrics.average_precision import best_f1
+from inception_rcnn.eval.metrics.coco import evaluate_coco
+from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
+from inception_rcnn.eval.metrics.table import tabulate
+from inception_rcnn.eval.metrics.voc import evaluate_voc
+from inception_rcnn.eval.report.class_rows import class_counts, class_rows, format_csv
+
+A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
+
+
+def _evaluate(objects: list[list[int]], *found: tuple[float, list[int]], difficult: int = 0) -> Evaluation:
+    """Cats on one picture; the last of the objects are difficult."""
+    hard = np.arange(len(objects)) >= len(objects) - difficult
+    truth = GroundTruth("a.jpg", 100, 100, as_boxes(objects), np.array(["cat"] * len(objects), dtype=str), hard)
+    scores, boxes = np.array([score for score, _ in found]), as_boxes([box for _, box in found])
+    labels = np.array(["cat"] * len(found), dtype=str)
+    picture = Picture("a.jpg", 100, 100, Detections(boxes, labels, scores))
+    return evaluate_voc(tabulate([picture], [truth], ["cat"]), "voc10")
+
+
+def _best(evaluation: Evaluation) -> tuple[float, ...]:
+    return astuple(best_f1(evaluation.classes[0], evaluation.table))
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        _evaluate([]),
+        _evaluate([], (0.9, A)),  # nothing to find
+        _evaluate([A]),  # nothing found
+        _evaluate([A], (0.9, C)),
+        _evaluate([A], (0.9, A), difficult=1),
+    ],
+)
+def test_without_anything_found_there_is_no_best_threshold(evaluation: Evaluation) -> None:
+    assert all(map(math.isnan, _best(evaluation)))
+
+
+def test_best_f1_by_eye() -> None:
+    # After .9: precision 1, recall 1/2; after .8: 1/2 and 1/2; after .7: 2/3 and 1.
+    assert _best(_evaluate([A, B], (0.9, A), (0.8, C), (0.7, B))) == pytest.approx((0.8, 0.7, 2 / 3, 1))
+
+
+def test_equal_scores_stay_or_go_together() -> None:
+    assert _best(_evaluate([A], (0.9, A), (0.9, C))) == pytest.approx((2 / 3, 0.9, 1 / 2, 1))
+
+
+def test_of_equally_good_thresholds_the_highest() -> None:
+    # F1 is 2/3 after the first (1, 1/2) and after the fourth (1/2, 1).
+    found = [(0.9, A), (0.8, C), (0.7, C), (0.6, B)]
+    assert _best(_evaluate([A, B], *found)) == pytest.approx((2 / 3, 0.9, 1, 1 / 2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_best_f1_is_that_of_counting_anew_at_every_threshold(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    boxes = [A, B, C, [60, 0, 70, 10]]
+    found = [(float(rng.integers(1, 8)) / 8, boxes[rng.integers(4)]) for _ in range(rng.integers(1, 12))]
+    evaluation = _evaluate(boxes[:3], *found, difficult=int(rng.integers(2)))
+    one = evaluation.classes[0]
+    scores = evaluation.table.found.scores[one.rows]
+    best = (0.0, math.nan)
+    for threshold in sorted(set(scores.tolist()), reverse=True):
+        kept = one.outcomes[scores >= threshold]
+        true = np.sum(kept == Outcome.TRUE_POSITIVE)
+        wrong = np.sum((kept == Outcome.FALSE_POSITIVE) | (kept == Outcome.DUPLICATE))
+        f1 = 2 * true / (2 * true + wrong + one.positives - true)
+        if f1 > best[0] + 1e-12:
+            best = (float(f1), threshold)
+    expected = best if best[0] else (math.nan, math.nan)
+    assert _best(evaluation)[:2] == pytest.approx(expected, nan_ok=True)
+
+
+def test_counts_by_eye() -> None:
+    evaluation = _evaluate([A, B], (0.9, A), (0.8, A), (0.7, B), (0.6, C), difficult=1)
+    assert class_counts(evaluation.classes[0]) == {
+        **{"positives": 1, "detections": 4},
+        **{"true_positive": 1, "false_positive": 1, "duplicate": 1, "ignored": 1},
+    }
+
+
+def _read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_has_everything_and_leaves_out_what_does_not_exist() -> None:
+    truth = GroundTruth("a.jpg", 100, 100, as_boxes([A, B]), np.array(["cat", "cat"]), np.array([False, False]))
+    picture = Picture("a.jpg", 100, 100, Detections(as_boxes([A]), np.array(["cat"]), np.array([0.5])))
+    table = tabulate([picture], [truth], ["cat", "dog"])
+    evaluations = [evaluate_voc(table, "voc10"), evaluate_coco(table)]
+    nowhere = Interval(math.nan, math.nan)
+    intervals = {"voc10": Intervals(Interval(0.1, 0.9), {"cat": Interval(0.25, 1), "dog": nowhere}, 100)}
+    cat, dog = _read(format_csv(class_rows(evaluations, intervals), ["voc10", "coco"]))
+    assert cat == {
+        **{"class": "cat", "ap_voc10": "0.5", "ap_voc10_low": "0.25", "ap_voc10_high": "1"},
+        **{"ap_coco": cat["coco_AP50"], "ap_coco_low": "", "ap_coco_high": ""},
+        **{"coco_AP50": "0.50495", "coco_AP75": "0.50495"},  # 51 of 101 recalls
+        **{"positives": "2", "detections": "1", "true_positive": "1", "false_positive": "0"},
+        **{"duplicate": "0", "ignored": "0", "best_f1": "0.666667", "best_f1_score": "0.5"},
+    }
+    assert dog["ap_voc10"] == dog["ap_voc10_low"] == dog["ap_coco"] == dog["best_f1"] == ""
+    assert (dog["positives"], dog["detections"]) == ("0", "0")
+
+
+def test_csv_without_classes_or_protocols_is_a_header() -> None:
+    assert format_csv([], []).count("\n") == 1
+    assert format_csv([], ["voc07"]).startswith("class,ap_voc07,ap_voc07_low,ap_voc07_high,positives")
+
+
+@pytest.mark.parametrize("name", ['a,"b"', "two\nlines", "\udcff", "\x1b[2J", "猫", "=1+1"])
+def test_hostile_names_stay_one_cell_of_one_line(name: str) -> None:
+    evaluation = evaluate_voc(tabulate([], [], [name, "cat"]), "voc07")
+    text = format_csv(class_rows([evaluation], {}), ["voc07"])
+    assert text.count("\n") == 3
+    assert [row["class"] for row in _read(text)][1] == "cat"
+    text.encode()

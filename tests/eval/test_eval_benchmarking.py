@@ -1,0 +1,35 @@
+"""The made-up set is what it says, and every way to judge it gives its protocol's number."""
+
+import pytest
+
+from inception_rcnn.data.errors import SetupError, UsageError
+from inception_rcnn.eval.benchmarking import benchmark_evaluation, class_names, made_up
+from inception_rcnn.eval.metrics.coco import evaluate_coco
+from inception_rcnn.eval.metrics.table import tabulate
+
+
+def test_made_up_sets_have_the_size_asked_for_and_are_the_same_each_time() -> None:
+    pictures, truths = made_up(30, 4, 500)
+    assert (len(pictures), len(truths)) == (30, 30)
+    assert sum(len(picture.detections) for picture in pictures) == 500
+    assert {str(label) for truth in truths for label in truth.labels} == set(class_names(4))
+    again = made_up(30, 4, 500)[0]
+    assert all((a.detections.boxes == b.detections.boxes).all() for a, b in zip(pictures, again, strict=True))
+
+
+def test_rows() -> None:
+    rows = benchmark_evaluation(40, 3, 600, ["voc10", "ilsvrc", "coco:pycocotools"])
+    assert [row.way for row in rows] == ["table", "voc10", "ilsvrc", "coco:pycocotools"]
+    assert all(row.cpu_seconds >= 0 and row.detections == 600 for row in rows)
+    table = tabulate(*made_up(40, 3, 600), class_names(3))
+    assert rows[3].map == evaluate_coco(table, "pycocotools").map
+    assert 0.2 < rows[3].map < rows[1].map < 1
+
+
+def test_unknown_ways_and_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no way to judge 'voc12'; known: voc07"):
+        benchmark_evaluation(1, 1, 1, ["voc12"])
+    monkeypatch.setitem(__import__("sys").modules, "faster_coco_eval", None)
+    with pytest.raises(SetupError, match=r"inception-rcnn\[coco\]"):
+        benchmark_evaluation(3, 1, 9, ["coco:faster-coco-eval"])
+    assert benchmark_evaluation(3, 1, 9, ["coco:pycocotools"])[1].map >= 0
