@@ -31,7 +31,7 @@ def local_response_norm(x: Tensor) -> Tensor:
 
 
 class Trunk(nn.Module):
-    """From the image to inception 4e: what one picture pays once."""
+    """From the image to inception 4e: what one image pays once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Giving memory back between pictures."""
+"""Giving memory back between images."""
 
 import ctypes
 import sys
@@ -17,8 +17,8 @@ def _trim() -> Callable[[int], int] | None:
 def return_free_memory() -> None:
     """Hand what the C library has freed, but keeps for later, to the system.
 
-    Pictures of many sizes leave holes of many sizes in the heaps of several threads; kept, they grow by some megabytes
-    a picture, hundreds in a long folder.
+    Images of many sizes leave holes of many sizes in the heaps of several threads; kept, they grow by some megabytes
+    an image, hundreds in a long folder.
     """
     trim = _trim()
     if trim is not None:

@@ -13,7 +13,7 @@ from .googlenet import STRIDE, Trunk
 from .roi_align import roi_align
 
 # oneDNN keeps a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a folder
-# with pictures of many sizes, for no speed. It reads this when it computes for the first time.
+# with images of many sizes, for no speed. It reads this when it computes for the first time.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 

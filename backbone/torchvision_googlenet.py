@@ -26,7 +26,7 @@ CENTRE = 127.5
 class FixedBatchNorm(nn.Module):
     """Batch normalisation that always uses the statistics it was loaded with; its scale and shift can be trained.
 
-    Regions of one picture are no sample to estimate statistics from, and an average of weights has none of its own.
+    Regions of one image are no sample to estimate statistics from, and an average of weights has none of its own.
     """
 
     EPSILON = 0.001
@@ -62,7 +62,7 @@ def _inception(channels: int, *widths: int) -> Inception:
 
 
 class TorchvisionTrunk(nn.Module):
-    """From the image to inception 4e: what one picture pays once."""
+    """From the image to inception 4e: what one image pays once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Pictures, boxes, records and files: what everything else stands on. Imports no torch."""
+"""Images, boxes, records and files: what everything else stands on. Imports no torch."""

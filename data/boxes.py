@@ -1,7 +1,7 @@
 """The one box convention, and arithmetic on it.
 
-A box is `x1 y1 x2 y2` in pixels of the upright picture, x to the right, y down, 0-based and half-open: the whole
-picture is `0 0 W H`, a box is `x2 - x1` wide. Boxes travel as float64 arrays of shape (N, 4); (0, 4) is legal
+A box is `x1 y1 x2 y2` in pixels of the upright image, x to the right, y down, 0-based and half-open: the whole
+image is `0 0 W H`, a box is `x2 - x1` wide. Boxes travel as float64 arrays of shape (N, 4); (0, 4) is legal
 everywhere. Files of other conventions are converted where they are read, by a function named after both.
 
 Shapes: N and M boxes.
@@ -105,7 +105,7 @@ def voted_boxes(
 
 
 def clip_boxes(boxes: Boxes, width: float, height: float) -> Boxes:
-    """The boxes cut to a picture of the given size; a box outside it becomes empty.
+    """The boxes cut to an image of the given size; a box outside it becomes empty.
 
     >>> clip_boxes(as_boxes([[-5, 2, 30, 8]]), 20, 10).tolist()
     [[0.0, 2.0, 20.0, 8.0]]
@@ -114,7 +114,7 @@ def clip_boxes(boxes: Boxes, width: float, height: float) -> Boxes:
 
 
 def flip_boxes(boxes: Boxes, width: float) -> Boxes:
-    """The boxes in the picture mirrored left to right; flipping twice changes nothing."""
+    """The boxes in the image mirrored left to right; flipping twice changes nothing."""
     return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
 
 

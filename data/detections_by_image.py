@@ -1,6 +1,6 @@
-"""Columns of detections, in any order, become pictures.
+"""Columns of detections, in any order, become images.
 
-Shapes: N detections, P pictures.
+Shapes: N detections, P images.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from .boxes import Boxes, Size
 from .diagnostics import OnProblem, Problem, refuse
 from .errors import DataError
-from .records import Detections, Labels, Picture
+from .records import Detections, ImageDetections, Labels
 
 
-def slices_of(places: NDArray[np.int64], num_pictures: int) -> list[slice]:
-    """For each picture where its rows are in the sorted `places` [N]."""
-    bounds = np.searchsorted(places, np.arange(num_pictures + 1)).tolist()
+def slices_of(places: NDArray[np.int64], num_images: int) -> list[slice]:
+    """For each image where its rows are in the sorted `places` [N]."""
+    bounds = np.searchsorted(places, np.arange(num_images + 1)).tolist()
     return [slice(start, end) for start, end in pairwise(bounds)]
 
 
-def gather_pictures(
+def gather_images(
     files: Sequence[str],
     sizes: Sequence[Size],
     places: NDArray[np.int64],
@@ -32,25 +32,25 @@ def gather_pictures(
     xywh: Boxes | None = None,
     owner: object = "predictions",
     on_problem: OnProblem = refuse,
-) -> list[Picture]:
-    """The pictures [P] with the detections [N] whose `places` point to them; the best first, equal scores as they came.
+) -> list[ImageDetections]:
+    """The images [P] with the detections [N] whose `places` point to them; the best first, equal scores as they came.
 
-    A row that is no detection is refused by the name of its picture; `owner` is what messages call the file. A box that
+    A row that is no detection is refused by the name of its image; `owner` is what messages call the file. A box that
     is inside out becomes an empty one, which overlaps nothing and counts as false, as official code has it.
     """
     order = np.lexsort((-scores, places))  # stable
     places, labels, scores = places[order], labels[order], scores[order]
     boxes = emptied(boxes[order], owner, on_problem)
     xywh = None if xywh is None else xywh[order]
-    pictures = []
+    images = []
     for file, (width, height), rows in zip(files, sizes, slices_of(places, len(files)), strict=True):
         try:
             own = {} if xywh is None else {"xywh": xywh[rows]}
             found = Detections(boxes[rows], labels[rows].astype(np.str_), scores[rows], **own)
         except DataError as error:
             raise DataError(f"predictions for {file}: {error}") from error
-        pictures.append(Picture(file, width, height, found))
-    return pictures
+        images.append(ImageDetections(file, width, height, found))
+    return images
 
 
 def emptied(boxes: Boxes, owner: object, on_problem: OnProblem) -> Boxes:

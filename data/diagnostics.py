@@ -30,7 +30,7 @@ class Problem:
 
 
 class Unusable(Exception):
-    """Carries a problem from where it shows to where the object or the picture is left out."""
+    """Carries a problem from where it shows to where the object or the image is left out."""
 
     def __init__(self, kind: str, where: str, what: str, fix: str = "") -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def listed(names: Sequence[str]) -> str:
     return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW} more"
 
 
-# Told of what a reader cannot use. If it returns, the reader leaves that object or picture out and goes on.
+# Told of what a reader cannot use. If it returns, the reader leaves that object or image out and goes on.
 OnProblem = Callable[[Problem], None]
 
 

@@ -26,6 +26,6 @@ class SetupError(InceptionRcnnError):
 
 
 class DataError(InceptionRcnnError, ValueError):
-    """A file or record that cannot be used: a broken picture, weights file, annotation or box."""
+    """A file or record that cannot be used: a broken image, weights file, annotation or box."""
 
     exit_code = 4

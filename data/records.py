@@ -104,7 +104,7 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Detections(_Columns):
-    """Objects found in one picture: a box, a class name and a score each, the best first.
+    """Objects found in one image: a box, a class name and a score each, the best first.
 
     >>> found = Detections(np.array([[10, 20, 110.25, 70]]), np.array(["cat"]), np.array([0.98]))
     >>> [(label, score) for box, label, score in found]
@@ -153,7 +153,7 @@ def _printable(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth(_Columns):
-    """The annotated objects of one picture. `file` is its path below the data set's picture folder.
+    """The annotated objects of one image. `file` is its path below the data set's image folder.
 
     What a data set does not tell may be left out: no object is then crowd, ignored or truncated, and areas are the
     boxes'. The size is 0 where it is not known.
@@ -169,12 +169,12 @@ class GroundTruth(_Columns):
     ignore: NDArray[np.bool_] = field(
         default_factory=_unset
     )  # [N], of COCO's files: as difficult, but not to COCO's code
-    truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the picture or hides
+    truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the image or hides
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
     xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
     unjudged: tuple[str, ...] = ()  # classes that are not evaluated here: ILSVRC's blacklist, or not annotated
     upright: bool = False  # boxes are of the image turned upright by its EXIF data, if the stated size fits both ways
-    exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training pictures
+    exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training images
 
     _columns = ("boxes", "labels", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
 
@@ -209,7 +209,7 @@ class GroundTruth(_Columns):
         return np.array([first[key] != i for i, key in enumerate(keys)], dtype=np.bool_)
 
     def annotates(self, classes: Sequence[str]) -> bool:
-        """Whether every object of these classes is annotated, so that all else in the picture is background."""
+        """Whether every object of these classes is annotated, so that all else in the image is background."""
         return self.exhaustive and set(classes).isdisjoint(self.unjudged)
 
 
@@ -223,8 +223,8 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """One picture's outcome: its detections, or the `error` that kept them from being made."""
+class ImageDetections:
+    """One image's outcome: its detections, or the `error` that kept them from being made."""
 
     file: str
     width: int = 0
@@ -237,7 +237,7 @@ class Picture:
         return len(self.detections)
 
     def __bool__(self) -> bool:
-        return True  # a picture without detections is one, too
+        return True  # an image without detections is one, too
 
     def __iter__(self) -> Iterator[Detection]:
         return iter(self.detections)
@@ -256,14 +256,14 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Stages:
-    """What a detector made of one picture, step by step, and the rules by which detections come of it.
+    """What a detector made of one image, step by step, and the rules by which detections come of it.
 
     Shapes: P proposals, of which the first R were looked at, K classes (0 = background in the probabilities).
     """
 
     proposals: Boxes  # [P, 4], the best first, also those beyond the budget
     probabilities: NDArray[np.float64]  # [R, K + 1], background first
-    boxes: NDArray[np.float64]  # [R, K, 4], refined for each class and cut to the picture
+    boxes: NDArray[np.float64]  # [R, K, 4], refined for each class and cut to the image
     classes: tuple[str, ...]  # [K]
     score_threshold: float  # detections below are left out
     nms_threshold: float  # IoU above which a better box of the same class suppresses

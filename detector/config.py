@@ -48,7 +48,7 @@ class DetectorConfig:
     regions: int = 1000  # proposals looked at, the best first
     score: float = 0.3  # detections below are left out
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
-    max_detections: int = 100  # a picture (R-CNN's cap)
+    max_detections: int = 100  # an image (R-CNN's cap)
     vote_threshold: float = 0.5  # IoU from which boxes of the same class vote on where a detection is
     box_deltas: bool = True  # whether boxes are refined at all, by the head and by votes; the entry did not
     scores: Scores = "softmax"  # how logits become probabilities; "sigmoid" for linear classifiers

@@ -3,7 +3,7 @@
 An ensemble is called as one network is, so the pipeline need not know which of the two it has: it makes the proposals
 once, asks once for each region, and refines, cuts and suppresses what comes back.
 
-Shapes: M members, R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the logits).
+Shapes: M members, R regions of one (H, W, 3) uint8 image, K classes (0 = background in the logits).
 """
 
 import math
@@ -27,7 +27,7 @@ Answer = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R,
 class Ensemble(nn.Module):
     """(maps, boxes) -> logits and deltas, as a `RegionNetwork`, through all of its members.
 
-    Members whose trunks hold the same numbers get one trunk, and the maps of a picture are then made once for them.
+    Members whose trunks hold the same numbers get one trunk, and the maps of an image are then made once for them.
     """
 
     def __init__(self, members: Sequence[RegionNetwork]):
@@ -43,11 +43,11 @@ class Ensemble(nn.Module):
         return cast(RegionNetwork, self.members[0]).trunk
 
     def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Answer:
-        """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of a picture's boxes."""
+        """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of an image's boxes."""
         return fuse(self.answers(mode, maps, boxes))
 
     def answers(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> list[Answer]:
-        """What each member says of the same boxes; `maps` say of which picture, and at which sizes it is looked at."""
+        """What each member says of the same boxes; `maps` say of which image, and at which sizes it is looked at."""
         seen = {id(maps.trunk): maps}
         answers = []
         for member in self.members:

@@ -1,6 +1,6 @@
 """The network of a detector: one trunk, and for each way of looking at regions a tail and a head of its own.
 
-Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the logits, absent from the deltas).
+Shapes: R regions of one (H, W, 3) uint8 image, K classes (0 = background in the logits, absent from the deltas).
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ class RegionNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of a picture's boxes; `maps` are the picture seen by the trunk."""
+        """Logits [R, K + 1] and deltas [R, K, 4] of an image's boxes; `maps` are the image seen by the trunk."""
         return cast(Head, self.heads[mode]).judge(self.summarise(mode, maps, boxes))
 
     def summarise(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Tensor:
-        """What a mode's outputs read of a picture's boxes, [R, 1024 + 3136]."""
+        """What a mode's outputs read of an image's boxes, [R, 1024 + 3136]."""
         tail, head = cast(AnyTail, self.tails[mode]), cast(Head, self.heads[mode])
         places, summaries = [], []
         for part, features in region_features(mode, maps, tail, boxes):

@@ -16,7 +16,7 @@ from .result import Detected
 def suppress(stages: Stages) -> Detected:
     """Greedy suppression within each class, then box voting: a detector's scores and boxes become detections.
 
-    A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the picture's
+    A box is dropped where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and where the image's
     edge left nothing of it; agnostic of classes, a better one of any class will do. Of equal scores the first region's,
     then the first class's, is the better. Scores below the threshold could suppress nothing that is kept. With a vote
     threshold every box that is kept goes to the mean of those of its class around it, weighted by their scores. The

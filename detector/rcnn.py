@@ -1,6 +1,6 @@
 """The pipeline: image -> proposals -> regions -> scores and deltas -> boxes -> suppression -> detections.
 
-Shapes: R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the probabilities).
+Shapes: R regions of one (H, W, 3) uint8 image, K classes (0 = background in the probabilities).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.precision import autocast, choose_device
 from ..data.boxes import Boxes
 from ..data.formats.specs import resolve_sources
-from ..data.records import Picture, Proposals, Stages
+from ..data.records import ImageDetections, Proposals, Stages
 from ..proposals.common.box_coding import decode
 from ..proposals.methods import proposer
 from ..proposals.multibox.network import MultiBox
@@ -96,7 +96,7 @@ class RCNN:
         return suppress(self.look(image, proposals, searched=searched))
 
     def look(self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None) -> Stages:
-        """All that it thinks of a picture, up to suppression; takes what `detect` takes."""
+        """All that it thinks of an image, up to suppression; takes what `detect` takes."""
         maps = SharedMaps(self.network.trunk, as_rgb(image))
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
@@ -113,30 +113,30 @@ class RCNN:
 
     @torch.inference_mode()
     def score(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
-        """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of a picture's boxes."""
+        """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of an image's boxes."""
         with autocast(self.device):
             logits, deltas = self.network(self.config.mode, maps, boxes)
         return class_probabilities(logits.cpu(), self.config.scores), deltas.cpu()  # on the CPU: MPS has no float64
 
-    def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[Picture]:
-        """The detections of files, folders, globs or a data set, in order; few pictures are in memory at a time.
+    def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[ImageDetections]:
+        """The detections of files, folders, globs or a data set, in order; few images are in memory at a time.
 
-        A picture that cannot be read gives one with an `error` and no detections.
+        An image that cannot be read gives one with an `error` and no detections.
         """
         listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
-        return (looked.picture for looked in detect_stream(self, listed))
+        return (looked.result for looked in detect_stream(self, listed))
 
 
 def conclude(
     config: DetectorConfig, shape: tuple[int, ...], proposals: Boxes, probabilities: Tensor, deltas: Tensor
 ) -> Stages:
-    """What scores come to: boxes refined and cut to the picture's shape, (H, W, …), with the rules of suppression.
+    """What scores come to: boxes refined and cut to the image's shape, (H, W, …), with the rules of suppression.
 
     `probabilities` [R, K + 1] and `deltas` [R, K, 4] are those of the first R proposals, which may be more.
     """
     wanted = {*config.detected_classes}
     detected = [number for number, name in enumerate(config.classes) if name in wanted]
-    # Of classes that nobody wants no box suppresses any, nor counts among the most that a picture may have.
+    # Of classes that nobody wants no box suppresses any, nor counts among the most that an image may have.
     probabilities, deltas = probabilities[:, [0, *(number + 1 for number in detected)]], deltas[:, detected]
     boxes = torch.as_tensor(proposals[: len(deltas)], dtype=deltas.dtype)
     as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]

@@ -1,9 +1,9 @@
-"""Two ways to look at a picture's regions, behind one interface: (image, boxes) -> features, part by part.
+"""Two ways to look at an image's regions, behind one interface: (image, boxes) -> features, part by part.
 
 `crops` is the paper: every region is warped and runs through the whole net. `shared` runs the trunk over the whole
-picture, in a few sizes, and pools each region from one of the maps, in place of pool4: an order of magnitude less work.
+image, in a few sizes, and pools each region from one of the maps, in place of pool4: an order of magnitude less work.
 
-Shapes: R regions of one (H, W, 3) uint8 picture, of which P make a part; features [P, 1024, 7, 7].
+Shapes: R regions of one (H, W, 3) uint8 image, of which P make a part; features [P, 1024, 7, 7].
 """
 
 from collections.abc import Iterator

@@ -17,13 +17,13 @@ from ..data.failures import failure_of, late
 from ..data.images.file_identity import origin_of
 from ..data.images.image_files import is_animation, pixels_stated
 from ..data.images.sources import Source
-from ..data.records import Origin, Picture, Proposals, Stages
+from ..data.records import ImageDetections, Origin, Proposals, Stages
 from ..proposals.prefetching import TimeLimit, mapped
 from .nms import suppress
 
 # Decoding and proposing for the slowest of the shipped methods takes some seconds for the largest photos.
 IMAGE_SECONDS = 300.0
-TRIM_EVERY = 16  # pictures; returning memory costs a tenth of a picture's time
+TRIM_EVERY = 16  # images; returning memory costs a tenth of an image's time
 _BYTES_A_PIXEL = 12  # the decoder's image, ours, and one on the way from the one to the other
 _BYTES_AN_IMAGE = 2**26  # besides: a search works on at most half a million pixels
 
@@ -57,7 +57,7 @@ class TwoSteps(Protocol):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A picture ready for the network, or the reason why it is not."""
+    """An image ready for the network, or the reason why it is not."""
 
     source: Source
     image: NDArray[np.uint8] | None = None
@@ -70,9 +70,9 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class Looked:
-    """A picture that was looked at: its outcome, its pixels and what was thought of it, if it could be read."""
+    """An image that was looked at: its outcome, its pixels and what was thought of it, if it could be read."""
 
-    picture: Picture
+    result: ImageDetections
     image: NDArray[np.uint8] | None = None
     stages: Stages | None = None
     animated: bool = False  # only its first frame was looked at
@@ -85,10 +85,10 @@ def detect_stream(
     seconds: StageSeconds | None = None,
     time_limit: float = IMAGE_SECONDS,
 ) -> Generator[Looked, None, None]:
-    """What became of each source, in order; a picture that failed, however, is an outcome with an `error`.
+    """What became of each source, in order; an image that failed, however, is an outcome with an `error`.
 
-    Threads decode and propose a few pictures ahead while the network works; `kept` proposals, by file, save the latter.
-    A picture may take `time_limit` seconds on its thread.
+    Threads decode and propose a few images ahead while the network works; `kept` proposals, by file, save the latter.
+    An image may take `time_limit` seconds on its thread.
     """
     times = seconds or StageSeconds()
 
@@ -118,7 +118,7 @@ def _prepare(model: TwoSteps, source: Source, kept: Mapping[str, Proposals] | No
         image = source.read()
         start = seconds.since("decode", start)
         if kept is not None and source.file not in kept:
-            raise DataError(f"{source.file}: the file of proposals has none for this picture as it is now")
+            raise DataError(f"{source.file}: the file of proposals has none for this image as it is now")
         proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
         seconds.since("propose", start)
         return _Prepared(source, image, proposals, searched, origin, is_animation(source.path))
@@ -128,7 +128,7 @@ def _prepare(model: TwoSteps, source: Source, kept: Mapping[str, Proposals] | No
 
 def _looked(model: TwoSteps, ready: _Prepared, seconds: StageSeconds) -> Looked:
     if ready.image is None:
-        return Looked(Picture(ready.source.file, error=ready.error))
+        return Looked(ImageDetections(ready.source.file, error=ready.error))
     start = time.perf_counter()
     try:
         stages = model.look(ready.image, ready.proposals, searched=ready.searched)
@@ -136,8 +136,8 @@ def _looked(model: TwoSteps, ready: _Prepared, seconds: StageSeconds) -> Looked:
     except Exception as error:
         failure = failure_of(error, ready.source.file)
         torch.cuda.empty_cache()  # what an image that was too large leaves would be missed by the next one
-        return Looked(Picture(ready.source.file, error=str(failure)))
+        return Looked(ImageDetections(ready.source.file, error=str(failure)))
     seconds.since("network", start)
     height, width = ready.image.shape[:2]
-    picture = Picture(ready.source.file, width, height, found, origin=ready.origin)
-    return Looked(picture, ready.image, stages, ready.animated)
+    result = ImageDetections(ready.source.file, width, height, found, origin=ready.origin)
+    return Looked(result, ready.image, stages, ready.animated)

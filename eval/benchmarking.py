@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.errors import UsageError
-from ..data.records import Detections, GroundTruth, Picture
+from ..data.records import Detections, GroundTruth, ImageDetections
 from .metrics.coco import COCO_ENGINES, evaluate_coco
 from .metrics.evaluation import Evaluation
 from .metrics.ilsvrc import evaluate_ilsvrc
 from .metrics.table import Table, tabulate
 from .metrics.voc import VOC_PROTOCOLS, evaluate_voc
 
-OBJECTS_A_PICTURE = 2.8  # as in ILSVRC's val set
+OBJECTS_A_IMAGE = 2.8  # as in ILSVRC's val set
 SIDE = 500.0  # pixels
 
 
@@ -23,7 +23,7 @@ class EvaluationRow:
     """What one way to judge cost."""
 
     way: str
-    pictures: int
+    images: int
     classes: int
     detections: int
     cpu_seconds: float
@@ -32,7 +32,7 @@ class EvaluationRow:
 
 
 def benchmark_evaluation(
-    num_pictures: int,
+    num_images: int,
     num_classes: int,
     num_detections: int,
     ways: Sequence[str],
@@ -42,7 +42,7 @@ def benchmark_evaluation(
     for way in ways:
         if way not in _WAYS:
             raise UsageError(f"no way to judge {way!r}; known: {', '.join(_WAYS)}")
-    pictures, truths = made_up(num_pictures, num_classes, num_detections)
+    images, truths = made_up(num_images, num_classes, num_detections)
     classes = class_names(num_classes)
     rows: list[EvaluationRow] = []
 
@@ -52,10 +52,10 @@ def benchmark_evaluation(
         result = work()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         mean = result.map if isinstance(result, Evaluation) else float("nan")
-        rows.append(EvaluationRow(way, num_pictures, num_classes, num_detections, cpu, wall, mean))
+        rows.append(EvaluationRow(way, num_images, num_classes, num_detections, cpu, wall, mean))
         return result
 
-    table = add("table", lambda: tabulate(pictures, truths, classes))
+    table = add("table", lambda: tabulate(images, truths, classes))
     assert isinstance(table, Table)
     for way in ways:
         add(way, lambda way=way: _WAYS[way](table))
@@ -67,18 +67,18 @@ def class_names(count: int) -> tuple[str, ...]:
     return tuple(f"class{number}" for number in range(count))
 
 
-def made_up(num_pictures: int, num_classes: int, num_detections: int) -> tuple[list[Picture], list[GroundTruth]]:
+def made_up(num_images: int, num_classes: int, num_detections: int) -> tuple[list[ImageDetections], list[GroundTruth]]:
     """Predictions and truths: half of the detections lie near objects, the better the closer, the rest anywhere."""
     generator = np.random.default_rng(0)
     names = np.array(class_names(num_classes))
-    truths, pictures = [], []
-    for i in range(num_pictures):
+    truths, images = [], []
+    for i in range(num_images):
         boxes, numbers = (
-            _boxes(generator, count := generator.poisson(OBJECTS_A_PICTURE)),
+            _boxes(generator, count := generator.poisson(OBJECTS_A_IMAGE)),
             names[generator.integers(0, num_classes, count)],
         )
         truths.append(GroundTruth(f"{i:08d}.jpg", int(SIDE), int(SIDE), boxes, numbers, np.zeros(count, bool)))
-        total = num_detections * (i + 1) // num_pictures - num_detections * i // num_pictures
+        total = num_detections * (i + 1) // num_images - num_detections * i // num_images
         near = generator.integers(0, count, total // 2) if count else np.zeros(0, np.int64)
         spread = generator.exponential(12, len(near))
         moved = np.sort((boxes[near] + generator.normal(0, 1, (len(near), 4)) * spread[:, None]).reshape(-1, 2, 2), 1)
@@ -86,10 +86,12 @@ def made_up(num_pictures: int, num_classes: int, num_detections: int) -> tuple[l
         labels = np.concatenate([numbers[near], names[generator.integers(0, num_classes, total - len(near))]])
         scores = np.concatenate([np.exp(-spread / 20), generator.random(total - len(near)) * 0.6])
         order = np.argsort(-scores, kind="stable")
-        pictures.append(
-            Picture(f"{i:08d}.jpg", int(SIDE), int(SIDE), Detections(found[order], labels[order], scores[order]))
+        images.append(
+            ImageDetections(
+                f"{i:08d}.jpg", int(SIDE), int(SIDE), Detections(found[order], labels[order], scores[order])
+            )
         )
-    return pictures, truths
+    return images, truths
 
 
 def _boxes(generator: np.random.Generator, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

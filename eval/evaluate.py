@@ -17,7 +17,7 @@ from ..data.formats.predictions import RUN_NAME, read_categories, read_predictio
 from ..data.formats.specs import open_dataset
 from ..data.images.pairing import NOT_PAIRED, pair_files
 from ..data.printable import printable
-from ..data.records import Picture, Stages
+from ..data.records import ImageDetections, Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
 from ..data.stores.stage_files import STAGES_NAME, read_stages
@@ -51,12 +51,12 @@ class Judging:
     classes: str = ""  # those that the predictions are about, if none are named
     proposals: Sequence[Path] = ()
     blacklist: Path | None = None  # in place of ILSVRC's own
-    explain: str | None = None  # a picture
+    explain: str | None = None  # an image
 
     def execute(self) -> str:
         """Judge, write `report.json`, `report.csv` and `report.html`; gives the tables for a terminal.
 
-        The first protocol is the one that errors, breakdowns and pictures are of. Where `detect --keep-stages` made
+        The first protocol is the one that errors, breakdowns and images are of. Where `detect --keep-stages` made
         the predictions, the report says at which step each missed object was lost.
         """
         metrics = checked_metrics(_listed(self.metrics))
@@ -66,18 +66,18 @@ class Judging:
             raise UsageError("--explain needs --predictions")
         notices = Notices()
         dataset = open_dataset(self.data, notices, self.blacklist)
-        recalls = [evaluate_recall(name, found, dataset.pictures) for name, found in _named(self.proposals).items()]
+        recalls = [evaluate_recall(name, found, dataset.images) for name, found in _named(self.proposals).items()]
         report = Report(recalls=recalls, facts=self._facts())
         texts = []
         if self.predictions is not None:
-            pictures = read_predictions(self.predictions, dataset, notices)
+            images = read_predictions(self.predictions, dataset, notices)
             chosen = _listed(self.classes)
-            wanted = _wanted(chosen, read_categories(self.predictions, pictures, dataset), dataset)
-            table = tabulate(pictures, dataset.pictures, wanted)
+            wanted = _wanted(chosen, read_categories(self.predictions, images, dataset), dataset)
+            table = tabulate(images, dataset.images, wanted)
             evaluations = evaluate(table, metrics)
             stages = _stages(self.predictions)
             report = replace(
-                _with_analyses(report, evaluations, stages, pictures, dataset),
+                _with_analyses(report, evaluations, stages, images, dataset),
                 left_out=omissions(table, dataset, notices, chosen=bool(chosen)),
                 warnings=warnings(table, dataset),
             )
@@ -132,7 +132,7 @@ def _with_analyses(
     report: Report,
     evaluations: Sequence[Evaluation],
     stages: Mapping[str, Stages] | None,
-    pictures: Sequence[Picture],
+    images: Sequence[ImageDetections],
     dataset: Dataset,
 ) -> Report:
     first = evaluations[0]
@@ -143,7 +143,7 @@ def _with_analyses(
         errors=find_errors(first.table),
         breakdowns=break_down(first),
         waterfall=find_losses(first, stages) if stages else None,
-        failures=[(picture.file, picture.error) for picture in pictures if picture.error is not None],
+        failures=[(image.file, image.error) for image in images if image.error is not None],
         read=dataset.read,
     )
 
@@ -151,14 +151,14 @@ def _with_analyses(
 def _explained(
     name: str, evaluation: Evaluation, stages: Mapping[str, Stages] | None, dataset: Dataset, out: Path
 ) -> str:
-    """One picture's story, also drawn into the folder of the report if the picture is there."""
-    files = [truth.file for truth in dataset.pictures]
+    """One image's story, also drawn into the folder of the report if the image is there."""
+    files = [truth.file for truth in dataset.images]
     (place,) = pair_files([name], files)
     if place == NOT_PAIRED:
         near = difflib.get_close_matches(name[:_LONGEST], files, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"{cut(name)} is no picture of {dataset.name}{hint}")
-    truth = dataset.pictures[place]
+        raise UsageError(f"{cut(name)} is no image of {dataset.name}{hint}")
+    truth = dataset.images[place]
     story = explain(evaluation, truth.file, stages)
     if dataset.path(truth).is_file():
         image = draw_explanation(dataset.read(truth), evaluation, truth.file, stages)
@@ -178,12 +178,12 @@ def compare_files(
     notices = {path: Notices() for path in (a, b)}
     dataset = open_dataset(data)
     found = [read_predictions(path, dataset, notices[path]) for path in (a, b)]
-    known = [read_categories(path, pictures, dataset) for path, pictures in zip((a, b), found, strict=True)]
+    known = [read_categories(path, images, dataset) for path, images in zip((a, b), found, strict=True)]
     in_both = tuple(each for each in known[0] if each in known[1])
     wanted = _wanted(_listed(classes), in_both, dataset)
     if left_out := sorted({*known[0], *known[1]} - {*wanted}):
         report(f"left out, not in both: {', '.join(map(printable, left_out))}")
-    tables = [tabulate(pictures, dataset.pictures, wanted) for pictures in found]
+    tables = [tabulate(images, dataset.images, wanted) for images in found]
     for path, table in zip((a, b), tables, strict=True):
         for warning in warnings(table, dataset):
             report(f"{path}: {warning}")

@@ -1,4 +1,4 @@
-"""How good and how fast the methods of proposing regions are, side by side on the same pictures in one run."""
+"""How good and how fast the methods of proposing regions are, side by side on the same images in one run."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from .methods import Proposer
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method's means over the pictures; recall and overlap are over all objects that are to be found."""
+    """One method's means over the images; recall and overlap are over all objects that are to be found."""
 
     method: str
-    pictures: int
-    cpu_seconds: float  # a picture, over all threads of the process
-    wall_seconds: float  # a picture
-    boxes: float  # a picture
+    images: int
+    cpu_seconds: float  # an image, over all threads of the process
+    wall_seconds: float  # an image
+    boxes: float  # an image
     recall_50: float  # of the objects, overlapped by at least .5 IoU
     recall_70: float
     mean_best_overlap: float
@@ -30,7 +30,7 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class SizeRow:
-    """What a picture of a size costs a method that does not bring it to a working size."""
+    """What an image of a size costs a method that does not bring it to a working size."""
 
     method: str
     megapixels: float
@@ -45,10 +45,10 @@ def benchmark_sizes(
     megapixels: Sequence[float],
     report: Callable[[str], None] = lambda line: None,
 ) -> list[SizeRow]:
-    """Run a method on one picture, the data set's first, enlarged or reduced to each size."""
+    """Run a method on one image, the data set's first, enlarged or reduced to each size."""
     if not len(data):
-        raise UsageError(f"{data.name} has no picture to measure on")
-    image = data.read(data.pictures[0])
+        raise UsageError(f"{data.name} has no image to measure on")
+    image = data.read(data.images[0])
     method(image)
     rows = []
     for size in megapixels:
@@ -64,21 +64,21 @@ def benchmark_sizes(
 
 
 def benchmark_proposals(
-    data: Dataset, methods: Sequence[Proposer], num_pictures: int, report: Callable[[str], None] = lambda line: None
+    data: Dataset, methods: Sequence[Proposer], num_images: int, report: Callable[[str], None] = lambda line: None
 ) -> list[MethodRow]:
-    """Run each method on the same pictures, evenly spread; a first call, which compiles, is not timed.
+    """Run each method on the same images, evenly spread; a first call, which compiles, is not timed.
 
     UsageError where there is nothing to measure recall on.
     """
-    check_range(f"--pictures {num_pictures}", num_pictures, COUNT)
-    truths = spread(data, num_pictures).pictures
+    check_range(f"--images {num_images}", num_images, COUNT)
+    truths = spread(data, num_images).images
     objects = [truth.boxes[truth.to_find] for truth in truths]
     if not sum(map(len, objects)):
-        raise UsageError(f"{data.name}: the chosen pictures have no objects to measure recall on")
+        raise UsageError(f"{data.name}: the chosen images have no objects to measure recall on")
     images = [data.read(truth) for truth in truths]
     rows = []
     for method in methods:
-        report(f"{method.name} on {len(images)} pictures")
+        report(f"{method.name} on {len(images)} images")
         method(images[0])
         wall, cpu = time.perf_counter(), time.process_time()
         proposals = [method(image) for image in images]

@@ -14,7 +14,7 @@ from ..data.stores.proposal_files import NamedProposals
 from ..data.stores.proposal_store import hash_of, read_proposals, write_proposals
 from .methods import Proposer, propose_all
 
-REPORT_EVERY = 200  # pictures
+REPORT_EVERY = 200  # images
 
 
 def home() -> Path:
@@ -25,29 +25,29 @@ def home() -> Path:
 
 
 def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
-    """The proposals of every picture of a data set, from disk if the same method saw the same files before.
+    """The proposals of every image of a data set, from disk if the same method saw the same files before.
 
-    The file's name carries a hash of the method, its settings, the releases that decode and resize, each picture's
+    The file's name carries a hash of the method, its settings, the releases that decode and resize, each image's
     name, size and time of change, and of what decides how it is turned, so what is found is never stale.
     """
     marks = tuple(
         (truth.file, truth.width, truth.height, truth.upright, *mark_of(dataset.path(truth)))
-        for truth in dataset.pictures
+        for truth in dataset.images
     )
     key = hash_of(*method.parameters, image_releases(), marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
         report(f"proposals of {dataset.name}: found in {path}")
         return read_proposals(path)
-    report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} pictures, kept in {path}")
+    report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} images, kept in {path}")
     made = {}
-    all_found = propose_all(method, dataset.pictures, dataset.read)
-    for truth, found in zip(dataset.pictures, all_found, strict=True):
+    all_found = propose_all(method, dataset.images, dataset.read)
+    for truth, found in zip(dataset.images, all_found, strict=True):
         if isinstance(found, DataError):
             raise found
         made[truth.file] = found
         if len(made) % REPORT_EVERY == 0:
-            report(f"proposals: {len(made)} of {len(dataset)} pictures")
+            report(f"proposals: {len(made)} of {len(dataset)} images")
     write_proposals(path, made, method.name, method.parameters)
     return read_proposals(path)
 
@@ -73,10 +73,10 @@ def image_releases() -> tuple[str, ...]:
     return f"Pillow {PIL.__version__}", f"OpenCV {cv2.__version__}"
 
 
-def mark_of(picture: Path) -> tuple[int, int]:
+def mark_of(image: Path) -> tuple[int, int]:
     """What changes when the file does: its size and time of change."""
     try:
-        state = picture.stat()
+        state = image.stat()
     except OSError as error:
-        raise DataError(f"{picture}: the picture cannot be found ({error.strerror}); is the data set whole?") from error
+        raise DataError(f"{image}: the image cannot be found ({error.strerror}); is the data set whole?") from error
     return state.st_size, state.st_mtime_ns

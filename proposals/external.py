@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..data.boxes import xywh_to_xyxy
 from ..data.errors import SetupError, UsageError
 from ..data.records import Proposals
-from .common.working_size import checked_picture, to_original_size, to_working_size
+from .common.working_size import checked_image, to_original_size, to_working_size
 
 
 def opencv_selective_search(image: NDArray[np.uint8], mode: Literal["fast", "quality"] = "fast") -> Proposals:
@@ -20,7 +20,7 @@ def opencv_selective_search(image: NDArray[np.uint8], mode: Literal["fast", "qua
     """
     if not hasattr(cv2, "ximgproc"):
         raise SetupError("this OpenCV has no ximgproc; install opencv-contrib-python-headless, and no other OpenCV")
-    image = checked_picture(image)
+    image = checked_image(image)
     working = to_working_size(image)
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(working[..., ::-1]))  # BGR
@@ -43,7 +43,7 @@ def package_selective_search(image: NDArray[np.uint8]) -> Proposals:
         import selectivesearch
     except ImportError as error:
         raise SetupError("this method is a package of its own: pip install 'inception-rcnn[backends]'") from error
-    image = checked_picture(image)
+    image = checked_image(image)
     working = to_working_size(image)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its texture codes are of floats, which scikit-image advises against

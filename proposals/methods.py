@@ -1,4 +1,4 @@
-"""The methods of proposing regions by name, and ways to run one over many pictures on every core."""
+"""The methods of proposing regions by name, and ways to run one over many images on every core."""
 
 import difflib
 from collections.abc import Callable, Generator, Iterable
@@ -45,9 +45,9 @@ ALGORITHM = 1
 
 @dataclass(frozen=True, eq=False)
 class Proposer:
-    """A method: called with an RGB picture (H, W, 3) it gives the picture's proposals, the best first.
+    """A method: called with an RGB image (H, W, 3) it gives the image's proposals, the best first.
 
-    It works in two steps, for the sake of folders: `search` needs nothing but the picture and may run on any thread;
+    It works in two steps, for the sake of folders: `search` needs nothing but the image and may run on any thread;
     `finish` is what the network has to say, if it is asked at all.
     """
 
@@ -60,13 +60,13 @@ class Proposer:
     def __call__(self, image: Image) -> Proposals:
         return self.finish(self.search(image), image)
 
-    def finish(self, searched: Proposals, picture: Image | SharedMaps) -> Proposals:
-        """The proposals, from what `search` found; maps by the same trunk save a second look at the picture."""
+    def finish(self, searched: Proposals, image_or_maps: Image | SharedMaps) -> Proposals:
+        """The proposals, from what `search` found; maps by the same trunk save a second look at the image."""
         if self.complete is None or self.multibox is None:
             return searched
-        if isinstance(picture, SharedMaps) and picture.trunk is self.multibox.trunk:
-            return self.complete(searched, picture)
-        image = picture.image if isinstance(picture, SharedMaps) else picture
+        if isinstance(image_or_maps, SharedMaps) and image_or_maps.trunk is self.multibox.trunk:
+            return self.complete(searched, image_or_maps)
+        image = image_or_maps.image if isinstance(image_or_maps, SharedMaps) else image_or_maps
         return self.complete(searched, SharedMaps(self.multibox.trunk, image))
 
 
@@ -74,7 +74,7 @@ def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None
     """The method that a name such as `selective-search:fast` stands for.
 
     `multibox` brings the trained network for `multibox:N` (the best N boxes; `multibox:N,crops=2` looks at overlapping
-    parts of the picture too) and `mix`, which need one.
+    parts of the image too) and `mix`, which need one.
     """
     family, _, variant = method.partition(":")
     if family == "selective-search":
@@ -136,9 +136,9 @@ def propose_all(
     cost: Callable[[Item], int] = lambda item: 0,
     seconds: float | None = None,
 ) -> Generator[Proposals | DataError, None, None]:
-    """The proposals of every item's picture in order, or the error of one that cannot be had; all cores are busy.
+    """The proposals of every item's image in order, or the error of one that cannot be had; all cores are busy.
 
-    Few pictures are in memory at a time: fewer still with their `cost` in bytes. Reading and searching run on threads,
+    Few images are in memory at a time: fewer still with their `cost` in bytes. Reading and searching run on threads,
     the network's part on this one: it has threads of its own. `seconds` are what an item may take on its thread, and
     `name` is what an error calls it.
     """

@@ -44,7 +44,7 @@ def mapped(
 ) -> Generator[Outcome, None, None]:
     """`map` on several threads: the results in order, never more than two unfinished or unread per thread.
 
-    The proposals' inner loops release Python's lock, so threads keep all cores busy without copies of pictures. With
+    The proposals' inner loops release Python's lock, so threads keep all cores busy without copies of images. With
     the `cost` of an item in bytes fewer are worked on at a time where these would not fit in memory.
     """
     threads = threads or usable_cores()

@@ -1,4 +1,4 @@
-"""A set of labelled pictures made of the objects of a detection data set, cut out one by one."""
+"""A set of labelled images made of the objects of a detection data set, cut out one by one."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,13 +12,13 @@ from inception_rcnn.data.images.decoding import encode_image
 
 
 def cut_objects(data: Dataset, folder: Path, *, context: int = 16, limit: int | None = None) -> Counter[str]:
-    """Write `folder/CLASS/PICTURE-NUMBER.png` for each object that is not difficult; gives how many of each class.
+    """Write `folder/CLASS/IMAGE-NUMBER.png` for each object that is not difficult; gives how many of each class.
 
-    Around an object stay about `context` pixels of 224, as R-CNN's crops have them, where the picture has them. A
+    Around an object stay about `context` pixels of 224, as R-CNN's crops have them, where the image has them. A
     `limit` keeps the first so many objects of each class.
     """
     counts: Counter[str] = Counter()
-    for truth in data.pictures:
+    for truth in data.images:
         image = data.read(truth)
         boxes = clip_boxes(with_context(truth.boxes, context=context), image.shape[1], image.shape[0])
         for number, (label, difficult, box) in enumerate(zip(truth.labels, truth.difficult, boxes, strict=True)):

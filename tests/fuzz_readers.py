@@ -37,7 +37,7 @@ from inception_rcnn.data.formats.tables import read_csv_truth, read_jsonl_truth
 from inception_rcnn.data.formats.voc.annotations import read_voc
 from inception_rcnn.data.formats.yolo.annotations import read_yolo
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.images.image_files import picture_size
+from inception_rcnn.data.images.image_files import image_size
 from inception_rcnn.data.records import GroundTruth, Proposals, Stages
 from inception_rcnn.data.stores.detections_jsonl import read_ledger
 from inception_rcnn.data.stores.feature_store import RegionFeatures, open_features, write_shard
@@ -173,7 +173,7 @@ def _predictions() -> Iterator[tuple[str, Reader]]:
 def _binaries() -> Iterator[tuple[str, Reader]]:
     for name in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"):
         yield f"image {name}", Reader("a", {"a": _image(name)}, lambda folder: read_image(folder / "a"))
-    yield "image size", Reader("a", {"a": _image("JPEG")}, lambda folder: picture_size(folder / "a", upright=True))
+    yield "image size", Reader("a", {"a": _image("JPEG")}, lambda folder: image_size(folder / "a", upright=True))
     boxes = Proposals(np.array([[0.0, 0, 2, 2], [1, 1, 5, 6]]), np.array([1, 0.5]))
     for ending in (".safetensors", ".npz", ".csv", ".json"):
         name = f"p{ending}"

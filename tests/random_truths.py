@@ -1,4 +1,4 @@
-"""Random data sets for round trips through files: pictures without objects, odd names, flags of all kinds."""
+"""Random data sets for round trips through files: images without objects, odd names, flags of all kinds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,15 +22,15 @@ FILE_NAMES = st.lists(
 
 @st.composite
 def data_sets(draw: Callable, file_names: st.SearchStrategy[str] = FILE_NAMES) -> Dataset:
-    """Up to four pictures with up to four objects each, inside the picture; classes are those seen, sorted."""
+    """Up to four images with up to four objects each, inside the image; classes are those seen, sorted."""
     files = draw(st.lists(file_names, max_size=4, unique=True))
     names = draw(st.lists(CLASS_NAMES, min_size=1, max_size=3, unique=True))
-    pictures = tuple(_picture(draw, file, names) for file in files)
-    seen = sorted({label for truth in pictures for label in truth.labels.tolist()})
-    return Dataset("random", tuple(seen), pictures, Path("photos"))
+    images = tuple(_image(draw, file, names) for file in files)
+    seen = sorted({label for truth in images for label in truth.labels.tolist()})
+    return Dataset("random", tuple(seen), images, Path("photos"))
 
 
-def _picture(draw: Callable, file: str, names: list[str]) -> GroundTruth:
+def _image(draw: Callable, file: str, names: list[str]) -> GroundTruth:
     width, height, count = draw(st.integers(1, 60)), draw(st.integers(1, 60)), draw(st.integers(0, 4))
     corners = [
         sorted(draw(st.lists(st.floats(0, side), min_size=2, max_size=2)))
@@ -51,9 +51,9 @@ def _picture(draw: Callable, file: str, names: list[str]) -> GroundTruth:
 
 
 def check_same(one: Dataset, other: Dataset, columns: tuple[str, ...], *, within: float = 0) -> None:
-    """That two data sets have the same pictures in the same order with the same objects, as far as the columns tell."""
-    assert [truth.file for truth in one.pictures] == [truth.file for truth in other.pictures]
-    for a, b in zip(one.pictures, other.pictures, strict=True):
+    """That two data sets have the same images in the same order with the same objects, as far as the columns tell."""
+    assert [truth.file for truth in one.images] == [truth.file for truth in other.images]
+    for a, b in zip(one.images, other.images, strict=True):
         assert (a.width, a.height) == (b.width, b.height)
         assert a.labels.tolist() == b.labels.tolist()
         assert a.boxes.shape == b.boxes.shape

@@ -1,4 +1,4 @@
-"""The pictures of a classifier's training step.
+"""The images of a classifier's training step.
 
 Shapes: N crops of S x S pixels.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.classification.labelled_images import LabelledPictures, place_at
+from ...data.classification.labelled_images import LabelledImages, place_at
 from ...data.images.augmentation import training_crop
 from ...data.images.crops import SIZE
 from ...data.resources import usable_cores
@@ -33,8 +33,8 @@ class CropBatch:
 class ClassificationBatches:
     """The crops of any step that this process looks at, made from the step's number and the seed alone."""
 
-    pictures: LabelledPictures
-    groups: Sequence[NDArray[np.intp]]  # one of all pictures for plain epochs, or one a class: see `place_at`
+    images: LabelledImages
+    groups: Sequence[NDArray[np.intp]]  # one of all images for plain epochs, or one a class: see `place_at`
     size: int  # crops a step, of all processes
     seed: int
 
@@ -43,8 +43,8 @@ class ClassificationBatches:
         places = [place_at(self.groups, self.seed, index) for index in indices]
         with ThreadPoolExecutor(usable_cores()) as pool:
             crops = list(pool.map(self._crop, indices, places))
-        files = tuple(self.pictures.files[place] for place in places)
-        return CropBatch(files, np.stack(crops), self.pictures.targets[places])
+        files = tuple(self.images.files[place] for place in places)
+        return CropBatch(files, np.stack(crops), self.images.targets[places])
 
     def _crop(self, index: int, place: int) -> NDArray[np.uint8]:
-        return training_crop(self.pictures.read(place), SIZE, np.random.default_rng((self.seed, 1, index)))
+        return training_crop(self.images.read(place), SIZE, np.random.default_rng((self.seed, 1, index)))

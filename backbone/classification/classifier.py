@@ -1,6 +1,6 @@
 """GoogLeNet as a classifier: its loss and what learns in training, its averaged answer in testing.
 
-Shapes: N images, C crops of one picture, K classes.
+Shapes: N images, C crops of one image, K classes.
 """
 
 from collections.abc import Collection, Sequence
@@ -90,7 +90,7 @@ def classification_loss(model: AnyClassifier, batch: CropBatch) -> dict[str, Ten
 def mean_softmax(models: Sequence[AnyClassifier], crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The probabilities [C, K] of crops (C, 224, 224, 3), averaged over the networks of an ensemble.
 
-    The mean of a picture's rows is the paper's answer; the largest over crops was worse (section 7).
+    The mean of an image's rows is the paper's answer; the largest over crops was worse (section 7).
     """
     answers = []
     for start in range(0, len(crops), CHUNK):

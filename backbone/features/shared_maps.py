@@ -1,6 +1,6 @@
-"""One picture as the trunk sees it at several sizes: the maps that proposals and regions share.
+"""One image as the trunk sees it at several sizes: the maps that proposals and regions share.
 
-Shapes: R regions of one (H, W, 3) uint8 picture, of which P make a part; a map is [1, 832, h, w].
+Shapes: R regions of one (H, W, 3) uint8 image, of which P make a part; a map is [1, 832, h, w].
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ AnyTrunk = Trunk | TorchvisionTrunk
 
 
 class SharedMaps:
-    """The maps of inception 4e of one picture, each made when a region first needs it and kept."""
+    """The maps of inception 4e of one image, each made when a region first needs it and kept."""
 
     def __init__(self, trunk: AnyTrunk, image: NDArray[np.uint8], short_sides: tuple[float, ...] = SHORT_SIDES):
         self.trunk, self.image, self.short_sides = trunk, image, short_sides
@@ -37,7 +37,7 @@ class SharedMaps:
     def windows(self, boxes: Boxes) -> Iterator[tuple[NDArray[np.intp], Tensor, Tensor]]:
         """The regions by the map that suits them: places [P] in `boxes`, the map, and windows [P, 4] on it to pool.
 
-        A window is the region with its context, in pixels of the resized picture, moved by the shift of Caffe's cells.
+        A window is the region with its context, in pixels of the resized image, moved by the shift of Caffe's cells.
         """
         chosen = self.nearest(boxes)  # [R]
         for index in np.unique(chosen):
@@ -47,7 +47,7 @@ class SharedMaps:
             yield places, feature_map, torch.as_tensor(windows, dtype=torch.float32, device=self.device)
 
     def _at(self, index: int) -> tuple[Tensor, NDArray[np.float64]]:
-        """The map at a size, and by how much the picture grew for it: x y x y."""
+        """The map at a size, and by how much the image grew for it: x y x y."""
         if index not in self._made:
             resized, scale = resize(self.image, self.short_sides[index])
             self._made[index] = self.trunk(as_input(self.trunk, resized[None])), scale
@@ -55,6 +55,6 @@ class SharedMaps:
 
 
 def as_input(trunk: AnyTrunk, images: NDArray[np.uint8]) -> Tensor:
-    """uint8 pictures (N, H, W, 3) as the trunk's input [N, 3, H, W] on its device, channels last in memory."""
+    """uint8 images (N, H, W, 3) as the trunk's input [N, 3, H, W] on its device, channels last in memory."""
     device = next(trunk.parameters()).device
     return trunk.preprocess(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))

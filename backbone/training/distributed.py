@@ -1,6 +1,6 @@
 """Several processes that train one model together, as `torchrun` starts them; a process on its own is the first of one.
 
-Each takes its share of a step's pictures, and what they compute is added up: the counts that a loss is divided by, its
+Each takes its share of a step's images, and what they compute is added up: the counts that a loss is divided by, its
 terms, and the gradients. So a step is the same whatever the number of processes, up to the rounding of sums.
 """
 

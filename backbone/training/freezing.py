@@ -1,4 +1,4 @@
-"""Which part of a network stays as it is in training: less to compute, less to forget where pictures are few."""
+"""Which part of a network stays as it is in training: less to compute, less to forget where images are few."""
 
 # What the names of the parameters that stay begin with, in either network.
 FREEZES: dict[str, tuple[str, ...]] = {

@@ -23,7 +23,7 @@ TIMES = ("seconds", "waiting")  # of a step, and the share of them spent waiting
 class TrainingLog:
     """`log.jsonl` and `log.csv`, a row every few steps, and the same to whoever watches, with the time that is left.
 
-    `folder` is None in a process that is to say nothing; `pictures` is how many a step looks at, 0 if unknown, and
+    `folder` is None in a process that is to say nothing; `images` is how many a step looks at, 0 if unknown, and
     `unit` what they are.
     """
 
@@ -33,13 +33,13 @@ class TrainingLog:
         steps: int,
         report: Callable[[str], None],
         *,
-        pictures: int = 0,
-        unit: str = "pictures",
+        images: int = 0,
+        unit: str = "images",
         metric: str = "score",
         tensorboard: bool = False,
     ):
         self.folder, self.steps, self.report = folder, steps, report
-        self.pictures, self.unit, self.metric = pictures, unit, metric
+        self.images, self.unit, self.metric = images, unit, metric
         self.sums: dict[str, float] = {}
         self.count = 0
         self.columns: list[str] = []
@@ -82,7 +82,7 @@ class TrainingLog:
         self.report(self._line(step, terms, means))
 
     def validated(self, step: int, score: float, best: bool) -> None:
-        """Write and tell a score of the validation pictures, and whether these weights are kept."""
+        """Write and tell a score of the validation images, and whether these weights are kept."""
         self._write({"step": step, "score": round(score, 5), "best": best})
         self.report(f"step {step}: {self.metric} {score:.4f}{' (best so far, kept)' if best else ''}")
 
@@ -93,8 +93,8 @@ class TrainingLog:
     def _line(self, step: int, terms: Mapping[str, float], means: Mapping[str, float]) -> str:
         values = "  ".join(f"{name} {means[name]:.3f}" for name in terms)
         speed = f"{means['seconds']:.2f} s/step"
-        if self.pictures and means["seconds"]:
-            speed += f"  {self.pictures / means['seconds']:.1f} {self.unit}/s"
+        if self.images and means["seconds"]:
+            speed += f"  {self.images / means['seconds']:.1f} {self.unit}/s"
         left = (time.monotonic() - self.begun) / (step + 1 - self.start) * (self.steps - step - 1)
         waiting = f"{means['waiting']:.0%} waiting for data"
         return f"step {step + 1}/{self.steps}  {values}  {speed}  {waiting}  {_clock(left)} left"

@@ -54,8 +54,8 @@ def train(
     report: Callable[[str], None] = lambda line: None,
     facts: Mapping[str, object] | None = None,
     metric: str = "validation",
-    pictures: int = 0,
-    unit: str = "pictures",
+    images: int = 0,
+    unit: str = "images",
     tensorboard: bool = False,
 ) -> State:
     """Train `model` on `batch_at(0)`, `batch_at(1)`, … and `save` its averaged weights, the best by `validate`.
@@ -63,7 +63,7 @@ def train(
     `groups` are torch's parameter groups with a `scale` each: the multiple of the learning rate. `loss` gives named
     terms; "loss" is the one descended, the others are logged. `out` receives `log.jsonl`, `log.csv` and `last.ckpt`;
     with `resume` the run goes on from the latter, if it is of the same recipe and `facts` (any values, by name).
-    `metric` names what `validate` gives; `pictures`, how many a step looks at, or of what `unit`, is for the log.
+    `metric` names what `validate` gives; `images`, how many a step looks at, or of what `unit`, is for the log.
 
     Where `torchrun` started several processes, `batch_at` gives this one's share (`own_share`) and the terms are its
     parts of the whole, which are added up: sums, divided by a count that `totals` added up too.
@@ -74,7 +74,7 @@ def train(
     """
     report = only_first(report)
     check_out(out, resume)
-    folder, shown = out if is_first() else None, {"pictures": pictures, "unit": unit, "metric": metric}
+    folder, shown = out if is_first() else None, {"images": images, "unit": unit, "metric": metric}
     log = TrainingLog(folder, recipe.steps, report, **shown, tensorboard=tensorboard)
     identity = {**asdict(recipe), "warmup": recipe.warmup_steps, **(facts or {}), "metric": metric}
     training = _start(model, groups, recipe, out, log, resume, identity)

@@ -1,6 +1,6 @@
-"""Pictures that each show one thing: what a classifier learns from and is tested on.
+"""Images that each show one thing: what a classifier learns from and is tested on.
 
-Shapes: N pictures, K classes.
+Shapes: N images, K classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,34 +15,34 @@ from ..errors import DataError
 
 
 @dataclass(frozen=True)
-class LabelledPictures:
-    """Pictures with a class each. Pixels are read when they are asked for, upright and in any order."""
+class LabelledImages:
+    """Images with a class each. Pixels are read when they are asked for, upright and in any order."""
 
     name: str
     classes: tuple[str, ...]  # the order in which a classifier has its outputs
-    files: tuple[str, ...]  # [N], what results and messages call the pictures
+    files: tuple[str, ...]  # [N], what results and messages call the images
     targets: NDArray[np.int64]  # [N], indices into `classes`
-    read: Callable[[int], NDArray[np.uint8]]  # the pixels of a picture by its place, RGB (H, W, 3)
+    read: Callable[[int], NDArray[np.uint8]]  # the pixels of an image by its place, RGB (H, W, 3)
 
     def __post_init__(self) -> None:
         if self.targets.shape != (len(self.files),):
-            raise DataError(f"{self.name}: {len(self.files)} pictures have targets of shape {self.targets.shape}")
+            raise DataError(f"{self.name}: {len(self.files)} images have targets of shape {self.targets.shape}")
         if len(self) and not 0 <= self.targets.min() <= self.targets.max() < len(self.classes):
             raise DataError(f"{self.name}: a target lies outside the {len(self.classes)} classes")
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def with_classes(self, classes: tuple[str, ...]) -> "LabelledPictures":
-        """The same pictures, their targets indices into other classes, which must have all names in use."""
+    def with_classes(self, classes: tuple[str, ...]) -> "LabelledImages":
+        """The same images, their targets indices into other classes, which must have all names in use."""
         used = [self.classes[index] for index in np.unique(self.targets)]
         check_classes(used, classes, self.name)
         places = {name: place for place, name in enumerate(classes)}
         moved = np.array([places.get(name, -1) for name in self.classes], dtype=np.int64)  # [K]
         return replace(self, classes=classes, targets=moved[self.targets])
 
-    def spread(self, count: int) -> "LabelledPictures":
-        """At most `count` of the pictures, evenly spread: the same each time."""
+    def spread(self, count: int) -> "LabelledImages":
+        """At most `count` of the images, evenly spread: the same each time."""
         count = min(count, len(self))
         places = np.linspace(0, max(len(self) - 1, 0), count).round().astype(int)
         files = tuple(self.files[place] for place in places)
@@ -50,17 +50,17 @@ class LabelledPictures:
         return replace(self, files=files, targets=self.targets[places], read=lambda place: read(int(places[place])))
 
 
-def groups_by_class(pictures: LabelledPictures) -> list[NDArray[np.intp]]:
-    """The places of the pictures of each class that has any."""
-    order = np.argsort(pictures.targets, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(pictures.targets[order])) + 1)
+def groups_by_class(images: LabelledImages) -> list[NDArray[np.intp]]:
+    """The places of the images of each class that has any."""
+    order = np.argsort(images.targets, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(images.targets[order])) + 1)
 
 
 def place_at(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> int:
-    """Which picture comes at an index of the endless sequence that training goes through.
+    """Which image comes at an index of the endless sequence that training goes through.
 
-    A round takes one picture of each group, the groups in a new order; each group goes through its own pictures in
-    epochs, each a new order. So a single group of all pictures gives plain epochs, and a group for each class shows
+    A round takes one image of each group, the groups in a new order; each group goes through its own images in
+    epochs, each a new order. So a single group of all images gives plain epochs, and a group for each class shows
     rare classes as often as others.
     """
     turn, rank = divmod(index, len(groups))

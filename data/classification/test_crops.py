@@ -1,4 +1,4 @@
-"""The crops of a picture over which a classifier's answer is averaged: 1, 10, or the 144 of GoogLeNet (section 7).
+"""The crops of an image over which a classifier's answer is averaged: 1, 10, or the 144 of GoogLeNet (section 7).
 
 Shapes: C crops of 224 x 224 pixels.
 """
@@ -13,16 +13,16 @@ from ..images.crops import SIZE
 
 COUNTS = (1, 10, 144)
 SHORT_SIDES = (256, 288, 320, 352)  # pixels to which the 144 crops bring the shorter side; the others use the first
-# A longer strip is squeezed to this: a picture of one by thousands of pixels would fill the memory.
+# A longer strip is squeezed to this: an image of one by thousands of pixels would fill the memory.
 ASPECT_LIMIT = 32
 
 
 def crops_of(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """The crops (C, 224, 224, 3) of an (H, W, 3) picture.
+    """The crops (C, 224, 224, 3) of an (H, W, 3) image.
 
-    - 1: the centre of the picture brought to a shorter side of 256.
+    - 1: the centre of the image brought to a shorter side of 256.
     - 10: corners and centre of the square in its middle, and the mirrored ones.
-    - 144: four sizes; in each the left, middle and right square (of a standing picture the upper, middle and lower);
+    - 144: four sizes; in each the left, middle and right square (of a standing image the upper, middle and lower);
       of each square the corners, the centre, and all of it resized; and the mirrored ones.
     """
     match count:
@@ -38,7 +38,7 @@ def crops_of(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 
 
 def resize_shorter(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
-    """The picture with its shorter side brought to so many pixels."""
+    """The image with its shorter side brought to so many pixels."""
     height, width = image.shape[:2]
     long_side = min(round(short_side * max(height, width) / min(height, width)), short_side * ASPECT_LIMIT)
     wide, high = (short_side, long_side) if width <= height else (long_side, short_side)
@@ -74,7 +74,7 @@ def _with_mirrored(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Means of areas where the picture shrinks, bilinear where it grows."""
+    """Means of areas where the image shrinks, bilinear where it grows."""
     shrinks = width * height < image.shape[0] * image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), dtype=np.uint8)

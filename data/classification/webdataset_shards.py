@@ -1,9 +1,9 @@
 """WebDataset shards: `.tar` files in which the files of one sample stand side by side and share their name's stem.
 
-A sample is `KEY.jpg` (or another picture) with one label: `KEY.cls`, a class number; `KEY.txt`, a class name; or
+A sample is `KEY.jpg` (or another image) with one label: `KEY.cls`, a class number; `KEY.txt`, a class name; or
 `KEY.json` with one of either under `label`, `cls` or `class`. The key is the path up to the first dot of its last part.
 
-A shard is looked through once, for where everything lies; pictures are then read from their places, in any order.
+A shard is looked through once, for where everything lies; images are then read from their places, in any order.
 Only plain archives can be read so: a compressed one is refused.
 """
 
@@ -26,7 +26,7 @@ from ..files.natural_order import natural_key
 from ..files.text_files import decode_text, read_text
 from ..images.decoding import decode_image, readable_extensions
 from ..values import shown
-from .labelled_images import LabelledPictures
+from .labelled_images import LabelledImages
 
 CLASS_LIST = "classes.txt"  # beside the shards: a class name a line, number 0 the first
 LABEL_ENDINGS = (".cls", ".txt", ".json")
@@ -101,34 +101,34 @@ def _range(text: str) -> list[str]:
     return [name for number in numbers for name in _range(f"{before}{number:0{len(first)}}{after}")]
 
 
-def read_shards(source: str | Path) -> LabelledPictures:
+def read_shards(source: str | Path) -> LabelledImages:
     """The samples of all shards, in their order.
 
     Numbers as labels become names by `classes.txt` beside the first shard, or are the names themselves where there is
-    none. DataError where a sample has no picture or no label, or some labels are numbers and others names.
+    none. DataError where a sample has no image or no label, or some labels are numbers and others names.
     """
     shards = shards_of(source)
     if not shards:
         raise DataError(f"{source}: no .tar file is there")
-    pictures: list[_Span] = []
+    images: list[_Span] = []
     labels: list[int | str] = []
     for shard in shards:
-        for picture, label in _samples(shard):
-            pictures.append(picture)
+        for image, label in _samples(shard):
+            images.append(image)
             labels.append(_label(label))
-    if not pictures:
+    if not images:
         raise DataError(f"{source}: its {len(shards)} shards hold no samples")
     classes, targets = _targets(labels, Path(shards[0]).with_name(CLASS_LIST), str(source))
-    files = tuple(f"{os.path.basename(each.shard)}/{each.name}" for each in pictures)
+    files = tuple(f"{os.path.basename(each.shard)}/{each.name}" for each in images)
 
     def read(place: int) -> NDArray[np.uint8]:
-        return decode_image(pictures[place].read(), str(pictures[place]))
+        return decode_image(images[place].read(), str(images[place]))
 
-    return LabelledPictures(str(source), classes, files, targets, read)
+    return LabelledImages(str(source), classes, files, targets, read)
 
 
 def _samples(shard: str) -> Iterator[tuple[_Span, _Span]]:
-    """The picture and the label of each sample of a shard."""
+    """The image and the label of each sample of a shard."""
     key, parts = "", list[_Span]()
     for span in _spans(shard):
         own = _key(span.name)
@@ -166,14 +166,14 @@ def _key(name: str) -> str:
 
 
 def _paired(parts: list[_Span]) -> tuple[_Span, _Span]:
-    pictures = [part for part in parts if part.name.lower().endswith(readable_extensions())]
+    images = [part for part in parts if part.name.lower().endswith(readable_extensions())]
     labels = [part for ending in LABEL_ENDINGS for part in parts if part.name.lower().endswith(ending)]
-    if len(pictures) != 1 or not labels:
+    if len(images) != 1 or not labels:
         names = shown([part.name for part in parts])
         raise DataError(
-            f"{parts[0].shard}: a sample is one picture and a label ({' '.join(LABEL_ENDINGS)}), this one has {names}"
+            f"{parts[0].shard}: a sample is one image and a label ({' '.join(LABEL_ENDINGS)}), this one has {names}"
         )
-    return pictures[0], labels[0]
+    return images[0], labels[0]
 
 
 def _label(span: _Span) -> int | str:

@@ -1,4 +1,4 @@
-"""Objects one by one, as readers of annotations meet them, until a picture's become its ground truth."""
+"""Objects one by one, as readers of annotations meet them, until an image's become its ground truth."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class AnnotatedObject(NamedTuple):
 
 
 def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
-    """The ground truth of a picture with these objects."""
+    """The ground truth of an image with these objects."""
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
     areas = [
         (box[2] - box[0]) * (box[3] - box[1]) if one.area is None else one.area
@@ -121,9 +121,9 @@ def checked_flag(value: Any, name: str, where: str) -> bool:
 
 
 def checked_side(value: Any, name: str, where: str) -> int:
-    """A picture's width or height in pixels; 0 where there is none."""
+    """An image's width or height in pixels; 0 where there is none."""
     number = 0.0 if value is None or value == "" else checked_number(value, name, where)
     if number < 0 or number % 1:
         what = f"{name} is {shown(value)}: need a whole number of pixels"
-        raise Unusable("picture without a usable size", where, what, "correct the size")
+        raise Unusable("image without a usable size", where, what, "correct the size")
     return int(number)

@@ -12,9 +12,9 @@ def require_objects(data: Dataset, classes: Sequence[str], purpose: str, report:
 
     `purpose` says what they are for, as in "to learn from".
     """
-    found = {str(label) for truth in data.pictures for label in truth.labels[truth.to_find]}
+    found = {str(label) for truth in data.images for label in truth.labels[truth.to_find]}
     missing = [name for name in classes if name not in found]
     if len(missing) == len(classes):
-        raise UsageError(f"{data.name}: no object {purpose}, of {listed(classes)}; choose other pictures or classes")
+        raise UsageError(f"{data.name}: no object {purpose}, of {listed(classes)}; choose other images or classes")
     if missing:
         report(f"{data.name}: no object {purpose} of {len(missing)} of {len(classes)} classes: {listed(missing)}")

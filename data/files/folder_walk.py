@@ -14,7 +14,7 @@ from ..errors import DataError
 def files_below(root: str, skip: str | None) -> Iterator[str]:
     """Every file below `root` that is not hidden.
 
-    Links to folders wait until the real folders are done, so that a picture with two ways to it gets its real name.
+    Links to folders wait until the real folders are done, so that an image with two ways to it gets its real name.
     """
     entered: set[tuple[int, int]] = set()
     real, links = [root], []

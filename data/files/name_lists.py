@@ -15,7 +15,7 @@ def read_name_list(path: str) -> list[str]:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the list of pictures cannot be read ({reason})") from error
+        raise DataError(f"{path}: the list of images cannot be read ({reason})") from error
     return _names(content, path)
 
 

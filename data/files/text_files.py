@@ -1,4 +1,4 @@
-"""Text files, of which names of pictures can be a part: those need not be UTF-8."""
+"""Text files, of which names of images can be a part: those need not be UTF-8."""
 
 import codecs
 import gzip

@@ -18,7 +18,7 @@ class ClassCount:
 
     name: str
     objects: int
-    pictures: int
+    images: int
     difficult: int
     median_size: float | None
     smallest: float | None
@@ -29,7 +29,7 @@ class Report:
     """What was found in a data set."""
 
     data: str
-    pictures: int
+    images: int
     objects: int
     difficult: int
     classes: tuple[ClassCount, ...]
@@ -40,7 +40,7 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """The summary, the classes, and the problems by kind, to show line by line."""
-        yield f"{self.data}: {self.pictures:,} pictures, {self.objects:,} objects, {self.difficult:,} of them difficult"
+        yield f"{self.data}: {self.images:,} images, {self.objects:,} objects, {self.difficult:,} of them difficult"
         if self.classes:
             yield ""
             yield from _table(self.classes)
@@ -73,12 +73,12 @@ def _number(problems: Sequence[Problem]) -> int:
 
 
 def _table(classes: Sequence[ClassCount]) -> Iterator[str]:
-    heading = ("class", "objects", "pictures", "difficult", "median size", "smallest")
+    heading = ("class", "objects", "images", "difficult", "median size", "smallest")
     rows = [
         (
             cut(one.name),
             f"{one.objects:,}",
-            f"{one.pictures:,}",
+            f"{one.images:,}",
             f"{one.difficult:,}",
             *map(_pixels, (one.median_size, one.smallest)),
         )

@@ -1,8 +1,8 @@
 """The doctor of data sets: what a reader refuses, what it lets pass and a person should know, and what is in there.
 
-Picture files are asked for their size and nothing more: one that breaks off behind its header is not noticed.
+Image files are asked for their size and nothing more: one that breaks off behind its header is not noticed.
 
-Shapes: N objects of all pictures.
+Shapes: N objects of all images.
 """
 
 import os
@@ -19,7 +19,7 @@ from ..diagnostics import Problem, cut
 from ..errors import DataError
 from ..files.folder_walk import files_below
 from ..images.decoding import IMAGE_EXTENSIONS
-from ..images.image_files import picture_size
+from ..images.image_files import image_size
 from ..records import GroundTruth
 from .check_report import ClassCount, Report
 from .specs import open_dataset
@@ -31,7 +31,7 @@ _RARE = 20  # times fewer objects than a class of nearly the same name: a slip o
 _NEAR = 0.8  # likeness of two names, as difflib has it: "aeroplane" and "airplane" are .82, "cat" and "cow" .33
 _LONG = 100  # characters, of which a comparison takes no time that is felt
 
-_ABSENT = "picture file that is missing"
+_ABSENT = "image file that is missing"
 
 _Size = tuple[int, int]
 
@@ -40,39 +40,39 @@ def check_dataset(spec: str) -> Report:
     """Read the data set that a SPEC names and tell all that is odd about it, without a stop at the first problem."""
     told: list[Problem] = []
     data = open_dataset(spec, told.append, allow_unannotated=True)
-    return check_pictures(data, told, one_based=spec.partition(":")[0] in _ONE_BASED)
+    return check_images(data, told, one_based=spec.partition(":")[0] in _ONE_BASED)
 
 
-def check_pictures(data: Dataset, told: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
+def check_images(data: Dataset, told: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
     """Look over a data set that has been read; `told` is what its reader could not use.
 
     The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
     """
-    sizes, unreadable = _picture_sizes(data)
+    sizes, unreadable = _image_sizes(data)
     nowhere = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
-    elsewhere, no_pictures = _no_picture_files(data, one_based) if nowhere and len(data) else ((), ())
+    elsewhere, no_images = _no_image_files(data, one_based) if nowhere and len(data) else ((), ())
     return Report(
         data=data.name,
-        pictures=len(data),
-        objects=sum(map(len, data.pictures)),
-        difficult=sum(int(_difficult(truth).sum()) for truth in data.pictures),
+        images=len(data),
+        objects=sum(map(len, data.images)),
+        difficult=sum(int(_difficult(truth).sum()) for truth in data.images),
         classes=_count_classes(data),
         unusable=(*(problem for problem in told if not problem.minor), *(elsewhere if nowhere else unreadable)),
         minor=tuple(problem for problem in told if problem.minor),
         doubtful=tuple(_doubts(data, sizes, one_based)),
-        normal=(*no_pictures, *(_remarks(data) if data.annotated else _no_annotations(data))),
+        normal=(*no_images, *(_remarks(data) if data.annotated else _no_annotations(data))),
     )
 
 
 def _count_classes(data: Dataset) -> tuple[ClassCount, ...]:
-    labels, pictures, boxes, difficult = _columns(data)
+    labels, images, boxes, difficult = _columns(data)
     sizes = np.sqrt(box_area(boxes))
     rows = {name: np.flatnonzero(labels == name) for name in data.classes}
     return tuple(
         ClassCount(
             name=name,
             objects=len(own),
-            pictures=len(np.unique(pictures[own])),
+            images=len(np.unique(images[own])),
             difficult=int(difficult[own].sum()),
             median_size=round(float(np.median(sizes[own])), 1) if len(own) else None,
             smallest=round(float(sizes[own].min()), 1) if len(own) else None,
@@ -82,13 +82,13 @@ def _count_classes(data: Dataset) -> tuple[ClassCount, ...]:
 
 
 def _columns(data: Dataset) -> tuple[NDArray[np.str_], NDArray[np.int64], Boxes, NDArray[np.bool_]]:
-    """Labels, numbers of pictures, boxes and difficult flags of all objects, [N] and [N, 4]."""
-    truths = data.pictures
-    pictures = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
+    """Labels, numbers of images, boxes and difficult flags of all objects, [N] and [N, 4]."""
+    truths = data.images
+    images = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
     if not truths:
-        return np.zeros(0, np.str_), pictures, np.zeros((0, 4)), np.zeros(0, np.bool_)
+        return np.zeros(0, np.str_), images, np.zeros((0, 4)), np.zeros(0, np.bool_)
     labels, boxes = (np.concatenate([getattr(truth, name) for truth in truths]) for name in ("labels", "boxes"))
-    return labels, pictures, boxes, np.concatenate([*map(_difficult, truths)])
+    return labels, images, boxes, np.concatenate([*map(_difficult, truths)])
 
 
 def _difficult(truth: GroundTruth) -> NDArray[np.bool_]:
@@ -99,7 +99,7 @@ def _difficult(truth: GroundTruth) -> NDArray[np.bool_]:
 def _doubts(data: Dataset, sizes: Mapping[str, _Size], one_based: bool) -> Iterator[Problem]:
     """What readers let pass, and is seldom meant."""
     yield from _listed_twice(data)
-    for truth in {truth.file: truth for truth in data.pictures}.values():
+    for truth in {truth.file: truth for truth in data.images}.values():
         stated = (truth.width, truth.height)
         size = sizes.get(truth.file, stated)
         if 0 not in stated and size != stated:
@@ -110,41 +110,41 @@ def _doubts(data: Dataset, sizes: Mapping[str, _Size], one_based: bool) -> Itera
             size = other
         yield from _odd_boxes(truth, size, one_based)
         yield from _repeated_objects(truth, one_based)
-    yield from _like_names(Counter(label for truth in data.pictures for label in truth.labels.tolist()))
+    yield from _like_names(Counter(label for truth in data.images for label in truth.labels.tolist()))
 
 
 def _size_that_differs(truth: GroundTruth, size: _Size, other: _Size | None) -> Problem:
-    """A size that the picture has neither as stored nor turned upright."""
+    """A size that the image has neither as stored nor turned upright."""
     turned = f", turned the other way {other[0]} x {other[1]}" if other else ""
-    what = f"its annotation says {truth.width} x {truth.height}, the picture file is {size[0]} x {size[1]}{turned}"
+    what = f"its annotation says {truth.width} x {truth.height}, the image file is {size[0]} x {size[1]}{turned}"
     fix = "correct the annotation's size; if the boxes were drawn on another copy, scale them"
-    return Problem("size that differs from the picture file's", truth.file, what, fix)
+    return Problem("size that differs from the image file's", truth.file, what, fix)
 
 
 def _turned_the_other_way(truth: GroundTruth, size: _Size, other: _Size) -> Problem:
     what = f"the boxes do not fit {size[0]} x {size[1]}; they fit it turned by its EXIF data, {other[0]} x {other[1]}"
     fix = "state the size that the boxes fit: it says which way round they were drawn"
-    return Problem("picture whose boxes fit it turned the other way", truth.file, what, fix)
+    return Problem("image whose boxes fit it turned the other way", truth.file, what, fix)
 
 
 def _other_size(data: Dataset, truth: GroundTruth, size: _Size) -> _Size | None:
-    """The size of a picture turned the other way than it is read, if its EXIF data turn it and the file is there."""
+    """The size of an image turned the other way than it is read, if its EXIF data turn it and the file is there."""
     try:
-        both = {picture_size(data.path(truth), upright=upright) for upright in (False, True)}
+        both = {image_size(data.path(truth), upright=upright) for upright in (False, True)}
     except DataError:
         return None
     return next(iter(both - {size}), None) if size in both else None
 
 
 def _listed_twice(data: Dataset) -> Iterator[Problem]:
-    for file, times in Counter(truth.file for truth in data.pictures).items():
+    for file, times in Counter(truth.file for truth in data.images).items():
         if times > 1:
             fix = "keep one line of it: its objects count twice"
-            yield Problem("picture that is listed twice", file, f"is listed {times} times", fix)
+            yield Problem("image that is listed twice", file, f"is listed {times} times", fix)
 
 
 def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Problem]:
-    """Boxes without area, and those that leave the picture; where its size is unknown only those to the left or top."""
+    """Boxes without area, and those that leave the image; where its size is unknown only those to the left or top."""
     width, height = _sides(size)
     x1, y1, x2, y2 = truth.boxes.T
     start, thin = np.minimum(x1, y1), np.minimum(x2 - x1, y2 - y1)
@@ -154,8 +154,8 @@ def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Pro
     kinds = {
         "box without area": (thin <= 0, "remove the object: nothing can find it"),
         "box no wider or no higher than a pixel": ((thin > 0) & (thin <= 1), "look at it: a slip, or an object?"),
-        "box that is wholly outside its picture": (wholly, "draw the box anew or remove the object"),
-        "box that reaches outside its picture": (beyond & ~wholly, as_is),
+        "box that is wholly outside its image": (wholly, "draw the box anew or remove the object"),
+        "box that reaches outside its image": (beyond & ~wholly, as_is),
         "box that starts at 0 in a file that counts from 1": (
             (start < 0) & ~beyond & ~wholly,
             "nothing to do in published data: it is read as it is, as official evaluators do",
@@ -163,12 +163,12 @@ def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Pro
     }
     for kind, (odd, fix) in kinds.items():
         for i in np.flatnonzero(odd).tolist():
-            what = f"the box is {_corners(truth, i, one_based)} in a picture of {size[0]} x {size[1]}"
+            what = f"the box is {_corners(truth, i, one_based)} in an image of {size[0]} x {size[1]}"
             yield Problem(kind, f"{truth.file} ({truth.labels[i]})", what, fix)
 
 
 def _beyond(truth: GroundTruth, size: _Size, one_based: bool) -> NDArray[np.bool_]:
-    """The boxes that reach outside a picture of this size, [N]."""
+    """The boxes that reach outside an image of this size, [N]."""
     width, height = _sides(size)
     x1, y1, x2, y2 = truth.boxes.T
     outside = np.minimum(x1, y1) < (-1 if one_based else 0) - _ROUNDING
@@ -214,8 +214,8 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " _-")
 
 
-def _no_picture_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], Sequence[Problem]]:
-    """Why none of the pictures is there, as what cannot be used or what is normal.
+def _no_image_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], Sequence[Problem]]:
+    """Why none of the images is there, as what cannot be used or what is normal.
 
     A copy for evaluation has none, and in VOC's layout no folder for them; elsewhere a person has named the folder.
     """
@@ -227,11 +227,11 @@ def _no_picture_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem]
         return [Problem(kind, folder, what, "correct it; for an evaluation, which needs no images, leave it out")], ()
     if other := next((path for path in files_below(folder, None) if path.lower().endswith(IMAGE_EXTENSIONS)), None):
         what = (
-            f"has pictures, as {cut(os.path.relpath(other, folder))}, but none of the {len(data):,} of the data set, "
-            f"as {cut(data.pictures[0].file)}"
+            f"has images, as {cut(os.path.relpath(other, folder))}, but none of the {len(data):,} of the data set, "
+            f"as {cut(data.images[0].file)}"
         )
-        return [Problem("folder without the pictures", folder, what, "correct the folder or the names")], ()
-    return (), [Problem("data set without picture files", folder, "none of the picture files is here", fix)]
+        return [Problem("folder without the images", folder, what, "correct the folder or the names")], ()
+    return (), [Problem("data set without image files", folder, "none of the image files is here", fix)]
 
 
 def _no_annotations(data: Dataset) -> Iterator[Problem]:
@@ -240,29 +240,29 @@ def _no_annotations(data: Dataset) -> Iterator[Problem]:
 
 
 def _remarks(data: Dataset) -> Iterator[Problem]:
-    for truth in data.pictures:
+    for truth in data.images:
         if not len(truth):
             fix = "nothing, if there is none to see: what is found there counts as false"
-            yield Problem("picture without objects", truth.file, "has no objects", fix)
-    counts = Counter(label for truth in data.pictures for label in truth.labels.tolist())
+            yield Problem("image without objects", truth.file, "has no objects", fix)
+    counts = Counter(label for truth in data.images for label in truth.labels.tolist())
     for name in data.classes:
         if counts[name] < _FEW:
             what = f"has {counts[name] or 'no'} object{'' if counts[name] == 1 else 's'}"
             yield Problem(f"class with fewer than {_FEW} objects", name, what, "trust no number about it")
 
 
-def _picture_sizes(data: Dataset) -> tuple[dict[str, _Size], list[Problem]]:
-    """The width and height of every picture file, as the boxes are of it, and what is wrong with the others."""
+def _image_sizes(data: Dataset) -> tuple[dict[str, _Size], list[Problem]]:
+    """The width and height of every image file, as the boxes are of it, and what is wrong with the others."""
     sizes: dict[str, _Size] = {}
     problems: list[Problem] = []
-    for file, truth in {truth.file: truth for truth in data.pictures}.items():
+    for file, truth in {truth.file: truth for truth in data.images}.items():
         path = data.folder / file
         if not os.path.exists(path):
             problems.append(Problem(_ABSENT, file, f"there is no {path}", "fetch it, or take it off the list"))
             continue
         try:
-            sizes[file] = picture_size(path, upright=truth.upright, stated=(truth.width, truth.height))
+            sizes[file] = image_size(path, upright=truth.upright, stated=(truth.width, truth.height))
         except DataError as error:
             what = str(error).removeprefix(f"{path}: ")
-            problems.append(Problem("picture file that cannot be opened", file, what, "replace it or convert it"))
+            problems.append(Problem("image file that cannot be opened", file, what, "replace it or convert it"))
     return sizes, problems

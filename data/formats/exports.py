@@ -1,4 +1,4 @@
-"""Detections in the formats that other tools read. Pictures that failed are left out: only the ledger names them."""
+"""Detections in the formats that other tools read. Images that failed are left out: only the ledger names them."""
 
 import json
 import os
@@ -15,25 +15,25 @@ from ..datasets.dataset import Dataset
 from ..diagnostics import cut
 from ..errors import DataError, UsageError
 from ..files.atomic import write_atomically
-from ..records import Picture
+from ..records import ImageDetections
 from .coco.columns import id_of
 from .csv_files import csv_text
 from .label_studio.tasks import to_regions, to_task
 from .yolo.lines import shares_to_lines, xyxy_to_shares
 
 
-def write_coco(pictures: Iterable[Picture], path: str | Path, classes: Sequence[str]) -> None:
+def write_coco(images: Iterable[ImageDetections], path: str | Path, classes: Sequence[str]) -> None:
     """Write one full COCO file (images, categories, annotations with a score each): FiftyOne and CVAT open it."""
-    pictures = _usable(pictures, classes)
+    images = _usable(images, classes)
     # Ids start at 1: COCO's own evaluator takes an id of 0 for "not matched".
     category_ids = {name: i for i, name in enumerate(classes, 1)}
-    annotations = [row for i, picture in enumerate(pictures, 1) for row in _coco_rows(picture, i, category_ids)]
+    annotations = [row for i, image in enumerate(images, 1) for row in _coco_rows(image, i, category_ids)]
     content = {
         "info": {"description": "Detections by inception-rcnn"},  # COCO's own reader fails on files without it
         "licenses": [],
         "images": [
-            {"id": i, "file_name": picture.file, "width": picture.width, "height": picture.height}
-            for i, picture in enumerate(pictures, 1)
+            {"id": i, "file_name": image.file, "width": image.width, "height": image.height}
+            for i, image in enumerate(images, 1)
         ],
         "categories": [{"id": i, "name": name} for name, i in category_ids.items()],
         "annotations": [{"id": i, **row} for i, row in enumerate(annotations, 1)],
@@ -41,27 +41,27 @@ def write_coco(pictures: Iterable[Picture], path: str | Path, classes: Sequence[
     write_atomically(path, json.dumps(content) + "\n")
 
 
-def write_coco_results(pictures: Iterable[Picture], path: str | Path, data: Dataset) -> None:
+def write_coco_results(images: Iterable[ImageDetections], path: str | Path, data: Dataset) -> None:
     """Write the bare list of results that COCO's evaluation takes, with the ids of the data set, a `coco:` one.
 
-    Pictures that the data set lacks are refused: they have no id.
+    Images that the data set lacks are refused: they have no id.
     """
-    if not data.picture_ids or not data.class_ids:
+    if not data.image_ids or not data.class_ids:
         raise UsageError(f"{data.name}: has no ids, which results in COCO's form need; give a coco: data set")
     category_ids = dict(zip(data.classes, map(id_of, data.class_ids), strict=True))
-    image_ids = {truth.file: id_of(text) for truth, text in zip(data.pictures, data.picture_ids, strict=True)}
+    image_ids = {truth.file: id_of(text) for truth, text in zip(data.images, data.image_ids, strict=True)}
     rows = []
-    for picture in _usable(pictures, data.classes):
-        if picture.file not in image_ids:
-            raise DataError(f"{picture.file}: is not in the data set {data.name}; detect in its pictures")
-        rows.extend(_coco_rows(picture, image_ids[picture.file], category_ids))
+    for image in _usable(images, data.classes):
+        if image.file not in image_ids:
+            raise DataError(f"{image.file}: is not in the data set {data.name}; detect in its images")
+        rows.extend(_coco_rows(image, image_ids[image.file], category_ids))
     write_atomically(path, json.dumps(rows) + "\n")
 
 
 def _coco_rows(
-    picture: Picture, image_id: int | str, category_ids: Mapping[str, int] | Mapping[str, int | str]
+    image: ImageDetections, image_id: int | str, category_ids: Mapping[str, int] | Mapping[str, int | str]
 ) -> list[dict[str, Any]]:
-    found = picture.detections
+    found = image.detections
     boxes, areas = xyxy_to_xywh(found.boxes).tolist(), box_area(found.boxes).tolist()
     return [
         {
@@ -77,20 +77,20 @@ def _coco_rows(
 
 
 def write_voc_results(
-    pictures: Iterable[Picture], folder: str | Path, classes: Sequence[str], split: str = "test"
+    images: Iterable[ImageDetections], folder: str | Path, classes: Sequence[str], split: str = "test"
 ) -> None:
     """Write the devkit's `comp4_det_<split>_<class>.txt` for every class, also where it is empty.
 
     A line is `id score xmin ymin xmax ymax`, 1-based inclusive, in full precision: rounded scores would make ties.
     """
-    pictures = _usable(pictures, classes)
+    images = _usable(images, classes)
     if any(c in split for c in "_/\0"):
         raise UsageError(f"split {split!r}: the name of a result file needs one without _ and /")
     if unfit := [name for name in classes if "/" in name or "\0" in name]:
         raise UsageError(f"class {unfit[0]!r}: cannot be part of a file's name; rename the class")
     lines: dict[str, list[str]] = {name: [] for name in classes}
-    for picture, name in zip(pictures, _names_without_suffix(pictures), strict=True):
-        found = picture.detections
+    for image, name in zip(images, _names_without_suffix(images), strict=True):
+        found = image.detections
         boxes = half_open_to_inclusive(found.boxes).tolist()
         for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), boxes, strict=True):
             lines[label].append(" ".join([name, repr(score), *map(repr, box)]) + "\n")
@@ -98,87 +98,87 @@ def write_voc_results(
         write_atomically(Path(folder) / f"comp4_det_{split}_{name}.txt", "".join(lines[name]))
 
 
-def write_csv(pictures: Iterable[Picture], path: str | Path) -> None:
+def write_csv(images: Iterable[ImageDetections], path: str | Path) -> None:
     """Write one table with a row for each detection: `file, label, score, x1, y1, x2, y2`."""
     rows = [
-        [picture.file, label, score, *box]
-        for picture in pictures
+        [image.file, label, score, *box]
+        for image in images
         for label, score, box in zip(
-            picture.detections.labels.tolist(),
-            picture.detections.scores.tolist(),
-            picture.detections.boxes.tolist(),
+            image.detections.labels.tolist(),
+            image.detections.scores.tolist(),
+            image.detections.boxes.tolist(),
             strict=True,
         )
     ]
     write_atomically(path, csv_text(["file", "label", "score", "x1", "y1", "x2", "y2"], rows))
 
 
-def write_yolo(pictures: Iterable[Picture], folder: str | Path, classes: Sequence[str]) -> None:
-    """Write `labels/<picture>.txt` for each picture, and `classes.txt` with the names in the order of their numbers.
+def write_yolo(images: Iterable[ImageDetections], folder: str | Path, classes: Sequence[str]) -> None:
+    """Write `labels/<image>.txt` for each image, and `classes.txt` with the names in the order of their numbers.
 
-    A line is `class cx cy w h confidence`, all but the class as parts of the picture's size; sub-folders are mirrored.
+    A line is `class cx cy w h confidence`, all but the class as parts of the image's size; sub-folders are mirrored.
     """
-    folder, pictures = Path(folder), _usable(pictures, classes)
+    folder, images = Path(folder), _usable(images, classes)
     numbers = {name: i for i, name in enumerate(classes)}
-    for picture, path in zip(pictures, _yolo_paths(pictures), strict=True):
-        write_atomically(folder / "labels" / path, _yolo_lines(picture, numbers))
+    for image, path in zip(images, _yolo_paths(images), strict=True):
+        write_atomically(folder / "labels" / path, _yolo_lines(image, numbers))
     write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in classes))
 
 
-def _yolo_paths(pictures: Sequence[Picture]) -> list[str]:
-    """Where each picture's file is below `labels`: never out of it, wherever the picture was."""
+def _yolo_paths(images: Sequence[ImageDetections]) -> list[str]:
+    """Where each image's file is below `labels`: never out of it, wherever the image was."""
     paths: list[str] = []
     taken: dict[str, str] = {}
-    for picture, name in zip(pictures, _names_without_suffix(pictures), strict=True):
+    for image, name in zip(images, _names_without_suffix(images), strict=True):
         path = "/".join(part for part in PurePosixPath(name).parts if part not in ("/", ".."))
         if not path:
-            raise DataError(f"{picture.file!r}: is no name of a picture's file; rename the file")
-        if (other := taken.setdefault(path, picture.file)) != picture.file:
-            raise DataError(
-                f"{other} and {picture.file}: would have one file of labels, {path}.txt; rename one of them"
-            )
+            raise DataError(f"{image.file!r}: is no name of an image's file; rename the file")
+        if (other := taken.setdefault(path, image.file)) != image.file:
+            raise DataError(f"{other} and {image.file}: would have one file of labels, {path}.txt; rename one of them")
         paths.append(f"{path}.txt")
     return paths
 
 
-def _yolo_lines(picture: Picture, numbers: Mapping[str, int]) -> str:
-    found = picture.detections
-    shares = xyxy_to_shares(found.boxes, picture.file, (picture.width, picture.height))
+def _yolo_lines(image: ImageDetections, numbers: Mapping[str, int]) -> str:
+    found = image.detections
+    shares = xyxy_to_shares(found.boxes, image.file, (image.width, image.height))
     return shares_to_lines(found.labels.tolist(), np.column_stack([shares, found.scores]), numbers)
 
 
-def write_label_studio(pictures: Iterable[Picture], path: str | Path, model_version: str = "inception-rcnn") -> None:
+def write_label_studio(
+    images: Iterable[ImageDetections], path: str | Path, model_version: str = "inception-rcnn"
+) -> None:
     """Write tasks with predictions, for Label Studio to import: a person goes on from what the detector found.
 
-    Label Studio serves the pictures from its own disk (local files), by the names that they have here.
+    Label Studio serves the images from its own disk (local files), by the names that they have here.
     """
     tasks = []
-    for picture in pictures:
-        if picture.error is None:
-            found = picture.detections
-            regions = to_regions(picture, found.labels, found.boxes)
+    for image in images:
+        if image.error is None:
+            found = image.detections
+            regions = to_regions(image, found.labels, found.boxes)
             scored = [region | {"score": score} for region, score in zip(regions, found.scores.tolist(), strict=True)]
-            tasks.append(to_task(picture, "predictions", {"model_version": model_version, "result": scored}))
+            tasks.append(to_task(image, "predictions", {"model_version": model_version, "result": scored}))
     write_atomically(path, json.dumps(tasks) + "\n")
 
 
-def _usable(pictures: Iterable[Picture], classes: Sequence[str]) -> list[Picture]:
-    """The pictures without failures, once the classes are sure to be able to name what is on them."""
+def _usable(images: Iterable[ImageDetections], classes: Sequence[str]) -> list[ImageDetections]:
+    """The images without failures, once the classes are sure to be able to name what is on them."""
     if unfit := [name for name in classes if any(c in name for c in "\n\r\0")]:
         raise UsageError(f"class {cut(unfit[0])!r}: has a line break or a zero; rename the class")
-    pictures = [picture for picture in pictures if picture.error is None]
-    for picture in pictures:
-        check_classes(picture.detections.labels.tolist(), classes, picture.file)
-    return pictures
+    images = [image for image in images if image.error is None]
+    for image in images:
+        check_classes(image.detections.labels.tolist(), classes, image.file)
+    return images
 
 
-def _names_without_suffix(pictures: Sequence[Picture]) -> list[str]:
-    """What line-based formats call each picture: its file without the extension, unless two would share that."""
-    for picture in pictures:
-        if any(c in picture.file for c in "\n\r\0"):
+def _names_without_suffix(images: Sequence[ImageDetections]) -> list[str]:
+    """What line-based formats call each image: its file without the extension, unless two would share that."""
+    for image in images:
+        if any(c in image.file for c in "\n\r\0"):
             raise DataError(
-                f"{picture.file!r}: this format cannot hold a line break or a zero in a file's name; rename the file"
+                f"{image.file!r}: this format cannot hold a line break or a zero in a file's name; rename the file"
             )
-    stems = [os.path.splitext(picture.file)[0] for picture in pictures]
+    stems = [os.path.splitext(image.file)[0] for image in images]
     times = Counter(stems)
-    return [stem if times[stem] == 1 else picture.file for stem, picture in zip(stems, pictures, strict=True)]
+    return [stem if times[stem] == 1 else image.file for stem, image in zip(stems, images, strict=True)]

@@ -5,7 +5,7 @@
 - A file: COCO's whole file with scores, COCO's bare list of results (or one a line), tasks of Label Studio, a CSV,
   ILSVRC's submission, a ledger, or one of VOC's result files. What a file holds decides, whatever its name ends in.
 
-Some of these hold ids or parts of a picture's size, which only the data set explains that they are about.
+Some of these hold ids or parts of an image's size, which only the data set explains that they are about.
 """
 
 import math
@@ -26,7 +26,7 @@ from ..diagnostics import OnProblem, refuse
 from ..errors import DataError
 from ..files.json_files import load_json, parse_json
 from ..files.text_files import lines_of, read_head, read_text
-from ..records import Detections, Picture
+from ..records import Detections, ImageDetections
 from ..stores.detections_jsonl import LEDGER_NAME, read_ledger
 from .coco.results import category_names, coco_list_predictions, coco_predictions
 from .ilsvrc.results import read_ilsvrc_results
@@ -47,7 +47,7 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(ini
 _LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
 _TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
 
-_Row = tuple[str, str, float, list[float]]  # picture, label, score, box
+_Row = tuple[str, str, float, list[float]]  # image, label, score, box
 
 
 class _Form(Enum):
@@ -61,12 +61,14 @@ class _Form(Enum):
     VOC = auto()
 
 
-def read_predictions(path: str | Path, data: Dataset | None = None, on_problem: OnProblem = refuse) -> list[Picture]:
+def read_predictions(
+    path: str | Path, data: Dataset | None = None, on_problem: OnProblem = refuse
+) -> list[ImageDetections]:
     """Read predictions in any form that is known; `data` is the data set that they are about.
 
-    Without sizes in the file a picture's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
-    give the picture's id as `file`. Where equal scores would change their order if a picture's lines were gathered, the
-    picture comes in several parts: an evaluation breaks ties by the files' order. `on_problem` is told of what official
+    Without sizes in the file an image's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
+    give the image's id as `file`. Where equal scores would change their order if an image's lines were gathered, the
+    image comes in several parts: an evaluation breaks ties by the files' order. `on_problem` is told of what official
     code leaves out or counts as false.
     """
     path = Path(path)
@@ -91,15 +93,17 @@ def read_predictions(path: str | Path, data: Dataset | None = None, on_problem: 
             return read_ledger(path, on_problem)
 
 
-def read_categories(path: str | Path, pictures: Iterable[Picture], data: Dataset | None = None) -> tuple[str, ...]:
+def read_categories(
+    path: str | Path, images: Iterable[ImageDetections], data: Dataset | None = None
+) -> tuple[str, ...]:
     """The classes that predictions are about: those that their files state, else the data set's, else the labels seen.
 
     COCO's whole files, YOLO's `classes.txt` and the run of a detector state them, and a single file of VOC's is about
     its class; a class that they state counts even where nothing of it was found. All others are about what they are
-    evaluated on: a class of which there is no prediction was not found. `pictures` are what `read_predictions` gave for
+    evaluated on: a class of which there is no prediction was not found. `images` are what `read_predictions` gave for
     the same path and data set.
     """
-    path, seen = Path(path), {str(label) for picture in pictures for label in picture.detections.labels}
+    path, seen = Path(path), {str(label) for image in images for label in image.detections.labels}
     stated = _stated_categories(path, data, seen)
     if stated is None and data is not None:
         return data.classes
@@ -168,15 +172,15 @@ def _form_of_object(line: str) -> _Form:
     return _Form.RESULT_LINES if "image_id" in record else _Form.JSON
 
 
-def merge_parts(pictures: Iterable[Picture]) -> list[Picture]:
-    """Each picture once, with the detections of all its parts, in the order of first appearance."""
-    parts: dict[str, list[Picture]] = {}
-    for picture in pictures:
-        parts.setdefault(picture.file, []).append(picture)
+def merge_parts(images: Iterable[ImageDetections]) -> list[ImageDetections]:
+    """Each image once, with the detections of all its parts, in the order of first appearance."""
+    parts: dict[str, list[ImageDetections]] = {}
+    for image in images:
+        parts.setdefault(image.file, []).append(image)
     return [_joined(same) if len(same) > 1 else same[0] for same in parts.values()]
 
 
-def _joined(parts: list[Picture]) -> Picture:
+def _joined(parts: list[ImageDetections]) -> ImageDetections:
     found = [part.detections for part in parts]
     joined = Detections(
         np.concatenate([one.boxes for one in found]),
@@ -186,7 +190,7 @@ def _joined(parts: list[Picture]) -> Picture:
     return replace(parts[0], detections=joined[np.argsort(-joined.scores, kind="stable")])
 
 
-def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
+def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
     if (folder / LEDGER_NAME).is_file():
         return read_ledger(folder / LEDGER_NAME, on_problem)
     if (labels := labels_folder(folder)) is not None:
@@ -194,9 +198,9 @@ def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> l
     return _read_voc(_voc_files(folder), on_problem)
 
 
-def _read_voc(files: list[tuple[Path, str]], on_problem: OnProblem) -> list[Picture]:
+def _read_voc(files: list[tuple[Path, str]], on_problem: OnProblem) -> list[ImageDetections]:
     rows = [row for path, label in files for row in _read_voc_rows(path, label)]
-    return _pictures_in_tie_order(rows, str(files[0][0].parent), on_problem)
+    return _images_in_tie_order(rows, str(files[0][0].parent), on_problem)
 
 
 def _voc_label(path: Path) -> str:
@@ -224,13 +228,13 @@ def _voc_files(folder: Path) -> list[tuple[Path, str]]:
     return files
 
 
-def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
+def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
     if data is None:
-        raise DataError(f"{path}: has numbers for pictures and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
-    return [picture for picture in read_ilsvrc_results(path, data, on_problem) if len(picture.detections)]
+        raise DataError(f"{path}: has numbers for images and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
+    return [image for image in read_ilsvrc_results(path, data, on_problem) if len(image.detections)]
 
 
-def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[Picture]:
+def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
     content = load_json(path)
     if is_label_studio(content):
         return label_studio_predictions(content, path, on_problem)
@@ -261,7 +265,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _pictures_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[Picture]:
+def _images_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[ImageDetections]:
     boxes = emptied(inclusive_to_half_open([box for *_, box in rows]), owner, on_problem).tolist()
     rows = [(name, label, score, box) for (name, label, score, _), box in zip(rows, boxes, strict=True)]
     order = _order_that_keeps_ties(rows)
@@ -272,11 +276,11 @@ def _pictures_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) 
         for row in rows:
             gathered[row[0]].append(row)
         groups = list(gathered.values())
-    return list(map(_picture, groups))
+    return list(map(_image, groups))
 
 
 def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
-    """An order of the pictures that leaves equal scores of a class as the files have them, or None if there is none."""
+    """An order of the images that leaves equal scores of a class as the files have them, or None if there is none."""
     before: dict[str, set[str]] = {name: set() for name in sorted({row[0] for row in rows})}
     ranked = sorted(rows, key=lambda row: (row[1], -row[2]))
     for one, other in pairwise(ranked):
@@ -288,8 +292,8 @@ def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
         return None
 
 
-def _picture(rows: list[_Row]) -> Picture:
-    """A picture of unknown size with all its rows."""
+def _image(rows: list[_Row]) -> ImageDetections:
+    """An image of unknown size with all its rows."""
     file, rows = rows[0][0], sorted(rows, key=lambda row: -row[2])
     try:
         found = Detections(
@@ -299,4 +303,4 @@ def _picture(rows: list[_Row]) -> Picture:
         )
     except DataError as error:
         raise DataError(f"predictions for {file}: {error}") from error
-    return Picture(file, detections=found)
+    return ImageDetections(file, detections=found)

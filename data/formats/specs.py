@@ -80,38 +80,38 @@ def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Datas
     try:
         folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
     except ValueError as error:
-        raise UsageError("these data sets lie on several drives; move their pictures to one") from error
+        raise UsageError("these data sets lie on several drives; move their images to one") from error
     classes = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
-    pictures: list[GroundTruth] = []
+    images: list[GroundTruth] = []
     for each in datasets:
-        # What this data set does not annotate may still be in its pictures.
+        # What this data set does not annotate may still be in its images.
         missing = [name for name in classes if name not in each.classes] if each.annotated else []
         if missing:
-            report(f"{each.name} does not annotate {listed(missing)}: ignored in its pictures")
-        pictures += [
-            # The folder alone is resolved: a picture that is a link to elsewhere keeps its name in the data set.
+            report(f"{each.name} does not annotate {listed(missing)}: ignored in its images")
+        images += [
+            # The folder alone is resolved: an image that is a link to elsewhere keeps its name in the data set.
             replace(
                 truth,
                 file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),
                 unjudged=tuple(dict.fromkeys([*truth.unjudged, *missing])),
             )
-            for truth in each.pictures
+            for truth in each.images
         ]
     name, annotated = " + ".join(each.name for each in datasets), all(each.annotated for each in datasets)
-    return Dataset(name, classes, tuple(pictures), folder, annotated=annotated)
+    return Dataset(name, classes, tuple(images), folder, annotated=annotated)
 
 
 def resolve_sources(
     sources: Sequence[str | Path], *, skip: Path | None = None, on_passed_over: OnPassedOver | None = None
 ) -> list[Source]:
-    """The pictures of any SOURCE, each once; those of a SPEC are to be read as its data set wants it."""
+    """The images of any SOURCE, each once; those of a SPEC are to be read as its data set wants it."""
     named = [str(source) for source in sources]
     if not any(map(is_spec, named)):
         return list_sources(named, skip=skip, on_passed_over=on_passed_over)
     if not all(map(is_spec, named)):
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
     dataset = open_datasets(named, allow_unannotated=True)
-    truths = {truth.file: truth for truth in dataset.pictures}  # two splits may share some
+    truths = {truth.file: truth for truth in dataset.images}  # two splits may share some
     return [
         Source(dataset.folder / file, file, not truth.upright, (truth.width, truth.height))
         for file, truth in truths.items()
@@ -154,7 +154,7 @@ def _open_yolo(rest: str, on_problem: OnProblem) -> Dataset | None:
 
 
 def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callable[[str, OnProblem], Dataset | None]:
-    """What opens `FILE:IMAGES`, a file of annotations and the folder of its pictures, or `FILE` alone."""
+    """What opens `FILE:IMAGES`, a file of annotations and the folder of its images, or `FILE` alone."""
 
     def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
         file, images = _split(rest)

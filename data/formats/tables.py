@@ -1,12 +1,12 @@
-"""Annotations and detections in plain tables: a CSV file with a row an object, JSON lines with a picture each.
+"""Annotations and detections in plain tables: a CSV file with a row an object, JSON lines with an image each.
 
 A CSV file has a header; its columns may come in any order and have other tools' names (`csv_files.py`). Annotations
 need `file,label,x1,y1,x2,y2` and may have `width,height,difficult`, and the other columns that an object of a JSON line
-may have; a row with an empty label and no box is a picture without objects. Detections need
+may have; a row with an empty label and no box is an image without objects. Detections need
 `file,label,score,x1,y1,x2,y2` and may have `width,height`.
 
 A JSON line of annotations is `{"file", "width", "height", "objects": [{"label", "box": [x1, y1, x2, y2]}]}`; an object
-may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. Where a size is not given it is that of the picture's
+may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. Where a size is not given it is that of the image's
 file, as stored; 0 where that is not there.
 
 Boxes are as in this package, whatever the columns are called: TensorFlow's own scripts divide `xmin` and `xmax` by the
@@ -33,11 +33,11 @@ from ..datasets.annotated_objects import (
 )
 from ..datasets.dataset import Dataset
 from ..datasets.objects_by_image import TruthsByFile
-from ..detections_by_image import gather_pictures
+from ..detections_by_image import gather_images
 from ..diagnostics import OnProblem, Problem, Unusable, refuse
 from ..files.atomic import write_atomically
 from ..files.text_files import read_text
-from ..records import GroundTruth, Picture
+from ..records import GroundTruth, ImageDetections
 from ..values import number_of, shown
 from .csv_files import CORNERS, Table, csv_text, read_table
 
@@ -45,7 +45,7 @@ _FLAGS = ("difficult", "crowd", "ignore", "truncated")
 
 
 def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
-    """Read annotations from a CSV file; `images` is the folder of the picture files."""
+    """Read annotations from a CSV file; `images` is the folder of the image files."""
     path, gathering = Path(path), TruthsByFile(Path(images))
     table = read_table(path, ("file", "label", *CORNERS), on_problem)
     boxes: list[list[float]] = []
@@ -65,7 +65,7 @@ def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem =
 
 
 def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
-    """Read annotations from JSON lines; `images` is the folder of the picture files."""
+    """Read annotations from JSON lines; `images` is the folder of the image files."""
     path, gathering = Path(path), TruthsByFile(Path(images))
     for number, line in enumerate(read_text(path).split("\n"), 1):  # splitlines() breaks at what JSON may hold
         if line.strip():
@@ -85,7 +85,7 @@ def write_csv_truth(data: Dataset, path: str | Path) -> None:
     `crowd`, `truncated` and areas of their own have no column and are lost.
     """
     rows: list[list[Any]] = []
-    for truth in data.pictures:
+    for truth in data.images:
         size = [truth.width or "", truth.height or ""]
         columns = (truth.labels.tolist(), truth.boxes.tolist(), (truth.difficult | truth.ignore).tolist())
         for label, box, difficult in zip(*columns, strict=True):
@@ -96,14 +96,14 @@ def write_csv_truth(data: Dataset, path: str | Path) -> None:
 
 
 def write_jsonl_truth(data: Dataset, path: str | Path) -> None:
-    """Write annotations as JSON lines; `read_jsonl_truth` gives the same pictures back."""
-    write_atomically(path, "".join(json.dumps(_to_record(truth)) + "\n" for truth in data.pictures))
+    """Write annotations as JSON lines; `read_jsonl_truth` gives the same images back."""
+    write_atomically(path, "".join(json.dumps(_to_record(truth)) + "\n" for truth in data.images))
 
 
-def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> list[Picture]:
-    """Read detections from a CSV file, pictures in the order of their first rows; sizes are 0 where none are given.
+def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
+    """Read detections from a CSV file, images in the order of their first rows; sizes are 0 where none are given.
 
-    As in annotations, a row with a name and nothing else is a picture of which there is nothing.
+    As in annotations, a row with a name and nothing else is an image of which there is nothing.
     """
     table = read_table(Path(path), ("file", "label", "score", *CORNERS), refuse)
     files, sizes = table.column("file"), _predicted_sizes(table, on_problem)
@@ -113,7 +113,7 @@ def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> li
     boxes = np.stack([_numbers(table, name, filled) for name in CORNERS], axis=1)
     _check_pixels(boxes, table, on_problem)
     labels = table.column("label")
-    return gather_pictures(
+    return gather_images(
         list(sizes),
         list(sizes.values()),
         np.array([places[files[row]] for row in filled], dtype=np.int64),
@@ -126,9 +126,9 @@ def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> li
 
 
 def _check_pixels(boxes: Boxes, table: Table, on_problem: OnProblem) -> None:
-    """Refuse boxes that are all parts of a picture's size: as pixels none would be larger than one."""
+    """Refuse boxes that are all parts of an image's size: as pixels none would be larger than one."""
     if len(boxes) and boxes.min() >= 0 and boxes.max() <= 1 and (boxes % 1).any():
-        what = "all its boxes lie within 0 and 1: need pixels, not parts of the picture's size"
+        what = "all its boxes lie within 0 and 1: need pixels, not parts of the image's size"
         fix = "multiply them by width and height"
         # Our own columns are in pixels by definition.
         on_problem(Problem("boxes within 0 and 1", str(table.path), what, fix, minor=table.is_ours))
@@ -167,7 +167,7 @@ def _record(line: str, where: str) -> dict[str, Any]:
         raise Unusable("line that is not JSON", where, f"is not JSON ({error})", "write the line anew") from None
     if not isinstance(record, dict) or not isinstance(record.get("objects"), list):
         what = f"is {shown(record)}: need an object with file, width, height and a list of objects"
-        raise Unusable("line that is no picture", where, what)
+        raise Unusable("line that is no image", where, what)
     return record
 
 

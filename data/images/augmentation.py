@@ -1,4 +1,4 @@
-"""Changes to a training picture that keep its objects what they are."""
+"""Changes to a training image that keep its objects what they are."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from ..boxes import Boxes, flip_boxes
 
-AREA = (0.08, 1.0)  # of the picture that a training crop takes, every share equally likely (GoogLeNet, section 6)
+AREA = (0.08, 1.0)  # of the image that a training crop takes, every share equally likely (GoogLeNet, section 6)
 ASPECT = (3 / 4, 4 / 3)  # width to height of a training crop
 TRIES = 10  # at a window that fits, before the largest one in the middle is taken
 ENHANCEMENT = (0.5, 1.5)  # factors of brightness, contrast and colour; 1 changes nothing (Howard 2013)
@@ -35,12 +35,12 @@ _ENHANCERS: tuple[
 
 
 def mirror(image: NDArray[np.uint8], boxes: Boxes) -> tuple[NDArray[np.uint8], Boxes]:
-    """The (H, W, 3) picture and its boxes mirrored left to right; doing it twice changes nothing."""
+    """The (H, W, 3) image and its boxes mirrored left to right; doing it twice changes nothing."""
     return np.ascontiguousarray(image[:, ::-1]), flip_boxes(boxes, image.shape[1])
 
 
 def training_crop(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A random view of an (H, W, 3) picture as GoogLeNet was trained on: (size, size, 3).
+    """A random view of an (H, W, 3) image as GoogLeNet was trained on: (size, size, 3).
 
     A part of it, resized in a random manner, mirrored half of the time, its colours distorted.
     """
@@ -54,7 +54,7 @@ def training_crop(image: NDArray[np.uint8], size: int, rng: np.random.Generator)
 
 
 def random_window(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """A random part of a picture: x, y, width and height in whole pixels.
+    """A random part of an image: x, y, width and height in whole pixels.
 
     The area is uniform in `AREA` and the aspect in the logarithm in `ASPECT`, so that lying and standing are alike. In
     a strip that such a window seldom fits, it is the largest in the middle.
@@ -71,14 +71,14 @@ def random_window(width: int, height: int, rng: np.random.Generator) -> tuple[in
 
 def distort_colours(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Brightness, contrast and colour by a random factor each, in random order, then lighting noise (Howard 2013)."""
-    picture = Image.fromarray(image)
+    enhanced = Image.fromarray(image)
     for index in rng.permutation(len(_ENHANCERS)):
-        picture = _ENHANCERS[index](picture).enhance(float(rng.uniform(*ENHANCEMENT)))
-    return add_light(np.asarray(picture), rng.normal(0, LIGHTING, 3))
+        enhanced = _ENHANCERS[index](enhanced).enhance(float(rng.uniform(*ENHANCEMENT)))
+    return add_light(np.asarray(enhanced), rng.normal(0, LIGHTING, 3))
 
 
 def add_light(image: NDArray[np.uint8], amounts: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """An RGB picture under another light: every pixel moved by so many deviations along the principal colours."""
+    """An RGB image under another light: every pixel moved by so many deviations along the principal colours."""
     shift = 255 * PRINCIPAL_COLOURS @ (amounts * PRINCIPAL_DEVIATIONS)  # [3]
     table = np.clip(np.rint(np.arange(256)[:, None] + shift), 0, 255).astype(np.uint8)  # [256, 3]
     return np.stack([table[image[..., channel], channel] for channel in range(3)], axis=-1)

@@ -1,7 +1,7 @@
-"""Regions cut out of a picture and warped to the network's input, as R-CNN does it (appendix A, `rcnn_im_crop.m`).
+"""Regions cut out of an image and warped to the network's input, as R-CNN does it (appendix A, `rcnn_im_crop.m`).
 
 A region is warped to a square whatever its shape, with `context` pixels of surroundings on every side of the warped
-frame; what lies outside the picture takes the colour that the network's mean subtraction turns to zero.
+frame; what lies outside the image takes the colour that the network's mean subtraction turns to zero.
 
 Shapes: R regions of S x S pixels.
 """
@@ -29,7 +29,7 @@ def with_context(boxes: Boxes, size: int = SIZE, context: int = CONTEXT) -> Boxe
 
 
 def warp_regions(image: NDArray[np.uint8], boxes: Boxes, size: int = SIZE, context: int = CONTEXT) -> NDArray[np.uint8]:
-    """The regions of an (H, W, 3) picture as (R, S, S, 3) crops, resized bilinearly and without antialiasing."""
+    """The regions of an (H, W, 3) image as (R, S, S, 3) crops, resized bilinearly and without antialiasing."""
     crops = np.full((len(boxes), size, size, 3), FILL, dtype=np.uint8)
     for crop, window in zip(crops, np.rint(with_context(boxes, size, context)).astype(int), strict=True):
         _warp_into(crop, image, window)
@@ -37,7 +37,7 @@ def warp_regions(image: NDArray[np.uint8], boxes: Boxes, size: int = SIZE, conte
 
 
 def _warp_into(crop: NDArray[np.uint8], image: NDArray[np.uint8], window: NDArray[np.int_]) -> None:
-    """Paste the part of `window` that the picture covers where it belongs in `crop`."""
+    """Paste the part of `window` that the image covers where it belongs in `crop`."""
     height, width = image.shape[:2]
     size = crop.shape[0]
     left, top, right, bottom = window

@@ -1,23 +1,23 @@
-"""The one decoder: a picture file becomes an upright (H, W, 3) uint8 RGB array, or a `DataError` that says why not.
+"""The one decoder: an image file becomes an upright (H, W, 3) uint8 RGB array, or a `DataError` that says why not.
 
 What the content is decides, not the file's name. Choices made here:
 
 - EXIF orientation (and TIFF's, and AVIF's) is applied; `ignore_exif` gives the pixels as stored, which is what the
-  annotators of VOC and ILSVRC drew on. Where an annotation states the picture's size, and only one of the two has it,
+  annotators of VOC and ILSVRC drew on. Where an annotation states the image's size, and only one of the two has it,
   that one is given. Colour profiles are not applied.
-- Transparency is composited on white, the paper that such pictures were mostly drawn for.
-- 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer picture whose values all fit 8 bits is
-  taken as it is, one that fits 16 bits is scaled like 16-bit gray. A float picture must lie in 0-1. Anything beyond
+- Transparency is composited on white, the paper that such images were mostly drawn for.
+- 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer image whose values all fit 8 bits is
+  taken as it is, one that fits 16 bits is scaled like 16-bit gray. A float image must lie in 0-1. Anything beyond
   is refused: its scale is a guess that only its owner can make.
 - Of an animation or a stack of pages, the first.
-- A damaged or cut-off file is refused; half a picture would give detections that nobody can trust. A JPEG that lacks
+- A damaged or cut-off file is refused; half an image would give detections that nobody can trust. A JPEG that lacks
   only its end marker is whole: all its pixels are there.
 - HEIC is read where pillow-heif is installed, which turns it upright itself, so that it has no other pixels.
 - Pillow's guard against decompression bombs is kept: more than twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is
-  refused, between once and twice, where the photos of real cameras lie, Pillow warns and the picture is decoded.
+  refused, between once and twice, where the photos of real cameras lie, Pillow warns and the image is decoded.
   `limit_megapixels` moves it.
 - A file that is far too small for the pixels that it claims is refused before room is made for them, and so is a JPEG
-  of so many scans that decoding it would take minutes. Decoding takes about 8 bytes a pixel, 11 for a turned picture.
+  of so many scans that decoding it would take minutes. Decoding takes about 8 bytes a pixel, 11 for a turned image.
 """
 
 import io
@@ -47,7 +47,7 @@ IMAGE_EXTENSIONS = (
 
 _HEIF_EXTENSIONS = (".heic", ".heif", ".hif")
 
-# Pillow would also start Ghostscript for an EPS file; a picture from a stranger gets no further than these decoders.
+# Pillow would also start Ghostscript for an EPS file; an image from a stranger gets no further than these decoders.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF")
 
 # A blank drawing takes a byte for a thousand pixels: beyond the first of these, what a file claims must have its bytes.
@@ -66,7 +66,7 @@ def readable_extensions() -> tuple[str, ...]:
 
 
 def read_image(path: str | Path, *, ignore_exif: bool = False, size: Size = UNKNOWN_SIZE) -> NDArray[np.uint8]:
-    """The picture as uint8 RGB of shape (H, W, 3), upright and C-contiguous; `DataError` if it cannot be had.
+    """The image as uint8 RGB of shape (H, W, 3), upright and C-contiguous; `DataError` if it cannot be had.
 
     A `size` that its annotation states decides between upright and as stored, where only one of the two has it.
     """
@@ -111,7 +111,7 @@ def limit_megapixels(most: float) -> None:
 
 
 def encode_image(image: NDArray[np.uint8], kind: str) -> bytes:
-    """An (H, W, 3) RGB picture as the bytes of a file of that kind: `.jpg`, `.jpeg`, `.png` or `.webp`."""
+    """An (H, W, 3) RGB image as the bytes of a file of that kind: `.jpg`, `.jpeg`, `.png` or `.webp`."""
     settings = {".png": {"compress_level": 1}}.get(kind, {"quality": 92})
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, Image.registered_extensions()[kind], **settings)
@@ -167,7 +167,7 @@ def _upright_pixels(image: Image.Image, ignore_exif: bool, size: Size) -> NDArra
 
 
 def _opened(file: IO[bytes]) -> Image.Image:
-    """The picture in a file, of which no more than the header is read."""
+    """The image in a file, of which no more than the header is read."""
     try:
         return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
@@ -183,7 +183,7 @@ def _is_heif(head: bytes) -> bool:
 
 
 def _opened_heif(file: IO[bytes]) -> Image.Image:
-    """A HEIC picture, by the package that is there for it; Pillow's own list of formats stays as it is."""
+    """A HEIC image, by the package that is there for it; Pillow's own list of formats stays as it is."""
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
@@ -216,7 +216,7 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     width, height = image.size
     pixels = np.empty((height, width, 3), dtype=np.uint8)
     rows = max(_BAND_PIXELS // width, 1)
-    for top in range(0, height, rows):  # whole copies of a large picture would need several times its size
+    for top in range(0, height, rows):  # whole copies of a large image would need several times its size
         bottom = min(top + rows, height)
         pixels[top:bottom] = _band_to_rgb(image.crop((0, top, width, bottom)))
     return pixels

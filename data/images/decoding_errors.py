@@ -13,9 +13,9 @@ HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"
 # What files that cannot be opened hold at an offset, and what that makes of them, for the message.
 _DAMAGED = "but is damaged or cut short; fetch it again or convert it"
 _HEIC = f"begins like a HEIC {_DAMAGED}"
-NO_HEIC = "is a HEIC picture; pip install 'inception-rcnn[heif]' to have it read, or convert it to JPEG"
+NO_HEIC = "is a HEIC image; pip install 'inception-rcnn[heif]' to have it read, or convert it to JPEG"
 _SIGNATURES = (
-    (0, b"version https://git-lfs", "is a Git LFS pointer, not the picture; run `git lfs pull`"),
+    (0, b"version https://git-lfs", "is a Git LFS pointer, not the image; run `git lfs pull`"),
     (0, b"%PDF", "looks like a PDF document"),
     (0, b"PK\x03\x04", "looks like a ZIP archive; unpack it first"),
     (0, b"\x1f\x8b", "looks like a gzip archive; unpack it first"),
@@ -37,8 +37,8 @@ _SIGNATURES = (
 def not_a_file(path: str | Path) -> str:
     """What to say of a folder, a pipe or a device."""
     if os.path.isdir(path):
-        return f"{path}: is a folder, not a picture"
-    return f"{path}: is a pipe or a device; save the picture to a file first"
+        return f"{path}: is a folder, not an image"
+    return f"{path}: is a pipe or a device; save the image to a file first"
 
 
 def reason_of(error: Exception, head: bytes) -> str:
@@ -53,9 +53,9 @@ def reason_of(error: Exception, head: bytes) -> str:
         case SetupError():  # a package that is missing: of this file, as others may be read without it
             return str(error)
         case Image.DecompressionBombError():
-            return f"{cut(str(error))} Scale the picture down, or raise --max-megapixels"
+            return f"{cut(str(error))} Scale the image down, or raise --max-megapixels"
         case MemoryError():
-            return "the picture does not fit into memory; scale it down first"
+            return "the image does not fit into memory; scale it down first"
     return f"cannot be decoded ({cut(str(error)) or type(error).__name__}); replace or convert the file"
 
 
@@ -67,12 +67,12 @@ def _looks_like(head: bytes) -> str:
         if head[offset:].startswith(signature):
             return meaning
     if not head.strip(b"\0"):
-        return "holds zero bytes instead of a picture; fetch it again"
+        return "holds zero bytes instead of an image; fetch it again"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
         return "is an SVG drawing, which is not read; export it as PNG"
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<")):
-        return "looks like a web page or XML, not a picture; the download may have failed"
+        return "looks like a web page or XML, not an image; the download may have failed"
     if all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
-        return "looks like text, not a picture"
-    return f"is no picture of a known format (it begins with the bytes {head[:8].hex(' ')})"
+        return "looks like text, not an image"
+    return f"is no image of a known format (it begins with the bytes {head[:8].hex(' ')})"

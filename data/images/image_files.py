@@ -1,4 +1,4 @@
-"""What annotations of other tools call a picture, and how large its file is."""
+"""What annotations of other tools call an image, and how large its file is."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in readable_extensions()
 
 
-def picture_name(stated: Any, folder: Path | None) -> str | None:
+def image_name(stated: Any, folder: Path | None) -> str | None:
     """The path below `folder` that an annotation states, or None where it is none or leads out of the folder.
 
     Annotations are made on other machines: where there is no file of the name as it stands, a backslash is a separator,
@@ -36,9 +36,9 @@ def picture_name(stated: Any, folder: Path | None) -> str | None:
     of a path from another root the longest tail counts that is there. What is nowhere keeps its name, without its root:
     evaluation needs no files. Without a folder nothing is looked for.
 
-    >>> picture_name("./a/../b.jpg", Path("photos")), picture_name("../b.jpg", Path("photos"))
+    >>> image_name("./a/../b.jpg", Path("photos")), image_name("../b.jpg", Path("photos"))
     ('b.jpg', None)
-    >>> picture_name(r"C:\\data\\b.jpg", None)
+    >>> image_name(r"C:\\data\\b.jpg", None)
     'data/b.jpg'
     """
     if not _can_be_a_name(stated):
@@ -173,8 +173,8 @@ def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
     return alike
 
 
-def picture_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:
-    """Width and height of a picture, from the file's header if that tells; DataError where it is no picture.
+def image_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:
+    """Width and height of an image, from the file's header if that tells; DataError where it is no image.
 
     Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the size that its annotation
     states.
@@ -217,24 +217,24 @@ def _formats() -> tuple[str, ...]:
 
 
 def size_if_there(path: Path, *, upright: bool = False) -> Size:
-    """The size of a picture's file; 0, 0 where there is no such file, since evaluation needs none."""
+    """The size of an image's file; 0, 0 where there is no such file, since evaluation needs none."""
     try:
-        return picture_size(path, upright=upright)
+        return image_size(path, upright=upright)
     except DataError:
         return 0, 0
 
 
-def find_pictures(named: Sequence[str], files: Sequence[str]) -> list[int | None]:
+def find_images(named: Sequence[str], files: Sequence[str]) -> list[int | None]:
     """For each name without an extension its index in `files`, or None: the same path, else the same name anywhere.
 
     A name that fits two files fits none, and a file that two names fit is neither's. Names are all different.
 
-    >>> find_pictures(["b/2", "1", "3.png", "4"], ["1.jpg", "b/2.jpg", "3.png", "3.jpg"])
+    >>> find_images(["b/2", "1", "3.png", "4"], ["1.jpg", "b/2.jpg", "3.png", "3.jpg"])
     [1, 0, 2, None]
     """
     found: dict[str, int] = {}
     for key_of_file, key_of_name in (
-        (posixpath.normpath, str),  # two pictures that differ in the extension keep it
+        (posixpath.normpath, str),  # two images that differ in the extension keep it
         (lambda file: posixpath.splitext(posixpath.normpath(file))[0], str),
         (lambda file: posixpath.splitext(posixpath.basename(file))[0], posixpath.basename),
     ):

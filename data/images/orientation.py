@@ -12,7 +12,7 @@ TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 def is_upright(stored: Size, orientation: Any, stated: Size, *, habit: bool) -> bool:
-    """Whether boxes are of the picture turned upright, given its size as stored and the one that an annotation states.
+    """Whether boxes are of the image turned upright, given its size as stored and the one that an annotation states.
 
     The stated size decides where only one of the two has it; else the `habit` of the annotation's format.
 

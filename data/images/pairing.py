@@ -1,4 +1,4 @@
-"""Which picture of the ground truth a prediction is about, by the names of their files."""
+"""Which image of the ground truth a prediction is about, by the names of their files."""
 
 import posixpath
 import unicodedata
@@ -13,11 +13,11 @@ _NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off i
 
 
 def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int64]:
-    """For each predicted file its index in `files`, or NOT_PAIRED. Equal names are one picture in several parts.
+    """For each predicted file its index in `files`, or NOT_PAIRED. Equal names are one image in several parts.
 
     Five ways are tried, each on what the one before left: the same path, the same path without its extension (VOC's
     result files have none), the same name in whatever folder, and these two as other systems write names: with Windows'
-    separators, in another letters' case, with accents as characters of their own. A name that fits two pictures fits
+    separators, in another letters' case, with accents as characters of their own. A name that fits two images fits
     none.
 
     >>> pair_files(["b/2.png", "1.jpg", "/tmp/3.jpg", "4.jpg"], ["1.jpg", "b/2.jpg", "3.jpg"]).tolist()

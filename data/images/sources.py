@@ -1,7 +1,7 @@
-"""Which pictures a command is about: files, folders, globs and lists become one ordered list of `Source`s.
+"""Which images a command is about: files, folders, globs and lists become one ordered list of `Source`s.
 
 A source is
-- a folder: every picture below it, in natural order. Hidden names and the output folder are left out; symbolic links
+- a folder: every image below it, in natural order. Hidden names and the output folder are left out; symbolic links
   are followed, but no folder is entered twice, so that loops end;
 - a glob in quotes (`**` goes through sub-folders): as if the shell had written out what it matches, in natural order;
 - `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. They count
@@ -10,7 +10,7 @@ A source is
 - anything else: a file, whatever its extension. (`./-` and `./@a.jpg` name files that look like lists.)
 
 A file that is named or listed stays even if it is missing: reading it gives an error of its own, and a typing mistake
-in one of a thousand lines costs one picture. Folders and globs give only the images that are read here, by their names'
+in one of a thousand lines costs one image. Folders and globs give only the images that are read here, by their names'
 endings (`readable_extensions`), and what they pass over is counted. A backslash separates folders, as on Windows, where
 nothing has it in its name.
 """
@@ -45,7 +45,7 @@ _KINDS_SHOWN = 8
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to open at `path`, and `file`, what results call it: its path below the source, with `/`, unique."""
+    """An image to open at `path`, and `file`, what results call it: its path below the source, with `/`, unique."""
 
     path: Path
     file: str
@@ -59,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True)
 class _Found:
-    """A picture at `path`, which is `relative` to the folder `base` (absolute, without symbolic links)."""
+    """An image at `path`, which is `relative` to the folder `base` (absolute, without symbolic links)."""
 
     path: str
     base: str
@@ -77,21 +77,21 @@ def list_sources(
     stdin: TextIO | BinaryIO | None = None,
     on_passed_over: OnPassedOver | None = None,
 ) -> list[Source]:
-    """The pictures that the sources name, in their order, each once; `skip` is the output folder.
+    """The images that the sources name, in their order, each once; `skip` is the output folder.
 
     `file` is relative to the folder or to the fixed part of the glob, for lists to the folder that all their names
-    share, and for a single file it is its name. Where two pictures would get one name, both get more of their path:
+    share, and for a single file it is its name. Where two images would get one name, both get more of their path:
     `a/1.jpg` and `b/1.jpg`.
     """
     found: dict[str, _Found] = {}
     listing = _Listing(None if skip is None else os.path.realpath(skip))
     for source in sources:
-        for picture in _expand(os.fspath(source), listing, stdin):
-            found.setdefault(picture.place, picture)
+        for image in _expand(os.fspath(source), listing, stdin):
+            found.setdefault(image.place, image)
     files = _unique_names(list(found.items()))
     if on_passed_over is not None and (passed_over := listing.passed_over - found.keys()):
         on_passed_over(_kinds(passed_over))
-    return [Source(Path(picture.path), file) for picture, file in zip(found.values(), files, strict=True)]
+    return [Source(Path(image.path), file) for image, file in zip(found.values(), files, strict=True)]
 
 
 def passed_over_text(kinds: Counter[str]) -> str:
@@ -143,7 +143,7 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
     if not os.path.lexists(source):
         if glob.has_magic(source):
             return _in_glob(source, listing)
-        if not is_image_name(source):  # so that a mistyped folder is not taken for a picture
+        if not is_image_name(source):  # so that a mistyped folder is not taken for an image
             raise DataError(f"{source}: there is no such file or folder")
     return [_file(source)]
 
@@ -154,14 +154,14 @@ def _file(path: str) -> _Found:
 
 
 def _in_folder(folder: str, listing: _Listing) -> list[_Found]:
-    pictures = listing.images_in(folder)
-    if not pictures:
-        raise DataError(f"no pictures in {folder} {_instead(files_below(folder, listing.skip))}")
-    return pictures
+    images = listing.images_in(folder)
+    if not images:
+        raise DataError(f"no images in {folder} {_instead(files_below(folder, listing.skip))}")
+    return images
 
 
 def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
-    """Files that match, and the pictures of folders that match, as an unquoted pattern would give them."""
+    """Files that match, and the images of folders that match, as an unquoted pattern would give them."""
     paths = set(files_matching(pattern, listing.skip))
     if not paths and "\\" in pattern:
         return _in_glob(pattern.replace("\\", "/"), listing)
@@ -173,8 +173,8 @@ def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
     for file in listing.images(map(_file, shortest_first)):
         found.setdefault(file.place, _below(base, file))  # the shortest of several paths, by links, names it
     if not found:
-        raise DataError(f"no pictures match {pattern} {_instead(paths)}")
-    return sorted(found.values(), key=lambda picture: natural_key(picture.path))
+        raise DataError(f"no images match {pattern} {_instead(paths)}")
+    return sorted(found.values(), key=lambda image: natural_key(image.path))
 
 
 def _below(base: str, file: _Found) -> _Found:
@@ -184,13 +184,13 @@ def _below(base: str, file: _Found) -> _Found:
 
 
 def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
-    """The files named in a list, relative to the folder they share; a folder in the list gives its pictures."""
+    """The files named in a list, relative to the folder they share; a folder in the list gives its images."""
     places: dict[str, str] = {}
     for name in names:
         for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
             places.setdefault(found.place, found.path)
     if not places:
-        raise DataError(f"no pictures in the folders of the list, {names[0]} the first {_instead(listing.passed_over)}")
+        raise DataError(f"no images in the folders of the list, {names[0]} the first {_instead(listing.passed_over)}")
     try:
         base = os.path.commonpath([os.path.dirname(place) for place in places])
     except ValueError:  # on several drives of Windows
@@ -210,10 +210,10 @@ def _instead(paths: Iterable[str]) -> str:
     return f"(looked for {' '.join(readable_extensions())}); found {there}"
 
 
-def _unique_names(pictures: Sequence[tuple[str, _Found]]) -> list[str]:
-    """Each picture's relative path, with as many folders before it as tell it from all others."""
-    parts = [_parts(place) for place, _ in pictures]
-    depths = [picture.relative.count(os.sep) + 1 for _, picture in pictures]
+def _unique_names(images: Sequence[tuple[str, _Found]]) -> list[str]:
+    """Each image's relative path, with as many folders before it as tell it from all others."""
+    parts = [_parts(place) for place, _ in images]
+    depths = [image.relative.count(os.sep) + 1 for _, image in images]
     while True:
         names = ["/".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
         uses = Counter(names)

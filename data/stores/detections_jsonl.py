@@ -1,9 +1,9 @@
-"""`detections.jsonl`, the ledger of a run: one line of JSON for each picture, in input order, failures included.
+"""`detections.jsonl`, the ledger of a run: one line of JSON for each image, in input order, failures included.
 
 A line is `{"file", "width", "height", "detections": [{"label", "score", "box": [x1, y1, x2, y2]}]}`, or
 `{"file", "error"}`. What `detect` writes also has `"bytes"`, `"modified_ns"` and `"read_as"`, which tell the file that
 was read from another of its name. All of it is ASCII: a file name that is not UTF-8 travels as escaped surrogates. A
-run that was killed may leave a last line without its end; it is dropped, and the picture is simply not done yet.
+run that was killed may leave a last line without its end; it is dropped, and the image is simply not done yet.
 """
 
 import json
@@ -19,53 +19,55 @@ from ..errors import DataError
 from ..files.atomic import naming_failures, write_atomically
 from ..files.json_files import parse_json
 from ..files.text_files import decode_text, lines_of, read_text
-from ..records import Detections, Origin, Picture
+from ..records import Detections, ImageDetections, Origin
 from ..values import number_rows, numbers, shown
 
 LEDGER_NAME = "detections.jsonl"
 
-_LONGEST_SIDE = 2**31  # pixels; no picture has so many
+_LONGEST_SIDE = 2**31  # pixels; no image has so many
 
 
-def picture_to_line(picture: Picture) -> str:
-    """One picture's line, with its line end.
+def image_to_line(image: ImageDetections) -> str:
+    """One image's line, with its line end.
 
-    >>> picture_to_line(Picture("a.jpg", error="empty file"))
+    >>> image_to_line(ImageDetections("a.jpg", error="empty file"))
     '{"file": "a.jpg", "error": "empty file"}\\n'
     """
-    if picture.error is not None:
-        return json.dumps({"file": picture.file, "error": picture.error}) + "\n"
-    found, origin = picture.detections, picture.origin
+    if image.error is not None:
+        return json.dumps({"file": image.file, "error": image.error}) + "\n"
+    found, origin = image.detections, image.origin
     rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
     record = {
-        "file": picture.file,
-        "width": picture.width,
-        "height": picture.height,
+        "file": image.file,
+        "width": image.width,
+        "height": image.height,
         **({} if origin is None else vars(origin)),
         "detections": [{"label": label, "score": score, "box": box} for label, score, box in rows],
     }
     return json.dumps(record) + "\n"
 
 
-def picture_from_line(line: str | bytes, owner: str, on_problem: OnProblem = refuse) -> Picture:
-    """The inverse of `picture_to_line`; `owner` says in an error where the line is from."""
+def image_from_line(line: str | bytes, owner: str, on_problem: OnProblem = refuse) -> ImageDetections:
+    """The inverse of `image_to_line`; `owner` says in an error where the line is from."""
     try:
         record = _object(parse_json(line, "the line"), "the line")
         file = record["file"]
         if not isinstance(file, str):
             raise DataError(f"file is {shown(file)}")
         if record.get("error") is not None:
-            return Picture(file, error=str(record["error"]))
+            return ImageDetections(file, error=str(record["error"]))
         # Other tools may leave the size out, which no box needs; half of one is a mistake.
         sized = "width" in record or "height" in record
         width, height = (_side(record[name], name) if sized else 0 for name in ("width", "height"))
-        return Picture(file, width, height, _detections(record["detections"], owner, on_problem), None, _origin(record))
+        return ImageDetections(
+            file, width, height, _detections(record["detections"], owner, on_problem), None, _origin(record)
+        )
     except KeyError as error:
         raise DataError(
             f"{owner}: has no {error}; need file, width, height and detections, or file and error"
         ) from None
     except ValueError as error:
-        raise DataError(f"{owner}: is not one picture's detections ({error}); remove it or run detect again") from error
+        raise DataError(f"{owner}: is not one image's detections ({error}); remove it or run detect again") from error
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:
@@ -101,28 +103,28 @@ def _origin(record: dict[str, Any]) -> Origin | None:
     return Origin(size, modified, how) if type(size) is int and type(modified) is int and type(how) is str else None
 
 
-def write_ledger(pictures: Iterable[Picture], path: str | Path) -> None:
+def write_ledger(images: Iterable[ImageDetections], path: str | Path) -> None:
     """Write a whole ledger at once."""
-    write_atomically(path, "".join(map(picture_to_line, pictures)))
+    write_atomically(path, "".join(map(image_to_line, images)))
 
 
-def read_ledger(path: str | Path, on_problem: OnProblem = refuse) -> list[Picture]:
-    """Every picture in the ledger, in order, without a torn last line.
+def read_ledger(path: str | Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
+    """Every image in the ledger, in order, without a torn last line.
 
-    A line that says which file was read is all about that picture: of several the last counts, as two runs at a time
-    leave them. Those of other tools are parts of a picture.
+    A line that says which file was read is all about that image: of several the last counts, as two runs at a time
+    leave them. Those of other tools are parts of an image.
     """
     path = Path(path)
     lines = lines_of(read_text(path))
     if _is_torn(lines[-1]):
         lines.pop()
-    pictures = [
-        picture_from_line(line, f"{path}: line {number}", on_problem)
+    images = [
+        image_from_line(line, f"{path}: line {number}", on_problem)
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
-    last = {picture.file: index for index, picture in enumerate(pictures) if picture.origin is not None}
-    return [picture for index, picture in enumerate(pictures) if index >= last.get(picture.file, 0)]
+    last = {image.file: index for index, image in enumerate(images) if image.origin is not None}
+    return [image for index, image in enumerate(images) if index >= last.get(image.file, 0)]
 
 
 def open_ledger(path: str | Path) -> TextIO:

@@ -1,10 +1,10 @@
-"""Features of regions on disk: safetensors shards that hold those of some hundred pictures and say how they were made.
+"""Features of regions on disk: safetensors shards that hold those of some hundred images and say how they were made.
 
-Of each picture the annotated objects come first, then the proposals. Boxes are kept in float32 and features in
-float16; those of all pictures of a shard lie end to end, and `offsets[i]` is where picture i's begin. A shard appears
-whole or not at all. The header's metadata carries the pictures' names and a hash of all that decides the numbers.
+Of each image the annotated objects come first, then the proposals. Boxes are kept in float32 and features in
+float16; those of all images of a shard lie end to end, and `offsets[i]` is where image i's begin. A shard appears
+whole or not at all. The header's metadata carries the images' names and a hash of all that decides the numbers.
 
-Shapes: R regions of a picture, D features of a region.
+Shapes: R regions of an image, D features of a region.
 """
 
 import json
@@ -32,7 +32,7 @@ SPARE_BYTES = 2**28  # left free on the disk for everything else
 
 @dataclass(frozen=True, eq=False)
 class RegionFeatures:
-    """What one picture's regions look like to a network."""
+    """What one image's regions look like to a network."""
 
     file: str
     num_objects: int  # the first so many regions are the annotated objects, in their order
@@ -57,11 +57,11 @@ class Shard:
 
     path: Path
     files: tuple[str, ...]
-    num_objects: NDArray[np.int64]  # [pictures]
-    offsets: NDArray[np.int64]  # [pictures + 1]
+    num_objects: NDArray[np.int64]  # [images]
+    offsets: NDArray[np.int64]  # [images + 1]
 
     def read(self, places: Sequence[int]) -> Iterator[RegionFeatures]:
-        """Some of its pictures, one in memory at a time."""
+        """Some of its images, one in memory at a time."""
         with _opened(self.path) as content:
             boxes, features = content.slice("boxes", FLOATS), content.slice("features", FLOATS)
             for place in places:
@@ -76,7 +76,7 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
-    """The features of a data set's pictures, in their order; one picture is in memory at a time."""
+    """The features of a data set's images, in their order; one image is in memory at a time."""
 
     shards: tuple[Shard, ...]
     width: int  # D
@@ -89,7 +89,7 @@ class FeatureStore:
             yield from shard.read(range(len(shard.files)))
 
     def spread(self, count: int) -> Iterator[RegionFeatures]:
-        """At most `count` of the pictures, evenly spread: the same each time."""
+        """At most `count` of the images, evenly spread: the same each time."""
         count, begin = min(count, len(self)), 0
         wanted = np.linspace(0, len(self) - 1, count).round().astype(int) if count else np.zeros(0, int)
         for shard in self.shards:
@@ -99,7 +99,7 @@ class FeatureStore:
 
 
 def shard_files(files: Sequence[str], num_regions: int, width: int) -> dict[str, list[str]]:
-    """Which pictures go into which shard, for at most `num_regions` regions of `width` features a picture."""
+    """Which images go into which shard, for at most `num_regions` regions of `width` features an image."""
     size = max(SHARD_BYTES // max(num_regions * (BYTES_OF_FEATURE * width + BYTES_OF_BOX), 1), 1)
     return {
         f"features-{start // size:05d}.safetensors": list(files[start : start + size])
@@ -118,18 +118,18 @@ def check_room(folder: Path, num_regions: int, width: int) -> str:
     return told
 
 
-def write_shard(path: Path, pictures: Sequence[RegionFeatures], parameters: str) -> None:
+def write_shard(path: Path, images: Sequence[RegionFeatures], parameters: str) -> None:
     """Write one shard; `parameters` is a hash of everything that decides its numbers."""
     about = {
         "format": FORMAT,
         "parameters": parameters,
-        "files": json.dumps([each.file for each in pictures]),
+        "files": json.dumps([each.file for each in images]),
     }
     arrays = {
-        "num_objects": np.array([each.num_objects for each in pictures], dtype=np.int64),
-        "offsets": np.cumsum([0, *map(len, pictures)], dtype=np.int64),
-        "boxes": np.concatenate([each.boxes for each in pictures]).astype(np.float32),
-        "features": np.concatenate([each.features for each in pictures]).astype(np.float16),
+        "num_objects": np.array([each.num_objects for each in images], dtype=np.int64),
+        "offsets": np.cumsum([0, *map(len, images)], dtype=np.int64),
+        "boxes": np.concatenate([each.boxes for each in images]).astype(np.float32),
+        "features": np.concatenate([each.features for each in images]).astype(np.float16),
     }
     write_tensors(path, arrays, about)
 
@@ -156,13 +156,13 @@ def _read_shard(path: Path, files: Sequence[str], parameters: str) -> tuple[Shar
         if content.text("parameters") != parameters:
             raise DataError(
                 f"{path} was made with parameters {cut(content.text('parameters'))}, which now are {parameters}: "
-                "the model, the proposals or the pictures have changed; delete the folder, or choose another"
+                "the model, the proposals or the images have changed; delete the folder, or choose another"
             )
         num_objects, offsets = (content.array(name, INTEGERS) for name in ("num_objects", "offsets"))
         shapes = [content.slice(name, FLOATS).get_shape() for name in ("boxes", "features")]
         shard = Shard(path, tuple(content.json("files", list[str])), num_objects, offsets)
     if shard.files != tuple(files) or not _fit_together(shard, shapes):
-        raise DataError(f"{path}: its pictures and numbers do not fit together; delete it and run the same again")
+        raise DataError(f"{path}: its images and numbers do not fit together; delete it and run the same again")
     return shard, shapes[1][1]
 
 
@@ -172,8 +172,8 @@ def _rows(stored: Any, start: int, stop: int) -> NDArray[Any]:
 
 
 def _fit_together(shard: Shard, shapes: list[Any]) -> bool:
-    pictures, (boxes, features) = len(shard.files), shapes
-    if shard.offsets.shape != (pictures + 1,) or shard.num_objects.shape != (pictures,):
+    images, (boxes, features) = len(shard.files), shapes
+    if shard.offsets.shape != (images + 1,) or shard.num_objects.shape != (images,):
         return False
     counts = np.diff(shard.offsets)
     return (

@@ -1,9 +1,9 @@
 """Files of proposals in any format, by their endings: our own, and those that others read or have published.
 
 `.safetensors` (one file, or a folder of shards) is the store of this package, see `proposal_store.py`. `.npz` holds the
-same arrays. `.csv` has a line `file,x1,y1,x2,y2,score` for each box and a line with the file alone for a picture
+same arrays. `.csv` has a line `file,x1,y1,x2,y2,score` for each box and a line with the file alone for an image
 without any; `.json` maps each file to `boxes` and `scores`. `.mat` is read only: the cells `boxes` and `images` as
-published for R-CNN and Fast R-CNN, whose boxes are y1 x1 y2 x2, 1-based inclusive, and whose pictures have no endings.
+published for R-CNN and Fast R-CNN, whose boxes are y1 x1 y2 x2, 1-based inclusive, and whose images have no endings.
 """
 
 import csv
@@ -29,7 +29,7 @@ from .proposal_writers import CSV_HEADER, WRITTEN, write_proposals_in_turn
 
 
 class NamedProposals(Mapping[str, Proposals]):
-    """Proposals by picture; a picture is also found by its name without folder and ending, as others' files have it."""
+    """Proposals by image; an image is also found by its name without folder and ending, as others' files have it."""
 
     def __init__(self, proposals: Mapping[str, Proposals], method: str = "", parameters: str = ""):
         self._proposals = proposals
@@ -48,7 +48,7 @@ class NamedProposals(Mapping[str, Proposals]):
 
 
 def read_proposal_file(path: str | Path) -> NamedProposals:
-    """The proposals of a file or of a folder of shards, by picture; DataError says why there are none."""
+    """The proposals of a file or of a folder of shards, by image; DataError says why there are none."""
     path = Path(path)
     if path.is_dir():
         return _read_shards(path)
@@ -99,7 +99,7 @@ def _read_shards(folder: Path) -> NamedProposals:
 
 
 class _Joined(Mapping[str, Proposals]):
-    """The pictures of several stores."""
+    """The images of several stores."""
 
     def __init__(self, stores: Mapping[str, ProposalStore]):
         self._stores = stores
@@ -186,7 +186,7 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Proposals]]] = {
 
 
 def shard_names(files: Iterable[str], size: int) -> dict[str, list[str]]:
-    """Which pictures go into which shard of a folder, in order."""
+    """Which images go into which shard of a folder, in order."""
     listed = list(files)
     return {
         f"proposals-{start // size:05d}.safetensors": listed[start : start + size]

@@ -1,7 +1,7 @@
-"""Proposals on disk: a safetensors file that holds the boxes of many pictures and says how they were made.
+"""Proposals on disk: a safetensors file that holds the boxes of many images and says how they were made.
 
-Boxes and scores of all pictures lie end to end, in float32; `offsets[i]` is where picture i's begin. The header's
-metadata carries the pictures' names, the method, and a hash of everything that went into the boxes.
+Boxes and scores of all images lie end to end, in float32; `offsets[i]` is where image i's begin. The header's
+metadata carries the images' names, the method, and a hash of everything that went into the boxes.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ def hash_of(*parts: object) -> str:
 
 @dataclass(frozen=True)
 class ProposalStore(Mapping[str, Proposals]):
-    """The proposals of many pictures by the pictures' names, as read from a file."""
+    """The proposals of many images by the images' names, as read from a file."""
 
     files: dict[str, int]
-    offsets: NDArray[np.int64]  # [pictures + 1]
+    offsets: NDArray[np.int64]  # [images + 1]
     boxes: NDArray[np.float32]  # [M, 4]
     scores: NDArray[np.float32]  # [M]
     method: str
@@ -53,12 +53,12 @@ class ProposalStore(Mapping[str, Proposals]):
 def write_proposals(
     path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: tuple[object, ...]
 ) -> None:
-    """Write the proposals of many pictures; the file appears whole or not at all."""
+    """Write the proposals of many images; the file appears whole or not at all."""
     write_tensors(path, pack(proposals), header_of(proposals, method, parameters))
 
 
 def header_of(files: Iterable[str], method: str, parameters: tuple[object, ...]) -> dict[str, str]:
-    """What the header of such a file says: which pictures it has, and how they were made."""
+    """What the header of such a file says: which images it has, and how they were made."""
     return {
         "format": FORMAT,
         "method": method,
@@ -69,7 +69,7 @@ def header_of(files: Iterable[str], method: str, parameters: tuple[object, ...])
 
 
 def pack(proposals: Mapping[str, Proposals]) -> dict[str, NDArray[Any]]:
-    """The arrays of a file: `offsets`, `boxes` and `scores` of all pictures, end to end."""
+    """The arrays of a file: `offsets`, `boxes` and `scores` of all images, end to end."""
     counts = [len(each) for each in proposals.values()]
     return {
         "offsets": np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64),
@@ -111,7 +111,7 @@ def read_proposals(path: str | Path) -> ProposalStore:
 
 
 def _fit_together(names: Any, offsets: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:
-    """Whether every name is a picture's own and has its part of the boxes, one part after the other."""
+    """Whether every name is an image's own and has its part of the boxes, one part after the other."""
     return (
         isinstance(names, list)
         and all(isinstance(name, str) for name in names)

@@ -1,8 +1,8 @@
-"""A run's stages on disk: one safetensors file for each picture, in a folder beside the ledger.
+"""A run's stages on disk: one safetensors file for each image, in a folder beside the ledger.
 
 Numbers are kept exactly, in float32 where that holds them: with fewer digits many high scores would be equal, and
-suppression would pick other boxes. A file's name is a hash of the picture's, which may be too long or too strange for
-a file; the picture's own name and the rules of suppression are in the header.
+suppression would pick other boxes. A file's name is a hash of the image's, which may be too long or too strange for
+a file; the image's own name and the rules of suppression are in the header.
 """
 
 import json
@@ -43,7 +43,7 @@ class _Rules(TypedDict):
 
 @dataclass(frozen=True)
 class StageFolder(Mapping[str, Stages]):
-    """The stages of many pictures by the pictures' names; each is read when it is asked for."""
+    """The stages of many images by the images' names; each is read when it is asked for."""
 
     paths: dict[str, Path]
 
@@ -58,7 +58,7 @@ class StageFolder(Mapping[str, Stages]):
 
 
 def write_stages(out: str | Path, file: str, stages: Stages) -> None:
-    """Write one picture's stages into the folder of a run; the file appears whole or not at all."""
+    """Write one image's stages into the folder of a run; the file appears whole or not at all."""
     arrays = {name: _exact(getattr(stages, name)) for name in _ARRAYS}
     rules = {name: getattr(stages, name) for name in _RULES}
     about = {"format": FORMAT, "file": json.dumps(file), "rules": json.dumps(rules)}
@@ -72,7 +72,7 @@ def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
 
 
 def has_stages(out: str | Path, file: str) -> bool:
-    """Whether the folder of a run holds a picture's stages."""
+    """Whether the folder of a run holds an image's stages."""
     return _path(out, file).is_file()
 
 
@@ -93,7 +93,7 @@ def remove_stages(out: str | Path) -> None:
 
 
 def remove_stages_of(out: str | Path, file: str) -> None:
-    """Remove one picture's stages, if there are any."""
+    """Remove one image's stages, if there are any."""
     _path(out, file).unlink(missing_ok=True)
 
 
@@ -102,11 +102,11 @@ def _path(out: str | Path, file: str) -> Path:
 
 
 def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
-    return open_tensors(path, "a picture's stages", "remove it and run detect again")
+    return open_tensors(path, "an image's stages", "remove it and run detect again")
 
 
 def _read_header(path: Path) -> str:
-    """The picture's name; the rules are checked beside it."""
+    """The image's name; the rules are checked beside it."""
     with _opened(path) as content:
         return _checked_header(content, path)[0]
 

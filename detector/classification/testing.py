@@ -1,4 +1,4 @@
-"""Testing classifiers on labelled pictures, with the crops and the ensembles of GoogLeNet's section 7."""
+"""Testing classifiers on labelled images, with the crops and the ensembles of GoogLeNet's section 7."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from ...backbone.classification.classifier import CHUNK, mean_softmax
 from ...backbone.classification.model_folder import AnyClassifier, SavedClassifier, num_outputs, read_classifier
 from ...backbone.precision import choose_device
 from ...data.classification.class_folders import read_class_folders
-from ...data.classification.labelled_images import LabelledPictures
+from ...data.classification.labelled_images import LabelledImages
 from ...data.classification.test_crops import COUNTS, crops_of
 from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError
@@ -20,8 +20,8 @@ from ...eval.metrics.classification import ClassificationResult
 SPEAK_EVERY = 20  # chunks of crops between lines of progress
 
 
-def open_labelled(source: str | Path) -> LabelledPictures:
-    """The labelled pictures of WebDataset shards (a .tar, a glob of them, a folder of them) or of a folder a class."""
+def open_labelled(source: str | Path) -> LabelledImages:
+    """The labelled images of WebDataset shards (a .tar, a glob of them, a folder of them) or of a folder a class."""
     return read_shards(source) if shards_of(source) or str(source).endswith(".tar") else read_class_folders(source)
 
 
@@ -33,29 +33,29 @@ def classify(
     limit: int | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> ClassificationResult:
-    """How right classifiers are, one or several as an ensemble, on all pictures of `data` or `limit`, evenly spread."""
+    """How right classifiers are, one or several as an ensemble, on all images of `data` or `limit`, evenly spread."""
     if crops not in COUNTS:
         raise UsageError(f"--crops {crops}: known are {', '.join(map(str, COUNTS))}")
     if not models:
         raise UsageError("give at least one --model")
     saved = [read_classifier(path) for path in models]
-    pictures = open_labelled(data)
-    pictures = pictures.with_classes(common_classes(saved, pictures))
-    pictures = pictures if limit is None else pictures.spread(limit)
+    images = open_labelled(data)
+    images = images.with_classes(common_classes(saved, images))
+    images = images if limit is None else images.spread(limit)
     networks = [each.model.to(choose_device(device)) for each in saved]
-    report(f"{len(pictures)} pictures, {crops} crops each, {len(networks)} networks")
-    probabilities = predict(networks, pictures, crops, report)
-    return ClassificationResult(pictures.classes, pictures.targets, probabilities)
+    report(f"{len(images)} images, {crops} crops each, {len(networks)} networks")
+    probabilities = predict(networks, images, crops, report)
+    return ClassificationResult(images.classes, images.targets, probabilities)
 
 
-def common_classes(saved: Sequence[SavedClassifier], pictures: LabelledPictures) -> tuple[str, ...]:
+def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> tuple[str, ...]:
     """The names of the classifiers' outputs, which must agree.
 
     A file of weights has no names: its outputs are then taken for the data's classes, if they are as many. Folders of
     ImageNet's synsets lie in the order of the outputs of BVLC's and torchvision's networks.
     """
     first = next((each for each in saved if each.classes), None)
-    classes = pictures.classes if first is None else first.classes
+    classes = images.classes if first is None else first.classes
     for each in saved:
         if each.classes and each.classes != classes:
             raise UsageError(f"{each.source} has other classes than {first and first.source}; an ensemble shares them")
@@ -69,33 +69,33 @@ def common_classes(saved: Sequence[SavedClassifier], pictures: LabelledPictures)
 
 def predict(
     models: Sequence[AnyClassifier],
-    pictures: LabelledPictures,
+    images: LabelledImages,
     count: int,
     report: Callable[[str], None] = lambda line: None,
 ) -> NDArray[np.float64]:
-    """The probabilities (N, K) of pictures, averaged over crops and networks; pictures share the network's batches."""
+    """The probabilities (N, K) of images, averaged over crops and networks; images share the network's batches."""
     together = max(CHUNK // count, 1)
     rows: list[NDArray[np.float64]] = []
-    for number, crops in enumerate(_prefetched(pictures, count, together), start=1):
-        answers = mean_softmax(models, crops)  # [pictures * count, K]
+    for number, crops in enumerate(_prefetched(images, count, together), start=1):
+        answers = mean_softmax(models, crops)  # [images * count, K]
         rows.append(answers.reshape(-1, count, answers.shape[1]).mean(axis=1))
         if number % SPEAK_EVERY == 0:
-            report(f"{min(number * together, len(pictures))}/{len(pictures)} pictures")
-    return np.concatenate(rows) if rows else np.zeros((0, len(pictures.classes)))
+            report(f"{min(number * together, len(images))}/{len(images)} images")
+    return np.concatenate(rows) if rows else np.zeros((0, len(images.classes)))
 
 
-def _prefetched(pictures: LabelledPictures, count: int, together: int) -> Iterator[NDArray[np.uint8]]:
-    """The crops of so many pictures at a time, the next ones being made by a thread while these are used."""
+def _prefetched(images: LabelledImages, count: int, together: int) -> Iterator[NDArray[np.uint8]]:
+    """The crops of so many images at a time, the next ones being made by a thread while these are used."""
 
     def crops(start: int) -> NDArray[np.uint8]:
-        places = range(start, min(start + together, len(pictures)))
-        return np.concatenate([crops_of(pictures.read(place), count) for place in places])
+        places = range(start, min(start + together, len(images)))
+        return np.concatenate([crops_of(images.read(place), count) for place in places])
 
-    starts = range(0, len(pictures), together)
+    starts = range(0, len(images), together)
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = [pool.submit(crops, start) for start in starts[:2]]
         for start in starts:
             ready = waiting.pop(0).result()
-            if start + 2 * together < len(pictures):
+            if start + 2 * together < len(images):
                 waiting.append(pool.submit(crops, start + 2 * together))
             yield ready

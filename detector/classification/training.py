@@ -1,4 +1,4 @@
-"""Training GoogLeNet to classify pictures, as section 6 of its paper tells: data and weights for the training loop."""
+"""Training GoogLeNet to classify images, as section 6 of its paper tells: data and weights for the training loop."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from ...backbone.precision import choose_device
 from ...backbone.training.distributed import joined, only_first, require_shares
 from ...backbone.training.loop import State, check_out, train
 from ...backbone.training.recipe import Recipe
-from ...data.classification.labelled_images import LabelledPictures, groups_by_class
+from ...data.classification.labelled_images import LabelledImages, groups_by_class
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_ranges
 from ...data.stores.proposal_store import hash_of
@@ -36,18 +36,18 @@ class ClassifierOptions:
     freeze: str = "none"  # what stays as it is, of `FREEZES`
     balanced: bool = False  # show every class as often as the others
     auxiliary: bool = True  # learn with the two side classifiers
-    validation_pictures: int = 1000
+    validation_images: int = 1000
     device: str = "auto"
     tensorboard: bool = False  # curves too
 
     def __post_init__(self) -> None:
-        check_ranges(self, dict.fromkeys(("crops", "validation_pictures"), COUNT), flags=True)
+        check_ranges(self, dict.fromkeys(("crops", "validation_images"), COUNT), flags=True)
 
 
 @joined()
 def train_classifier(
-    data: LabelledPictures,
-    validation: LabelledPictures | None,
+    data: LabelledImages,
+    validation: LabelledImages | None,
     init: str | None,
     out: Path,
     options: ClassifierOptions,
@@ -84,14 +84,14 @@ def train_classifier(
         resume=resume,
         report=report,
         facts=_facts(data, validation, init, options),
-        metric="top-1 of the validation pictures",
-        pictures=options.crops,
+        metric="top-1 of the validation images",
+        images=options.crops,
         tensorboard=options.tensorboard,
     )
 
 
 def _facts(
-    data: LabelledPictures, validation: LabelledPictures | None, init: str | None, options: ClassifierOptions
+    data: LabelledImages, validation: LabelledImages | None, init: str | None, options: ClassifierOptions
 ) -> dict[str, object]:
     """What a resumed run must have in common with what it goes on with."""
     facts = {name: value for name, value in asdict(options).items() if name not in ("device", "tensorboard")}
@@ -103,9 +103,9 @@ def _facts(
     }
 
 
-def _data_fact(pictures: LabelledPictures) -> str:
-    """Changes with the pictures' names, their classes or their order."""
-    return hash_of(pictures.classes, pictures.files, pictures.targets.tolist())
+def _data_fact(images: LabelledImages) -> str:
+    """Changes with the images' names, their classes or their order."""
+    return hash_of(images.classes, images.files, images.targets.tolist())
 
 
 def momentum_recipe(
@@ -120,42 +120,42 @@ def momentum_recipe(
     return replace(recipe, **every)
 
 
-def paper_schedule(recipe: Recipe, pictures: int, crops: int) -> Recipe:
+def paper_schedule(recipe: Recipe, images: int, crops: int) -> Recipe:
     """The recipe with the paper's steps of the learning rate: 4 % less after every eight epochs.
 
-    >>> paper_schedule(Recipe(schedule="step"), pictures=1000, crops=32).decay_every
+    >>> paper_schedule(Recipe(schedule="step"), images=1000, crops=32).decay_every
     250
     """
     if recipe.schedule != "step":
         return recipe
-    return replace(recipe, decay=DECAY, decay_every=math.ceil(DECAY_EPOCHS * pictures / crops))
+    return replace(recipe, decay=DECAY, decay_every=math.ceil(DECAY_EPOCHS * images / crops))
 
 
-def _check_data(data: LabelledPictures, options: ClassifierOptions) -> None:
+def _check_data(data: LabelledImages, options: ClassifierOptions) -> None:
     if not len(data):
-        raise UsageError(f"{data.name} has no pictures to learn from")
+        raise UsageError(f"{data.name} has no images to learn from")
     if len(data.classes) < 2:
         raise UsageError(f"{data.name} has no two classes ({', '.join(data.classes)}); there is nothing to tell apart")
     require_shares(options.crops, "--crops")
 
 
-def _outlook(data: LabelledPictures, options: ClassifierOptions, recipe: Recipe) -> str:
+def _outlook(data: LabelledImages, options: ClassifierOptions, recipe: Recipe) -> str:
     """What the run will see: an early sign of a wrong folder."""
     counts = np.bincount(data.targets, minlength=len(data.classes))
     few, many = int(counts.argmin()), int(counts.argmax())
     epochs = recipe.steps * options.crops / len(data)
     return (
-        f"{len(data)} pictures of {len(data.classes)} classes, from {counts[few]} of {data.classes[few]} to "
+        f"{len(data)} images of {len(data.classes)} classes, from {counts[few]} of {data.classes[few]} to "
         f"{counts[many]} of {data.classes[many]}{', shown equally often' if options.balanced else ''}; "
         f"{recipe.steps} steps of {options.crops} crops are {epochs:.1f} epochs"
     )
 
 
-def _validator(validation: LabelledPictures, options: ClassifierOptions) -> Callable[[nn.Module], float]:
-    """Top-1 with one crop, on a fixed sample of the validation pictures, evenly spread."""
-    sample = validation.spread(options.validation_pictures)
+def _validator(validation: LabelledImages, options: ClassifierOptions) -> Callable[[nn.Module], float]:
+    """Top-1 with one crop, on a fixed sample of the validation images, evenly spread."""
+    sample = validation.spread(options.validation_images)
     if not len(sample):
-        raise UsageError(f"{validation.name} has no pictures to validate on")
+        raise UsageError(f"{validation.name} has no images to validate on")
 
     def validate(network: nn.Module) -> float:
         probabilities = predict([cast(AnyClassifier, network)], sample, 1)

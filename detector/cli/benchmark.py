@@ -19,7 +19,7 @@ def benchmark_proposals_command(
         "opencv:fast,selective-search:opencv-settings,selective-search:fast,selective-search:googlenet,"
         "selective-search:quality,multibox:200,mix"
     ),
-    pictures: Annotated[int, typer.Option(help="So many, evenly spread.", **COUNT)] = 50,
+    images: Annotated[int, typer.Option(help="So many, evenly spread.", **COUNT)] = 50,
     json: Json = None,
     model: Model = None,
     device: Device = "auto",
@@ -30,14 +30,14 @@ def benchmark_proposals_command(
     from ..model_folders import proposer_named
 
     named = [proposer_named(method, model, device) for method in methods.split(",")]
-    _show_rows(benchmark_proposals(open_dataset(data), named, pictures, say), json)
+    _show_rows(benchmark_proposals(open_dataset(data), named, images, say), json)
 
 
 @benchmark_app.command("ensemble", epilog=SPEC_HELP)
 def benchmark_ensemble_command(
     data: OneData,
     model: Annotated[str, typer.Option(help="The model folder of an ensemble.")],
-    pictures: Annotated[int, typer.Option(min=1, help="So many, evenly spread.")] = 100,
+    images: Annotated[int, typer.Option(min=1, help="So many, evenly spread.")] = 100,
     json: Json = None,
     device: Device = "auto",
 ) -> None:
@@ -47,13 +47,13 @@ def benchmark_ensemble_command(
     from ..rcnn import RCNN
 
     detector = RCNN.from_pretrained(model, device=device)
-    _show_rows(benchmark_ensemble(detector, open_dataset(data), pictures, say), json)
+    _show_rows(benchmark_ensemble(detector, open_dataset(data), images, say), json)
 
 
 @benchmark_app.command("sizes", epilog=SPEC_HELP)
 def benchmark_sizes_command(
-    data: Annotated[str, typer.Option(help="A SPEC; its first picture is taken, in several sizes.")],
-    method: Annotated[str, typer.Option(help="One that takes pictures as they are.")] = (
+    data: Annotated[str, typer.Option(help="A SPEC; its first image is taken, in several sizes.")],
+    method: Annotated[str, typer.Option(help="One that takes images as they are.")] = (
         "selective-search:fast,width=none"
     ),
     megapixels: Annotated[
@@ -61,7 +61,7 @@ def benchmark_sizes_command(
     ] = None,
     json: Json = None,
 ) -> None:
-    """What Selective Search costs where pictures are not brought to a working width: CPU time by size."""
+    """What Selective Search costs where images are not brought to a working width: CPU time by size."""
     from ...data.formats.specs import open_dataset
     from ...proposals.benchmarking import benchmark_sizes
     from ..model_folders import proposer_named
@@ -72,7 +72,7 @@ def benchmark_sizes_command(
 
 @benchmark_app.command("evaluate")
 def benchmark_evaluate_command(
-    pictures: Annotated[int, typer.Option(min=1, max=10**7)] = 4952,
+    images: Annotated[int, typer.Option(min=1, max=10**7)] = 4952,
     classes: Annotated[int, typer.Option(min=1, max=10**5)] = 20,
     detections: Annotated[int, typer.Option(min=0, max=10**8)] = 100_000,
     ways: Annotated[str, typer.Option(help="With commas between.")] = (
@@ -83,7 +83,7 @@ def benchmark_evaluate_command(
     """Judging by each protocol: seconds for a made-up set of the size of VOC2007 test, or another."""
     from ...eval.benchmarking import benchmark_evaluation
 
-    _show_rows(benchmark_evaluation(pictures, classes, detections, ways.split(","), say), json)
+    _show_rows(benchmark_evaluation(images, classes, detections, ways.split(","), say), json)
 
 
 def _show_rows(rows: list[Any], json: Path | None) -> None:

@@ -23,4 +23,4 @@ def run_demo(out: Path, model: str | None, device: str, report: Callable[[str], 
     found = out / "found"
     run = DetectRun([str(photos)], found, model, {}, device=device, overwrite=True)
     report(str(run.execute(report)))
-    return f"look at the pictures in {found / 'drawn'}"
+    return f"look at the images in {found / 'drawn'}"

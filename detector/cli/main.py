@@ -81,7 +81,7 @@ def detect(
     regions: Regions = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
-    draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the pictures.")] = True,
+    draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the images.")] = True,
     format: Annotated[
         str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
     ] = "coco",
@@ -92,7 +92,7 @@ def detect(
     time_limit: TimeLimit = 300.0,
     max_megapixels: MaxMegapixels = None,
 ) -> None:
-    """Detect objects in pictures: boxes as JSON lines and COCO, and drawn on the pictures."""
+    """Detect objects in images: boxes as JSON lines and COCO, and drawn on the images."""
     from ..inference.detect_run import DetectRun
 
     _limit_images(max_megapixels)
@@ -161,8 +161,8 @@ def propose(
 def classify(
     model: Annotated[list[str], typer.Option(help="A classifier's folder or weights; given again, an ensemble.")],
     data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
-    crops: Annotated[int, typer.Option(help="1, 10 or 144 a picture, averaged.")] = 1,
-    pictures: Annotated[int | None, typer.Option(min=1, help="So many, evenly spread [all].")] = None,
+    crops: Annotated[int, typer.Option(help="1, 10 or 144 an image, averaged.")] = 1,
+    images: Annotated[int | None, typer.Option(min=1, help="So many, evenly spread [all].")] = None,
     json: Json = None,
     device: Device = "auto",
 ) -> None:
@@ -170,7 +170,7 @@ def classify(
     from ...data.files.atomic import write_atomically
     from ..classification.testing import classify
 
-    result = classify(model, data, crops, device, pictures, say)
+    result = classify(model, data, crops, device, images, say)
     if json is not None:
         write_atomically(json, result.to_json())
     show(result)
@@ -187,7 +187,7 @@ def evaluate(
     metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc, coco, with commas.")] = "voc10,voc07",
     classes: Classes = "",
     blacklist: Annotated[Path | None, typer.Option(help="In place of ILSVRC's own: lines `index wnid`.")] = None,
-    explain: Annotated[str | None, typer.Option(help="A picture: tell what became of each object in it.")] = None,
+    explain: Annotated[str | None, typer.Option(help="An image: tell what became of each object in it.")] = None,
 ) -> None:
     """Judge predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
     from ...eval.evaluate import Judging
@@ -199,7 +199,7 @@ def evaluate(
 @app.command(epilog=SPEC_HELP)
 def compare(
     a: Annotated[Path, typer.Argument(help="Predictions, as evaluate takes them.")],
-    b: Annotated[Path, typer.Argument(help="Other predictions on the same pictures.")],
+    b: Annotated[Path, typer.Argument(help="Other predictions on the same images.")],
     data: OneData,
     metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc or coco.")] = "voc10",
     classes: Classes = "",
@@ -208,7 +208,7 @@ def compare(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Whether B is better than A: differences for each class, with 95 % intervals over the pictures."""
+    """Whether B is better than A: differences for each class, with 95 % intervals over the images."""
     from ...eval.analysis.comparison import format_comparison, write_comparison
     from ...eval.evaluate import check_drop, compare_files
 
@@ -223,13 +223,13 @@ def compare(
 @app.command(epilog=SPEC_HELP)
 def draw(
     predictions: Annotated[Path, typer.Argument(help=PREDICTIONS)],
-    images: Annotated[Path, typer.Option(help="The folder that the pictures are in.")],
+    images: Annotated[Path, typer.Option(help="The folder that the images are in.")],
     out: Out,
     data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
     score: Annotated[float, typer.Option("--score", "--conf", help="Leave weaker detections out.", **SHARE)] = 0.3,
     ignore_exif: IgnoreExif = False,
 ) -> None:
-    """Draw stored predictions on their pictures."""
+    """Draw stored predictions on their images."""
     from ...eval.report.gallery import draw_predictions
 
     say(draw_predictions(predictions, images, out, data, score, say, ignore_exif=ignore_exif))

@@ -33,10 +33,10 @@ Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint in --
 Steps = Annotated[int, typer.Option(**COUNT)]
 Rate = Annotated[float, typer.Option(help="Above 0.", **NUMBER)]
 Seed = Annotated[int, typer.Option(**SEED)]
-Images = Annotated[int, typer.Option(help="Pictures a step.", **COUNT)]
+Images = Annotated[int, typer.Option(help="Images a step.", **COUNT)]
 ValidateEvery = Annotated[int, typer.Option(help="Steps.", **COUNT)]
 CheckpointEvery = Annotated[int, typer.Option(help="Steps; so many are lost at most.", **COUNT)]
-ValidationPictures = Annotated[int, typer.Option(help="Evenly spread over --val.", **COUNT)]
+ValidationImages = Annotated[int, typer.Option(help="Evenly spread over --val.", **COUNT)]
 Tensorboard = Annotated[bool, typer.Option(help="Write curves for TensorBoard too, an extra.")]
 Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
 Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]
@@ -56,7 +56,7 @@ Overlap = Annotated[
     float | None, typer.Option("--iou", help="Overlap above which a better box suppresses [the model's, .3].", **SHARE)
 ]
 MaxDet = Annotated[
-    int | None, typer.Option("--max-det", help="Detections a picture, the best [the model's, 100].", **COUNT)
+    int | None, typer.Option("--max-det", help="Detections an image, the best [the model's, 100].", **COUNT)
 ]
 OutputClasses = Annotated[
     str, typer.Option("--classes", help="Detect these classes only, separated by commas [all of the model's].")

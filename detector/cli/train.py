@@ -26,7 +26,7 @@ from .options import (
     Tensorboard,
     ValidateEvery,
     Validation,
-    ValidationPictures,
+    ValidationImages,
     names_of,
 )
 from .streams import say, show
@@ -55,11 +55,11 @@ def finetune(
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
     steps: Annotated[int | None, typer.Option(help="[4000, the presets' 70000]", **COUNT)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="[0.0001, the presets' 0.001]", **NUMBER)] = None,
-    pictures: Annotated[int, typer.Option(help="Pictures a step, where the preset goes by pictures.", **COUNT)] = 2,
+    images: Annotated[int, typer.Option(help="Images a step, where the preset goes by images.", **COUNT)] = 2,
     regions: Annotated[int, typer.Option(help="Regions of each of them, a quarter of them foreground.", **COUNT)] = 64,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
-    validation_pictures: ValidationPictures = 100,
+    validation_images: ValidationImages = 100,
     tensorboard: Tensorboard = False,
     members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.", min=1, max=1000)] = 1,
     seed: Seed = 0,
@@ -81,11 +81,11 @@ def finetune(
         "schedule": schedule,
         "steps": steps,
         "learning_rate": learning_rate,
-        "pictures": pictures,
+        "images": images,
         "regions": regions,
         "validate_every": validate_every,
         "checkpoint_every": checkpoint_every,
-        "validation_pictures": validation_pictures,
+        "validation_images": validation_images,
         "tensorboard": tensorboard,
         "seed": seed,
         "device": device,
@@ -93,7 +93,7 @@ def finetune(
     chosen = changed_preset(preset, changes)
     training, validation = open_datasets(data, say), open_dataset(val) if val else None
     finetune_members(training, validation, init, out, chosen.options, chosen.recipe, members, resume=resume, report=say)
-    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -108,11 +108,11 @@ def distil(
     freeze: Annotated[str, typer.Option(help=FREEZE)] = "conv1",
     steps: Steps = 4000,
     learning_rate: Rate = 0.0001,
-    pictures: Images = 2,
-    regions: Annotated[int, typer.Option(help="Regions a picture.", **COUNT)] = 64,
+    images: Images = 2,
+    regions: Annotated[int, typer.Option(help="Regions an image.", **COUNT)] = 64,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
-    validation_pictures: ValidationPictures = 100,
+    validation_images: ValidationImages = 100,
     tensorboard: Tensorboard = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -127,16 +127,16 @@ def distil(
     options = FinetuneOptions(
         mode=checked_mode(mode),
         freeze=freeze,
-        pictures=pictures,
+        images=images,
         regions=regions,
-        validation_pictures=validation_pictures,
+        validation_images=validation_images,
         device=device,
         tensorboard=tensorboard,
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     training, validation = open_datasets(data, say), open_dataset(val) if val else None
     distil(model, training, validation, init, out, options, recipe, resume=resume, report=say)
-    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
 
 
 @train_app.command("ilsvrc-split", epilog=SPEC_HELP)
@@ -144,7 +144,7 @@ def ilsvrc_split(
     data: Annotated[str, typer.Option(help="The whole validation set: ilsvrc:ROOT:val.")],
     out: Annotated[Path, typer.Option(help="Where val1.txt and val2.txt go: ROOT/ImageSets/DET.")],
     training_objects: Annotated[
-        int | None, typer.Option(min=1, help="Write trainN.txt too: pictures with N objects of each class.")
+        int | None, typer.Option(min=1, help="Write trainN.txt too: images with N objects of each class.")
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -170,10 +170,10 @@ def multibox(
     alpha: Annotated[float, typer.Option(help="Weight of the location loss.", **NUMBER)] = 0.1,
     steps: Steps = 4000,
     learning_rate: Rate = 0.0005,
-    pictures: Images = 4,
+    images: Images = 4,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
-    validation_pictures: ValidationPictures = 100,
+    validation_images: ValidationImages = 100,
     tensorboard: Tensorboard = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -183,11 +183,11 @@ def multibox(
     from ...data.formats.specs import open_dataset, open_datasets
     from ..training.multibox_training import MultiBoxOptions, train_multibox
 
-    options = MultiBoxOptions(priors, alpha, pictures, validation_pictures, device, tensorboard)
+    options = MultiBoxOptions(priors, alpha, images, validation_images, device, tensorboard)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_multibox(training, validation, init, out, options, recipe, resume=resume, report=say)
-    say(f"written to {out}; try: inception-rcnn propose PICTURES --proposals mix --model {out} --out boxes.safetensors")
+    say(f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors")
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -202,7 +202,7 @@ def svm(
     proposals: Method = None,
     regions: Regions = None,
     features: Features = None,
-    validation_pictures: ValidationPictures = 100,
+    validation_images: ValidationImages = 100,
     device: Device = "auto",
 ) -> None:
     """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
@@ -211,10 +211,10 @@ def svm(
     from ..region_features import checked_mode
 
     names, chosen = names_of(classes), checked_mode(mode) if mode else None
-    options = LinearOptions(names, chosen, proposals, regions, features, validation_pictures, device)
+    options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device)
     training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_svm(training, validation, model, out, options, checked_solver(solver), say)
-    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -223,12 +223,12 @@ def boxes(
     out: Out,
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before, after and without deltas is told.")] = None,
-    penalty: Annotated[float, typer.Option(help="Lambda: with few pictures less may be better.", **NUMBER)] = 1000,
+    penalty: Annotated[float, typer.Option(help="Lambda: with few images less may be better.", **NUMBER)] = 1000,
     mode: Mode = None,
     proposals: Method = None,
     regions: Regions = None,
     features: Features = None,
-    validation_pictures: ValidationPictures = 100,
+    validation_images: ValidationImages = 100,
     device: Device = "auto",
 ) -> None:
     """Put R-CNN's ridge box regressors in place of a detector's learned deltas; writes a model folder."""
@@ -237,10 +237,10 @@ def boxes(
     from ..region_features import checked_mode
 
     chosen = checked_mode(mode) if mode else None
-    options = LinearOptions((), chosen, proposals, regions, features, validation_pictures, device)
+    options = LinearOptions((), chosen, proposals, regions, features, validation_images, device)
     training, validation = open_datasets(data, say), open_dataset(val) if val else None
     train_boxes(training, validation, model, out, options, penalty, say)
-    say(f"written to {out}; try: inception-rcnn detect PICTURES --model {out} --out found")
+    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
 
 
 @train_app.command()
@@ -260,16 +260,16 @@ def classifier(
     crops: Annotated[int, typer.Option(help="Crops a step.", **COUNT)] = 32,
     validate_every: ValidateEvery = 1000,
     checkpoint_every: CheckpointEvery = 250,
-    validation_pictures: ValidationPictures = 1000,
+    validation_images: ValidationImages = 1000,
     tensorboard: Tensorboard = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Train GoogLeNet to classify pictures; writes a folder that `classify` and `train finetune --init` take."""
+    """Train GoogLeNet to classify images; writes a folder that `classify` and `train finetune --init` take."""
     from ..classification.testing import open_labelled
     from ..classification.training import ClassifierOptions, momentum_recipe, train_classifier
 
-    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_pictures, device, tensorboard)
+    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_images, device, tensorboard)
     every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
     recipe = momentum_recipe(steps, learning_rate, weight_decay, schedule, seed, **every)
     training, validation = open_labelled(data), open_labelled(val) if val else None

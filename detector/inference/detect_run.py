@@ -29,7 +29,7 @@ from ...data.formats.predictions import COCO_NAME
 from ...data.formats.specs import is_spec, open_dataset
 from ...data.images.file_identity import roots_of
 from ...data.images.sources import Source
-from ...data.records import Picture, Proposals
+from ...data.records import ImageDetections, Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME
 from ...data.stores.proposal_store import hash_of
 from ...proposals.cache import check_fresh, image_releases
@@ -86,7 +86,7 @@ class DetectRun:
         model, kept = self._model(folder, sources)
         settings = self._settings(model, folder, sources)
         settings["pictures_from"] = roots = self._check_earlier(settings)
-        report(f"{len(sources)} pictures, {model.config.mode} regions on {model.device}, model {folder.name}")
+        report(f"{len(sources)} images, {model.config.mode} regions on {model.device}, model {folder.name}")
         self._write_run(settings, None)
         with noticing_signals() as noticed:
             rows, summary = detect_folder(
@@ -105,10 +105,10 @@ class DetectRun:
             _export(rows, self.out, model.config.detected_classes, formats, data)
             self._write_run(settings, summary)
         if noticed.signal:
-            report(f"stopped with {summary.left} of {len(sources)} pictures left; to go on: {command_to_go_on()}")
+            report(f"stopped with {summary.left} of {len(sources)} images left; to go on: {command_to_go_on()}")
             leave(noticed.signal)
         try:
-            limit.check(summary.failed, of=summary.pictures, example=summary.failure)
+            limit.check(summary.failed, of=summary.images, example=summary.failure)
         except LimitError:
             report(str(summary))
             raise
@@ -167,7 +167,7 @@ class DetectRun:
             "finished": summary is not None and not summary.left,
         }
         if summary is not None:
-            content["pictures"] = {"all": summary.pictures, "skipped": summary.skipped, "failed": summary.failed}
+            content["images"] = {"all": summary.images, "skipped": summary.skipped, "failed": summary.failed}
             content["detections"] = summary.detections
             content["seconds"] = {"wall": summary.wall_seconds, **summary.stages}
         content["written"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -188,10 +188,10 @@ def _checked_formats(text: str) -> tuple[str, ...]:
 
 
 def _numbered_data(sources: Sequence[str]) -> Dataset:
-    """The one data set that is detected in, which has numbers for its pictures and classes."""
+    """The one data set that is detected in, which has numbers for its images and classes."""
     if len(sources) == 1 and is_spec(sources[0]):
         data = open_dataset(sources[0], allow_unannotated=True)
-        if data.picture_ids and data.class_ids:
+        if data.image_ids and data.class_ids:
             return data
     raise UsageError(
         f"--format {' and '.join(NUMBERED)} need one SOURCE, an ilsvrc: or coco: data set, for its numbers"
@@ -199,7 +199,7 @@ def _numbered_data(sources: Sequence[str]) -> Dataset:
 
 
 def _export(
-    rows: list[Picture], out: Path, classes: tuple[str, ...], formats: tuple[str, ...], data: Dataset | None
+    rows: list[ImageDetections], out: Path, classes: tuple[str, ...], formats: tuple[str, ...], data: Dataset | None
 ) -> None:
     write_coco(rows, out / COCO_NAME, classes)  # always: every viewer and evaluator reads it
     if "voc" in formats:

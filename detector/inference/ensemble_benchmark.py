@@ -1,8 +1,8 @@
 """What each member of an ensemble is worth: alone, missing from the others, and how often two of them disagree.
 
-All from one pass over the pictures: every member answers once, and the answers are fused in each way that is asked for.
+All from one pass over the images: every member answers once, and the answers are fused in each way that is asked for.
 
-Shapes: M members, R regions of one (H, W, 3) uint8 picture, K classes (0 = background in the probabilities).
+Shapes: M members, R regions of one (H, W, 3) uint8 image, K classes (0 = background in the probabilities).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from ...data.datasets.dataset import Dataset, spread
 from ...data.datasets.object_counts import require_objects
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_range
-from ...data.records import Detections, Picture
+from ...data.records import Detections, ImageDetections
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ..ensemble import Answer, Ensemble, fuse
@@ -29,7 +29,7 @@ from ..rcnn import RCNN, conclude
 
 SURE = 0.3  # a region counts as seen by a member from this score of a class on: as detections do
 MEASURED_FROM = 0.001  # the score from which detections are judged
-REPORT_EVERY = 20  # pictures
+REPORT_EVERY = 20  # images
 
 Nets = tuple[int, ...]  # members, from 1 on
 
@@ -46,28 +46,28 @@ class EnsembleRow:
 
 
 def benchmark_ensemble(
-    model: RCNN, data: Dataset, num_pictures: int, report: Callable[[str], None] = lambda line: None
+    model: RCNN, data: Dataset, num_images: int, report: Callable[[str], None] = lambda line: None
 ) -> list[EnsembleRow]:
-    """Judge an ensemble, each of its members, and all but each, on pictures evenly spread over a data set."""
+    """Judge an ensemble, each of its members, and all but each, on images evenly spread over a data set."""
     if not isinstance(model.network, Ensemble):
         raise UsageError("this model is one net: name the folder of an ensemble, with a config.json and member-1")
-    check_range(f"--pictures {num_pictures}", num_pictures, COUNT)
-    sample = spread(data, num_pictures)
+    check_range(f"--images {num_images}", num_images, COUNT)
+    sample = spread(data, num_images)
     require_objects(sample, model.config.classes, "to measure on", report)
     model = model.with_options(score=MEASURED_FROM)
     everyone = tuple(range(1, model.config.members + 1))
-    found: dict[Nets, list[Picture]] = {nets: [] for nets in _judged(everyone)}
+    found: dict[Nets, list[ImageDetections]] = {nets: [] for nets in _judged(everyone)}
     disagreement = _Disagreement(everyone)
-    for number, truth in enumerate(sample.pictures, start=1):
+    for number, truth in enumerate(sample.images, start=1):
         answers, concluded = _look(model, sample.read(truth), list(found))
         for nets, detections in concluded.items():
-            found[nets].append(Picture(truth.file, truth.width, truth.height, detections))
+            found[nets].append(ImageDetections(truth.file, truth.width, truth.height, detections))
         disagreement.add(answers)
         if number % REPORT_EVERY == 0:
-            report(f"{number} of {len(sample)} pictures")
+            report(f"{number} of {len(sample)} images")
     maps = {
-        nets: evaluate_voc(tabulate(pictures, sample.pictures, model.config.classes), "voc10").map
-        for nets, pictures in found.items()
+        nets: evaluate_voc(tabulate(images, sample.images, model.config.classes), "voc10").map
+        for nets, images in found.items()
     }
     return _rows(everyone, maps, disagreement.shares())
 
@@ -84,7 +84,7 @@ def _without(everyone: Nets, net: int) -> Nets:
 
 @torch.inference_mode()
 def _look(model: RCNN, image: NDArray[np.uint8], groups: Sequence[Nets]) -> tuple[list[Answer], dict[Nets, Detections]]:
-    """Each member's answers on a picture, and the detections of each group of members."""
+    """Each member's answers on an image, and the detections of each group of members."""
     assert isinstance(model.network, Ensemble)
     maps = SharedMaps(model.network.trunk, as_rgb(image))
     proposals = model.propose(maps)

@@ -1,4 +1,4 @@
-"""Detecting in many pictures: a folder's worth in bounded memory, and everything `detect` writes about them."""
+"""Detecting in many images: a folder's worth in bounded memory, and everything `detect` writes about them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,8 @@ from ...data.failures import failure_of
 from ...data.files.atomic import DiskFullError, naming_failures
 from ...data.images.file_identity import roots_of
 from ...data.images.sources import Source
-from ...data.records import Picture, Proposals
-from ...data.stores.detections_jsonl import LEDGER_NAME, open_ledger, picture_to_line, write_ledger
+from ...data.records import ImageDetections, Proposals
+from ...data.stores.detections_jsonl import LEDGER_NAME, image_to_line, open_ledger, write_ledger
 from ...data.stores.stage_files import write_stages
 from ...eval.report.drawing import draw_detections
 from ...eval.report.drawn_files import Drawings
@@ -31,7 +31,7 @@ SPEAK_EVERY = 10.0  # seconds between lines of progress
 class Summary:
     """What a run did; `str()` of it is what a person wants to read at the end."""
 
-    pictures: int
+    images: int
     skipped: int  # done by an earlier run
     failed: int
     detections: int
@@ -43,14 +43,14 @@ class Summary:
     failure: str | None = None  # the first one's reason
 
     def __str__(self) -> str:
-        new = max(self.pictures - self.skipped - self.left, 1)
+        new = max(self.images - self.skipped - self.left, 1)
         times = ", ".join(f"{name} {seconds / new:.2f}" for name, seconds in self.stages.items())
         return "\n".join(
             (
-                f"{self.pictures} pictures ({self.skipped} done before, {self.failed} failed"
+                f"{self.images} images ({self.skipped} done before, {self.failed} failed"
                 f"{f', {self.left} left' if self.left else ''}), {self.detections} "
                 f"detections, {self.wall_seconds:.1f} s",
-                f"seconds a picture: {times} (they overlap; {self.wall_seconds / new:.2f} in all)",
+                f"seconds an image: {times} (they overlap; {self.wall_seconds / new:.2f} in all)",
                 *self.notices,
                 f"written to {self.out}",
             )
@@ -69,14 +69,14 @@ def detect_folder(
     time_limit: float = IMAGE_SECONDS,
     noticed: Interruption | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> tuple[list[Picture], Summary]:
-    """Detect in every source that `out` has no row of yet; write the ledger, and the drawn pictures below `drawn/`.
+) -> tuple[list[ImageDetections], Summary]:
+    """Detect in every source that `out` has no row of yet; write the ledger, and the drawn images below `drawn/`.
 
-    A row is on disk before the next picture starts, so a run that is stopped loses nothing; one that is asked to stop,
-    by a signal that was `noticed`, ends with the picture at hand. A row of an earlier run holds as long as its file is
-    the same. Pictures that failed before are tried again, those drawn without before are drawn from their rows. With
-    `keep_stages` a picture's stages are on disk before its row, and pictures that an earlier run kept none of are done
-    again. Gives all rows in the order of the sources; before them those of an earlier run about other pictures, which
+    A row is on disk before the next image starts, so a run that is stopped loses nothing; one that is asked to stop,
+    by a signal that was `noticed`, ends with the image at hand. A row of an earlier run holds as long as its file is
+    the same. Images that failed before are tried again, those drawn without before are drawn from their rows. With
+    `keep_stages` an image's stages are on disk before its row, and images that an earlier run kept none of are done
+    again. Gives all rows in the order of the sources; before them those of an earlier run about other images, which
     stay as long as their file is there, in the earlier run's `roots`.
     """
     run = _Run(out, keep_stages, noticed or Interruption(), report)
@@ -84,7 +84,7 @@ def detect_folder(
     rows = dict(earlier.done)
     todo = [source for source in sources if source.file not in rows]
     skipped = len(sources) - len(todo)
-    for line in (*earlier.lines(), *([f"{skipped} of {len(sources)} pictures are done already"] if skipped else ())):
+    for line in (*earlier.lines(), *([f"{skipped} of {len(sources)} images are done already"] if skipped else ())):
         report(line)
     if draw:
         run.draw_rows([source for source in sources if source.file in rows], earlier)
@@ -96,9 +96,9 @@ def detect_folder(
         while not run.noticed.signal and (looked := next(stream, None)) is not None:
             run.write(looked, earlier.drawings if draw else None)
             with naming_failures(out / LEDGER_NAME):
-                ledger.write(picture_to_line(looked.picture))
-            rows[looked.picture.file] = looked.picture
-            progress.add(looked.picture)
+                ledger.write(image_to_line(looked.result))
+            rows[looked.result.file] = looked.result
+            progress.add(looked.result)
     done = [rows[source.file] for source in sources if source.file in rows]
     write_ledger([*earlier.others, *done], out / LEDGER_NAME)
     failures = [row.error for row in done if row.error is not None]
@@ -130,15 +130,15 @@ class _Run:
     not_drawn: int = 0
 
     def write(self, looked: Looked, drawings: Drawings | None) -> None:
-        """Write what there is of a picture but its row: its stages and its drawing, if they are asked for."""
-        picture, image = looked.picture, looked.image
+        """Write what there is of an image but its row: its stages and its drawing, if they are asked for."""
+        result, image = looked.result, looked.image
         self.animated += looked.animated
         if self.keep_stages and looked.stages is not None:
             start = time.perf_counter()
-            write_stages(self.out, picture.file, looked.stages)
+            write_stages(self.out, result.file, looked.stages)
             self.seconds.since("keep", start)
         if drawings is not None and image is not None:
-            self._draw(drawings, image, picture)
+            self._draw(drawings, image, result)
 
     def draw_rows(self, sources: Sequence[Source], earlier: Earlier) -> None:
         """Draw what an earlier run did not, from its rows."""
@@ -154,19 +154,19 @@ class _Run:
             else:
                 drawn += self._draw(earlier.drawings, image, row)
         if drawn:
-            self.report(f"{drawn} pictures of an earlier run are drawn now")
+            self.report(f"{drawn} images of an earlier run are drawn now")
 
-    def _draw(self, drawings: Drawings, image: NDArray[np.uint8], picture: Picture) -> bool:
-        """Draw a picture; one that cannot be drawn keeps its row."""
+    def _draw(self, drawings: Drawings, image: NDArray[np.uint8], result: ImageDetections) -> bool:
+        """Draw an image; one that cannot be drawn keeps its row."""
         start = time.perf_counter()
         try:
-            drawings.write(picture.file, draw_detections(image, picture.detections))
+            drawings.write(result.file, draw_detections(image, result.detections))
         except DiskFullError:
             raise
         except SetupError as error:
             self._complain(error)
         except Exception as error:
-            self._complain(failure_of(error, picture.file))
+            self._complain(failure_of(error, result.file))
         else:
             return True
         finally:
@@ -194,18 +194,18 @@ class _Progress:
         self.count = self.boxes = self.failed = 0
         self.begun = self.spoken = time.monotonic()
 
-    def add(self, picture: Picture) -> None:
+    def add(self, image: ImageDetections) -> None:
         self.count += 1
-        self.boxes += len(picture.detections)
-        if picture.error is not None:
+        self.boxes += len(image.detections)
+        if image.error is not None:
             self.failed += 1
-            self.report(f"left out: {picture.error}")
+            self.report(f"left out: {image.error}")
         now = time.monotonic()
         if now - self.spoken < SPEAK_EVERY:
             return
         self.spoken = now
         pace = (now - self.begun) / self.count
         self.report(
-            f"{self.count}/{self.total} pictures, {pace:.2f} s each, {pace * (self.total - self.count):.0f} s left, "
+            f"{self.count}/{self.total} images, {pace:.2f} s each, {pace * (self.total - self.count):.0f} s left, "
             f"{self.boxes} detections, {self.failed} failed"
         )

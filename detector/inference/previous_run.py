@@ -7,20 +7,20 @@ from pathlib import Path
 from ...data.errors import DataError
 from ...data.images.file_identity import is_gone, origin_of
 from ...data.images.sources import Source
-from ...data.records import Picture
+from ...data.records import ImageDetections
 from ...data.stores.detections_jsonl import LEDGER_NAME, read_ledger, write_ledger
 from ...data.stores.stage_files import has_stages, remove_stages, remove_stages_of
 from ...eval.report.drawn_files import Drawings
 
-DRAWN = "drawn"  # the folder of drawn pictures, below a run's own
+DRAWN = "drawn"  # the folder of drawn images, below a run's own
 
 
 @dataclass(frozen=True)
 class Earlier:
     """The rows of an earlier run that hold, and where the drawings of all images go."""
 
-    done: dict[str, Picture]  # of today's sources
-    others: list[Picture]  # of images that are still there and not among the sources
+    done: dict[str, ImageDetections]  # of today's sources
+    others: list[ImageDetections]  # of images that are still there and not among the sources
     changed: int  # images of which there was a row, and whose file is another now
     gone: int  # images of which there was a row, and that are no more
     drawings: Drawings

@@ -23,7 +23,7 @@ from ..streaming import IMAGE_SECONDS, bytes_needed
 from .failure_limit import FailureLimit, check_seconds
 from .run_images import command_to_go_on, gather_sources
 
-SHARD = 2000  # pictures; about 60 MB of proposals
+SHARD = 2000  # images; about 60 MB of proposals
 SPOOL = ".part"  # behind the name of the file that is being made
 
 Report = Callable[[str], None]
@@ -48,11 +48,11 @@ def propose_to_file(
     ignore_exif: bool = False,
     time_limit: float = IMAGE_SECONDS,
 ) -> str:
-    """Write the proposals of every source that can be read; says what was done, and each picture left out.
+    """Write the proposals of every source that can be read; says what was done, and each image left out.
 
     The ending of `out` names the format. Without one it is a folder of shards; those that an earlier run left are not
     made again, as long as their images are the same. What is made is on disk at once, in a file beside the one that it
-    will be part of, and the same command goes on from there. A signal ends the run with the picture at hand.
+    will be part of, and the same command goes on from there. A signal ends the run with the image at hand.
     """
     limit = FailureLimit(fail_on_error)
     check_seconds(time_limit)
@@ -86,8 +86,8 @@ class _Run:
 
     def file(self, listed: Sequence[Source], out: Path) -> str:
         """One file of all."""
-        pictures, boxes, _ = self._make(listed, out, is_shard=False)
-        return f"{pictures} of {len(listed)} pictures, {boxes} proposals by {self.method.name}, written to {out}"
+        images, boxes, _ = self._make(listed, out, is_shard=False)
+        return f"{images} of {len(listed)} images, {boxes} proposals by {self.method.name}, written to {out}"
 
     def shards(self, listed: Sequence[Source], out: Path) -> str:
         """A file for each so many; those that hold are left alone."""
@@ -97,15 +97,13 @@ class _Run:
         for name, files in shards.items():
             if self.noticed.signal:
                 break
-            pictures, _, written = self._make([by_file[file] for file in files], out / name, is_shard=True)
+            images, _, written = self._make([by_file[file] for file in files], out / name, is_shard=True)
             kept += not written
             if written and not self.noticed.signal:
-                self.report(f"{out / name}: {pictures} of {len(files)} pictures")
+                self.report(f"{out / name}: {images} of {len(files)} images")
         for path in () if self.noticed.signal else surplus:
             path.unlink()  # of a larger set: what of it is still there is in another shard now
-        return (
-            f"{len(listed)} pictures, proposals by {self.method.name}, in shards in {out} ({kept} shards done before)"
-        )
+        return f"{len(listed)} images, proposals by {self.method.name}, in shards in {out} ({kept} shards done before)"
 
     def _surplus(self, out: Path, by_file: Mapping[str, Source]) -> set[Path]:
         """All shards of an earlier run; UsageError where images of them would be lost, as they are still there."""
@@ -122,14 +120,14 @@ class _Run:
         return found
 
     def _make(self, sources: Sequence[Source], path: Path, *, is_shard: bool) -> tuple[int, int, bool]:
-        """Make one file: how many pictures and boxes it has, and whether it had to be written."""
+        """Make one file: how many images and boxes it has, and whether it had to be written."""
         spool_path = path.with_name(path.name + SPOOL)
         origins = {source.file: origin for source in sources if (origin := origin_of(source)) is not None}
         earlier, kept = self._earlier(path, origins, is_shard=is_shard)
         with ProposalSpool(spool_path, self.method.name, self.method.parameters) as spool:
             spool.keep([file for file, origin in spool.origins().items() if origins.get(file) == origin])
             if spool:
-                self.report(f"{len(spool)} pictures are done already, in {spool_path}")
+                self.report(f"{len(spool)} images are done already, in {spool_path}")
             done = {*spool, *kept}
             self._propose([source for source in sources if source.file not in done], origins, spool)
             if self.noticed.signal:

@@ -18,7 +18,7 @@ from ...data.stores.feature_store import RegionFeatures
 from .classifiers import LinearClassifiers
 
 RIGHT_IOU = 0.5  # a region that overlaps an object so much is right about it
-PICTURES = 200  # from which the sigmoids are fitted, at most
+IMAGES = 200  # from which the sigmoids are fitted, at most
 SLOPES = (0.1, 100.0)  # never flat: all scores would be equal; never a step
 
 

@@ -1,6 +1,6 @@
 """Linear classifiers on region features, one for each class, and what they learn from.
 
-Shapes: R regions of one picture, D features of a region, K classes, P positives, N negatives.
+Shapes: R regions of one image, D features of a region, K classes, P positives, N negatives.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from ...data.records import GroundTruth
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
 
 NORM = 20.0  # the mean length that features are scaled to (R-CNN's `rcnn_scale_features.m`)
-NORM_PICTURES = NORM_REGIONS = 200  # the mean is over at most so many pictures, and regions of each
+NORM_IMAGES = NORM_REGIONS = 200  # the mean is over at most so many images, and regions of each
 NEGATIVE_IOU = 0.3  # a proposal that overlaps an object of a class by less is a negative of it; .5 costs 5 mAP (R-CNN)
 
 Features = NDArray[np.float32]
@@ -25,14 +25,14 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One picture as classifiers learn from it. What is neither positive nor negative for a class is left out there."""
+    """One image as classifiers learn from it. What is neither positive nor negative for a class is left out there."""
 
     features: Features  # [R, D], scaled
     positives: Flags  # [R, K]
     negatives: Flags  # [R, K]
 
 
-Examples = Callable[[], Iterable[Example]]  # all pictures, read anew at each call
+Examples = Callable[[], Iterable[Example]]  # all images, read anew at each call
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class LinearClassifiers:
 def feature_scale(store: FeatureStore, columns: slice = slice(None)) -> float:
     """What to multiply features, or some columns of them, with for a mean length of 20; 1 where there are none."""
     lengths = [np.zeros(0)]
-    for regions in store.spread(NORM_PICTURES):
+    for regions in store.spread(NORM_IMAGES):
         rows = np.linspace(0, len(regions) - 1, min(len(regions), NORM_REGIONS)).round().astype(int)
         lengths.append(np.linalg.norm(regions.features[rows, columns].astype(np.float64), axis=1))
     mean = np.concatenate(lengths).mean() if sum(map(len, lengths)) else 0.0
@@ -61,14 +61,14 @@ def examples_of(data: Dataset, store: FeatureStore, classes: tuple[str, ...], sc
     """R-CNN's choice: the objects themselves are positives, proposals that miss all objects of a class negatives."""
 
     def read() -> Iterator[Example]:
-        for truth, regions in zip(data.pictures, store, strict=True):
+        for truth, regions in zip(data.images, store, strict=True):
             yield example_of(truth, regions, classes, scale)
 
     return read
 
 
 def example_of(truth: GroundTruth, regions: RegionFeatures, classes: tuple[str, ...], scale: float) -> Example:
-    """One picture's positives and negatives. Objects to ignore are no positives, yet nothing that overlaps one is a
+    """One image's positives and negatives. Objects to ignore are no positives, yet nothing that overlaps one is a
     negative; nor is anything where not all objects of the class are annotated."""
     features = regions.features.astype(np.float32) * np.float32(scale)
     positives = np.zeros((len(regions), len(classes)), dtype=bool)

@@ -1,6 +1,6 @@
 """The features of a data set's regions, computed once and kept: what linear classifiers and box regressors learn from.
 
-Shapes: R regions of one picture, D features of a region.
+Shapes: R regions of one image, D features of a region.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ from ..region_features import Mode
 
 ALGORITHM = 1  # to be raised whenever the same regions would get other features
 HALF_MAX = float(np.finfo(np.float16).max)
-REPORT_EVERY = 50  # pictures
+REPORT_EVERY = 50  # images
 
 
 def kept_features(
@@ -48,19 +48,19 @@ def kept_features(
     folder: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> FeatureStore:
-    """The summaries of every picture's objects and first `num_regions` proposals, from disk if they are there.
+    """The summaries of every image's objects and first `num_regions` proposals, from disk if they are there.
 
     Without a `folder` of the user's choice they go to a folder of their own below the package's home. A run that was
     stopped goes on at the next shard; features that another model, or other boxes, gave are refused.
     """
-    boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.pictures}
+    boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.images}
     parameters = _parameters(network, mode, data, boxes)
     folder = folder or home() / "features" / parameters
-    shards = shard_files([truth.file for truth in data.pictures], num_regions, SUMMARY)
+    shards = shard_files([truth.file for truth in data.images], num_regions, SUMMARY)
     missing = {name: files for name, files in shards.items() if not has_shard(folder / name, files, parameters)}
     if missing:
         # By their order: two data sets may each say something of the same file.
-        in_order = iter(data.pictures)
+        in_order = iter(data.images)
         truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
         wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
@@ -72,10 +72,10 @@ def kept_features(
 
 
 def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
-    """A hash of everything that decides the features: the network's parts they pass, the pictures, the boxes, how."""
+    """A hash of everything that decides the features: the network's parts they pass, the images, the boxes, how."""
     head = cast(Head, network.heads[mode])
     parts = (network.trunk, network.tails[mode], head.reduce)
-    pictures = tuple(
+    images = tuple(
         (
             truth.file,
             truth.width,
@@ -84,10 +84,10 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
             *mark_of(data.path(truth)),
             hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()),
         )
-        for truth in data.pictures
+        for truth in data.images
     )
     number_format = "float32" if isinstance(autocast(_device_of(network)), nullcontext) else "bfloat16"
-    return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, number_format, image_releases(), pictures)
+    return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, number_format, image_releases(), images)
 
 
 def _device_of(network: RegionNetwork) -> torch.device:
@@ -114,7 +114,7 @@ def _make(
             made.append(RegionFeatures(truth.file, len(truth), looked_at, features))
             done += 1
             if done % REPORT_EVERY == 0:
-                report(f"features: {done} of {total} pictures")
+                report(f"features: {done} of {total} images")
         write_shard(folder / name, made, parameters)
 
 
@@ -122,7 +122,7 @@ def _make(
 def region_summaries(
     network: RegionNetwork, mode: Mode, image: NDArray[np.uint8], boxes: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """What the outputs of a mode's head read of a picture's boxes, [R, D]."""
+    """What the outputs of a mode's head read of an image's boxes, [R, D]."""
     maps = SharedMaps(network.trunk, image)
     with autocast(maps.device):
         summaries = network.summarise(mode, maps, boxes)

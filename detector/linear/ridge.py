@@ -1,6 +1,6 @@
 """Ridge regression by normal equations, in one pass over the features: classifiers, and R-CNN's box regressors.
 
-Shapes: R regions of one picture, D features of a region, K classes, P pairs of a proposal and its object.
+Shapes: R regions of one image, D features of a region, K classes, P pairs of a proposal and its object.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ WHITENING = 0.001  # added to the targets' variances before they are divided by
 ROWS_AT_ONCE = 2048  # multiplied together: adding up the products of a few rows costs as much as of many
 MEMORY = 2**31  # bytes for the sums of products that are filled in one pass
 
-Labelled = Callable[[], Iterable[tuple[GroundTruth, RegionFeatures]]]  # all pictures, read anew at each call
+Labelled = Callable[[], Iterable[tuple[GroundTruth, RegionFeatures]]]  # all images, read anew at each call
 
 
 class Moments:
@@ -164,7 +164,7 @@ def ridge_boxes(
     penalty: float = PENALTY,
     memory: int = MEMORY,
 ) -> list[BoxRegressor]:
-    """A regressor for each class from the `columns`, of width D, of every picture's features, times `scale`."""
+    """A regressor for each class from the `columns`, of width D, of every image's features, times `scale`."""
     learnt = []
     for numbers in passes(len(classes), num_features, memory):
         gathered = {classes[number]: _Pairs(num_features) for number in numbers}

@@ -1,6 +1,6 @@
 """R-CNN's classifiers: a linear support vector machine for each class, with hard negatives mined in one pass.
 
-As `rcnn_train.m` has it: each class keeps a cache of negatives. Those of a picture that its present hyperplane does
+As `rcnn_train.m` has it: each class keeps a cache of negatives. Those of an image that its present hyperplane does
 not leave well behind join the cache; when many have joined, the hyperplane is learnt anew and easy ones leave.
 
 Shapes: D features of a region, K classes, P positives, N negatives.
@@ -27,7 +27,7 @@ MEMORY = 2**31  # bytes for all caches together
 
 
 def mined_svms(examples: Examples, classes: tuple[str, ...], memory: int = MEMORY) -> LinearClassifiers:
-    """One hyperplane for each class, after one pass over all pictures for all classes at once.
+    """One hyperplane for each class, after one pass over all images for all classes at once.
 
     `memory` bounds the caches of negatives: where a class has more, the hardest stay.
     """
@@ -63,7 +63,7 @@ class Mine:
         return sum(map(len, self._added))
 
     def offer(self, negatives: Features) -> None:
-        """Take in the hard ones of a picture's negatives [N, D]; of the first picture that has any, all."""
+        """Take in the hard ones of an image's negatives [N, D]; of the first image that has any, all."""
         self._added.append(negatives[self.margins(negatives) > ADD_ABOVE])
         if self._num_added > RETRAIN_AFTER or len(self) > self.limit or (not self.learnt and len(self)):
             self.learn()

@@ -3,7 +3,7 @@
 The network stays as it is. What is learnt is linear in the features, so it takes the place of the weights of a head's
 last layers: the model folder that comes out is one like any other.
 
-Shapes: R regions of one picture, K classes.
+Shapes: R regions of one image, K classes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from ...data.datasets.dataset import Dataset, size_of, spread
 from ...data.datasets.object_counts import require_objects
 from ...data.errors import UsageError
 from ...data.ranges import ABOVE_ZERO, COUNT, check_range, check_ranges
-from ...data.records import GroundTruth, Picture
+from ...data.records import GroundTruth, ImageDetections
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
 from ...eval.analysis.comparison import compare
 from ...eval.analysis.intervals import find_intervals
@@ -38,7 +38,7 @@ from ..network import RegionNetwork
 from ..nms import suppress
 from ..rcnn import conclude
 from ..region_features import Mode
-from .calibration import PICTURES, fit_sigmoids
+from .calibration import IMAGES, fit_sigmoids
 from .classifiers import Examples, LinearClassifiers, examples_of, feature_scale
 from .features import kept_features
 from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
@@ -66,13 +66,13 @@ class LinearOptions:
     classes: tuple[str, ...] = ()  # none: the model's
     mode: Mode | None = None  # None: the model's own
     proposals: str | None = None  # None: the model's own
-    regions: int | None = None  # a picture; None: the model's own
+    regions: int | None = None  # an image; None: the model's own
     features: Path | None = None  # where to keep the features; None: below the package's home
-    validation_pictures: int = 100
+    validation_images: int = 100
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        check_ranges(self, {"validation_pictures": COUNT}, flags=True)
+        check_ranges(self, {"validation_images": COUNT}, flags=True)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Source:
     validation_store: FeatureStore | None
 
     def labelled(self) -> Iterator[tuple[GroundTruth, RegionFeatures]]:
-        return zip(self.data.pictures, self.store, strict=True)
+        return zip(self.data.images, self.store, strict=True)
 
     def judge(
         self,
@@ -98,7 +98,7 @@ class Source:
         report: Report,
         before: Evaluation | None = None,
     ) -> Evaluation | None:
-        """Tell the mAP of a network with other outputs, from the features of the validation pictures, if there are any.
+        """Tell the mAP of a network with other outputs, from the features of the validation images, if there are any.
 
         Beside it stand its 95 % interval and how far it is from `before`, with that difference's own.
         """
@@ -106,7 +106,7 @@ class Source:
             return None
         head = cast(Head, network.heads[config.mode])
         found = detections(head, config, self.validation, self.validation_store)
-        judged = evaluate_voc(tabulate(found, self.validation.pictures, config.classes), "voc10")
+        judged = evaluate_voc(tabulate(found, self.validation.images, config.classes), "voc10")
         around = find_intervals(judged).map
         told = f"{name}: mAP {judged.map:.4f} ({around.low:.4f} to {around.high:.4f})"
         if before is not None:
@@ -128,7 +128,7 @@ def train_svm(
 ) -> None:
     """Write the model folder `out`: the detector with linear classifiers in place of its softmax.
 
-    With validation pictures the mAP of the detector as it was, and of both solvers' classifiers, is told.
+    With validation images the mAP of the detector as it was, and of both solvers' classifiers, is told.
     """
     source = _open(data, validation, model, out, options, report)
     classes = options.classes or source.config.classes
@@ -141,7 +141,7 @@ def train_svm(
     config = replace(config, scores="sigmoid")
     for each in SOLVERS if validation is not None else (solver,):
         classifiers = _solve(each, examples, classes, source.store.width)
-        sample = _spread_labelled(data, source.store, PICTURES)
+        sample = _spread_labelled(data, source.store, IMAGES)
         sigmoids = fit_sigmoids(sample, classifiers, classes, scale)
         put_classifiers(cast(Head, network.heads[config.mode]), classifiers, scale, sigmoids)
         source.judge(each, network, config, report, before)
@@ -160,7 +160,7 @@ def train_boxes(
 ) -> None:
     """Write the model folder `out`: the detector with R-CNN's box regressors in place of its learned deltas.
 
-    With validation pictures the mAP with the deltas as they were, with the regressors, and with neither is told.
+    With validation images the mAP with the deltas as they were, with the regressors, and with neither is told.
     """
     check_range(f"--penalty {penalty}", penalty, ABOVE_ZERO)
     source = _open(data, validation, model, out, options, report)
@@ -190,7 +190,7 @@ def _open(
     if folder.resolve() == out.resolve():
         raise UsageError(f"--out {out} is the model that is started from: choose another folder")
     network, config = load_network(folder)
-    sample = None if validation is None else spread(validation, options.validation_pictures)
+    sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None:
         require_objects(sample, options.classes or config.classes, "to validate on", report)
     wanted = {"mode": options.mode, "proposals": options.proposals, "regions": options.regions}
@@ -228,7 +228,7 @@ def _with_one_mode(source: Source, classes: tuple[str, ...]) -> tuple[RegionNetw
 
 
 def _spread_labelled(data: Dataset, store: FeatureStore, count: int) -> Iterator[tuple[GroundTruth, RegionFeatures]]:
-    return zip(spread(data, count).pictures, store.spread(count), strict=True)
+    return zip(spread(data, count).images, store.spread(count), strict=True)
 
 
 def _save(source: Source, out: Path, network: RegionNetwork, config: DetectorConfig) -> None:
@@ -257,16 +257,16 @@ def put_regressors(head: Head, regressors: Sequence[BoxRegressor], scale: float)
 
 
 @torch.no_grad()
-def detections(head: Head, config: DetectorConfig, data: Dataset, store: FeatureStore) -> list[Picture]:
-    """What a head finds in every picture of a data set, from the features of its regions."""
+def detections(head: Head, config: DetectorConfig, data: Dataset, store: FeatureStore) -> list[ImageDetections]:
+    """What a head finds in every image of a data set, from the features of its regions."""
     found = []
     config, device = replace(config, score=LOWEST_SCORE), head.classifier.weight.device
-    for truth, regions in zip(data.pictures, store, strict=True):
+    for truth, regions in zip(data.images, store, strict=True):
         boxes = regions.boxes[regions.num_objects :]  # [R, 4]
         summaries = torch.from_numpy(regions.features[regions.num_objects :]).to(device, torch.float32)
         logits, deltas = head.judge(summaries)
         probabilities = class_probabilities(logits, config.scores).cpu()
         width, height = size_of(data, truth)
         stages = conclude(config, (height, width), boxes, probabilities, deltas.cpu())
-        found.append(Picture(truth.file, width, height, suppress(stages)))
+        found.append(ImageDetections(truth.file, width, height, suppress(stages)))
     return found

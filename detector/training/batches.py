@@ -1,4 +1,4 @@
-"""The pictures and regions of a training step."""
+"""The images and regions of a training step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
 from ...backbone.training.distributed import own_share
 from ...backbone.training.random_state import seed_of
 from ...data.boxes import Boxes
-from ...data.datasets.dataset import Dataset, picture_at
+from ...data.datasets.dataset import Dataset, image_at
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
 from ..region_features import Mode
 from .sampling import RegionSample, sample_regions, split_objects
 
-OBJECT_SHARE = 0.6  # of the pictures are looked at in the size that suits an object, the others in a proposal's
-JITTER = 0.25  # octaves that a picture's size is off at random, both ways: objects at many sizes make up for few photos
+OBJECT_SHARE = 0.6  # of the images are looked at in the size that suits an object, the others in a proposal's
+JITTER = 0.25  # octaves that an image's size is off at random, both ways: objects at many sizes make up for few photos
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture of a step, as the network sees it."""
+    """One image of a step, as the network sees it."""
 
     file: str
     image: NDArray[np.uint8]  # [H, W, 3]
@@ -42,16 +42,16 @@ class Batches:
     proposals: Mapping[str, Proposals]
     classes: tuple[str, ...]
     mode: Mode
-    pictures: int  # a step
-    regions: int  # a picture
+    images: int  # a step
+    regions: int  # an image
     seed: int
 
     def __call__(self, step: int) -> list[Example]:
-        start = step * self.pictures
-        return [self._example(index) for index in own_share(range(start, start + self.pictures))]
+        start = step * self.images
+        return [self._example(index) for index in own_share(range(start, start + self.images))]
 
     def _example(self, index: int) -> Example:
-        truth, rng = picture_at(self.dataset, self.seed, index)
+        truth, rng = image_at(self.dataset, self.seed, index)
         image = self.dataset.read(truth)
         proposals = self.proposals[truth.file].boxes
         size = _pick_size(truth, self.classes, proposals, image.shape, rng)
@@ -69,12 +69,12 @@ class Batches:
 def _pick_size(
     truth: GroundTruth, classes: tuple[str, ...], proposals: Boxes, shape: tuple[int, ...], rng: np.random.Generator
 ) -> int:
-    """The index of the size to look at a picture in: the one that suits an object or a proposal picked at random.
+    """The index of the size to look at an image in: the one that suits an object or a proposal picked at random.
 
-    A step pays for one map of a picture, so its regions are those that this map suits. Sizes without objects have
+    A step pays for one map of an image, so its regions are those that this map suits. Sizes without objects have
     their turn too: parts of a large object, and what is around it, must be known as background.
     """
-    # Pictures that are not annotated in full give no background: without an object in sight they would give nothing.
+    # Images that are not annotated in full give no background: without an object in sight they would give nothing.
     objects, _ = split_objects(truth, classes)
     wanted = OBJECT_SHARE if truth.annotates(classes) else 1.0
     boxes = objects.boxes if len(objects) and rng.random() < wanted else proposals
@@ -83,6 +83,6 @@ def _pick_size(
 
 
 def mirrored(image: NDArray[np.uint8], sample: RegionSample) -> tuple[NDArray[np.uint8], RegionSample]:
-    """A picture and its regions, turned left to right."""
+    """An image and its regions, turned left to right."""
     flipped, boxes = mirror(image, np.concatenate([sample.boxes, sample.targets]))
     return flipped, RegionSample(boxes[: len(sample)], sample.classes, boxes[len(sample) :])

@@ -1,6 +1,6 @@
 """One net taught by an ensemble: it learns what the members say together of each region, at the price of one.
 
-Shapes: R regions over the pictures of a step, K classes (0 = background).
+Shapes: R regions over the images of a step, K classes (0 = background).
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Training an ensemble: the same recipe several times, so that the members differ by chance alone.
 
-Each has a seed of its own: for the order of the pictures, the regions drawn from them and the first weights of its
+Each has a seed of its own: for the order of the images, the regions drawn from them and the first weights of its
 outputs. The paper's nets even shared their first weights, an "oversight" (GoogLeNet, section 7).
 """
 

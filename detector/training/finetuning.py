@@ -18,7 +18,7 @@ from ...data.datasets.dataset import Dataset, spread
 from ...data.datasets.object_counts import require_objects
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
-from ...data.records import Picture, Proposals
+from ...data.records import ImageDetections, Proposals
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ...proposals.cache import kept_proposals
@@ -35,9 +35,9 @@ from .sampling import split_objects
 from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
-SAMPLINGS = ("pictures", "windows")
+SAMPLINGS = ("images", "windows")
 RANGES = {
-    **dict.fromkeys(("pictures", "regions", "validation_pictures", "foreground", "background"), COUNT),
+    **dict.fromkeys(("images", "regions", "validation_images", "foreground", "background"), COUNT),
     "head_rate": NOT_NEGATIVE,
     "bias_rate": NOT_NEGATIVE,
 }
@@ -51,13 +51,11 @@ class FinetuneOptions:
     mode: Mode = "shared"
     freeze: str = "conv1"  # what stays as it is, of `FREEZES`
     proposals: str = "selective-search:googlenet"  # the trained detector uses them too
-    pictures: int = 2  # a step
-    regions: int = 64  # a picture
-    validation_pictures: int = 100
+    images: int = 2  # a step
+    regions: int = 64  # an image
+    validation_images: int = 100
     device: str = "auto"
-    sampling: str = (
-        "pictures"  # `regions` of each of `pictures`; or "windows": drawn from those of all pictures (R-CNN)
-    )
+    sampling: str = "images"  # `regions` of each of `images`; or "windows": drawn from those of all images (R-CNN)
     foreground: int = 32  # a step, with sampling "windows"
     background: int = 96  # a step, with sampling "windows"
     head_rate: float = HEAD_RATE  # how much faster the new layers learn
@@ -73,9 +71,9 @@ class FinetuneOptions:
         check_ranges(self, RANGES, flags=True)
 
     def __str__(self) -> str:
-        regions = f"{self.foreground} + {self.background} regions of all pictures"
-        if self.sampling == "pictures":
-            regions = f"{self.regions} regions of each of {self.pictures} pictures"
+        regions = f"{self.foreground} + {self.background} regions of all images"
+        if self.sampling == "images":
+            regions = f"{self.regions} regions of each of {self.images} images"
         return f"{self.mode}, {regions} a step, {'with' if self.box_deltas else 'without'} box deltas"
 
 
@@ -139,7 +137,7 @@ def train_on_regions(
 
     `facts` are what decides the result beside the data, the options and the recipe.
     """
-    sample = None if validation is None else spread(validation, options.validation_pictures)
+    sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None:
         require_objects(sample, config.classes, "to validate on", report)
     network.to(choose_device(options.device))
@@ -147,7 +145,7 @@ def train_on_regions(
         proposals = kept_proposals(data, method, report)
     report(_outlook(data, proposals, config.classes))
     report(f"{options}; {recipe}")
-    batches, pictures = _batches(data, proposals, config.classes, options, recipe.seed)
+    batches, images = _batches(data, proposals, config.classes, options, recipe.seed)
     return train(
         network,
         parameter_groups(network, options, recipe.weight_decay),
@@ -160,9 +158,9 @@ def train_on_regions(
         resume=resume,
         report=report,
         facts={**_facts(data, validation, config.classes, options), **facts},
-        metric="voc10 mAP of the validation pictures",
-        pictures=pictures,
-        unit="pictures" if options.sampling == "pictures" else "regions",
+        metric="voc10 mAP of the validation images",
+        images=images,
+        unit="images" if options.sampling == "images" else "regions",
         tensorboard=options.tensorboard,
     )
 
@@ -180,11 +178,11 @@ def _facts(
 def _batches(
     data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...], options: FinetuneOptions, seed: int
 ) -> tuple[Batches | WindowBatches, int]:
-    """What gives the examples of a step, and how many pictures a step looks at; with "windows", regions."""
-    if options.sampling == "pictures":
-        require_shares(options.pictures, "--pictures")
-        batches = Batches(data, proposals, classes, options.mode, options.pictures, options.regions, seed)
-        return batches, options.pictures
+    """What gives the examples of a step, and how many images a step looks at; with "windows", regions."""
+    if options.sampling == "images":
+        require_shares(options.images, "--images")
+        batches = Batches(data, proposals, classes, options.mode, options.images, options.regions, seed)
+        return batches, options.images
     windows = find_windows(data, proposals, classes)
     batches = WindowBatches(
         data, proposals, classes, options.mode, windows, options.foreground, options.background, seed
@@ -205,15 +203,15 @@ def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
 def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
     """How many proposals are foreground and how many objects are covered: an early sign of trouble."""
     foreground = boxes = objects = covered = 0
-    for truth in data.pictures:
+    for truth in data.images:
         wanted = split_objects(truth, classes)[0]
         overlaps = box_iou(proposals[truth.file].boxes, wanted.boxes) >= 0.5
         foreground += int(overlaps.any(axis=1).sum())
         boxes, objects = boxes + len(overlaps), objects + len(wanted)
         covered += int(overlaps.any(axis=0).sum())
     return (
-        f"{len(data)} pictures, {objects} objects of {len(classes)} classes; {boxes / max(len(data), 1):.0f} proposals "
-        f"a picture cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
+        f"{len(data)} images, {objects} objects of {len(classes)} classes; {boxes / max(len(data), 1):.0f} proposals "
+        f"an image cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
         "proposals are foreground"
     )
 
@@ -225,7 +223,7 @@ def _validator(
     options: FinetuneOptions,
     report: Callable[[str], None],
 ) -> Callable[[nn.Module], float]:
-    """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation pictures."""
+    """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation images."""
     with first_alone():
         proposals = kept_proposals(sample, method, report)
 
@@ -233,11 +231,11 @@ def _validator(
         settings = replace(config, mode=options.mode, score=0.001)
         detector = RCNN(network, settings, options.device, lambda: load_multibox(model_folder(), options.device))  # pyright: ignore[reportArgumentType]
         found = [
-            Picture(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
-            for truth in sample.pictures
+            ImageDetections(truth.file, truth.width, truth.height, detector.detect(image, proposals[truth.file]))
+            for truth in sample.images
             for image in [sample.read(truth)]
         ]
-        return evaluate_voc(tabulate(found, sample.pictures, config.classes), "voc10").map
+        return evaluate_voc(tabulate(found, sample.images, config.classes), "voc10").map
 
     return validate
 

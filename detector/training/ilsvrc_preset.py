@@ -8,7 +8,7 @@ from .presets import PRESETS, Preset
 
 @dataclass(frozen=True)
 class IlsvrcPreset:
-    """On which pictures, for which classes, how, and how often with another seed."""
+    """On which images, for which classes, how, and how often with another seed."""
 
     data: tuple[str, ...]  # SPECs; ROOT stands for where the data are
     validation: str
@@ -26,7 +26,7 @@ class IlsvrcPreset:
         )
 
 
-# R-CNN's val1 + train1k: half of the exhaustive pictures, and of `train`, which gives no background, 1,000 objects of
+# R-CNN's val1 + train1k: half of the exhaustive images, and of `train`, which gives no background, 1,000 objects of
 # each class. `train ilsvrc-split --training-objects 1000` writes the lists.
 ILSVRC = IlsvrcPreset(
     data=("ilsvrc:ROOT:val1", "ilsvrc:ROOT:train1000"),

@@ -27,7 +27,7 @@ from ...proposals.multibox.priors import priors_of, read_priors
 from ..model_folders import load_network, model_folder, save_multibox, save_network
 from .resume_facts import data_fact
 
-RANGES = {"alpha": NOT_NEGATIVE, "pictures": COUNT, "validation_pictures": COUNT}
+RANGES = {"alpha": NOT_NEGATIVE, "images": COUNT, "validation_images": COUNT}
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class MultiBoxOptions:
 
     priors: str = "800"  # so many centres of the training boxes, or a file of priors
     alpha: float = 0.1  # weight of the location loss, which is in tenths of a prior's side
-    pictures: int = 4  # a step
-    validation_pictures: int = 100
+    images: int = 4  # a step
+    validation_images: int = 100
     device: str = "auto"
     tensorboard: bool = False  # curves too
 
@@ -60,10 +60,10 @@ def train_multibox(
     """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
     report = only_first(report)
     check_out(out, resume)  # before minutes go into proposals
-    require_shares(options.pictures, "--pictures")
-    sample = None if validation is None else spread(validation, options.validation_pictures)
-    if sample is not None and not any(truth.to_find.any() for truth in sample.pictures):
-        raise UsageError(f"{sample.name} has no objects to measure recall on; choose other pictures for --val")
+    require_shares(options.images, "--images")
+    sample = None if validation is None else spread(validation, options.validation_images)
+    if sample is not None and not any(truth.to_find.any() for truth in sample.images):
+        raise UsageError(f"{sample.name} has no objects to measure recall on; choose other images for --val")
     torch.manual_seed(recipe.seed)  # for the head's first weights
     detector, config = load_network(out if resume else model_folder(init))
     priors = _priors(data, options.priors, recipe.seed)
@@ -72,12 +72,12 @@ def train_multibox(
     network = MultiBoxNetwork(detector.trunk, head).to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     with first_alone():
         others = kept_proposals(data, proposer(MIXED), report)
-    batches = MultiBoxBatches(data, others, priors, options.pictures, recipe.seed)
+    batches = MultiBoxBatches(data, others, priors, options.images, recipe.seed)
     facts = {
         "priors": options.priors,
         "alpha": options.alpha,
-        "pictures": options.pictures,
-        "validation_pictures": options.validation_pictures,
+        "images": options.images,
+        "validation_images": options.validation_images,
         "data": data_fact(data),
         "validation": data_fact(validation),
     }
@@ -101,8 +101,8 @@ def train_multibox(
         resume=resume,
         report=report,
         facts=facts,
-        metric="average recall of the validation pictures",
-        pictures=options.pictures,
+        metric="average recall of the validation images",
+        images=options.images,
         tensorboard=options.tensorboard,
     )
 
@@ -116,15 +116,15 @@ def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
 
 
 def _validator(sample: Dataset) -> Callable[[nn.Module], float]:
-    """Average recall of the best 200 boxes on a fixed sample of the validation pictures."""
+    """Average recall of the best 200 boxes on a fixed sample of the validation images."""
 
     def validate(model: nn.Module) -> float:
         network = cast(MultiBoxNetwork, model)
         multibox = MultiBox(network.trunk, network.head)
         found = {
             truth.file: multibox.propose(SharedMaps(network.trunk, sample.read(truth)), NUM_OWN)
-            for truth in sample.pictures
+            for truth in sample.images
         }
-        return evaluate_recall("multibox", found, sample.pictures).all.average_recall
+        return evaluate_recall("multibox", found, sample.images).all.average_recall
 
     return validate

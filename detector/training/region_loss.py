@@ -1,6 +1,6 @@
 """What regions are asked for in training: their class, and for the foreground where the object is.
 
-Shapes: R regions over the pictures of a step, K classes (0 = background).
+Shapes: R regions over the images of a step, K classes (0 = background).
 """
 
 from typing import cast
@@ -51,7 +51,7 @@ def region_loss(
 
 
 def look_at_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:
-    """Logits [R, K + 1] and deltas [R, K, 4] of all regions of a step, picture by picture."""
+    """Logits [R, K + 1] and deltas [R, K, 4] of all regions of a step, image by image."""
     with autocast(next(network.parameters()).device):
         outputs = _look(network, batch, mode)
     logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
@@ -59,7 +59,7 @@ def look_at_regions(network: RegionNetwork, batch: list[Example], mode: Mode) ->
 
 
 def _look(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
-    """Logits and deltas of each picture's regions; dropout's chance is the picture's own, whoever looks at it."""
+    """Logits and deltas of each image's regions; dropout's chance is the image's own, whoever looks at it."""
     if mode == "crops" or not batch:
         return _look_at_crops(network, batch, mode)
     outputs = []
@@ -71,7 +71,7 @@ def _look(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tupl
 
 
 def _look_at_crops(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
-    """The same, with the crops of all pictures run through trunk and tail together: a picture may have few."""
+    """The same, with the crops of all images run through trunk and tail together: an image may have few."""
     tail, head, device = cast(AnyTail, network.tails[mode]), network.heads[mode], next(network.parameters()).device
     features = [torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=device)]
     crops = [crop for each in batch for crop in warp_regions(each.image, each.sample.boxes)]

@@ -5,7 +5,7 @@ from ...data.stores.proposal_store import hash_of
 
 
 def data_fact(data: Dataset | None) -> str | None:
-    """All that a data set says of its pictures in a few words that change with it, wherever its files are."""
+    """All that a data set says of its images in a few words that change with it, wherever its files are."""
     if data is None:
         return None
     parts = (
@@ -13,6 +13,6 @@ def data_fact(data: Dataset | None) -> str | None:
             *(truth.file, truth.width, truth.height, truth.upright, truth.unjudged, truth.exhaustive),
             *(getattr(truth, name).tolist() for name in ("boxes", "labels", "difficult", "crowd", "ignore")),
         )
-        for truth in data.pictures
+        for truth in data.images
     )
-    return f"{len(data)} pictures {hash_of(data.classes, *parts)}"
+    return f"{len(data)} images {hash_of(data.classes, *parts)}"

@@ -1,4 +1,4 @@
-"""Which regions of a picture a training step looks at, and what each should answer (R-CNN, section 2.3).
+"""Which regions of an image a training step looks at, and what each should answer (R-CNN, section 2.3).
 
 Shapes: P proposals, G objects, R sampled regions.
 """
@@ -39,14 +39,14 @@ def sample_regions(
     *,
     fits: Callable[[Boxes], NDArray[np.bool_]] = lambda boxes: np.ones(len(boxes), dtype=bool),
 ) -> RegionSample:
-    """Up to `num_regions` of a picture's proposals and objects: a quarter foreground, the rest background.
+    """Up to `num_regions` of an image's proposals and objects: a quarter foreground, the rest background.
 
     Foreground overlaps its best object by at least .5 IoU; objects themselves are among the candidates; objects of
     other classes are background. A region that overlaps an object to ignore that much (difficult, or a crowd) is left
     out: neither answer would be fair. Half of the background holds part of an object. Where there is too little of
     one kind, background of the other fills up. `fits` says which candidates, (N, 4) -> (N,), may be picked at all.
 
-    A picture that lacks annotations gives no background, for an object might be there: one that is not exhaustive, or
+    An image that lacks annotations gives no background, for an object might be there: one that is not exhaustive, or
     that has `unjudged` classes among `classes`. Objects of such a class are no foreground either.
     """
     index_of = {name: index + 1 for index, name in enumerate(classes)}
@@ -64,7 +64,7 @@ def sample_regions(
 
 
 def split_objects(truth: GroundTruth, classes: tuple[str, ...]) -> tuple[GroundTruth, GroundTruth]:
-    """A picture's objects of these classes: those to learn, and those that are neither foreground nor background."""
+    """An image's objects of these classes: those to learn, and those that are neither foreground nor background."""
     known = np.isin(truth.labels, classes)
     return truth[known & truth.to_find & _has_area(truth.boxes)], truth[known & truth.to_ignore]
 

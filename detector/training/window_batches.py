@@ -1,6 +1,6 @@
-"""Training steps as R-CNN made them: regions drawn from those of all pictures, whichever picture they are of.
+"""Training steps as R-CNN made them: regions drawn from those of all images, whichever image they are of.
 
-Shapes: P proposals and G objects of one picture, R regions of a step.
+Shapes: P proposals and G objects of one image, R regions of a step.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from .sampling import FOREGROUND_IOU, RegionSample, split_objects
 
 @dataclass(frozen=True)
 class Windows:
-    """Every region that may be drawn: which picture's, and which of that picture's candidates."""
+    """Every region that may be drawn: which image's, and which of that image's candidates."""
 
     foreground: NDArray[np.int32]  # [F, 2]
     background: NDArray[np.int32]  # [B, 2]
@@ -33,7 +33,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Candidates:
-    """A picture's objects and proposals, and what each is."""
+    """An image's objects and proposals, and what each is."""
 
     boxes: Boxes  # [G + P, 4]
     classes: NDArray[np.int64]  # [G + P], 0 = background
@@ -60,7 +60,7 @@ def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, .
 def find_windows(dataset: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> Windows:
     """All windows of a data set; UsageError where there is nothing to learn or nothing to tell it from."""
     found: tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]] = ([], [])
-    for number, truth in enumerate(dataset.pictures):
+    for number, truth in enumerate(dataset.images):
         candidates = label_candidates(truth, proposals[truth.file].boxes, classes)
         for places, is_kind in zip(found, (candidates.classes > 0, candidates.classes == 0), strict=True):
             chosen = np.flatnonzero(is_kind & candidates.fair).astype(np.int32)
@@ -97,8 +97,8 @@ class WindowBatches:
         )  # [R, 2]
         turned = rng.random(len(drawn)) < 0.5  # [R]
         groups = [
-            (int(picture), flip, drawn[(drawn[:, 0] == picture) & (turned == flip), 1])
-            for picture in np.unique(drawn[:, 0])
+            (int(image), flip, drawn[(drawn[:, 0] == image) & (turned == flip), 1])
+            for image in np.unique(drawn[:, 0])
             for flip in (False, True)
         ]
         numbered = [(number, *group) for number, group in enumerate(groups) if len(group[2])]
@@ -106,9 +106,9 @@ class WindowBatches:
             made = pool.map(lambda group: self._examples(step, *group), own_share(numbered))
         return [example for examples in made for example in examples]
 
-    def _examples(self, step: int, number: int, picture: int, flip: bool, chosen: NDArray[np.int32]) -> list[Example]:
-        """A picture's regions: one example, or in shared mode one for each size that suits some of them."""
-        truth = self.dataset.pictures[picture]
+    def _examples(self, step: int, number: int, index: int, flip: bool, chosen: NDArray[np.int32]) -> list[Example]:
+        """An image's regions: one example, or in shared mode one for each size that suits some of them."""
+        truth = self.dataset.images[index]
         image = self.dataset.read(truth)
         candidates = label_candidates(truth, self.proposals[truth.file].boxes, self.classes)
         boxes = candidates.boxes[chosen]

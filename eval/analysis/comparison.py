@@ -1,6 +1,6 @@
-"""Is one detector better than another? The difference between two evaluations on the same pictures, with intervals.
+"""Is one detector better than another? The difference between two evaluations on the same images, with intervals.
 
-Both are judged on the same draws of pictures, so what makes a picture easy or hard for both does not count.
+Both are judged on the same draws of images, so what makes an image easy or hard for both does not count.
 """
 
 import json
@@ -46,10 +46,10 @@ class Comparison:
 
 
 def compare(a: Evaluation, b: Evaluation, seed: int = 0) -> Comparison:
-    """Compare two evaluations by the same protocol, of the same classes on the same pictures."""
+    """Compare two evaluations by the same protocol, of the same classes on the same images."""
     same = a.metric == b.metric and a.table.classes == b.table.classes
     if not (same and [truth.file for truth in a.table.truths] == [truth.file for truth in b.table.truths]):
-        raise UsageError("only evaluations by one protocol, on the same pictures and classes, can be compared")
+        raise UsageError("only evaluations by one protocol, on the same images and classes, can be compared")
     draws = min(num_draws(len(one.table.found)) for one in (a, b))
     first, second = (resampled_aps(one, seed, draws) for one in (a, b))  # [draws, classes]
     classes = tuple(
@@ -76,5 +76,5 @@ def format_comparison(comparison: Comparison) -> str:
         bounds = [format_number(bound, sign=True) for bound in (one.interval.low, one.interval.high)]
         numbers = [format_number(one.a), format_number(one.b), format_number(one.change, sign=True)]
         lines.append([printable(one.name), *numbers, " ... ".join(bounds), "*" if one.is_clear else ""])
-    about = f"{comparison.protocol}; {comparison.draws} draws of the pictures; *: the interval does not hold 0"
+    about = f"{comparison.protocol}; {comparison.draws} draws of the images; *: the interval does not hold 0"
     return "\n".join([*format_columns(lines), "", about])

@@ -1,6 +1,6 @@
-"""The story of one picture: how each object was found or where it was lost, and what each wrong detection is about.
+"""The story of one image: how each object was found or where it was lost, and what each wrong detection is about.
 
-Shapes: O objects and D detections of one picture.
+Shapes: O objects and D detections of one image.
 """
 
 import difflib
@@ -20,8 +20,8 @@ from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.matching import NO_OBJECT
 from ..metrics.outcomes import NOT_COUNTED, NOT_FOUND, Verdicts, verdicts_of
 from ..metrics.table import Indices, Table
-from .missed_objects import NAMES, WHY_NOT_LOOKED_AT, Loss, losses_of_picture, place_of
-from .stage_table import retrace_picture
+from .missed_objects import NAMES, WHY_NOT_LOOKED_AT, Loss, losses_of_image, place_of
+from .stage_table import retrace_image
 
 FOUND = "found"
 MISSED = "missed"  # where no stages tell at which step
@@ -45,7 +45,7 @@ class Chapter:
 
 @dataclass(frozen=True, eq=False)
 class Story:
-    """One picture's objects and detections, and a chapter for each; `str()` of it is the text."""
+    """One image's objects and detections, and a chapter for each; `str()` of it is the text."""
 
     truth: GroundTruth
     protocol: str
@@ -72,11 +72,11 @@ class Story:
         return "\n".join(lines)
 
 
-def tell(evaluation: Evaluation, picture_file: str, stages: Mapping[str, Stages] | None = None) -> Story:
-    """What happened on one picture; without the run's `stages` only what the evaluation knows."""
-    table, verdicts, picture = evaluation.table, verdicts_of(evaluation), _picture(evaluation, picture_file)
-    objects = np.flatnonzero(table.objects.pictures == picture)
-    rows = np.flatnonzero(table.found.pictures == picture)
+def tell(evaluation: Evaluation, image_file: str, stages: Mapping[str, Stages] | None = None) -> Story:
+    """What happened on one image; without the run's `stages` only what the evaluation knows."""
+    table, verdicts, image = evaluation.table, verdicts_of(evaluation), _image(evaluation, image_file)
+    objects = np.flatnonzero(table.objects.images == image)
+    rows = np.flatnonzero(table.found.images == image)
     all_rows = rows[np.argsort(-table.found.scores[rows], kind="stable")]
     rows = all_rows[_are_worth_telling(evaluation, verdicts, all_rows)]
     facts = _Facts(
@@ -85,9 +85,9 @@ def tell(evaluation: Evaluation, picture_file: str, stages: Mapping[str, Stages]
         objects=objects,
         rows=rows,
         overlaps=box_iou(table.found.boxes[rows], table.objects.boxes[objects]),
-        losses=None if stages is None else _losses(table, verdicts, stages, picture),
+        losses=None if stages is None else _losses(table, verdicts, stages, image),
     )
-    truth, names = table.truths[picture], np.array(table.classes, dtype=np.str_)
+    truth, names = table.truths[image], np.array(table.classes, dtype=np.str_)
     return Story(
         truth=truth,
         protocol=evaluation.protocol,
@@ -116,7 +116,7 @@ def _are_worth_telling(evaluation: Evaluation, verdicts: Verdicts, rows: Indices
 
 @dataclass(frozen=True, eq=False)
 class _Facts:
-    """One picture's part of the evaluation, and the chapters that follow from it."""
+    """One image's part of the evaluation, and the chapters that follow from it."""
 
     table: Table
     verdicts: Verdicts
@@ -155,7 +155,7 @@ class _Facts:
             elif outcome == Outcome.IGNORED:
                 yield Chapter(NOT_ASKED, f"it is on {where}, which nobody is asked to find")
             elif outcome == NOT_COUNTED:
-                yield Chapter(NOT_JUDGED, "the protocol looks at the best detections of a picture only")
+                yield Chapter(NOT_JUDGED, "the protocol looks at the best detections of an image only")
             else:
                 yield self._false_positive(number, row)
 
@@ -186,21 +186,19 @@ class _Facts:
         return f"of its class detection {best + 1} comes closest, with an overlap of {overlaps[best]:.2f}"
 
 
-def _losses(
-    table: Table, verdicts: Verdicts, stages: Mapping[str, Stages], picture: int
-) -> dict[int, tuple[Loss, str]]:
-    """The step of each lost object, and why; nothing where there are no stages of the picture."""
-    retraced = retrace_picture(table, verdicts, stages, picture)
-    losses = losses_of_picture(table, verdicts, retraced) if retraced is not None else ()
+def _losses(table: Table, verdicts: Verdicts, stages: Mapping[str, Stages], image: int) -> dict[int, tuple[Loss, str]]:
+    """The step of each lost object, and why; nothing where there are no stages of the image."""
+    retraced = retrace_image(table, verdicts, stages, image)
+    losses = losses_of_image(table, verdicts, retraced) if retraced is not None else ()
     return {row: (loss, why) for row, loss, why in losses}
 
 
-def _picture(evaluation: Evaluation, picture_file: str) -> int:
-    """The picture's number in the table."""
+def _image(evaluation: Evaluation, image_file: str) -> int:
+    """The image's number in the table."""
     files = [truth.file for truth in evaluation.table.truths]
-    picture = int(pair_files([picture_file], files)[0])
-    if picture == NOT_PAIRED:
-        near = difflib.get_close_matches(picture_file, files, n=1)
+    image = int(pair_files([image_file], files)[0])
+    if image == NOT_PAIRED:
+        near = difflib.get_close_matches(image_file, files, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "give its name as the data set has it"
-        raise UsageError(f"picture {picture_file!r} is not among the {len(files)} that were judged; {hint}")
-    return picture
+        raise UsageError(f"image {image_file!r} is not among the {len(files)} that were judged; {hint}")
+    return image

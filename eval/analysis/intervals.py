@@ -1,12 +1,12 @@
-"""How sure a mean average precision is: bootstrap over pictures.
+"""How sure a mean average precision is: bootstrap over images.
 
-Pictures are drawn anew, as many as there are, with replacement, and every class is judged on each draw. What a
-detection is does not depend on other pictures, so matching is done once; a picture that is drawn twice counts twice.
+Images are drawn anew, as many as there are, with replacement, and every class is judged on each draw. What a
+detection is does not depend on other images, so matching is done once; an image that is drawn twice counts twice.
 
 Draws are more jagged than the data, and what precision reaches at best at a recall profits from that: their mean lies
 above the value, by a point where classes have few objects. So their spread is laid around the value itself.
 
-Shapes: D detections of a class, the best first, K classes, B draws, P pictures.
+Shapes: D detections of a class, the best first, K classes, B draws, P images.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ class Intervals:
 class _Points:
     """What a class's average precision is made of. Precision and recall matter where an object is found only."""
 
-    pictures: Indices  # [D], of the detections that count
+    images: Indices  # [D], of the detections that count
     found: Indices  # [T], which of them find an object
 
 
@@ -83,19 +83,19 @@ def mean_of_classes(aps: NDArray[np.float64]) -> NDArray[np.float64]:
 def resampled_aps(evaluation: Evaluation, seed: int = 0, draws: int | None = None) -> NDArray[np.float64]:
     """The average precision of every class in every draw, (B, K); NaN where a draw has no object of the class.
 
-    The same seed draws the same pictures, so two evaluations on the same pictures can be compared draw by draw.
+    The same seed draws the same images, so two evaluations on the same images can be compared draw by draw.
     """
     table = evaluation.table
     draws = num_draws(len(table.found)) if draws is None else draws
-    num_pictures = len(table.truths)
-    times = _times_drawn(num_pictures, draws, seed)
+    num_images = len(table.truths)
+    times = _times_drawn(num_images, draws, seed)
     asked = np.flatnonzero(table.objects.asked)
     aps = np.full((draws, len(evaluation.classes)), np.nan)
     for number in range(len(evaluation.classes)):
         own = asked[table.objects.classes[asked] == number]
         if not len(own):
             continue
-        positives = times[:, table.objects.pictures[own]].sum(axis=1)  # [B]
+        positives = times[:, table.objects.images[own]].sum(axis=1)  # [B]
         average = AVERAGES[evaluation.metric]
         parts = [_ap_of_draws(curve, positives, times, average) for curve in _curves(evaluation, number)]
         aps[:, number] = np.mean(parts, axis=0)
@@ -107,12 +107,12 @@ def num_draws(num_detections: int) -> int:
     return int(np.clip(_WORK / max(num_detections, 1), FEWEST_DRAWS, MOST_DRAWS))
 
 
-def _times_drawn(num_pictures: int, draws: int, seed: int) -> NDArray[np.uint8]:
-    """How often each picture is in each draw, (B, P)."""
+def _times_drawn(num_images: int, draws: int, seed: int) -> NDArray[np.uint8]:
+    """How often each image is in each draw, (B, P)."""
     generator = np.random.default_rng(seed)
-    times = np.zeros((draws, num_pictures), np.uint8)  # 255 times the same picture: not in the life of the universe
+    times = np.zeros((draws, num_images), np.uint8)  # 255 times the same image: not in the life of the universe
     for row in times:
-        row += np.bincount(generator.integers(0, num_pictures, num_pictures), minlength=num_pictures).astype(np.uint8)
+        row += np.bincount(generator.integers(0, num_images, num_images), minlength=num_images).astype(np.uint8)
     return times
 
 
@@ -127,7 +127,7 @@ def _curves(evaluation: Evaluation, number: int) -> list[_Points]:
         counted = outcomes != Outcome.IGNORED
         found = np.flatnonzero(outcomes[counted] == Outcome.TRUE_POSITIVE)
         upto = found[-1] + 1 if len(found) else 0
-        curves.append(_Points(table.found.pictures[rows[counted][:upto]], found))
+        curves.append(_Points(table.found.images[rows[counted][:upto]], found))
     return curves
 
 
@@ -143,8 +143,8 @@ def _ap_of_draws(
 
 
 def _redrawn(curve: _Points, positives: float, drawn: NDArray[np.uint8]) -> tuple[Curve, Curve]:
-    """Precision and recall wherever an object is found, (T,) each, if each picture counts as often as it was drawn."""
-    weights = drawn[curve.pictures]
+    """Precision and recall wherever an object is found, (T,) each, if each image counts as often as it was drawn."""
+    weights = drawn[curve.images]
     true = np.cumsum(weights[curve.found], dtype=np.float64)
     counted = np.cumsum(weights, dtype=np.float64)[curve.found]
     return np.divide(true, counted, out=np.zeros_like(true), where=counted > 0), true / positives

@@ -3,7 +3,7 @@
 A step lets some of the boxes through that could find an object; the object is lost at the last step that any of them
 reached. So each lost object has one step, and one box that came closest.
 
-Shapes: O objects of one picture, P proposals, R regions, C candidates.
+Shapes: O objects of one image, P proposals, R regions, C candidates.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from .stage_table import NOT_KNOWN, Retraced
 from .suppression import NOT_SUPPRESSED
 
 NOT_LOST = -1
-WHY_NOT_LOOKED_AT = "there are no stages of its picture"
+WHY_NOT_LOOKED_AT = "there are no stages of its image"
 
 
 class Loss(IntEnum):
@@ -51,10 +51,10 @@ NAMES = {
 
 # "On the object": overlapping it as much as the protocol asks of a detection that finds it.
 MEANINGS = {
-    Loss.NOT_LOOKED_AT: "there are no stages of the picture: it could not be read, or was left out",
+    Loss.NOT_LOOKED_AT: "there are no stages of the image: it could not be read, or was left out",
     Loss.NOT_PROPOSED: "no proposal is on the object, not even beyond the budget",
     Loss.CUT_BY_BUDGET: "proposals are on it, but none among the first that were looked at; or a box of its class was "
-    "still there after suppression, but not among the most that a picture may have",
+    "still there after suppression, but not among the most that an image may have",
     Loss.WRONG_CLASS: "regions are on it and none reaches the score threshold; the one that most believes in its class "
     "believes more in another one, which reaches the threshold",
     Loss.BELOW_THRESHOLD: "regions are on it and none reaches the score threshold for its class or, where they believe "
@@ -65,8 +65,8 @@ MEANINGS = {
 }
 
 
-def losses_of_picture(table: Table, verdicts: Verdicts, retraced: Retraced) -> Iterator[tuple[int, Loss, str]]:
-    """For each lost object of a picture its row in the table, its step, and why, in words with numbers."""
+def losses_of_image(table: Table, verdicts: Verdicts, retraced: Retraced) -> Iterator[tuple[int, Loss, str]]:
+    """For each lost object of an image its row in the table, its step, and why, in words with numbers."""
     lost = table.objects.asked[retraced.objects] & (verdicts.finders[retraced.objects] == NOT_FOUND)
     proposed = box_iou(retraced.stages.proposals, retraced.boxes)  # [P, O]
     refined = box_iou(retraced.candidates.boxes, retraced.boxes)  # [C, O]
@@ -152,7 +152,7 @@ def _why_suppressed(retraced: Retraced, candidate: int, overlap: float) -> str:
 
 def _why_one_too_many(retraced: Retraced, candidate: int, overlap: float) -> str:
     return (
-        f"a box with score {retraced.candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but a picture may "
+        f"a box with score {retraced.candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but an image may "
         f"have {retraced.stages.max_detections} detections, and so many are better"
     )
 

@@ -1,6 +1,6 @@
-"""What a picture's detections would be if one step of the pipeline made no mistakes, all others being as they are.
+"""What an image's detections would be if one step of the pipeline made no mistakes, all others being as they are.
 
-Shapes: R regions, K classes, C candidates, O objects of one picture, D detections.
+Shapes: R regions, K classes, C candidates, O objects of one image, D detections.
 """
 
 from dataclasses import dataclass, replace
@@ -69,9 +69,9 @@ def with_perfect_suppression(retraced: Retraced) -> Found:
     return _detected(retraced, replace(candidates, detected=detected))
 
 
-def with_objects_found(found: Found, boxes: Boxes, classes: Indices, pictures: Indices) -> Found:
+def with_objects_found(found: Found, boxes: Boxes, classes: Indices, images: Indices) -> Found:
     """The detections and, with a score of 1 each, some objects that were lost before any region was classified."""
-    return joined([found, _rows(boxes, classes, np.ones(len(boxes)), pictures)])
+    return joined([found, _rows(boxes, classes, np.ones(len(boxes)), images)])
 
 
 def joined(parts: list[Found]) -> Found:
@@ -82,7 +82,7 @@ def joined(parts: list[Found]) -> Found:
         np.concatenate([part.boxes for part in whole]),
         np.concatenate([part.classes for part in whole]),
         np.concatenate([part.scores for part in whole]),
-        np.concatenate([part.pictures for part in whole]),
+        np.concatenate([part.images for part in whole]),
     )
 
 
@@ -100,10 +100,10 @@ def _detected(retraced: Retraced, candidates: Candidates) -> Found:
     """The detections as rows of a table, without the classes that are not judged."""
     classes = retraced.judged[candidates.classes]
     rows: Flags = candidates.detected & (classes != NOT_JUDGED)
-    pictures = np.full(int(rows.sum()), retraced.picture, dtype=np.int64)
-    return _rows(candidates.boxes[rows], classes[rows], candidates.scores[rows], pictures)
+    images = np.full(int(rows.sum()), retraced.image, dtype=np.int64)
+    return _rows(candidates.boxes[rows], classes[rows], candidates.scores[rows], images)
 
 
-def _rows(boxes: Boxes, classes: Indices, scores: NDArray[np.float64], pictures: Indices) -> Found:
+def _rows(boxes: Boxes, classes: Indices, scores: NDArray[np.float64], images: Indices) -> Found:
     """Detections that come from no file."""
-    return Found(boxes, classes, scores, pictures, xyxy_to_xywh(boxes))
+    return Found(boxes, classes, scores, images, xyxy_to_xywh(boxes))

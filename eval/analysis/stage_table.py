@@ -1,6 +1,6 @@
-"""A picture's stages beside its part of an evaluation's table: the same classes, objects and detections.
+"""An image's stages beside its part of an evaluation's table: the same classes, objects and detections.
 
-Shapes: O objects and D judged detections of one picture, K classes of the detector, C candidates.
+Shapes: O objects and D judged detections of one image, K classes of the detector, C candidates.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,9 +27,9 @@ _SAME_PIXELS, _SAME_SCORE = 1e-3, 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Retraced:
-    """One picture: what was thought of it, and what was judged."""
+    """One image: what was thought of it, and what was judged."""
 
-    picture: int  # in the table
+    image: int  # in the table
     stages: Stages
     candidates: Candidates
     judged: Indices  # [K], the table's number of each of the detector's classes, or NOT_JUDGED
@@ -41,60 +41,60 @@ class Retraced:
 
 
 def retrace(table: Table, verdicts: Verdicts, stages: Mapping[str, Stages]) -> Iterator[Retraced]:
-    """Each picture of the table that has stages, one at a time.
+    """Each image of the table that has stages, one at a time.
 
     Refuses stages that do not give the detections that were judged: they are of another run.
     """
     names = _names(table, stages)
     if table.truths and not names:
-        raise DataError("the stages are of none of the pictures that were judged: give those of the same run")
-    objects = _rows_by_picture(table.objects.pictures, len(table.truths))
-    found = _rows_by_picture(table.found.pictures, len(table.truths))
-    for picture in range(len(table.truths)):
-        part = _Part(table, verdicts, picture, objects[picture], found[picture])
+        raise DataError("the stages are of none of the images that were judged: give those of the same run")
+    objects = _rows_by_image(table.objects.images, len(table.truths))
+    found = _rows_by_image(table.found.images, len(table.truths))
+    for image in range(len(table.truths)):
+        part = _Part(table, verdicts, image, objects[image], found[image])
         if _has_stages(part, names):
-            yield _retrace_one(part, stages[names[picture]])
+            yield _retrace_one(part, stages[names[image]])
 
 
-def retrace_picture(table: Table, verdicts: Verdicts, stages: Mapping[str, Stages], picture: int) -> Retraced | None:
-    """One picture of the table with its stages, if it has any."""
+def retrace_image(table: Table, verdicts: Verdicts, stages: Mapping[str, Stages], image: int) -> Retraced | None:
+    """One image of the table with its stages, if it has any."""
     names = _names(table, stages)
-    objects, found = (np.flatnonzero(column.pictures == picture) for column in (table.objects, table.found))
-    part = _Part(table, verdicts, picture, objects, found)
-    return _retrace_one(part, stages[names[picture]]) if _has_stages(part, names) else None
+    objects, found = (np.flatnonzero(column.images == image) for column in (table.objects, table.found))
+    part = _Part(table, verdicts, image, objects, found)
+    return _retrace_one(part, stages[names[image]]) if _has_stages(part, names) else None
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One picture's part of the table."""
+    """One image's part of the table."""
 
     table: Table
     verdicts: Verdicts
-    picture: int
+    image: int
     objects: Indices  # [O]
     found: Indices  # [D]
 
     @property
     def truth(self) -> GroundTruth:
-        return self.table.truths[self.picture]
+        return self.table.truths[self.image]
 
 
 def _has_stages(part: _Part, names: Mapping[int, str]) -> bool:
-    if part.picture not in names and len(part.found):
+    if part.image not in names and len(part.found):
         raise DataError(f"{part.truth.file} has detections but no stages: run detect with --keep-stages again")
-    return part.picture in names
+    return part.image in names
 
 
-def _rows_by_picture(pictures: Indices, count: int) -> list[Indices]:
-    """The rows of each of `count` pictures, in their order."""
-    order = np.argsort(pictures, kind="stable")
-    return np.split(order, np.searchsorted(pictures[order], np.arange(1, count))) if count else []
+def _rows_by_image(images: Indices, count: int) -> list[Indices]:
+    """The rows of each of `count` images, in their order."""
+    order = np.argsort(images, kind="stable")
+    return np.split(order, np.searchsorted(images[order], np.arange(1, count))) if count else []
 
 
 def _names(table: Table, stages: Mapping[str, Stages]) -> dict[int, str]:
-    """What the stages call each of the table's pictures."""
+    """What the stages call each of the table's images."""
     paired = pair_files(list(stages), [truth.file for truth in table.truths]).tolist()
-    return {picture: name for picture, name in zip(paired, stages, strict=True) if picture >= 0}
+    return {image: name for image, name in zip(paired, stages, strict=True) if image >= 0}
 
 
 def _retrace_one(part: _Part, stages: Stages) -> Retraced:
@@ -105,7 +105,7 @@ def _retrace_one(part: _Part, stages: Stages) -> Retraced:
     classes = [known.get(table.classes[number], NOT_KNOWN) for number in table.objects.classes[part.objects]]
     candidates, rows = _matched(part, stages, judged)
     return Retraced(
-        picture=part.picture,
+        image=part.image,
         stages=stages,
         candidates=candidates,
         judged=judged,
@@ -183,7 +183,7 @@ def _one_for_each(same: Flags, suppressed: Flags) -> Flags:
 
 
 def _same_detection(part: _Part, classes: Indices, scores: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
-    """Which of N boxes are which of the picture's detections but for rounding, [N, D]."""
+    """Which of N boxes are which of the image's detections but for rounding, [N, D]."""
     found = part.table.found
     same = classes[:, None] == found.classes[part.found]
     same &= np.abs(scores[:, None] - found.scores[part.found]) <= _SAME_SCORE

@@ -1,4 +1,4 @@
-"""Suppression done again from a picture's stages, to see what became of every box on the way to the detections.
+"""Suppression done again from an image's stages, to see what became of every box on the way to the detections.
 
 The rules are those of the detector's own suppression; here each dropped box also says which one it was dropped for.
 
@@ -19,21 +19,21 @@ NOT_SUPPRESSED = -1
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The boxes of one picture that reach the score threshold, the best first."""
+    """The boxes of one image that reach the score threshold, the best first."""
 
     boxes: Boxes  # [C, 4], those of detections where the votes around them put them
     unmoved: Boxes  # [C, 4], as refined, before any vote
     classes: Indices  # [C], into the stages' classes
     scores: NDArray[np.float64]  # [C]
     suppressors: Indices  # [C], the candidate that each was dropped for, or NOT_SUPPRESSED
-    detected: Flags  # [C], those that became detections: not suppressed, and among the most that a picture may have
+    detected: Flags  # [C], those that became detections: not suppressed, and among the most that an image may have
 
     def __len__(self) -> int:
         return len(self.boxes)
 
 
 def suppress_again(stages: Stages, first: Flags | None = None) -> Candidates:
-    """What suppression makes of a picture's boxes; of equal scores the `first` ones, [R, K], are taken first."""
+    """What suppression makes of an image's boxes; of equal scores the `first` ones, [R, K], are taken first."""
     scores = stages.probabilities[:, 1:]  # [R, K]
     regions, classes = np.nonzero(_voters(stages))
     later = np.zeros(len(regions), np.bool_) if first is None else ~first[regions, classes]

@@ -1,7 +1,7 @@
 """Which mistakes cost how much: the error types of TIDE (Bolya et al., ECCV 2020), with the numbers of its own tool.
 
 A detection takes the object of its class that it overlaps most of those still free, as in COCO, but only the best 100
-detections of a picture, of all classes together, are looked at. Each one that finds nothing has one error. What an
+detections of an image, of all classes together, are looked at. Each one that finds nothing has one error. What an
 error type costs is how much the mean average precision rises once its errors alone are repaired: a detection on the
 wrong class, or near an object, is given the object if it is the best for one that nothing has found, and is taken away
 otherwise, as are those of the other types; a missed object is no longer asked for.
@@ -27,7 +27,7 @@ from ..metrics.evaluation import Outcome
 from ..metrics.matching import NO_OBJECT, Pairs, best_of_each, match_free, pairs_of
 from ..metrics.table import Flags, Indices, Table
 
-_MOST = 100  # detections of a picture, of all classes together
+_MOST = 100  # detections of an image, of all classes together
 # Not `average_precision.COCO_RECALLS`: its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
 _RECALLS = np.arange(101) / 100
 
@@ -118,10 +118,10 @@ def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) 
 
 
 def _looked_at(table: Table) -> Indices:
-    """The best detections of each picture, picture by picture, the best first; equal scores as the predictions have."""
-    pictures, scores = table.found.pictures, table.found.scores
-    rows = np.lexsort((-scores, pictures))
-    place = np.arange(len(rows)) - np.searchsorted(pictures[rows], pictures[rows])
+    """The best detections of each image, image by image, the best first; equal scores as the predictions have."""
+    images, scores = table.found.images, table.found.scores
+    rows = np.lexsort((-scores, images))
+    place = np.arange(len(rows)) - np.searchsorted(images[rows], images[rows])
     return rows[place < _MOST]
 
 

@@ -14,7 +14,7 @@ from ..metrics.evaluation import Evaluation
 from ..metrics.outcomes import NOT_FOUND, verdicts_of
 from ..metrics.protocols import evaluate
 from ..metrics.table import Found, Indices
-from .missed_objects import MEANINGS, NAMES, NOT_LOST, WHY_NOT_LOOKED_AT, Loss, losses_of_picture
+from .missed_objects import MEANINGS, NAMES, NOT_LOST, WHY_NOT_LOOKED_AT, Loss, losses_of_image
 from .oracles import joined, with_objects_found, with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
 from .stage_table import retrace
 
@@ -68,7 +68,7 @@ class Waterfall:
 
 
 def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfall:
-    """Where each object was lost that the evaluated detections miss; `stages` of the same run, by the pictures' names.
+    """Where each object was lost that the evaluated detections miss; `stages` of the same run, by the images' names.
 
     An object is found if a detection of whatever score is its true positive. It is lost at exactly one step: the last
     one that any box reached which could have found it. A box is on an object where it overlaps it as much as the
@@ -80,7 +80,7 @@ def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfa
     why = {int(row): WHY_NOT_LOOKED_AT for row in np.flatnonzero(lost == Loss.NOT_LOOKED_AT)}
     parts: dict[object, list[Found]] = {oracle: [] for oracle in _ORACLES.values()}
     for retraced in retrace(table, verdicts, stages):
-        for row, loss, words in losses_of_picture(table, verdicts, retraced):
+        for row, loss, words in losses_of_image(table, verdicts, retraced):
             lost[row], why[row] = loss, words
         for oracle in dict.fromkeys(_ORACLES.values()):
             parts[oracle].append(oracle(retraced))
@@ -99,8 +99,8 @@ def _mean_with_found(evaluation: Evaluation, rows: Indices) -> float:
     if not len(rows):
         return evaluation.map
     objects = evaluation.table.objects
-    boxes, classes, pictures = objects.boxes[rows], objects.classes[rows], objects.pictures[rows]
-    return _mean(evaluation, with_objects_found(evaluation.table.found, boxes, classes, pictures))
+    boxes, classes, images = objects.boxes[rows], objects.classes[rows], objects.images[rows]
+    return _mean(evaluation, with_objects_found(evaluation.table.found, boxes, classes, images))
 
 
 def _mean(evaluation: Evaluation, found: Found) -> float:

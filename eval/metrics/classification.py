@@ -1,6 +1,6 @@
 """How often a classifier is right: top-1, top-5 and what it takes for what.
 
-Shapes: N pictures, K classes.
+Shapes: N images, K classes.
 """
 
 import json
@@ -15,7 +15,7 @@ SHOWN_CLASSES = 25  # a table of more is no help to a reader; the JSON has all
 
 @dataclass(frozen=True)
 class ClassificationResult:
-    """What a classifier said of pictures whose class is known."""
+    """What a classifier said of images whose class is known."""
 
     classes: tuple[str, ...]
     targets: NDArray[np.int64]  # [N], indices into `classes`
@@ -25,11 +25,11 @@ class ClassificationResult:
         return len(self.targets)
 
     def top(self, count: int) -> float:
-        """The share of pictures whose class is among the `count` likeliest; of equal ones the first comes first."""
+        """The share of images whose class is among the `count` likeliest; of equal ones the first comes first."""
         return float((ranks(self.probabilities, self.targets) < count).mean()) if len(self) else float("nan")
 
     def confusion(self) -> NDArray[np.int64]:
-        """How many pictures of each class, a row, were taken for each class, a column: (K, K)."""
+        """How many images of each class, a row, were taken for each class, a column: (K, K)."""
         table = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         np.add.at(table, (self.targets, self.probabilities.argmax(axis=1)), 1)
         return table
@@ -37,11 +37,11 @@ class ClassificationResult:
     def to_json(self) -> str:
         confusion = self.confusion()
         content: dict[str, Any] = {
-            "pictures": len(self),
+            "images": len(self),
             "top1": self.top(1),
             "top5": self.top(5),
             "per_class": {
-                name: {"pictures": int(row.sum()), "right": int(row[index])}
+                name: {"images": int(row.sum()), "right": int(row[index])}
                 for index, (name, row) in enumerate(zip(self.classes, confusion, strict=True))
             },
             "classes": self.classes,
@@ -50,19 +50,17 @@ class ClassificationResult:
         return json.dumps(content, indent=1) + "\n"
 
     def __str__(self) -> str:
-        lines = [
-            f"{len(self)} pictures of {len(self.classes)} classes: top-1 {self.top(1):.2%}, top-5 {self.top(5):.2%}"
-        ]
+        lines = [f"{len(self)} images of {len(self.classes)} classes: top-1 {self.top(1):.2%}, top-5 {self.top(5):.2%}"]
         if len(self.classes) <= SHOWN_CLASSES:
             lines += self._table()
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
-        """A row a class: its pictures, the share that is right, and what each was taken for."""
+        """A row a class: its images, the share that is right, and what each was taken for."""
         wide = max(len("class"), *map(len, self.classes))
         counts = [max(len(name), 6) for name in self.classes]
         taken = "  ".join(f"{name:>{width}}" for name, width in zip(self.classes, counts, strict=True))
-        lines = [f"{'class':<{wide}}  pictures    right  taken for: {taken}"]
+        lines = [f"{'class':<{wide}}  images    right  taken for: {taken}"]
         for index, (name, row) in enumerate(zip(self.classes, self.confusion(), strict=True)):
             right = f"{row[index] / row.sum():.2%}" if row.sum() else "–"
             cells = "  ".join(f"{count:>{width}}" for count, width in zip(row, counts, strict=True))

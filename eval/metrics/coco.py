@@ -27,11 +27,11 @@ COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100
 
 COCO_OVERLAPS = np.linspace(0.5, 0.95, 10)
 
-_MOST = 100  # detections of a class in a picture, the best; others are not looked at
+_MOST = 100  # detections of a class in an image, the best; others are not looked at
 
 
 def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
-    """Judge by COCO's protocol; equal scores are taken picture by picture in the order of the ground truth.
+    """Judge by COCO's protocol; equal scores are taken image by image in the order of the ground truth.
 
     The mean is COCO's AP; each class has its AP50 and AP75 besides. Without `engine`, one of `COCO_ENGINES`, the quick
     one is taken where it is installed; the numbers are the same. The table of the evaluation has no object to ignore.
@@ -84,7 +84,7 @@ def _official(table: Table, engine: str | None) -> tuple[list[float], NDArray[An
 def _truth_content(table: Table) -> dict[str, Any]:
     objects = table.objects
     columns = zip(
-        (objects.pictures + 1).tolist(),
+        (objects.images + 1).tolist(),
         (objects.classes + 1).tolist(),
         objects.xywh.tolist(),
         objects.areas.tolist(),
@@ -92,8 +92,8 @@ def _truth_content(table: Table) -> dict[str, Any]:
         strict=True,
     )
     annotations = [
-        {"id": i, "image_id": picture, "category_id": number, "bbox": box, "area": area, "iscrowd": int(crowd)}
-        for i, (picture, number, box, area, crowd) in enumerate(columns, 1)  # an id of 0 would never count as found
+        {"id": i, "image_id": image, "category_id": number, "bbox": box, "area": area, "iscrowd": int(crowd)}
+        for i, (image, number, box, area, crowd) in enumerate(columns, 1)  # an id of 0 would never count as found
     ]
     return {**_frame(table), "annotations": annotations}
 
@@ -101,7 +101,7 @@ def _truth_content(table: Table) -> dict[str, Any]:
 def _found_content(table: Table) -> dict[str, Any]:
     found = table.found
     columns = zip(
-        (found.pictures + 1).tolist(),
+        (found.images + 1).tolist(),
         (found.classes + 1).tolist(),
         found.xywh.tolist(),
         (found.xywh[:, 2] * found.xywh[:, 3]).tolist(),
@@ -111,14 +111,14 @@ def _found_content(table: Table) -> dict[str, Any]:
     annotations = [
         {
             "id": i,
-            "image_id": picture,
+            "image_id": image,
             "category_id": number,
             "bbox": box,
             "area": area,
             "score": score,
             "iscrowd": 0,
         }
-        for i, (picture, number, box, area, score) in enumerate(columns, 1)
+        for i, (image, number, box, area, score) in enumerate(columns, 1)
     ]
     return {**_frame(table), "annotations": annotations}
 
@@ -140,12 +140,12 @@ def _class(table: Table, number: int, precision: NDArray[Any]) -> ClassEvaluatio
 
 def matches_at(table: Table, number: int, overlap: float) -> tuple[Indices, Matches]:
     """A class's detections, the best first, and what becomes of them by COCO's rule at an overlap."""
-    rows, objects = table.found_of(number, by_picture=True), table.objects_of(number)
-    rows = _first_of_each_picture(rows, table.found.pictures[rows])
+    rows, objects = table.found_of(number, by_image=True), table.objects_of(number)
+    rows = _first_of_each_image(rows, table.found.images[rows])
     ignored = ~table.objects.asked[objects]
     pairs = overlapping_pairs(
-        *(table.found.xywh[rows], table.found.pictures[rows]),
-        *(table.objects.xywh[objects], table.objects.pictures[objects]),
+        *(table.found.xywh[rows], table.found.images[rows]),
+        *(table.objects.xywh[objects], table.objects.images[objects]),
         crowd=ignored,
         overlaps_of=coco_overlaps,
     )
@@ -170,11 +170,11 @@ def coco_overlaps(found: Boxes, objects: Boxes, crowd: Flags | None) -> NDArray[
     return np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
 
 
-def _first_of_each_picture(rows: Indices, pictures: Indices) -> Indices:
-    """The first `_MOST` rows of each picture, in the same order."""
-    order = np.argsort(pictures, kind="stable")
-    sorted_pictures = pictures[order]
-    place = np.arange(len(rows)) - np.searchsorted(sorted_pictures, sorted_pictures)
+def _first_of_each_image(rows: Indices, images: Indices) -> Indices:
+    """The first `_MOST` rows of each image, in the same order."""
+    order = np.argsort(images, kind="stable")
+    sorted_images = images[order]
+    place = np.arange(len(rows)) - np.searchsorted(sorted_images, sorted_images)
     return rows[np.sort(order[place < _MOST])]
 
 

@@ -1,6 +1,6 @@
 """Which detections of one class find an object, by the rules of the devkits.
 
-VOC: each detection, the best first, asks for the object of its class and picture that it overlaps most, among all of
+VOC: each detection, the best first, asks for the object of its class and image that it overlaps most, among all of
 them: also those marked difficult, also those found already. Below the threshold it is a false positive; on a difficult
 object it does not count; on an object found already it is a duplicate, even if another object is still free.
 
@@ -26,7 +26,7 @@ _PAIRS_AT_ONCE = 1_000_000  # take some 200 MB
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Every detection and object of one picture that overlap at all, by detection, then by object."""
+    """Every detection and object of one image that overlap at all, by detection, then by object."""
 
     detections: Indices  # [P]
     objects: Indices  # [P]
@@ -46,26 +46,26 @@ class Matches:
 
 def overlapping_pairs(
     boxes: Boxes,
-    pictures: Indices,
+    images: Indices,
     object_boxes: Boxes,
-    object_pictures: Indices,
+    object_images: Indices,
     crowd: Flags | None = None,
     overlaps_of: Callable[[Boxes, Boxes, Flags | None], NDArray[np.float64]] = paired_overlaps,
 ) -> Pairs:
-    """The overlapping pairs of detections and objects on the same picture.
+    """The overlapping pairs of detections and objects on the same image.
 
     The overlap with a `crowd` is the part of the detection that lies in it, as COCO has it; `overlaps_of` gives the
     overlaps of boxes in the same row of two arrays.
     """
-    by_picture = np.argsort(object_pictures, kind="stable")
-    sorted_pictures = object_pictures[by_picture]
-    first = np.searchsorted(sorted_pictures, pictures, side="left")
-    count = np.searchsorted(sorted_pictures, pictures, side="right") - first
+    by_image = np.argsort(object_images, kind="stable")
+    sorted_images = object_images[by_image]
+    first = np.searchsorted(sorted_images, images, side="left")
+    count = np.searchsorted(sorted_images, images, side="right") - first
     parts = []
     for rows in _in_parts(count):
         detections = np.repeat(rows, count[rows])
         within = np.arange(len(detections)) - np.repeat(np.cumsum(count[rows]) - count[rows], count[rows])
-        objects = by_picture[np.repeat(first[rows], count[rows]) + within]
+        objects = by_image[np.repeat(first[rows], count[rows]) + within]
         of_first = None if crowd is None else crowd[objects]
         overlaps = overlaps_of(boxes[detections], object_boxes[objects], of_first)
         near = overlaps > 0
@@ -83,9 +83,7 @@ def _in_parts(count: Indices) -> list[Indices]:
 def pairs_of(table: Table, rows: Indices, objects: Indices, crowd: Flags | None = None) -> Pairs:
     """The overlapping pairs of some of a table's detections with some of its objects, numbered as they are given."""
     found, truth = table.found, table.objects
-    return overlapping_pairs(
-        found.boxes[rows], found.pictures[rows], truth.boxes[objects], truth.pictures[objects], crowd
-    )
+    return overlapping_pairs(found.boxes[rows], found.images[rows], truth.boxes[objects], truth.images[objects], crowd)
 
 
 def match_voc(pairs: Pairs, num_detections: int, difficult: Flags, threshold: float = 0.5) -> Matches:

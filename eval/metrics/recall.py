@@ -17,7 +17,7 @@ from ...data.printable import format_columns, printable
 from ...data.records import GroundTruth, Proposals
 from .numbers import format_number
 
-BUDGETS = (1, 3, 10, 30, 100, 200, 300, 500, 1000, 2000, 5000)  # boxes a picture, the best first
+BUDGETS = (1, 3, 10, 30, 100, 200, 300, 500, 1000, 2000, 5000)  # boxes an image, the best first
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 CURVE = np.linspace(0.5, 1, 26).round(2)  # the overlaps of the plot
 SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)}  # square pixels (COCO's limits)
@@ -39,21 +39,21 @@ class RecallEvaluation:
     """One method's proposals on one data set."""
 
     name: str
-    pictures: int
-    boxes: float  # a picture
+    images: int
+    boxes: float  # an image
     all: Coverage
     mabo: float  # the mean over the classes of their average best overlap
     classes: Mapping[str, Coverage]
     sizes: Mapping[str, Coverage]  # by the objects' areas
-    budgets: Mapping[int, Coverage]  # with so many boxes a picture at most
+    budgets: Mapping[int, Coverage]  # with so many boxes an image at most
     by_iou: Sequence[tuple[float, float]]  # overlap, and the recall at it
 
 
 def evaluate_recall(name: str, proposals: Mapping[str, Proposals], truths: Sequence[GroundTruth]) -> RecallEvaluation:
-    """Judge the proposals of every picture; DataError names one that has none on file, not even an empty row."""
+    """Judge the proposals of every image; DataError names one that has none on file, not even an empty row."""
     missing = [truth.file for truth in truths if truth.file not in proposals]
     if missing:
-        raise DataError(f"{name} has no proposals for {len(missing)} of {len(truths)} pictures, as {missing[0]}")
+        raise DataError(f"{name} has no proposals for {len(missing)} of {len(truths)} images, as {missing[0]}")
     labels, areas, tables, counts = [], [], [], []
     for truth in truths:
         wanted = truth[truth.to_find]
@@ -70,7 +70,7 @@ def evaluate_recall(name: str, proposals: Mapping[str, Proposals], truths: Seque
     useful = [i for i, budget in enumerate(BUDGETS) if i == 0 or BUDGETS[i - 1] < most]
     return RecallEvaluation(
         name=name,
-        pictures=len(truths),
+        images=len(truths),
         boxes=float(np.mean(counts)) if counts else float("nan"),
         all=_coverage(overall),
         mabo=float(np.mean([each.mean_best_overlap for each in classes.values()])) if classes else float("nan"),

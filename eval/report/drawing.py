@@ -1,7 +1,7 @@
-"""Boxes drawn on pictures: each with its class and score, in a colour that belongs to the class's name.
+"""Boxes drawn on images: each with its class and score, in a colour that belongs to the class's name.
 
-Lines and letters grow with the picture. Every line has a dark rim and every label a filled ground, so that both can be
-seen on any picture. The weakest detections are drawn first: the best are on top.
+Lines and letters grow with the image. Every line has a dark rim and every label a filled ground, so that both can be
+seen on any image. The weakest detections are drawn first: the best are on top.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _RIM: Colour = (20, 20, 20)
 
 @dataclass(frozen=True)
 class Style:
-    """Sizes in pixels that suit a picture: lines of 2 and letters of 14 on a photo of 500 by 375."""
+    """Sizes in pixels that suit an image: lines of 2 and letters of 14 on a photo of 500 by 375."""
 
     line: int
     rim: int
@@ -58,7 +58,7 @@ def class_colour(name: str) -> Colour:
 
 
 def draw_detections(image: Pixels, detections: Detections, *, ground_truth: GroundTruth | None = None) -> Pixels:
-    """A copy of the picture with the detections on it, and under them the ground truth with dashed lines."""
+    """A copy of the image with the detections on it, and under them the ground truth with dashed lines."""
     canvas = image.copy()
     height, width, _ = canvas.shape
     style = style_of(width, height)
@@ -77,7 +77,7 @@ def draw_detections(image: Pixels, detections: Detections, *, ground_truth: Grou
 
 
 def style_of(width: int, height: int) -> Style:
-    """The sizes that suit a picture of so many pixels."""
+    """The sizes that suit an image of so many pixels."""
     # By the area: a long strip has room for small letters only.
     scale = float(np.sqrt(width * height)) / np.sqrt(500 * 375)
     line = max(1, round(2 * scale))
@@ -85,14 +85,14 @@ def style_of(width: int, height: int) -> Style:
 
 
 def corners_of(boxes: NDArray[np.float64], width: int, height: int) -> list[Corners]:
-    """The boxes' outermost pixels, cut to the picture; a box outside it becomes a line or a pixel on its edge."""
+    """The boxes' outermost pixels, cut to the image; a box outside it becomes a line or a pixel on its edge."""
     last = np.array([width, height, width, height]) - 1
     pixels = np.clip(np.round(boxes) - [0, 0, 1, 1], 0, last).astype(int)
     return [(x1, y1, max(x1, x2), max(y1, y2)) for x1, y1, x2, y2 in pixels.tolist()]
 
 
 def _fill(canvas: Pixels, x1: int, y1: int, x2: int, y2: int, colour: Colour) -> None:
-    """Colour a rectangle of pixels, half-open; what is outside the picture is left out."""
+    """Colour a rectangle of pixels, half-open; what is outside the image is left out."""
     canvas[max(0, y1) : max(0, y2), max(0, x1) : max(0, x2)] = colour
 
 
@@ -130,7 +130,7 @@ def draw_dashed(canvas: Pixels, corners: Corners, style: Style) -> None:
 
 
 def draw_label(canvas: Pixels, text: str, corners: Corners, colour: Colour, style: Style) -> None:
-    """Above the box where there is room, else on its upper edge; inside the picture if that is large enough at all."""
+    """Above the box where there is room, else on its upper edge; inside the image if that is large enough at all."""
     # OpenCV 5 brings its own fonts for Latin, Cyrillic, Greek, Arabic, Chinese, Japanese and Korean names; Pillow's
     # built-in one ends with ASCII.
     font = cv2.FontFace("sans")

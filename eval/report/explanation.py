@@ -1,4 +1,4 @@
-"""One picture's story in words, and drawn on the picture: what was found, what was lost and where, what is wrong.
+"""One image's story in words, and drawn on the image: what was found, what was lost and where, what is wrong.
 
 A detection that finds an object has a green frame, a wrong one an orange frame, a lost object dashes and a blue label:
 three of Okabe and Ito's colours, which any kind of colour vision tells apart, and the dashes besides.
@@ -20,23 +20,23 @@ _FOUND: Colour = (0, 158, 115)
 _WRONG: Colour = (230, 159, 0)
 _LOST: Colour = (0, 114, 178)
 _UNASKED: Colour = (200, 200, 200)
-_PAPER = 255  # below the picture
+_PAPER = 255  # below the image
 _ROW, _LETTER = 1.6, 0.65  # a line's height and a letter's usual width, in heights of a letter
 
 
-def explain(evaluation: Evaluation, picture_file: str, stages: Mapping[str, Stages] | None = None) -> str:
-    """What happened on one picture, in words; without the run's `stages` only what the evaluation knows."""
-    return str(tell(evaluation, picture_file, stages))
+def explain(evaluation: Evaluation, image_file: str, stages: Mapping[str, Stages] | None = None) -> str:
+    """What happened on one image, in words; without the run's `stages` only what the evaluation knows."""
+    return str(tell(evaluation, image_file, stages))
 
 
 def draw_explanation(
-    image: Pixels, evaluation: Evaluation, picture_file: str, stages: Mapping[str, Stages] | None = None
+    image: Pixels, evaluation: Evaluation, image_file: str, stages: Mapping[str, Stages] | None = None
 ) -> Pixels:
-    """A copy of the picture with what `explain` says drawn on it, and below it a line for each number.
+    """A copy of the image with what `explain` says drawn on it, and below it a line for each number.
 
     Lost objects have the numbers that they have in the text, detections as well, after a D.
     """
-    marks = _marks(tell(evaluation, picture_file, stages))
+    marks = _marks(tell(evaluation, image_file, stages))
     height, width, _ = image.shape
     style = style_of(width, height)
     row, longest = round(style.letters * _ROW), max((len(mark.line) for mark in marks), default=0)
@@ -65,7 +65,7 @@ class _Mark:
     """A box to draw, and what to say of it."""
 
     number: str  # at the box
-    line: str  # below the picture
+    line: str  # below the image
     box: NDArray[np.float64]  # [4]
     colour: Colour
     dashed: bool = False

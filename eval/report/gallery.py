@@ -1,4 +1,4 @@
-"""Pictures with boxes on them, as files."""
+"""Images with boxes on them, as files."""
 
 import os
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from ...data.files.atomic import DiskFullError
 from ...data.formats.predictions import merge_parts, read_predictions
 from ...data.formats.specs import open_dataset
 from ...data.images.decoding import IMAGE_EXTENSIONS, read_image
-from ...data.images.image_files import picture_name
+from ...data.images.image_files import image_name
 from ...data.images.pairing import NOT_PAIRED, pair_files
-from ...data.records import GroundTruth, Picture
+from ...data.records import GroundTruth, ImageDetections
 from .drawing import draw_detections
 from .drawn_files import Drawings
 
 
 def write_drawing(folder: Path, file: str, image: NDArray[np.uint8]) -> Path:
-    """Write a drawn (H, W, 3) picture below `folder`, where `Drawings` has it if it is the only one."""
+    """Write a drawn (H, W, 3) image below `folder`, where `Drawings` has it if it is the only one."""
     return Drawings(folder).write(file, image)
 
 
@@ -36,23 +36,23 @@ def draw_predictions(
     *,
     ignore_exif: bool = False,
 ) -> str:
-    """Draw stored predictions of at least `score` on their pictures, and beside them a data set's ground truth.
+    """Draw stored predictions of at least `score` on their images, and beside them a data set's ground truth.
 
-    Boxes are of the pixels as stored where `ignore_exif` says so; else the stated sizes tell. A picture that cannot be
+    Boxes are of the pixels as stored where `ignore_exif` says so; else the stated sizes tell. An image that cannot be
     read, and a drawing that cannot be written, is reported and left out; where none can, that is an error.
     """
     if out.resolve() == images.resolve():
-        raise UsageError(f"{out}: drawing there would overwrite the pictures; choose another --out")
+        raise UsageError(f"{out}: drawing there would overwrite the images; choose another --out")
     dataset = None if data is None else open_dataset(data, allow_unannotated=True)
-    pictures = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
-    names = [_find(images, picture.file) for picture in pictures]
+    results = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
+    names = [_find(images, result.file) for result in results]
     # A name of another machine is drawn under the one that the image has here.
-    drawn_as = [name if "\\" in picture.file else picture.file for name, picture in zip(names, pictures, strict=True)]
+    drawn_as = [name if "\\" in result.file else result.file for name, result in zip(names, results, strict=True)]
     drawings, drawn, failed = Drawings(out, drawn_as), 0, 0
-    for picture, name, to, truth in zip(pictures, names, drawn_as, _truths(pictures, dataset), strict=True):
-        found = picture.detections[picture.detections.scores >= score]
+    for result, name, to, truth in zip(results, names, drawn_as, _truths(results, dataset), strict=True):
+        found = result.detections[result.detections.scores >= score]
         try:
-            image = _read(images / name, picture, truth, ignore_exif)
+            image = _read(images / name, result, truth, ignore_exif)
             drawings.write(to, draw_detections(image, found, ground_truth=truth))
         except (DataError, SetupError) as error:
             if isinstance(error, DiskFullError):
@@ -63,40 +63,40 @@ def draw_predictions(
             drawn += 1
     if failed and not drawn:
         raise SetupError(f"{out}: no drawing can be written there; choose another --out")
-    if pictures and not drawn:
-        raise DataError(f"{images}: has none of the {len(pictures)} pictures of {predictions}; check --images")
-    return f"{drawn} of {len(pictures)} pictures drawn, written to {out}"
+    if results and not drawn:
+        raise DataError(f"{images}: has none of the {len(results)} images of {predictions}; check --images")
+    return f"{drawn} of {len(results)} images drawn, written to {out}"
 
 
-def _read(path: Path, picture: Picture, truth: GroundTruth | None, ignore_exif: bool) -> NDArray[np.uint8]:
-    """The pixels that the boxes are of: as the annotation says, else the predictions, of the picture's size."""
+def _read(path: Path, image: ImageDetections, truth: GroundTruth | None, ignore_exif: bool) -> NDArray[np.uint8]:
+    """The pixels that the boxes are of: as the annotation says, else the predictions, of the image's size."""
     if ignore_exif:
         return read_image(path, ignore_exif=True)
     if truth is None:
-        return read_image(path, size=(picture.width, picture.height))
+        return read_image(path, size=(image.width, image.height))
     known = truth.width and truth.height
-    return read_truth(path, truth if known else replace(truth, width=picture.width, height=picture.height))
+    return read_truth(path, truth if known else replace(truth, width=image.width, height=image.height))
 
 
-def _truths(pictures: list[Picture], dataset: Dataset | None) -> list[GroundTruth | None]:
-    """Each picture's ground truth, None without a data set or outside of it."""
+def _truths(images: list[ImageDetections], dataset: Dataset | None) -> list[GroundTruth | None]:
+    """Each image's ground truth, None without a data set or outside of it."""
     if dataset is None:
-        return [None] * len(pictures)
-    truths = dataset.pictures
-    paired = pair_files([picture.file for picture in pictures], [truth.file for truth in truths])
+        return [None] * len(images)
+    truths = dataset.images
+    paired = pair_files([image.file for image in images], [truth.file for truth in truths])
     return [None if index == NOT_PAIRED else truths[index] for index in paired]
 
 
 def _find(images: Path, file: str) -> str:
-    """The name, below the folder, of the picture that predictions call `file`.
+    """The name, below the folder, of the image that predictions call `file`.
 
-    VOC's result files name pictures without their extension, dots and all; those of other machines in their own way.
+    VOC's result files name images without their extension, dots and all; those of other machines in their own way.
     """
     kinds = (each for lower in IMAGE_EXTENSIONS for each in (lower, lower.upper()))
     for name in (file, *(f"{file}{kind}" for kind in kinds)):
         if _is_there(images, name):
             return name
-    return picture_name(file, images) or file
+    return image_name(file, images) or file
 
 
 def _is_there(images: Path, name: str) -> bool:

@@ -1,10 +1,10 @@
-"""The pictures that a report shows: which ones, and their boxes and pixels as its page takes them.
+"""The images that a report shows: which ones, and their boxes and pixels as its page takes them.
 
 A mistake is a detection that finds nothing, or finds again, though its score is one at which its class does best (the
-threshold of the best F1), or an object that no detection of such a score finds. Pictures with the most mistakes are the
+threshold of the best F1), or an object that no detection of such a score finds. Images with the most mistakes are the
 worst; of those with equally few, the ones with the most objects found are the best.
 
-Shapes: P pictures, D detections, G objects.
+Shapes: P images, D detections, G objects.
 """
 
 import base64
@@ -26,9 +26,9 @@ from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.matching import NO_OBJECT
 from ..metrics.table import Indices
 
-MOST_PICTURES = 200
+MOST_IMAGES = 200
 MOST_BEST = 50  # of them, where not all are shown
-MOST_BOXES = 100  # in a picture, those with the highest scores
+MOST_BOXES = 100  # in an image, those with the highest scores
 LONGEST_SIDE = 640  # pixels
 # A photo of 640 by 480 has 50 to 70 KB at the first quality; confetti must not make the page ten times as large.
 _QUALITIES = (80, 60, 40, 20)
@@ -49,23 +49,23 @@ class _Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureOrder:
-    """All pictures from the worst to the best, and what is right and wrong about each."""
+class ImageOrder:
+    """All images from the worst to the best, and what is right and wrong about each."""
 
     order: Indices  # [P]
-    mistakes: Indices  # [P], by picture, not in that order
+    mistakes: Indices  # [P], by image, not in that order
     found: Indices  # [P], as well
 
     def shown(self) -> Indices:
         """The worst and the best, as many as a page can carry, in the same order."""
-        if len(self.order) <= MOST_PICTURES:
+        if len(self.order) <= MOST_IMAGES:
             return self.order
-        return np.concatenate([self.order[: MOST_PICTURES - MOST_BEST], self.order[len(self.order) - MOST_BEST :]])
+        return np.concatenate([self.order[: MOST_IMAGES - MOST_BEST], self.order[len(self.order) - MOST_BEST :]])
 
 
-def picture_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
-    """The classes by number, and for each picture that is shown its boxes and its pixels, ready for JSON."""
-    judged, ranked = _judged(evaluation), rank_pictures(evaluation)
+def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
+    """The classes by number, and for each image that is shown its boxes and its pixels, ready for JSON."""
+    judged, ranked = _judged(evaluation), rank_images(evaluation)
     shown = ranked.shown()
     truths = [evaluation.table.truths[i] for i in shown.tolist()]
     with ThreadPoolExecutor() as pool:  # Pillow decodes and encodes outside the interpreter's lock
@@ -74,7 +74,7 @@ def picture_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
         "classes": [printable(name) for name in evaluation.table.classes],
         "total": len(ranked.order),
         "threshold": _threshold(judged),
-        "pictures": [
+        "images": [
             {
                 "file": printable(truth.file),
                 "size": _size(truth, size),
@@ -100,17 +100,17 @@ def _judged(evaluation: Evaluation) -> _Judged:
     return _Judged(outcomes, objects, found_at, np.where(np.isnan(at_best), np.inf, at_best))
 
 
-def rank_pictures(evaluation: Evaluation) -> PictureOrder:
-    """All pictures, from the most mistakes to the fewest, then to the most objects found; else in their own order."""
-    table, num_pictures, judged = evaluation.table, len(evaluation.table.truths), _judged(evaluation)
+def rank_images(evaluation: Evaluation) -> ImageOrder:
+    """All images, from the most mistakes to the fewest, then to the most objects found; else in their own order."""
+    table, num_images, judged = evaluation.table, len(evaluation.table.truths), _judged(evaluation)
     kept = table.found.scores >= judged.at_best[table.found.classes]
     wrong = kept & np.isin(judged.outcomes, (Outcome.FALSE_POSITIVE, Outcome.DUPLICATE))
     at_best = judged.found_at >= judged.at_best[table.objects.classes]
     missed, found = table.objects.asked & ~at_best, table.objects.asked & at_best
-    mistakes = np.bincount(table.found.pictures[wrong], minlength=num_pictures)
-    mistakes += np.bincount(table.objects.pictures[missed], minlength=num_pictures)
-    num_found = np.bincount(table.objects.pictures[found], minlength=num_pictures)
-    return PictureOrder(np.lexsort((num_found, -mistakes)), mistakes, num_found)
+    mistakes = np.bincount(table.found.images[wrong], minlength=num_images)
+    mistakes += np.bincount(table.objects.images[missed], minlength=num_images)
+    num_found = np.bincount(table.objects.images[found], minlength=num_images)
+    return ImageOrder(np.lexsort((num_found, -mistakes)), mistakes, num_found)
 
 
 def _threshold(judged: _Judged) -> float | None:
@@ -120,12 +120,12 @@ def _threshold(judged: _Judged) -> float | None:
 
 
 def _boxes(evaluation: Evaluation, judged: _Judged, place: int) -> dict[str, Any]:
-    """One picture's detections and objects as rows: class, what else, box."""
+    """One image's detections and objects as rows: class, what else, box."""
     table = evaluation.table
     found, objects = table.found, table.objects
-    rows = np.flatnonzero((found.pictures == place) & (judged.outcomes != _NOT_JUDGED))
+    rows = np.flatnonzero((found.images == place) & (judged.outcomes != _NOT_JUDGED))
     rows = rows[np.argsort(-found.scores[rows], kind="stable")]
-    own = np.flatnonzero(objects.pictures == place)
+    own = np.flatnonzero(objects.images == place)
     return {
         "left_out": max(0, len(rows) - MOST_BOXES),
         "found": [
@@ -160,7 +160,7 @@ def _size(truth: GroundTruth, pixels: Sequence[int]) -> list[int]:
 
 
 def embedded_image(read: ReadImage, truth: GroundTruth) -> tuple[str | None, tuple[int, ...]]:
-    """A picture as a JPEG in a `data:` address and its own width and height; None and () if it cannot be read."""
+    """An image as a JPEG in a `data:` address and its own width and height; None and () if it cannot be read."""
     try:
         image = Image.fromarray(read(truth))
     except DataError:

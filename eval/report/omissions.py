@@ -13,7 +13,7 @@ from ...data.class_names import did_you_mean
 from ...data.datasets.dataset import Dataset
 from ...data.diagnostics import Notices, cut
 from ...data.printable import printable
-from ...data.records import GroundTruth, Picture
+from ...data.records import GroundTruth, ImageDetections
 from ..metrics.table import Table
 
 _NAMED = 8  # classes in a line, the others are counted
@@ -47,13 +47,13 @@ def warnings(table: Table, data: Dataset) -> list[str]:
 
 
 def _outside(table: Table) -> Iterator[str]:
-    if table.left_out_pictures:
-        yield f"{table.left_out_detections:,} detections on {table.left_out_pictures:,} images outside the data set"
+    if table.left_out_images:
+        yield f"{table.left_out_detections:,} detections on {table.left_out_images:,} images outside the data set"
 
 
 def _of_classes(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
-    """Classes on one side only. Of a picture's own blacklist nothing is said: it is a part of the protocol."""
-    objects = Counter(label for truth in data.pictures for label in truth.labels.tolist())
+    """Classes on one side only. Of an image's own blacklist nothing is said: it is a part of the protocol."""
+    objects = Counter(label for truth in data.images for label in truth.labels.tolist())
     if missing := [name for name in data.classes if objects[name] and name not in table.classes]:
         count = sum(objects[name] for name in missing)
         reason = "were not chosen" if chosen else "the predictions are not about"
@@ -91,7 +91,7 @@ def _short(name: str) -> str:
 
 def _near_names(table: Table, data: Dataset) -> Iterator[str]:
     predicted = Counter({name: n for name, n in table.left_out_labels.items() if name not in data.classes})
-    seen = {label for picture, _ in table.paired for label in picture.detections.labels.tolist()}
+    seen = {label for image, _ in table.paired for label in image.detections.labels.tolist()}
     # A detector's own class is in the table, also where nothing of it was found, and may be misspelt as well.
     counts = np.bincount(table.found.classes, minlength=len(table.classes)).tolist()
     own = zip(table.classes, counts, strict=True)
@@ -112,7 +112,7 @@ def _uncovered(table: Table) -> Iterator[str]:
     covered = len({place for _, place in table.paired})
     if not table.truths or covered >= _COVERED * len(table.truths):
         return
-    outside = table.left_out_pictures
+    outside = table.left_out_images
     example = _short(table.example_outside)
     others = f"; {outside:,} are predicted that the data set does not have, for example {example}" if outside else ""
     yield (
@@ -122,16 +122,16 @@ def _uncovered(table: Table) -> Iterator[str]:
 
 
 def _other_sizes(table: Table) -> Iterator[str]:
-    both = [(picture, table.truths[place]) for picture, place in table.paired]
-    odd = [(picture, truth) for picture, truth in both if _differ(picture, truth)]
+    both = [(image, table.truths[place]) for image, place in table.paired]
+    odd = [(image, truth) for image, truth in both if _differ(image, truth)]
     if odd:
-        picture, truth = odd[0]
+        image, truth = odd[0]
         yield (
             f"{len(odd):,} images are of another size in the predictions: of {_short(truth.file)} they say "
-            f"{picture.width} x {picture.height}, the data set {truth.width} x {truth.height}; the boxes may not fit"
+            f"{image.width} x {image.height}, the data set {truth.width} x {truth.height}; the boxes may not fit"
         )
 
 
-def _differ(picture: Picture, truth: GroundTruth) -> bool:
-    sizes = (picture.width, picture.height), (truth.width, truth.height)
+def _differ(image: ImageDetections, truth: GroundTruth) -> bool:
+    sizes = (image.width, image.height), (truth.width, truth.height)
     return all(map(all, sizes)) and sizes[0] != sizes[1]

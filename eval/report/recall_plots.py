@@ -24,9 +24,9 @@ def recall_plots(evaluations: Sequence[RecallEvaluation]) -> list[dict[str, Any]
     if not evaluations:
         return []
     against_boxes = [
-        ("Recall at IoU .5 over boxes a picture", "recall_50"),
-        ("Recall at IoU .7 over boxes a picture", "recall_70"),
-        ("Average recall over boxes a picture", "average_recall"),
+        ("Recall at IoU .5 over boxes an image", "recall_50"),
+        ("Recall at IoU .7 over boxes an image", "recall_70"),
+        ("Average recall over boxes an image", "average_recall"),
     ]
     plots = []
     for title, field in against_boxes:

@@ -19,7 +19,7 @@ from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.numbers import format_number, plain
 from ..metrics.recall import SIZES, RecallEvaluation
 from .class_rows import ClassRow, class_counts, class_rows, format_csv
-from .images import LONGEST_SIDE, MOST_BOXES, ReadImage, picture_content
+from .images import LONGEST_SIDE, MOST_BOXES, ReadImage, image_content
 from .omissions import omission_line
 from .plots import closed, curve_points, waterfall_bars
 from .recall_plots import COLOURS, recall_plots
@@ -42,7 +42,7 @@ _MEANINGS = {
     "APs": "small objects",
     "APm": "medium objects",
     "APl": "large objects",
-    "AR1": "recall, 1 box a class and picture",
+    "AR1": "recall, 1 box a class and image",
     "AR10": "recall, 10 boxes",
     "AR100": "recall, 100 boxes",
     "ARs": "recall, small objects",
@@ -55,17 +55,17 @@ _MEANINGS = {
 class Report:
     """All that a report can tell; what is left out has no part in it."""
 
-    evaluations: Sequence[Evaluation] = ()  # the first gives the counts, the curves and the pictures' boxes
+    evaluations: Sequence[Evaluation] = ()  # the first gives the counts, the curves and the images' boxes
     intervals: Mapping[str, "Intervals"] = field(default_factory=dict)  # by metric
     errors: "ErrorTypes | None" = None
     breakdowns: Sequence["Breakdown"] = ()
     waterfall: "Waterfall | None" = None
     recalls: Sequence[RecallEvaluation] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)  # what else is worth knowing about the run, by name
-    failures: Sequence[tuple[str, str]] = ()  # pictures that could not be read, and why
+    failures: Sequence[tuple[str, str]] = ()  # images that could not be read, and why
     left_out: Sequence[str] | None = None  # of the evaluation, and why; None where that is not known
     warnings: Sequence[str] = ()  # what looks like a mistake in the predictions
-    read: ReadImage | None = None  # gives a picture's pixels; None shows no pictures
+    read: ReadImage | None = None  # gives an image's pixels; None shows no images
 
 
 def write_report(report: Report, folder: str | Path) -> None:
@@ -113,9 +113,9 @@ def _metric_content(
         "numbers": evaluation.numbers,
         "per_class": {row.name: _class_content(row, place, evaluation) for row in rows},
         "without_objects": evaluation.without_objects,
-        "pictures": len(evaluation.table.truths),
-        "failed_pictures": evaluation.table.num_failed,
-        "left_out_pictures": evaluation.table.left_out_pictures,
+        "images": len(evaluation.table.truths),
+        "failed_images": evaluation.table.num_failed,
+        "left_out_images": evaluation.table.left_out_images,
         "left_out_detections": evaluation.table.left_out_detections,
     }
 
@@ -169,7 +169,7 @@ def render_html(report: Report) -> str:
         recalls=report.recalls,
         recall_plots=recall_plots(report.recalls),
         sizes=tuple(SIZES),
-        pictures=picture_content(evaluations[0], report.read) if evaluations and report.read else None,
+        images=image_content(evaluations[0], report.read) if evaluations and report.read else None,
         limits={"boxes": MOST_BOXES, "side": LONGEST_SIDE, "failures": _MOST_FAILURES},
     )
 

@@ -27,7 +27,7 @@ def compiled(*, fastmath: bool = False) -> Callable[[Function], Function]:
 
 
 class _FirstCompilation(event.Listener):
-    """Says once that something is compiled, lest the first picture seem to hang; loading from disk is no such event."""
+    """Says once that something is compiled, lest the first image seem to hang; loading from disk is no such event."""
 
     def __init__(self) -> None:
         self.said = False

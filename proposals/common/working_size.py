@@ -1,4 +1,4 @@
-"""The size at which a picture is searched: Selective Search is not scale invariant, so its authors fix the width.
+"""The size at which an image is searched: Selective Search is not scale invariant, so its authors fix the width.
 
 Shapes: N boxes.
 """
@@ -14,24 +14,24 @@ from ...data.errors import DataError
 
 # The authors' width: k and the smallest sides in pixels are meant at it.
 WORKING_WIDTH = 500
-# At the working width a picture exceeds this only if it is over twice as high as wide. Keeps a 3 x 30000 strip cheap.
+# At the working width an image exceeds this only if it is over twice as high as wide. Keeps a 3 x 30000 strip cheap.
 MAX_PIXELS = 500_000
 # Without a working width: pixels are counted in float32 histograms, which are exact up to 2**24.
 MAX_PIXELS_UNSCALED = 1 << 24
 
 
-def checked_picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture with three channels, (H, W, 3), or an error that says what came instead of a picture."""
+def checked_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image with three channels, (H, W, 3), or an error that says what came instead of an image."""
     shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or not shaped or image.size == 0:
         raise DataError(
-            f"expected a uint8 picture of shape (H, W, 3), RGB, or (H, W), grey; got {image.dtype} {image.shape}"
+            f"expected a uint8 image of shape (H, W, 3), RGB, or (H, W), grey; got {image.dtype} {image.shape}"
         )
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
 def to_working_size(image: NDArray[np.uint8], target_width: int | None = WORKING_WIDTH) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) enlarged or reduced to the target width, or less where it would exceed `MAX_PIXELS`.
+    """The image (H, W, 3) enlarged or reduced to the target width, or less where it would exceed `MAX_PIXELS`.
 
     Without a target width it stays as it is up to `MAX_PIXELS_UNSCALED`.
     """
@@ -48,7 +48,7 @@ def to_working_size(image: NDArray[np.uint8], target_width: int | None = WORKING
 
 
 def to_original_size(boxes: Boxes, working: NDArray[np.uint8], original: NDArray[np.uint8]) -> Boxes:
-    """Boxes (N, 4) of the picture at working size in pixels of the original; its edges map exactly onto edges.
+    """Boxes (N, 4) of the image at working size in pixels of the original; its edges map exactly onto edges.
 
     >>> small, large = np.zeros((375, 500, 3), np.uint8), np.zeros((3000, 4000, 3), np.uint8)
     >>> to_original_size(np.array([[0.0, 0, 500, 375]]), small, large).tolist()

@@ -1,6 +1,6 @@
-"""The pictures of a step in training MultiBox, and which prior is to find which object.
+"""The images of a step in training MultiBox, and which prior is to find which object.
 
-Shapes: K priors, G objects, R boxes of one picture.
+Shapes: K priors, G objects, R boxes of one image.
 """
 
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ from scipy.optimize import linear_sum_assignment
 from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
 from ...backbone.training.distributed import own_share
 from ...data.boxes import Boxes, box_area, box_intersection
-from ...data.datasets.dataset import Dataset, picture_at
+from ...data.datasets.dataset import Dataset, image_at
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
 from ..common.box_coding import encode
 from .network import place_priors
 
 SLOTS = 8  # priors that an object is assigned to; the paper's one makes near-twins of it background
-OBJECT_SHARE = 0.7  # of the pictures are looked at in the size that suits an object, the others in a prior's
+OBJECT_SHARE = 0.7  # of the images are looked at in the size that suits an object, the others in a prior's
 JITTER = 0.25  # octaves, of the sizes
-WHOLE_SHARE = 0.5  # of the pictures are seen whole, the others through a window
+WHOLE_SHARE = 0.5  # of the images are seen whole, the others through a window
 SMALLEST_WINDOW = 0.35  # of a side
 VISIBLE = 0.6  # of an object must be in the window for its priors to answer for it
-OTHERS = 128  # boxes of another method that a picture brings, to learn how well a box fits
+OTHERS = 128  # boxes of another method that an image brings, to learn how well a box fits
 
 
 @dataclass(frozen=True, eq=False)
 class MultiBoxExample:
-    """One picture of a step: boxes to judge, and what is true of them."""
+    """One image of a step: boxes to judge, and what is true of them."""
 
     file: str
     image: NDArray[np.uint8]  # [H, W, 3]
@@ -70,15 +70,15 @@ class MultiBoxBatches:
     dataset: Dataset
     others: Mapping[str, Proposals]
     priors: Boxes
-    pictures: int  # a step
+    images: int  # a step
     seed: int
 
     def __call__(self, step: int) -> list[MultiBoxExample]:
-        start = step * self.pictures
-        return [self._example(index) for index in own_share(range(start, start + self.pictures))]
+        start = step * self.images
+        return [self._example(index) for index in own_share(range(start, start + self.images))]
 
     def _example(self, index: int) -> MultiBoxExample:
-        truth, rng = picture_at(self.dataset, self.seed, index)
+        truth, rng = image_at(self.dataset, self.seed, index)
         complete = truth.annotates(self.dataset.classes)
         image, objects, unfair, others = self._seen(truth, rng)
         window = pick_window(image.shape, rng)
@@ -106,7 +106,7 @@ class MultiBoxBatches:
         )
 
     def _seen(self, truth: GroundTruth, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Boxes, Boxes, Boxes]:
-        """A picture, mirrored or not, its objects, those to ignore, and other boxes to judge, in random order."""
+        """An image, mirrored or not, its objects, those to ignore, and other boxes to judge, in random order."""
         image = self.dataset.read(truth)
         objects, unfair = truth.boxes[truth.to_find], truth.boxes[truth.to_ignore]
         others = self.others[truth.file].boxes
@@ -132,7 +132,7 @@ def _pick_size(
     object_share: float,
     rng: np.random.Generator,
 ) -> int:
-    """The index of the size to look at a picture in: that of a matched prior, or of any, picked at random."""
+    """The index of the size to look at an image in: that of a matched prior, or of any, picked at random."""
     wanted = np.flatnonzero(matched >= 0)
     if rng.random() >= object_share or not len(wanted):
         wanted = np.arange(num_priors)  # so that there are boxes of that size in any case
@@ -148,7 +148,7 @@ def jittered(objects: Boxes, rng: np.random.Generator, copies: int = 12) -> Boxe
 
 
 def pick_window(shape: tuple[int, ...], rng: np.random.Generator) -> Boxes:
-    """The whole picture or a random part of it, (1, 4)."""
+    """The whole image or a random part of it, (1, 4)."""
     height, width = shape[:2]
     whole = np.array([width, height], dtype=np.float64)
     if rng.random() < WHOLE_SHARE:

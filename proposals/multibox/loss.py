@@ -1,6 +1,6 @@
 """What MultiBox is asked for in training: a matched prior for its object's place, every box for how well it fits.
 
-Shapes: R boxes of one picture, G objects.
+Shapes: R boxes of one image, G objects.
 """
 
 from typing import Self
@@ -43,7 +43,7 @@ def overlap_target(overlaps: Tensor) -> Tensor:
 def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha: float) -> dict[str, Tensor]:
     """`alpha` times the location loss, a mean over matched priors, plus the confidence loss, a mean over boxes.
 
-    The means are over all processes' pictures, and this gives the part of them that `batch` has.
+    The means are over all processes' images, and this gives the part of them that `batch` has.
 
     The location loss is that of Erhan et al., ½ of the squared distance, in the prior's deltas (a unit is a tenth of
     its side; of the logarithm of a side, a fifth), linear beyond 1 so that far priors do not rule. The confidence

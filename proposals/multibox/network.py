@@ -1,11 +1,11 @@
 """MultiBox: a network that proposes boxes itself (Erhan et al., CVPR 2014; Szegedy et al., arXiv 1412.1441).
 
 It knows K priors, boxes where objects usually are, and says of each how it should move and how sure it is that an
-object is there. Its head sits on the detector's own maps, so a picture pays for them once. Where the paper's last
+object is there. Its head sits on the detector's own maps, so an image pays for them once. Where the paper's last
 layer has weights for every prior, one small network reads the map under each prior here: what it learns of one place
 holds in all others, it fits into 4 MB, and it can judge any other box as well, which is what orders the mix.
 
-Shapes: K priors, R boxes of one picture, of which P make a part.
+Shapes: K priors, R boxes of one image, of which P make a part.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ CHANNELS = 128
 HIDDEN = 256
 WINDOW = 7  # cells along a side of what is read under a box
 AT_ONCE = 512  # boxes pooled together: 50 MB between the two products
-CROPS = 2  # windows along a side: .979 instead of .975 of the objects of VOC val covered in the mix, .08 s a picture
+CROPS = 2  # windows along a side: .979 instead of .975 of the objects of VOC val covered in the mix, .08 s an image
 NMS_THRESHOLD = 0.7  # IoU; the .5 of Erhan et al., section 4.2, loses a seventh of the recall at .7 here
 MOST = 1000  # boxes left after it
 
@@ -44,7 +44,7 @@ class MultiBoxHead(nn.Module):
 
     def __init__(self, num_priors: int):
         super().__init__()
-        self.priors: Tensor  # [K, 4], fractions of the picture
+        self.priors: Tensor  # [K, 4], fractions of the image
         self.register_buffer("priors", torch.zeros(num_priors, 4))
         self.reduce = ConvReLU(MAP_CHANNELS, CHANNELS, 1)
         self.look = ConvReLU(CHANNELS, CHANNELS, 3, padding=1)
@@ -55,7 +55,7 @@ class MultiBoxHead(nn.Module):
             self.outputs.bias.copy_(torch.tensor([-3.0, 0, 0, 0, 0, -3.0]))  # most boxes hold no object
 
     def forward(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
-        """Confidence [R], deltas [R, 4] and fit [R] of a picture's boxes, in float32."""
+        """Confidence [R], deltas [R, 4] and fit [R] of an image's boxes, in float32."""
         places, parts = [np.empty(0, dtype=np.intp)], [torch.zeros(0, 6, device=maps.device)]
         for members, feature_map, windows in maps.windows(boxes):
             reduced = self.look(self.reduce(feature_map))  # [1, 128, h, w]
@@ -75,7 +75,7 @@ def place_priors(priors: Boxes, window: Boxes) -> Boxes:
 
 
 def crop_windows(shape: tuple[int, ...], crops: int) -> Boxes:
-    """The whole picture, and with `crops` n > 1 also n x n windows over it that overlap by half, (1 + n * n, 4)."""
+    """The whole image, and with `crops` n > 1 also n x n windows over it that overlap by half, (1 + n * n, 4)."""
     height, width = shape[:2]
     whole = np.array([[0.0, 0.0, width, height]])
     if crops < 2:
@@ -89,7 +89,7 @@ def crop_windows(shape: tuple[int, ...], crops: int) -> Boxes:
 class MultiBox:
     """A trained head on its trunk, ready to propose.
 
-    `crops` looks at the picture in so many times so many overlapping windows too (Szegedy et al., section 4.3), each
+    `crops` looks at the image in so many times so many overlapping windows too (Szegedy et al., section 4.3), each
     with the smaller half of the priors: small objects have priors near them only there.
     """
 
@@ -124,7 +124,7 @@ class MultiBox:
         return boxes[kept].numpy(), scores[kept].numpy()
 
     def _placed_priors(self, shape: tuple[int, ...]) -> Boxes:
-        """All priors in the whole picture, and the smaller half of them in each further window: large ones abound."""
+        """All priors in the whole image, and the smaller half of them in each further window: large ones abound."""
         priors = self.head.priors.double().cpu().numpy()
         windows = crop_windows(shape, self.crops)
         return np.concatenate(

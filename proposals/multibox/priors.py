@@ -1,6 +1,6 @@
-"""The boxes that MultiBox starts from: where objects usually are in a picture.
+"""The boxes that MultiBox starts from: where objects usually are in an image.
 
-Priors are fractions of a picture's width and height, x1 y1 x2 y2, (K, 4).
+Priors are fractions of an image's width and height, x1 y1 x2 y2, (K, 4).
 """
 
 import warnings
@@ -22,7 +22,7 @@ def priors_of(data: Dataset, count: int, seed: int = 0) -> Boxes:
     fewer objects than centres.
     """
     fractions = [
-        truth.boxes[truth.to_find] / np.tile(size_of(data, truth), 2) for truth in data.pictures if truth.to_find.any()
+        truth.boxes[truth.to_find] / np.tile(size_of(data, truth), 2) for truth in data.images if truth.to_find.any()
     ]
     objects = np.concatenate([np.zeros((0, 4)), *fractions])
     objects = np.unique(np.concatenate([objects, flip_boxes(objects, 1.0)]), axis=0)

@@ -69,7 +69,7 @@ COLOUR_SPACES: dict[ColourSpace, Callable[[Image], Image]] = {
 
 
 def to_colour_space(image: Image, space: ColourSpace) -> Image:
-    """The RGB picture in another colour space, (H, W, 3); spaces of one channel repeat it three times.
+    """The RGB image in another colour space, (H, W, 3); spaces of one channel repeat it three times.
 
     The channels span 0..255, so that distances and histogram bins mean the same in each.
 

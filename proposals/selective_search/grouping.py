@@ -15,7 +15,7 @@ TERMS = "CTSF"  # colour, texture, size, fill
 
 
 def group(regions: Regions, similarity: str, num_pixels: int) -> NDArray[np.int32]:
-    """Boxes of the merged regions in the order of merging, (R - 1, 4); the last one is the whole picture.
+    """Boxes of the merged regions in the order of merging, (R - 1, 4); the last one is the whole image.
 
     The letters of `similarity` name the terms that are averaged: colour, texture, size, fill. Of equally similar
     pairs the one with the smallest number merges first, then the one whose other number is the smallest; merged

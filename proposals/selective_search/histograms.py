@@ -45,7 +45,7 @@ class Regions:
 def describe(
     segmentations: Sequence[Segmentation], image: NDArray[np.uint8], texture_of: TextureSource = "each channel"
 ) -> list[Regions]:
-    """The regions of every segmentation of one picture (H, W, 3), all made from one graph of parts.
+    """The regions of every segmentation of one image (H, W, 3), all made from one graph of parts.
 
     The pixels are counted once, in the cells that all segmentations have in common; regions are sums of cells. The
     authors' code takes the texture of the first channel three times, against the paper; `texture_of="first channel"`

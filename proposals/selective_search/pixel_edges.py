@@ -26,13 +26,13 @@ class PixelEdges:
     by row, then direction, then column.
     """
 
-    weights: NDArray[np.int32]  # [H, 4, W], in 1/8192 of a grey level; 0 where an edge would leave the picture
+    weights: NDArray[np.int32]  # [H, 4, W], in 1/8192 of a grey level; 0 where an edge would leave the image
     walk: NDArray[np.int64]  # [E], the keys of edges, without the heaviest of every triangle
     column_bits: int  # of a key
 
 
 def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
-    """Blur a picture (H, W, 3), weigh its edges by the distance of the colours, and sort those that matter.
+    """Blur an image (H, W, 3), weigh its edges by the distance of the colours, and sort those that matter.
 
     The heaviest of the three edges of a triangle leads nowhere that the other two have not led already, see
     `segmentation.py`: three of five edges need not be sorted.
@@ -64,7 +64,7 @@ def edge_of(key, column_bits):
 
 @compiled()
 def _weigh(planes):
-    """Weights of all edges, [H, 4, W], of a picture in planes [3, H, W]."""
+    """Weights of all edges, [H, 4, W], of an image in planes [3, H, W]."""
     _, height, width = planes.shape
     weights = np.zeros((height, 4, width), np.int32)
     for y in range(height):
@@ -83,7 +83,7 @@ def _weigh(planes):
 
 @compiled()
 def _left_out(weights):
-    """1 for edges that would leave the picture or are walked last in a triangle of pixels, [H, 4, W].
+    """1 for edges that would leave the image or are walked last in a triangle of pixels, [H, 4, W].
 
     The pixels of a 2 x 2 block are a b above c d; its edges are numbered in the order ab bc ac bd ad cd, so of two
     equal ones the later in this list is walked later.

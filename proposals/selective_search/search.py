@@ -1,6 +1,6 @@
 """Selective Search (Uijlings et al., IJCV 2013): class-agnostic boxes from grouping superpixels at all scales.
 
-The picture is brought to a width of 500 pixels, as the method is not scale invariant; it is segmented in every colour
+The image is brought to a width of 500 pixels, as the method is not scale invariant; it is segmented in every colour
 space at every k; each segmentation is grouped once per similarity; every region on the way gives a box.
 """
 
@@ -16,7 +16,7 @@ from ...data.boxes import Boxes
 from ...data.errors import UsageError
 from ...data.ranges import Range, check_ranges
 from ...data.records import Proposals
-from ..common.working_size import WORKING_WIDTH, checked_picture, to_original_size, to_working_size
+from ..common.working_size import WORKING_WIDTH, checked_image, to_original_size, to_working_size
 from .colour_spaces import COLOUR_SPACES, ColourSpace, to_colour_space
 from .grouping import TERMS, group
 from .histograms import TextureSource, describe
@@ -42,8 +42,8 @@ class Settings:
     scales: tuple[int, ...] = (50, 100)  # k of the segmentation
     min_size: int | None = None  # pixels of the smallest region; k without
     sigma: float = 0.8  # pixels, the blur before the segmentation
-    width: int | None = WORKING_WIDTH  # pixels, of the picture that is searched; as it is without
-    min_side: int = 20  # pixels of that picture; boxes with a smaller side are left out
+    width: int | None = WORKING_WIDTH  # pixels, of the image that is searched; as it is without
+    min_side: int = 20  # pixels of that image; boxes with a smaller side are left out
     texture_of: TextureSource = "each channel"  # or "first channel", as the authors' code has it
 
     def __post_init__(self) -> None:
@@ -119,23 +119,23 @@ def _parsed(key: str, value: str, like: Any) -> Any:
 
 
 def selective_search(image: NDArray[np.uint8], settings: Settings = PRESETS["fast"], *, seed: int = 0) -> Proposals:
-    """Boxes of an RGB (H, W, 3) or grey (H, W) picture, each at most once, the best first; never none.
+    """Boxes of an RGB (H, W, 3) or grey (H, W) image, each at most once, the best first; never none.
 
-    The order is the authors': a box's place in its hierarchy, the whole picture being 1, times a random number. The
+    The order is the authors': a box's place in its hierarchy, the whole image being 1, times a random number. The
     seed picks those, so it changes the order, never the set of boxes. Scores are evenly spaced, from 1 down. Where no
-    region reaches `min_side`, and in pictures smaller than that, the whole picture is the only proposal.
+    region reaches `min_side`, and in images smaller than that, the whole image is the only proposal.
     """
-    image = checked_picture(image)
+    image = checked_image(image)
     if min(image.shape[:2]) < settings.min_side:
-        return _whole_picture(image)
+        return _whole_image(image)
     working = to_working_size(image, settings.width)
     boxes = _ranked(_hierarchies(working, settings), settings.min_side, seed)
     if len(boxes) == 0:
-        return _whole_picture(image)
+        return _whole_image(image)
     return Proposals(to_original_size(boxes, working, image), 1 - np.arange(len(boxes)) / len(boxes))
 
 
-def _whole_picture(image: NDArray[np.uint8]) -> Proposals:
+def _whole_image(image: NDArray[np.uint8]) -> Proposals:
     """What is left to propose where no region is large enough."""
     height, width = image.shape[:2]
     return Proposals(np.array([[0, 0, width, height]], np.float64), np.ones(1))
@@ -144,7 +144,7 @@ def _whole_picture(image: NDArray[np.uint8]) -> Proposals:
 def _hierarchies(image: NDArray[np.uint8], settings: Settings) -> list[tuple[NDArray[np.int32], int]]:
     """Boxes in the order of merging, with the priority of the first; initial regions once for each segmentation.
 
-    Priorities count down to 1 for the whole picture; those of initial regions come before, as if merged first.
+    Priorities count down to 1 for the whole image; those of initial regions come before, as if merged first.
     """
     hierarchies: list[tuple[NDArray[np.int32], int]] = []
     num_pixels = image.shape[0] * image.shape[1]

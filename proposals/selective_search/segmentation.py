@@ -1,7 +1,7 @@
-"""Graph segmentation of a picture into superpixels (Felzenszwalb and Huttenlocher, IJCV 2004).
+"""Graph segmentation of an image into superpixels (Felzenszwalb and Huttenlocher, IJCV 2004).
 
 Every pixel is joined to its eight neighbours; a component grows along the lightest edge while that edge is no heavier
-than what already holds both sides together plus `k / size`, its limit. Several k are wanted of one picture, and most
+than what already holds both sides together plus `k / size`, its limit. Several k are wanted of one image, and most
 of the work is the same for all. Two facts, which the tests hold against the plain algorithm, save it:
 
 * An edge is refused because it is above the limit of one of its sides. That component can never grow again: all later
@@ -25,7 +25,7 @@ from .pixel_edges import UNITS_PER_LEVEL, PixelEdges, edge_key, edge_of, pixel_e
 
 @dataclass(frozen=True, eq=False)
 class PartGraph:
-    """Parts of a picture that belong together at every k from `smallest_k` on, and the edges between them.
+    """Parts of an image that belong together at every k from `smallest_k` on, and the edges between them.
 
     Of all edges between two parts the first one in the order of the pixels' edges is here, in that order.
     """
@@ -54,7 +54,7 @@ class Segmentation:
 
 
 def part_graph(image: NDArray[np.uint8], sigma: float, smallest_k: float) -> PartGraph:
-    """What all segmentations of a picture (H, W, 3) have in common whose k is not below `smallest_k`."""
+    """What all segmentations of an image (H, W, 3) have in common whose k is not below `smallest_k`."""
     edges = pixel_edges(image, sigma)
     return _parts_of(edges, smallest_k)
 

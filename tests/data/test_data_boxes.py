@@ -83,7 +83,7 @@ def test_a_mirrored_box_lies_as_far_from_the_other_side():
     assert flip_boxes(as_boxes([[10, 2, 30, 8]]), 100).tolist() == [[70, 2, 90, 8]]
 
 
-def test_a_box_outside_the_picture_is_clipped_to_nothing():
+def test_a_box_outside_the_image_is_clipped_to_nothing():
     clipped = clip_boxes(as_boxes([[30, 1, 40, 5], [-9, -9, 5, 5]]), 20, 10)
     assert box_area(clipped).tolist() == [0, 25]
 

@@ -6,8 +6,8 @@ import pytest
 
 from inception_rcnn.data.boxes import xyxy_to_xywh
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
-from inception_rcnn.data.stores.detections_jsonl import picture_to_line
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals
+from inception_rcnn.data.stores.detections_jsonl import image_to_line
 
 BOXES = [[0, 0, 10, 10], [5, 5, 9, 9], [1, 2, 3, 4]]
 
@@ -22,7 +22,7 @@ def test_nothing_found_is_a_value():
     assert found.boxes.shape == (0, 4)
     assert found.labels.shape == found.scores.shape == (0,)
     assert len(found[found.scores > 0.5]) == 0
-    assert Picture("a.jpg").error is None
+    assert ImageDetections("a.jpg").error is None
 
 
 def test_a_mask_an_index_and_a_slice_pick_whole_rows():
@@ -34,7 +34,7 @@ def test_a_mask_an_index_and_a_slice_pick_whole_rows():
     assert found[:1].scores.tolist() == [0.9]
 
 
-def test_ground_truth_keeps_its_picture_when_indexed():
+def test_ground_truth_keeps_its_image_when_indexed():
     truth = GroundTruth("a.jpg", 20, 10, BOXES, ["a", "b", "c"], [False, True, False])
     kept = truth[~truth.difficult]
     assert (kept.file, kept.width, kept.height, kept.labels.tolist()) == ("a.jpg", 20, 10, ["a", "c"])
@@ -48,7 +48,7 @@ def test_ground_truth_says_what_is_to_be_found():
     assert truth[truth.to_find].labels.tolist() == ["a"]
 
 
-def test_a_picture_annotates_classes_that_it_is_evaluated_on_if_it_lacks_none():
+def test_a_image_annotates_classes_that_it_is_evaluated_on_if_it_lacks_none():
     truth = GroundTruth("a.jpg", 9, 9, np.zeros((0, 4)), [], [], unjudged=("b",))
     assert truth.annotates(["a"])
     assert not truth.annotates(["a", "b"])
@@ -108,14 +108,18 @@ def test_no_detections_iterate_print_and_convert():
     assert Detections().to_dict() == {"detections": []}
 
 
-def test_a_picture_iterates_prints_and_converts_as_its_line_does():
+def test_a_image_iterates_prints_and_converts_as_its_line_does():
     found = Detections([[0, 0, 5, 5]], ["cat"], [0.5])
-    for picture in (Picture("a.jpg", 9, 8, found), Picture("b.jpg", 9, 8), Picture("c.jpg", error="cannot be read")):
-        line = json.loads(picture_to_line(picture))
-        assert {name: line[name] for name in picture.to_dict()} == picture.to_dict()
-        assert list(picture) == list(picture.detections)
-        assert len(picture) == len(picture.detections)
-        assert picture  # without detections, too
-        assert picture.file in str(picture)
-    assert "a.jpg (9 x 8)\nclass" in str(Picture("a.jpg", 9, 8, found))
-    assert str(Picture("c.jpg", error="cannot be read")) == "c.jpg\ncannot be read"
+    for image in (
+        ImageDetections("a.jpg", 9, 8, found),
+        ImageDetections("b.jpg", 9, 8),
+        ImageDetections("c.jpg", error="cannot be read"),
+    ):
+        line = json.loads(image_to_line(image))
+        assert {name: line[name] for name in image.to_dict()} == image.to_dict()
+        assert list(image) == list(image.detections)
+        assert len(image) == len(image.detections)
+        assert image  # without detections, too
+        assert image.file in str(image)
+    assert "a.jpg (9 x 8)\nclass" in str(ImageDetections("a.jpg", 9, 8, found))
+    assert str(ImageDetections("c.jpg", error="cannot be read")) == "c.jpg\ncannot be read"

@@ -25,7 +25,7 @@ OBJECT = """<annotation><filename>{name}.png</filename>
 
 
 def draw_squares(folder: Path, count: int = 4) -> str:
-    """Pictures with a bright square each on a dark ground, laid out as VOC's; the SPEC that names them."""
+    """Images with a bright square each on a dark ground, laid out as VOC's; the SPEC that names them."""
     rng = np.random.default_rng(0)
     for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (folder / part).mkdir(parents=True)

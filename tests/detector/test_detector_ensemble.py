@@ -122,7 +122,7 @@ def test_the_pipeline_averages_its_members(members, folder, image, mode):
     whole = np.abs(np.mean([look.boxes for look in looks], axis=0) - fused.boxes)
     inside = np.all([(look.boxes > 0) & (look.boxes < [64, 48, 64, 48]) for look in looks], axis=0)
     assert inside.any()
-    np.testing.assert_allclose(whole[inside], 0, atol=1e-3)  # else the mean is taken before the picture's edge cuts
+    np.testing.assert_allclose(whole[inside], 0, atol=1e-3)  # else the mean is taken before the image's edge cuts
 
 
 def test_proposals_are_made_once(folder, image, monkeypatch):

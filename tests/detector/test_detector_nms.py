@@ -56,7 +56,7 @@ def test_an_overlap_of_exactly_the_threshold_stays():
     assert len(run(boxes, scores, iou=0.49)[0]) == 1
 
 
-def test_boxes_of_which_nothing_is_in_the_picture_go():
+def test_boxes_of_which_nothing_is_in_the_image_go():
     boxes = [[[0.0, 0, 30, 40]], [[200, 10, 200, 30]], [[10, 100, 20, 100]]]
     kept, _, _ = run(boxes, [[0.9], [0.9], [0.9]])
     assert kept.tolist() == [[0, 0, 30, 40]]

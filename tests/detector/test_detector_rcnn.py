@@ -73,7 +73,7 @@ def test_deltas_of_the_winning_class_move_the_box():
     np.testing.assert_allclose(found.boxes[0], [110, 20, 150, 60], rtol=1e-6)
 
 
-def test_boxes_end_at_the_pictures_edge():
+def test_boxes_end_at_the_images_edge():
     deltas = DELTAS.copy()
     deltas[0, 0, 0] = -10
     found = detector(deltas=deltas).detect(IMAGE, PROPOSALS[:1])
@@ -90,7 +90,7 @@ def test_options_change_what_is_looked_at_and_kept():
 
 
 @pytest.mark.parametrize("shape", [(100, 200), (100, 200, 4), (0, 5, 3)])
-def test_what_is_no_rgb_picture_is_refused(shape):
+def test_what_is_no_rgb_image_is_refused(shape):
     with pytest.raises(DataError, match=r"uint8 RGB of shape \(H, W, 3\)"):
         detector().detect(np.zeros(shape, dtype=np.uint8), PROPOSALS)
     with pytest.raises(DataError, match="got float64"):
@@ -107,7 +107,7 @@ def test_an_unknown_method_or_device_is_refused_at_once():
 def test_a_stream_keeps_the_order_and_survives_a_bad_file(tmp_path):
     for name, width in (("b.png", 60), ("a.png", 40)):
         (tmp_path / name).write_bytes(encode_image(np.zeros((50, width, 3), dtype=np.uint8), ".png"))
-    (tmp_path / "c.png").write_bytes(b"not a picture")
+    (tmp_path / "c.png").write_bytes(b"not an image")
     rows = list(detector([[9, 0, 0]] * 500, np.zeros((500, 2, 4))).stream(tmp_path))
     assert [(row.file, row.width, row.error is None) for row in rows] == [
         ("a.png", 40, True),
@@ -162,7 +162,7 @@ def test_suppression_done_again_gives_the_very_same_detections(seed):
 @pytest.mark.shared
 def test_suppression_done_again_gives_the_same_on_real_photos(shared):
     data, model = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), RCNN.from_pretrained(device="cpu")
-    for truth, score in zip(data.pictures[:2], (0.3, 0.01), strict=True):
+    for truth, score in zip(data.images[:2], (0.3, 0.01), strict=True):
         image = read_image(data.path(truth), ignore_exif=True)
         stages = model.with_options(score=score).look(image)
         assert len(stages.boxes) <= len(stages.proposals)

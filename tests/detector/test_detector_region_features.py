@@ -78,7 +78,7 @@ class Ramp(torch.nn.Module):
 
 
 def test_a_region_is_pooled_from_the_cells_that_see_it():
-    """The middle of the 7 x 7 window must look at the middle of the box, in the pixels of the resized picture."""
+    """The middle of the 7 x 7 window must look at the middle of the box, in the pixels of the resized image."""
     image = np.zeros((300, 400, 3), dtype=np.uint8)  # looked at in twice the size
     boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220]])
     windows = joined(shared_features(SharedMaps(Ramp(), image, (600,)), torch.nn.Identity(), boxes))  # [2, 2, 7, 7]
@@ -104,7 +104,7 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (3000, 2)])
 @pytest.mark.parametrize("mode", regions.MODES)
-def test_pictures_of_any_shape_have_features(parts, size, mode):
+def test_images_of_any_shape_have_features(parts, size, mode):
     image = np.zeros((*size, 3), dtype=np.uint8)
     features = joined(
         region_features(mode, SharedMaps(parts[0], image), parts[1], as_boxes([[0, 0, size[1], size[0]]]))

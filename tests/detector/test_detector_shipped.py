@@ -6,7 +6,7 @@ import pytest
 from inception_rcnn.data.datasets.dataset import spread
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.records import Picture
+from inception_rcnn.data.records import ImageDetections
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.model_folders import proposer_named
 from inception_rcnn.eval.metrics.recall import evaluate_recall
@@ -20,10 +20,12 @@ def test_the_detector_that_ships_knows_its_classes(shared, mode, regions, num_ph
     """Few photos keep it short. The bound is far below what it reaches, far above a broken one."""
     data = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val")
     places = np.linspace(0, len(data) - 1, num_photos).round().astype(int)
-    truths = [data.pictures[place] for place in places]
+    truths = [data.images[place] for place in places]
     model = RCNN.from_pretrained().with_options(mode=mode, regions=regions, score=0.001)
     found = [
-        Picture(truth.file, truth.width, truth.height, model.detect(read_image(data.path(truth), ignore_exif=True)))
+        ImageDetections(
+            truth.file, truth.width, truth.height, model.detect(read_image(data.path(truth), ignore_exif=True))
+        )
         for truth in truths
     ]
     present = [
@@ -39,8 +41,8 @@ def test_the_multibox_that_ships_finds_objects_with_few_boxes(shared):
     found = {}
     for method in ("selective-search:googlenet", "multibox:200", "mix"):
         propose = proposer_named(method, device="cpu")
-        boxes = {truth.file: propose(read_image(data.path(truth), ignore_exif=True)) for truth in data.pictures}
-        found[method] = evaluate_recall(method, boxes, data.pictures)
+        boxes = {truth.file: propose(read_image(data.path(truth), ignore_exif=True)) for truth in data.images}
+        found[method] = evaluate_recall(method, boxes, data.images)
     assert found["multibox:200"].boxes <= 200
     assert found["multibox:200"].all.recall_50 > 0.85
     searched, mixed = found["selective-search:googlenet"], found["mix"]

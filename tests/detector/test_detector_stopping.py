@@ -15,7 +15,7 @@ from inception_rcnn.backbone.weights import read_weights
 
 STEPS = 6
 IN_FLOAT32 = [str(Path(__file__).with_name("region_training.py"))]  # sums in bfloat16 depend on how they are split
-HOW = ["--mode", "crops", "--freeze", "trunk", "--pictures", "2", "--regions", "4", "--steps", str(STEPS)]
+HOW = ["--mode", "crops", "--freeze", "trunk", "--images", "2", "--regions", "4", "--steps", str(STEPS)]
 HOW += ["--checkpoint-every", "2", "--device", "cpu"]
 TWO_PROCESSES = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
@@ -42,7 +42,7 @@ def whole(arguments, place):
     """The folder of a run that nobody stopped."""
     done = finish([sys.executable, *IN_FLOAT32, *arguments, "--out", str(place / "whole")], place / "home")
     assert done.returncode == 0, done.stderr
-    assert "pictures/s" in done.stderr
+    assert "images/s" in done.stderr
     assert "waiting for data" in done.stderr
     return place / "whole"
 
@@ -88,7 +88,7 @@ def test_two_processes_make_the_updates_of_one(whole, arguments, place):
     out, home = place / "two", place / "another home"
     done = finish([sys.executable, *TWO_PROCESSES, *IN_FLOAT32, *arguments, "--out", str(out)], home)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("selective-search:single on 4 pictures") == 1  # the other finds what the first computed
+    assert done.stderr.count("selective-search:single on 4 images") == 1  # the other finds what the first computed
     assert done.stderr.count("written to") == 1
     check_same(whole, out)
 
@@ -124,8 +124,8 @@ def test_a_checkpoint_of_other_options_is_refused_with_what_differs(whole, argum
     assert "regions was 4 and is 5" in done.stderr
 
 
-def test_too_few_pictures_for_the_processes_are_refused_by_the_process_that_says_its_name(arguments, place, tmp_path):
-    command = ["-m", "inception_rcnn", *arguments, "--pictures", "1", "--out", str(tmp_path / "out")]
+def test_too_few_images_for_the_processes_are_refused_by_the_process_that_says_its_name(arguments, place, tmp_path):
+    command = ["-m", "inception_rcnn", *arguments, "--images", "1", "--out", str(tmp_path / "out")]
     done = finish([sys.executable, *TWO_PROCESSES, *command], place / "home")
     assert done.returncode != 0
-    assert "error in process 0: --pictures 1: need at least 1 for each of the 2 processes" in done.stderr
+    assert "error in process 0: --images 1: need at least 1 for each of the 2 processes" in done.stderr

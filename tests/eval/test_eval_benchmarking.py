@@ -9,12 +9,12 @@ from inception_rcnn.eval.metrics.table import tabulate
 
 
 def test_made_up_sets_have_the_size_asked_for_and_are_the_same_each_time() -> None:
-    pictures, truths = made_up(30, 4, 500)
-    assert (len(pictures), len(truths)) == (30, 30)
-    assert sum(len(picture.detections) for picture in pictures) == 500
+    images, truths = made_up(30, 4, 500)
+    assert (len(images), len(truths)) == (30, 30)
+    assert sum(len(image.detections) for image in images) == 500
     assert {str(label) for truth in truths for label in truth.labels} == set(class_names(4))
     again = made_up(30, 4, 500)[0]
-    assert all((a.detections.boxes == b.detections.boxes).all() for a, b in zip(pictures, again, strict=True))
+    assert all((a.detections.boxes == b.detections.boxes).all() for a, b in zip(images, again, strict=True))
 
 
 def test_rows() -> None:

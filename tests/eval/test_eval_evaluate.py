@@ -14,7 +14,7 @@ from inception_rcnn.data.formats.exports import write_coco, write_csv
 from inception_rcnn.data.formats.predictions import COCO_NAME
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.formats.voc.annotations import write_voc_annotation
-from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals, Stages
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals, Stages
 from inception_rcnn.data.stores.detections_jsonl import read_ledger, write_ledger
 from inception_rcnn.data.stores.proposal_store import write_proposals
 from inception_rcnn.data.stores.stage_files import write_stages
@@ -29,14 +29,14 @@ def _truth(file: str, **objects: list[int]) -> GroundTruth:
     )
 
 
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> Picture:
+def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
     labels, scores, boxes = zip(*rows, strict=True) if rows else ((), (), ())
-    return Picture(file, 100, 50, Detections(as_boxes(boxes), np.array(labels, dtype=str), np.array(scores)))
+    return ImageDetections(file, 100, 50, Detections(as_boxes(boxes), np.array(labels, dtype=str), np.array(scores)))
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    """Two cats on two pictures and a dog on the second; the third has nothing."""
+    """Two cats on two images and a dog on the second; the third has nothing."""
     folder = tmp_path / "own"
     for truth in (_truth("1.jpg", cat=A), _truth("2.jpg", cat=B, dog=A), _truth("3.jpg")):
         write_voc_annotation(truth, folder / "Annotations" / f"{truth.file[0]}.xml")
@@ -155,7 +155,7 @@ def test_classes_that_are_named_are_those_judged(tmp_path: Path, data: str, ledg
     assert list(_classes(tmp_path, ledger, data, classes).items()) == [("dog", 0), ("cat", 0.5)]
 
 
-def test_voc_results_pair_with_the_pictures_by_their_ids(tmp_path: Path, data: str) -> None:
+def test_voc_results_pair_with_the_images_by_their_ids(tmp_path: Path, data: str) -> None:
     (tmp_path / "comp4_det_val_cat.txt").write_text("2 .9 51 1 60 10\n1 .8 1 1 10 10\n")
     (tmp_path / "comp4_det_val_dog.txt").write_text("")
     found = _classes(tmp_path, tmp_path, data)
@@ -201,7 +201,7 @@ def test_proposals_alone_are_judged_on_all_objects(tmp_path: Path, data: str, bo
     report = _report(tmp_path / "out")
     assert report["metrics"] == {}
     found = report["proposals"][str(boxes)]
-    assert (found["pictures"], found["boxes"]) == (3, 1)
+    assert (found["images"], found["boxes"]) == (3, 1)
     assert (found["all"]["objects"], found["all"]["recall_50"]) == (3, pytest.approx(2 / 3))
     assert {name: each["mean_best_overlap"] for name, each in found["classes"].items()} == {"cat": 0.5, "dog": 1}
     assert (report["run"]["data"], report["run"]["proposals"]) == (data, str(boxes))
@@ -235,15 +235,15 @@ def test_nothing_to_judge_is_refused(tmp_path: Path, data: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_proposals_of_other_pictures_are_named_and_nothing_is_written(tmp_path: Path, data: str, boxes: Path) -> None:
+def test_proposals_of_other_images_are_named_and_nothing_is_written(tmp_path: Path, data: str, boxes: Path) -> None:
     boxes.write_text("file,x1,y1,x2,y2,score\n1\n4\n")
-    with pytest.raises(DataError, match=r"boxes\.csv has no proposals for 2 of 3 pictures, as 2\.jpg"):
+    with pytest.raises(DataError, match=r"boxes\.csv has no proposals for 2 of 3 images, as 2\.jpg"):
         _evaluate(None, data, "voc10", "", tmp_path / "out", [boxes])
     assert not (tmp_path / "out").exists()
 
 
 def test_proposals_are_named_by_their_method_where_that_tells_them_apart(tmp_path: Path, data: str) -> None:
-    truths = open_dataset(data).pictures
+    truths = open_dataset(data).images
     empty = {truth.file: Proposals(np.zeros((0, 4)), np.zeros(0)) for truth in truths}
     files = [tmp_path / name for name in ("a.safetensors", "b.safetensors", "c.safetensors")]
     for file, method in zip(files, ("mix", "fast", "fast"), strict=True):
@@ -255,7 +255,7 @@ def test_proposals_are_named_by_their_method_where_that_tells_them_apart(tmp_pat
 
 @pytest.fixture
 def stages(ledger: Path) -> Path:
-    """What a detector with one region a picture would have kept: on the second picture it looks at nothing."""
+    """What a detector with one region an image would have kept: on the second image it looks at nothing."""
     found = [([A], [[0.1, 0.9]], [[A]]), ([[80, 0, 90, 10]], [[0.5, 0.5]], [[[80, 0, 90, 10]]]), ([], [], [])]
     for i, (proposals, probabilities, boxes) in enumerate(found, 1):
         stages = Stages(
@@ -280,7 +280,7 @@ def test_kept_stages_tell_where_objects_are_lost(tmp_path: Path, data: str, ledg
     assert "Where objects are lost" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
-def test_one_picture_is_explained(tmp_path: Path, data: str, ledger: Path) -> None:
+def test_one_image_is_explained(tmp_path: Path, data: str, ledger: Path) -> None:
     text = _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="2")
     assert "0 of 1 objects found, 1 detections" in text  # the dog is of no class that is judged
     assert "missed" in text
@@ -298,8 +298,8 @@ def test_the_kept_stages_are_in_the_story(tmp_path: Path, data: str, stages: Pat
     assert "not proposed" in _evaluate(stages, data, "voc10", "", tmp_path / "out", explain="2.jpg")
 
 
-def test_a_picture_that_is_not_there_cannot_be_explained(tmp_path: Path, data: str, ledger: Path) -> None:
-    with pytest.raises(UsageError, match=r"12\.jpg is no picture of own val; did you mean 2\.jpg\?"):
+def test_a_image_that_is_not_there_cannot_be_explained(tmp_path: Path, data: str, ledger: Path) -> None:
+    with pytest.raises(UsageError, match=r"12\.jpg is no image of own val; did you mean 2\.jpg\?"):
         _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="12.jpg")
     with pytest.raises(UsageError, match="--explain needs --predictions"):
         _evaluate(None, data, "voc10", "", tmp_path / "out", [ledger], explain="2.jpg")
@@ -312,7 +312,7 @@ def test_only_ilsvrc_has_a_blacklist(tmp_path: Path, data: str, ledger: Path) ->
 
 
 def test_failures_and_intervals_are_reported(tmp_path: Path, data: str) -> None:
-    write_ledger([_found("1.jpg", ("cat", 0.9, A)), Picture("2.jpg", error="cut off")], tmp_path / "some.jsonl")
+    write_ledger([_found("1.jpg", ("cat", 0.9, A)), ImageDetections("2.jpg", error="cut off")], tmp_path / "some.jsonl")
     table = _evaluate(tmp_path / "some.jsonl", data, "voc10", "cat", tmp_path / "out")
     report = _report(tmp_path / "out")
     assert report["failures"] == [{"file": "2.jpg", "reason": "cut off"}]

@@ -16,7 +16,7 @@ from inception_rcnn.proposals.methods import Proposer, proposer
 
 @pytest.fixture
 def data(tmp_path):
-    """Two pictures; the second object of the first is difficult."""
+    """Two images; the second object of the first is difficult."""
     truths = []
     for name, boxes, difficult in (
         ("a.png", [[0, 0, 10, 10], [50, 50, 60, 60]], [False, True]),
@@ -34,7 +34,7 @@ def always(found):
 def test_recall_and_overlap_are_over_the_objects_to_find(data):
     found = Proposals(as_boxes([[0, 0, 10, 10], [30, 30, 40, 40]]), [0.9, 0.8])  # IoU 1 with a's, .5 with b's
     (row,) = benchmark_proposals(data, [always(found)], 10)
-    assert (row.method, row.pictures, row.boxes) == ("any", 2, 2)
+    assert (row.method, row.images, row.boxes) == ("any", 2, 2)
     assert (row.recall_50, row.recall_70, row.mean_best_overlap) == (1.0, 0.5, 0.75)
     assert json.loads(rows_to_json([row]))[0]["recall_70"] == 0.5
     assert "0.750" in format_rows([row])
@@ -42,10 +42,8 @@ def test_recall_and_overlap_are_over_the_objects_to_find(data):
 
 @pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"unjudged": ("x",)}])
 def test_objects_to_ignore_are_not_asked_for(data, changes):
-    pictures = (data.pictures[0], replace(data.pictures[1], **changes))
-    (row,) = benchmark_proposals(
-        replace(data, pictures=pictures), [always(Proposals(as_boxes([[0, 0, 10, 10]]), [1]))], 9
-    )
+    images = (data.images[0], replace(data.images[1], **changes))
+    (row,) = benchmark_proposals(replace(data, images=images), [always(Proposals(as_boxes([[0, 0, 10, 10]]), [1]))], 9)
     assert row.mean_best_overlap == 1
 
 
@@ -61,11 +59,11 @@ def test_sizes_are_those_asked_for(data):
     assert seen == [(80, 80), (80, 80), (160, 160)]  # once untimed
     assert [(row.megapixels, row.boxes) for row in rows] == [(0.006, 1), (0.026, 1)]
     assert "cpu_seconds_per_megapixel" in format_rows(rows)
-    with pytest.raises(UsageError, match="no picture"):
+    with pytest.raises(UsageError, match="no image"):
         benchmark_sizes(Dataset("none", (), (), data.folder), method, [1])
 
 
 @pytest.mark.parametrize("number", [0, -1])
-def test_less_than_one_picture_is_refused(data, number):
-    with pytest.raises(UsageError, match=f"--pictures {number}: need at least 1"):
+def test_less_than_one_image_is_refused(data, number):
+    with pytest.raises(UsageError, match=f"--images {number}: need at least 1"):
         benchmark_proposals(data, [proposer("selective-search:single")], number)

@@ -30,16 +30,16 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The heights and widths of the pictures that were proposed on; the whole picture is their only proposal."""
+    """The heights and widths of the images that were proposed on; the whole image is their only proposal."""
     sizes: list[tuple[int, int]] = []
 
-    def whole_picture(image: NDArray[np.uint8]) -> Proposals:
+    def whole_image(image: NDArray[np.uint8]) -> Proposals:
         height, width = image.shape[:2]
         sizes.append((height, width))
         return Proposals(as_boxes([[0, 0, width, height]]), np.ones(1))
 
-    monkeypatch.setattr(methods, "selective_search", lambda image, settings, seed: whole_picture(image))
-    monkeypatch.setattr(methods, "opencv_selective_search", lambda image, mode: whole_picture(image))
+    monkeypatch.setattr(methods, "selective_search", lambda image, settings, seed: whole_image(image))
+    monkeypatch.setattr(methods, "opencv_selective_search", lambda image, mode: whole_image(image))
     return sizes
 
 
@@ -73,11 +73,11 @@ def _ask(dataset: Dataset, method: str = "selective-search:fast") -> dict[str, l
 EXPECTED = {"b.png": [[0, 0, 30, 20]], "sub/a.png": [[0, 0, 40, 50]]}
 
 
-def test_a_data_set_without_pictures_has_no_proposals(tmp_path: Path) -> None:
+def test_a_data_set_without_images_has_no_proposals(tmp_path: Path) -> None:
     assert _ask(_dataset(tmp_path)) == {}
 
 
-def test_every_picture_is_proposed_on_in_order(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+def test_every_image_is_proposed_on_in_order(photos: Dataset, seen: list[tuple[int, int]]) -> None:
     found = _ask(photos)
     assert found == EXPECTED
     assert list(found) == ["b.png", "sub/a.png"]
@@ -103,14 +103,14 @@ def test_another_method_is_computed_anew_and_both_are_kept(photos: Dataset, seen
     assert len(seen) == 3 * 2
 
 
-def test_a_changed_picture_is_computed_anew(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+def test_a_changed_image_is_computed_anew(photos: Dataset, seen: list[tuple[int, int]]) -> None:
     _ask(photos)
     _save(photos.folder / "b.png", 33, 22)
     assert _ask(photos)["b.png"] == [[0, 0, 33, 22]]
     assert len(seen) == 4
 
 
-def test_a_picture_of_the_same_size_but_another_time_is_computed_anew(
+def test_a_image_of_the_same_size_but_another_time_is_computed_anew(
     photos: Dataset, seen: list[tuple[int, int]]
 ) -> None:
     _ask(photos)
@@ -119,7 +119,7 @@ def test_a_picture_of_the_same_size_but_another_time_is_computed_anew(
     assert len(seen) == 4
 
 
-def test_a_picture_more_or_fewer_or_of_another_name_is_computed_anew(
+def test_a_image_more_or_fewer_or_of_another_name_is_computed_anew(
     photos: Dataset, seen: list[tuple[int, int]]
 ) -> None:
     _ask(photos)
@@ -130,19 +130,19 @@ def test_a_picture_more_or_fewer_or_of_another_name_is_computed_anew(
     assert len(seen) == 2 + 1 + 2 + 1
 
 
-def test_pictures_are_read_as_stored(tmp_path: Path, seen: list[tuple[int, int]]) -> None:
+def test_images_are_read_as_stored(tmp_path: Path, seen: list[tuple[int, int]]) -> None:
     _save(tmp_path / "turned.png", 30, 20, orientation=6)
     assert _ask(_dataset(tmp_path, "turned.png")) == {"turned.png": [[0, 0, 30, 20]]}
 
 
-def test_a_missing_picture_is_named_before_any_work(photos: Dataset, seen: list[tuple[int, int]]) -> None:
-    with pytest.raises(DataError, match=r"none\.png: the picture cannot be found"):
+def test_a_missing_image_is_named_before_any_work(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+    with pytest.raises(DataError, match=r"none\.png: the image cannot be found"):
         _ask(_dataset(photos.folder, "b.png", "none.png"))
     assert seen == []
 
 
 def test_work_that_fails_leaves_nothing_behind(photos: Dataset, own_home: Path, seen: list[tuple[int, int]]) -> None:
-    (photos.folder / "broken.png").write_bytes(b"no picture")
+    (photos.folder / "broken.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"broken\.png"):
         _ask(_dataset(photos.folder, "b.png", "broken.png"))
     assert not list(own_home.rglob("*.*"))
@@ -157,8 +157,8 @@ def test_a_person_is_told_what_happens(
         kept_proposals(photos, proposer("opencv:fast"), lines.append)
     (path,) = own_home.rglob("*.safetensors")
     assert lines == [
-        f"proposals of photos val: opencv:fast on 2 pictures, kept in {path}",
-        "proposals: 2 of 2 pictures",
+        f"proposals of photos val: opencv:fast on 2 images, kept in {path}",
+        "proposals: 2 of 2 images",
         f"proposals of photos val: found in {path}",
     ]
     assert path.parent == own_home / "proposals"
@@ -263,5 +263,5 @@ def test_what_decides_how_an_image_is_turned_is_in_the_key(
     photos: Dataset, seen: list[tuple[int, int]], change: dict[str, Any]
 ) -> None:
     _ask(photos)
-    _ask(replace(photos, pictures=tuple(replace(truth, **change) for truth in photos.pictures)))
+    _ask(replace(photos, images=tuple(replace(truth, **change) for truth in photos.images)))
     assert len(seen) == 4

@@ -11,7 +11,7 @@ from inception_rcnn.data.errors import SetupError, UsageError
 from inception_rcnn.proposals.external import opencv_selective_search, package_selective_search
 
 
-def test_boxes_are_corners_in_the_pictures_own_pixels():
+def test_boxes_are_corners_in_the_images_own_pixels():
     image = np.full((160, 1000, 3), 90, np.uint8)
     image[40:120, 300:620] = (200, 30, 40)
     found = opencv_selective_search(image)
@@ -22,7 +22,7 @@ def test_boxes_are_corners_in_the_pictures_own_pixels():
     assert (np.diff(found.scores) < 0).all()
 
 
-def test_grey_pictures_are_fine():
+def test_grey_images_are_fine():
     assert len(opencv_selective_search(np.full((30, 100), 7, np.uint8))) >= 1
 
 
@@ -37,7 +37,7 @@ def test_an_opencv_without_contrib_says_what_to_install(monkeypatch):
         opencv_selective_search(np.zeros((30, 100, 3), np.uint8))
 
 
-def test_the_package_gives_boxes_in_the_pictures_own_pixels():
+def test_the_package_gives_boxes_in_the_images_own_pixels():
     pytest.importorskip("selectivesearch")
     image = np.full((120, 1000, 3), 90, np.uint8)
     image[30:90, 300:620] = (200, 30, 40)

@@ -1,4 +1,4 @@
-"""Methods by name, and running one over many pictures at once."""
+"""Methods by name, and running one over many images at once."""
 
 import threading
 from collections.abc import Iterator
@@ -270,10 +270,10 @@ def test_a_method_that_asks_the_network_searches_first_and_looks_once(monkeypatc
     assert len(looks) == 3 * made
 
 
-def test_all_pictures_are_proposed_on_in_order_and_one_that_fails_is_an_error_in_its_place() -> None:
+def test_all_images_are_proposed_on_in_order_and_one_that_fails_is_an_error_in_its_place() -> None:
     def read(item: int) -> np.ndarray:
         if item == 1:
-            raise DataError("no picture")
+            raise DataError("no image")
         return np.full((40 + item, 50, 3), 9, dtype=np.uint8)
 
     first, second, third = propose_all(proposer("selective-search:single"), range(3), read)
@@ -283,7 +283,7 @@ def test_all_pictures_are_proposed_on_in_order_and_one_that_fails_is_an_error_in
     assert (first.boxes.tolist(), third.boxes.tolist()) == ([[0, 0, 50, 40]], [[0, 0, 50, 42]])
 
 
-def test_whatever_goes_wrong_with_one_picture_is_its_own_failure() -> None:
+def test_whatever_goes_wrong_with_one_image_is_its_own_failure() -> None:
     class Failing:
         def __call__(self, image: np.ndarray) -> Proposals:
             if len(image) == 41:
@@ -304,7 +304,7 @@ def test_whatever_goes_wrong_with_one_picture_is_its_own_failure() -> None:
     assert [str(each).split(":")[0] for each in outcomes[1:4]] == ["1.png", "2.png", "3.png"]
 
 
-def test_a_picture_that_takes_too_long_is_a_failure() -> None:
+def test_a_image_that_takes_too_long_is_a_failure() -> None:
     release = threading.Event()
 
     def read(item: int) -> np.ndarray:

@@ -32,37 +32,37 @@ from .columns import Annotations, entries_of, id_of, id_text, read_annotations, 
 
 
 def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
-    """Read a COCO annotation file; `images` is the folder of the picture files.
+    """Read a COCO annotation file; `images` is the folder of the image files.
 
-    Pictures come in the order of their ids, classes in that of theirs: COCO's own evaluator has them so, and it
+    Images come in the order of their ids, classes in that of theirs: COCO's own evaluator has them so, and it
     decides between equal scores. Numbers and their text are one id. Without annotations it is a test set.
     """
     path, folder = Path(path), Path(images)
     content = load_json(path)
-    pictures = read_images(content, path, folder, on_problem)
-    annotated = content.get("annotations") is not None or not pictures.ids
+    listed = read_images(content, path, folder, on_problem)
+    annotated = content.get("annotations") is not None or not listed.ids
     if not annotated and content.get("categories") is None:
         content = content | {"categories": []}
     categories = read_category_entries(content, path, on_problem)
     entries = entries_of(content, "annotations", path) if annotated else []
-    found = read_annotations(entries, path, pictures, categories)
+    found = read_annotations(entries, path, listed, categories)
     truths = _truths(found, on_problem)
     classes = classes_of(content["categories"], found, on_problem)
-    return Dataset(path.stem, tuple(classes), truths, folder, pictures.ids, tuple(classes.values()), annotated)
+    return Dataset(path.stem, tuple(classes), truths, folder, listed.ids, tuple(classes.values()), annotated)
 
 
 def write_coco_truth(data: Dataset, path: str | Path) -> None:
-    """Write a data set as a COCO annotation file; its pictures and classes keep their ids, or are counted from 1."""
-    images = [id_of(text) for text in data.picture_ids] or list(range(1, len(data) + 1))
+    """Write a data set as a COCO annotation file; its images and classes keep their ids, or are counted from 1."""
+    images = [id_of(text) for text in data.image_ids] or list(range(1, len(data) + 1))
     categories = [id_of(text) for text in data.class_ids] or list(range(1, len(data.classes) + 1))
     numbers_of = dict(zip(data.classes, categories, strict=True))
-    rows = [row for truth, image in zip(data.pictures, images, strict=True) for row in _rows(truth, image, numbers_of)]
+    rows = [row for truth, image in zip(data.images, images, strict=True) for row in _rows(truth, image, numbers_of)]
     content = {
         "info": {"description": data.name},  # COCO's own reader fails on files without it
         "licenses": [],
         "images": [
             {"id": image, "file_name": truth.file, "width": truth.width, "height": truth.height}
-            for truth, image in zip(data.pictures, images, strict=True)
+            for truth, image in zip(data.images, images, strict=True)
         ],
         "categories": [{"id": number, "name": name} for name, number in numbers_of.items()],
         # Ids start at 1: COCO's own evaluator takes an id of 0 for "not matched".

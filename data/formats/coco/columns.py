@@ -19,7 +19,7 @@ from ...boxes import UNKNOWN_SIZE, Boxes, Size, xywh_to_xyxy
 from ...datasets.annotated_objects import LONGEST_SIDE, read_size
 from ...diagnostics import OnProblem, Problem, cut
 from ...errors import DataError
-from ...images.image_files import existing_name, picture_name, size_if_there
+from ...images.image_files import existing_name, image_name, size_if_there
 from ...values import number_rows, shown
 
 UNKNOWN, LEFT_OUT = -1, -2  # in place of a number: nothing has this id; what has it could not be used
@@ -141,11 +141,11 @@ def read_images(content: Any, path: Path, folder: Path | None, on_problem: OnPro
         stated = entry.get("file_name")
         file = _file_name(stated, folder, files) if folder else stated
         if not isinstance(file, str):
-            what = f"file_name is {shown(stated)}: need a path below {folder or 'the pictures'}"
-            return Problem("picture without a usable name", where, what, "correct the name")
+            what = f"file_name is {shown(stated)}: need a path below {folder or 'the images'}"
+            return Problem("image without a usable name", where, what, "correct the name")
         if folder and file in files:
             what, fix = f"the file {shown(file)} is another image's already", "keep one of them"
-            return Problem("file that two pictures name", where, what, fix)
+            return Problem("file that two images name", where, what, fix)
         files.add(file)
         size = read_size(entry.get("width"), entry.get("height"), where, on_problem)
         return file, size_if_there(folder / file) if folder and size == UNKNOWN_SIZE else size
@@ -223,7 +223,7 @@ def _named(entries: list[Any], kind: str, path: Path, on_problem: OnProblem, nam
 
 def _file_name(stated: Any, folder: Path, taken: Collection[str]) -> str | None:
     """The file that an image names; below another folder than this one it is known by its own name alone."""
-    file = picture_name(stated, folder)
+    file = image_name(stated, folder)
     if file is None or "/" not in file or existing_name(file, folder):
         return file
     alone = existing_name(posixpath.basename(file), folder)

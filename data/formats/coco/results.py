@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ...class_names import counted
 from ...datasets.dataset import Dataset
-from ...detections_by_image import gather_pictures
+from ...detections_by_image import gather_images
 from ...diagnostics import OnProblem, Problem, refuse
 from ...errors import DataError
-from ...records import Picture
+from ...records import ImageDetections
 from ...values import numbers, shown
 from .columns import (
     Annotations,
@@ -31,33 +31,33 @@ from .columns import (
 )
 
 
-def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[Picture]:
-    """The pictures of a whole COCO file with scores, in the file's order."""
+def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
+    """The images of a whole COCO file with scores, in the file's order."""
     images = read_images(content, path, None, refuse)
     categories = read_category_entries(content, path, refuse)
     found = read_annotations(entries_of(content, "annotations", path), path, images, categories)
-    pictures = _gather(found, on_problem)
-    return [pictures[place] for place in _file_order(content["images"], images)]
+    results = _gather(found, on_problem)
+    return [results[place] for place in _file_order(content["images"], images)]
 
 
 def coco_list_predictions(
     entries: list[Any], path: Path, data: Dataset | None, on_problem: OnProblem = refuse
-) -> list[Picture]:
-    """The pictures of a bare list of results that have some, in the order of the data set, whose ids they use."""
-    if data is None or not data.pictures or not ((data.picture_ids and data.class_ids) or _is_yolo(data)):
+) -> list[ImageDetections]:
+    """The images of a bare list of results that have some, in the order of the data set, whose ids they use."""
+    if data is None or not data.images or not ((data.image_ids and data.class_ids) or _is_yolo(data)):
         raise DataError(
-            f"{path}: is a bare list of COCO results, which names neither pictures nor classes; evaluate it with "
+            f"{path}: is a bare list of COCO results, which names neither images nor classes; evaluate it with "
             "--data coco:FILE.json:IMAGES or yolo:FILE.yaml:SPLIT, or give the full file with images, categories and "
             "scored annotations"
         )
-    files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.pictures), strict=True)
-    images = Named("image", data.picture_ids or files, files, _stems(files) | _indices(data.picture_ids), sizes)
-    class_ids = data.class_ids if data.picture_ids else _class_ids(entries, len(data.classes), path)
+    files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.images), strict=True)
+    images = Named("image", data.image_ids or files, files, _stems(files) | _indices(data.image_ids), sizes)
+    class_ids = data.class_ids if data.image_ids else _class_ids(entries, len(data.classes), path)
     categories = Named("category", class_ids, data.classes, _indices(class_ids))
     found = read_annotations(entries, path, images, categories)
     if entries and not any("category_id" in entry for entry in found.entries):
         raise DataError(f"{path}: no entry has a category_id: need results as [image_id, category_id, bbox, score]")
-    return [picture for picture in _gather(found, on_problem) if len(picture.detections)]
+    return [image for image in _gather(found, on_problem) if len(image.detections)]
 
 
 def category_names(content: Any, path: Path) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def category_names(content: Any, path: Path) -> tuple[str, ...]:
 
 
 def _is_yolo(data: Dataset) -> bool:
-    return not data.picture_ids and data.class_ids == counted(data.classes)
+    return not data.image_ids and data.class_ids == counted(data.classes)
 
 
 def _indices(ids: Sequence[str]) -> dict[str, int]:
@@ -99,8 +99,8 @@ def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
     return [named.places[text] for entry in entries if (text := id_text(entry["id"])) is not None]
 
 
-def _gather(found: Annotations, on_problem: OnProblem) -> list[Picture]:
-    """The pictures with their results; those of unknown images and categories are left out and counted.
+def _gather(found: Annotations, on_problem: OnProblem) -> list[ImageDetections]:
+    """The images with their results; those of unknown images and categories are left out and counted.
 
     A negative side is let pass, as COCO's own code does: it overlaps nothing.
     """
@@ -111,7 +111,7 @@ def _gather(found: Annotations, on_problem: OnProblem) -> list[Picture]:
         _refuse(found, int(np.flatnonzero(known & ~readable)[0]))
     _count_unknown(found, ~known, on_problem)
     rows = np.flatnonzero(known)
-    return gather_pictures(
+    return gather_images(
         found.images.names,
         found.images.sizes,
         found.image_places[rows],

@@ -22,7 +22,7 @@ from ...errors import DataError, UsageError
 from ...files.text_files import read_text
 from ...records import GroundTruth
 from ...values import shown
-from ..voc.annotations import find_picture, is_file, placed, read_voc_annotation, unannotated
+from ..voc.annotations import find_image, is_file, placed, read_voc_annotation, unannotated
 
 
 def _rows_beside(name: str) -> list[list[str]]:
@@ -34,7 +34,7 @@ def _rows_beside(name: str) -> list[list[str]]:
 _NAMES = dict(_rows_beside("ilsvrc_classes.csv"))
 ILSVRC_CLASSES = tuple(_NAMES.values())  # in the official order: the first has id 1
 
-TRAIN = "train"  # the folder of the pictures that are not annotated exhaustively
+TRAIN = "train"  # the folder of the images that are not annotated exhaustively
 _SUFFIXES = (".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
 _FLAGS = ("", "-1", "0", "1")
 _LONGEST_INDEX = 20  # digits: what has more is a name
@@ -45,14 +45,14 @@ _LONGEST_NAME = 100  # characters that are compared with the names of classes
 class _Listed(NamedTuple):
     name: str
     number: str
-    negative: bool  # the list of one class says that the picture has none of it
+    negative: bool  # the list of one class says that the image has none of it
 
 
 def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) -> Dataset:
     """Read one split of `root`, or of `root/ILSVRC`. Splits belong to the folder whose name they start with.
 
-    The official blacklist says which classes nobody is judged on in a picture. Those of `train` are not exhaustive:
-    objects of other classes than the one a picture was found for may lack (R-CNN, section 4.1). The pictures that the
+    The official blacklist says which classes nobody is judged on in an image. Those of `train` are not exhaustive:
+    objects of other classes than the one an image was found for may lack (R-CNN, section 4.1). The images that the
     list of one class names as negative have no annotation in the official data, and are then left out.
     """
     root = _find_root(Path(root))
@@ -61,21 +61,21 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
     folder = _folder_of(split, (annotations, images))
     listed, annotated = _named(rows, annotations / folder, images / folder)
     unjudged = _official_blacklist()
-    pictures: list[GroundTruth] = []
+    truths: list[GroundTruth] = []
     ids: list[str] = []
     for name, number, negative in listed:
-        path, file = annotations / folder / f"{name}.xml", find_picture(images, f"{folder}/{name}", _SUFFIXES)
+        path, file = annotations / folder / f"{name}.xml", find_image(images, f"{folder}/{name}", _SUFFIXES)
         if negative and not is_file(path):
             continue
         truth = read_voc_annotation(path, file, on_problem) if annotated else unannotated(file)
         if truth is not None:
             classes = unjudged.get(PurePosixPath(name).name, ())
             truth = placed(_with_names(truth, path, on_problem), images, file) if annotated else truth
-            pictures.append(replace(truth, unjudged=classes, exhaustive=folder != TRAIN))
+            truths.append(replace(truth, unjudged=classes, exhaustive=folder != TRAIN))
             ids.append(number)
     class_ids = tuple(str(i) for i in range(1, len(ILSVRC_CLASSES) + 1))
     name = f"{root.resolve().name} {split}"
-    return Dataset(name, ILSVRC_CLASSES, tuple(pictures), images, tuple(ids), class_ids, annotated)
+    return Dataset(name, ILSVRC_CLASSES, tuple(truths), images, tuple(ids), class_ids, annotated)
 
 
 def _find_root(root: Path) -> Path:
@@ -104,8 +104,8 @@ def _named(rows: Sequence[_Listed], annotations: Path, images: Path) -> tuple[li
     def has_annotation(name: str) -> bool:
         return is_file(annotations / f"{name}.xml")
 
-    def has_picture(name: str) -> bool:
-        return is_file(images / find_picture(images, name, _SUFFIXES))
+    def has_image(name: str) -> bool:
+        return is_file(images / find_image(images, name, _SUFFIXES))
 
     def resolved(exists: Exists) -> list[_Listed]:
         return [row._replace(name=listed_name(row.name, exists, {annotations.name.lower()})) for row in rows]
@@ -113,12 +113,12 @@ def _named(rows: Sequence[_Listed], annotations: Path, images: Path) -> tuple[li
     named = resolved(has_annotation)
     if any(row.negative or has_annotation(row.name) for row in named):
         return named, True
-    pictured = resolved(has_picture)
-    return pictured, not any(has_picture(row.name) for row in pictured)
+    imaged = resolved(has_image)
+    return imaged, not any(has_image(row.name) for row in imaged)
 
 
 def _read_list(path: Path) -> list[_Listed]:
-    """Lines `name index`, or `name flag` as in the lists of one class, whose pictures are then numbered from 1."""
+    """Lines `name index`, or `name flag` as in the lists of one class, whose images are then numbered from 1."""
     rows = [_split_line(line) for line in read_split_list(path)]
     if all(column in _FLAGS for _, column in rows):
         return [_Listed(name, str(i), column == "-1") for i, (name, column) in enumerate(rows, 1)]
@@ -158,23 +158,23 @@ def _suggestion(label: str) -> str:
 
 
 def _official_blacklist() -> dict[str, tuple[str, ...]]:
-    """The classes by the name of the picture, so that it holds for every list that names the picture."""
+    """The classes by the name of the image, so that it holds for every list that names the image."""
     rows = _rows_beside("ilsvrc_blacklist.csv")
-    return {picture: tuple(_NAMES[wnid] for wnid in wnids.split()) for picture, wnids in rows}
+    return {image: tuple(_NAMES[wnid] for wnid in wnids.split()) for image, wnids in rows}
 
 
 def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
-    """The data set with another blacklist: lines `index wnid`, with the index that the split's list gives a picture."""
+    """The data set with another blacklist: lines `index wnid`, with the index that the split's list gives an image."""
     path, unjudged = Path(path), dict[str, tuple[str, ...]]()
-    if data.classes != ILSVRC_CLASSES or not data.picture_ids:
+    if data.classes != ILSVRC_CLASSES or not data.image_ids:
         raise UsageError(f"{data.name}: only a data set as ilsvrc:ROOT:SPLIT has a blacklist")
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         index, wnid = line.split() if len(line.split()) == 2 else ("", "")
         if not index.isdecimal() or len(index) >= _LONGEST_INDEX or wnid not in _NAMES:
-            raise DataError(f"{path}: line {number} is {line[:80]!r}: need a picture's index and a wnid of ILSVRC's")
+            raise DataError(f"{path}: line {number} is {line[:80]!r}: need an image's index and a wnid of ILSVRC's")
         index = str(int(index))
         unjudged[index] = (*unjudged.get(index, ()), _NAMES[wnid])
-    pictures = zip(data.pictures, data.picture_ids, strict=True)
-    return replace(data, pictures=tuple(replace(one, unjudged=unjudged.get(number, ())) for one, number in pictures))
+    images = zip(data.images, data.image_ids, strict=True)
+    return replace(data, images=tuple(replace(one, unjudged=unjudged.get(number, ())) for one, number in images))

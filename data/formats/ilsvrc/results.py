@@ -18,17 +18,17 @@ from ...diagnostics import OnProblem, Problem, refuse
 from ...errors import DataError, UsageError
 from ...files.atomic import write_atomically
 from ...files.text_files import lines_of, read_text
-from ...records import Detections, Picture
+from ...records import Detections, ImageDetections
 
 _NUM_FIELDS = 7
-_LARGEST_NUMBER = 2**53  # of a picture: floats tell no larger ones apart
+_LARGEST_NUMBER = 2**53  # of an image: floats tell no larger ones apart
 
 
-def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem = refuse) -> list[Picture]:
+def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem = refuse) -> list[ImageDetections]:
     """Read lines `image_index class_id score xmin ymin xmax ymax`, plain or compressed by gzip, about a data set.
 
-    Gives every picture of the data set in its order, then those that the data set does not have, named "picture
-    INDEX", so that an evaluation can count them. Lines of equal score keep their order in a picture. A box that is
+    Gives every image of the data set in its order, then those that the data set does not have, named "image
+    INDEX", so that an evaluation can count them. Lines of equal score keep their order in an image. A box that is
     inside out becomes an empty one: the official results have some, which overlap nothing, and count as false. Lines
     about classes that the data set does not have are left out and counted.
     """
@@ -41,7 +41,7 @@ def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem =
     classes = _places(rows[:, 1], data.class_ids, data)
     _count_unknown(path, classes < 0, on_problem)
     rows, classes = rows[classes >= 0], classes[classes >= 0]
-    places = _places(rows[:, 0], data.picture_ids, data)
+    places = _places(rows[:, 0], data.image_ids, data)
     boxes, scores = emptied(inclusive_to_half_open(rows[:, 3:]), path, on_problem), rows[:, 2]
     outside = np.unique(rows[places < 0, 0])
     places[places < 0] = len(data) + np.searchsorted(outside, rows[places < 0, 0])
@@ -49,40 +49,38 @@ def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem =
     boxes, scores, classes = boxes[order], scores[order], classes[order]
     starts = np.searchsorted(places[order], np.arange(len(data) + len(outside) + 1)).tolist()
     names = np.array(data.classes, dtype=np.str_)
-    owners = [(truth.file, truth.width, truth.height) for truth in data.pictures]
-    owners += [(f"picture {index}", 0, 0) for index in outside.astype(np.int64).tolist()]
+    owners = [(truth.file, truth.width, truth.height) for truth in data.images]
+    owners += [(f"image {index}", 0, 0) for index in outside.astype(np.int64).tolist()]
     return [
-        Picture(*owner, Detections(boxes[start:end], names[classes[start:end]], scores[start:end]))
+        ImageDetections(*owner, Detections(boxes[start:end], names[classes[start:end]], scores[start:end]))
         for owner, start, end in zip(owners, starts, starts[1:], strict=False)
     ]
 
 
-def write_ilsvrc_results(pictures: Iterable[Picture], path: str | Path, data: Dataset) -> None:
-    """The inverse of `read_ilsvrc_results`, compressed if the name ends in .gz; pictures that failed are left out.
+def write_ilsvrc_results(images: Iterable[ImageDetections], path: str | Path, data: Dataset) -> None:
+    """The inverse of `read_ilsvrc_results`, compressed if the name ends in .gz; images that failed are left out.
 
-    A picture is known by its path below the data set's folder, or by its name without folder and ending.
+    An image is known by its path below the data set's folder, or by its name without folder and ending.
     """
-    _require_numbers(data.picture_ids, data)
+    _require_numbers(data.image_ids, data)
     numbers = dict(zip(data.classes, data.class_ids, strict=True))
-    named = list(zip((truth.file for truth in data.pictures), data.picture_ids, strict=True))
+    named = list(zip((truth.file for truth in data.images), data.image_ids, strict=True))
     ids = {PurePosixPath(file).stem: index for file, index in named} | dict(named)
-    text = "".join(
-        line for picture in pictures if picture.error is None for line in _result_lines(picture, ids, numbers)
-    )
+    text = "".join(line for image in images if image.error is None for line in _result_lines(image, ids, numbers))
     content = text.encode("ascii")
     write_atomically(path, gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
 
 
-def _result_lines(picture: Picture, ids: Mapping[str, str], numbers: Mapping[str, str]) -> Iterator[str]:
-    index = ids.get(picture.file) or ids.get(PurePosixPath(picture.file).stem)
-    found = picture.detections
+def _result_lines(image: ImageDetections, ids: Mapping[str, str], numbers: Mapping[str, str]) -> Iterator[str]:
+    index = ids.get(image.file) or ids.get(PurePosixPath(image.file).stem)
+    found = image.detections
     if index is None:
-        raise DataError(f"{picture.file}: is no picture of the data set; detect in the pictures of the same split")
+        raise DataError(f"{image.file}: is no image of the data set; detect in the images of the same split")
     for label, score, box in zip(
         found.labels.tolist(), found.scores.tolist(), half_open_to_inclusive(found.boxes).tolist(), strict=True
     ):
         if label not in numbers:
-            raise DataError(f"{picture.file}: has the class {label!r}, which the data set does not have")
+            raise DataError(f"{image.file}: has the class {label!r}, which the data set does not have")
         yield " ".join([index, numbers[label], *map(repr, [score, *box])]) + "\n"
 
 
@@ -127,7 +125,7 @@ def _places(values: NDArray[np.float64], ids: Sequence[str], data: Dataset) -> N
 
 def _require_numbers(ids: Sequence[str], data: Dataset) -> None:
     if not all(text.isdecimal() for text in ids) or (len(data) and not ids):
-        raise UsageError(f"{data.name}: its pictures and classes have no numbers; give a data set as ilsvrc:ROOT:SPLIT")
+        raise UsageError(f"{data.name}: its images and classes have no numbers; give a data set as ilsvrc:ROOT:SPLIT")
 
 
 def _count_unknown(path: Path, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:

@@ -1,10 +1,10 @@
 """ILSVRC's validation set in two halves with about the same objects: one to train on, one to judge.
 
-R-CNN's way (section 4.2): a picture is its counts of objects by class, and the halves are to have as equal a number of
-objects of every class as pictures that go whole to one side allow. The pictures with a class that nobody is judged on,
+R-CNN's way (section 4.2): an image is its counts of objects by class, and the halves are to have as equal a number of
+objects of every class as images that go whole to one side allow. The images with a class that nobody is judged on,
 317 of the 20,121, are left out, as R-CNN's lists do: what is not annotated must not be learned as background.
 
-Shapes: P pictures, K classes.
+Shapes: P images, K classes.
 """
 
 from dataclasses import dataclass, replace
@@ -27,33 +27,33 @@ _ROUNDS = 50  # of the search for a better side; the real set needs a dozen
 class Balance:
     """How unequal two halves are; a class's imbalance is |a - b| / (a + b), R-CNN's measure."""
 
-    pictures: tuple[int, int]
+    images: tuple[int, int]
     objects: tuple[int, int]
     largest: float  # imbalance of a class
     median: float  # over the classes that have objects
 
     def __str__(self) -> str:
         return (
-            f"{self.pictures[0]} and {self.pictures[1]} pictures, {self.objects[0]} and {self.objects[1]} objects; "
+            f"{self.images[0]} and {self.images[1]} images, {self.objects[0]} and {self.objects[1]} objects; "
             f"imbalance of a class: at most {self.largest:.1%}, median {self.median:.1%}"
         )
 
 
 def class_counts(data: Dataset) -> Counts:
-    """How many objects of each class each picture has, (P, K)."""
+    """How many objects of each class each image has, (P, K)."""
     number_of = {name: number for number, name in enumerate(data.classes)}
     counts = np.zeros((len(data), len(data.classes)), dtype=np.int64)
-    for row, truth in zip(counts, data.pictures, strict=True):
+    for row, truth in zip(counts, data.images, strict=True):
         np.add.at(row, [number_of[label] for label in truth.labels.tolist()], 1)
     return counts
 
 
 def balanced_halves(counts: Counts, seed: int = 0) -> NDArray[np.bool_]:
-    """Which pictures of (P, K) counts belong to the second half, (P,).
+    """Which images of (P, K) counts belong to the second half, (P,).
 
-    Pictures are dealt one by one, those with the rarest class first, each to the side that its classes lack; then each
+    Images are dealt one by one, those with the rarest class first, each to the side that its classes lack; then each
     may change sides as long as that helps. Differences count in shares of a class, so that rare classes weigh as much
-    as frequent ones; the pictures themselves are one more class.
+    as frequent ones; the images themselves are one more class.
     """
     counts = np.column_stack([counts, np.ones(len(counts), dtype=np.int64)])  # [P, K + 1]
     totals = np.maximum(counts.sum(axis=0), 1)
@@ -63,18 +63,18 @@ def balanced_halves(counts: Counts, seed: int = 0) -> NDArray[np.bool_]:
     order = _rarest_first(counts, totals, seed)
     for _ in range(_ROUNDS):
         changed = False
-        for picture in order:
-            rest = difference - sides[picture] * shares[picture]
-            side = -1.0 if rest @ shares[picture] > 0 else 1.0
-            if side != sides[picture]:
-                sides[picture], difference, changed = side, rest + side * shares[picture], True
+        for image in order:
+            rest = difference - sides[image] * shares[image]
+            side = -1.0 if rest @ shares[image] > 0 else 1.0
+            if side != sides[image]:
+                sides[image], difference, changed = side, rest + side * shares[image], True
         if not changed:
             break
     return sides > 0
 
 
 def _rarest_first(counts: Counts, totals: Counts, seed: int) -> NDArray[np.intp]:
-    """Pictures by the frequency of their rarest class, those with many of it first, else at random."""
+    """Images by the frequency of their rarest class, those with many of it first, else at random."""
     rarest = np.where(counts > 0, totals, np.iinfo(np.int64).max).argmin(axis=1)  # [P]
     many = counts[np.arange(len(counts)), rarest]
     chance = np.random.default_rng(seed).random(len(counts))
@@ -82,17 +82,17 @@ def _rarest_first(counts: Counts, totals: Counts, seed: int) -> NDArray[np.intp]
 
 
 def split_validation(data: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """The two halves of a data set, in its own order, without the pictures that have an unjudged class."""
-    judged = np.array([not truth.unjudged for truth in data.pictures], dtype=np.bool_)
+    """The two halves of a data set, in its own order, without the images that have an unjudged class."""
+    judged = np.array([not truth.unjudged for truth in data.images], dtype=np.bool_)
     kept = np.flatnonzero(judged)
     second = balanced_halves(class_counts(data)[kept], seed)
     return _part(data, kept[~second], HALVES[0]), _part(data, kept[second], HALVES[1])
 
 
 def _part(data: Dataset, places: NDArray[np.intp], name: str) -> Dataset:
-    pictures = tuple(data.pictures[place] for place in places)
-    ids = tuple(data.picture_ids[place] for place in places) if data.picture_ids else ()
-    return replace(data, name=f"{name} of {data.name}", pictures=pictures, picture_ids=ids)
+    images = tuple(data.images[place] for place in places)
+    ids = tuple(data.image_ids[place] for place in places) if data.image_ids else ()
+    return replace(data, name=f"{name} of {data.name}", images=images, image_ids=ids)
 
 
 def balance_of(first: Dataset, second: Dataset) -> Balance:
@@ -100,27 +100,25 @@ def balance_of(first: Dataset, second: Dataset) -> Balance:
     a, b = class_counts(first).sum(axis=0), class_counts(second).sum(axis=0)
     seen = a + b > 0
     imbalance = np.abs(a - b)[seen] / (a + b)[seen] if seen.any() else np.zeros(1)
-    pictures, objects = (len(first), len(second)), (int(a.sum()), int(b.sum()))
-    return Balance(pictures, objects, float(imbalance.max()), float(np.median(imbalance)))
+    images, objects = (len(first), len(second)), (int(a.sum()), int(b.sum()))
+    return Balance(images, objects, float(imbalance.max()), float(np.median(imbalance)))
 
 
 def write_halves(data: Dataset, folder: Path, seed: int = 0) -> Balance:
     """Write `val1.txt` and `val2.txt`: lines `name index` as in the official lists, with the index that `data` has."""
-    if not data.picture_ids:
-        raise UsageError(f"{data.name} has no picture numbers: give ilsvrc:ROOT:val")
+    if not data.image_ids:
+        raise UsageError(f"{data.name} has no image numbers: give ilsvrc:ROOT:val")
     halves = split_validation(data, seed)
     for name, half in zip(HALVES, halves, strict=True):
-        lines = [
-            f"{_listed(truth.file)} {number}\n" for truth, number in zip(half.pictures, half.picture_ids, strict=True)
-        ]
+        lines = [f"{_listed(truth.file)} {number}\n" for truth, number in zip(half.images, half.image_ids, strict=True)]
         write_atomically(folder / f"{name}.txt", "".join(lines))
     return balance_of(*halves)
 
 
 def write_training_list(data: Dataset, per_class: int, folder: Path, seed: int = 0) -> str:
-    """Write `trainN.txt`, pictures of `train` with N objects of each class where there are so many; tells what it has.
+    """Write `trainN.txt`, images of `train` with N objects of each class where there are so many; tells what it has.
 
-    They are drawn from the lists of the classes, `train_1` to `train_200`, that the root of `data` has. A picture may
+    They are drawn from the lists of the classes, `train_1` to `train_200`, that the root of `data` has. An image may
     bring more of its class than were missing, and objects of other classes (R-CNN's val1 + train_N).
     """
     root = data.folder.parents[1]
@@ -134,14 +132,14 @@ def write_training_list(data: Dataset, per_class: int, folder: Path, seed: int =
         files = {**_first_objects(read_ilsvrc(root, split), name, per_class, seed), **files}
     path = folder / f"train{per_class}.txt"
     write_atomically(path, "".join(f"{_listed(file)}\n" for file in files))
-    return f"{len(files)} pictures, {sum(files.values())} objects of {len(present)} classes"
+    return f"{len(files)} images, {sum(files.values())} objects of {len(present)} classes"
 
 
 def _first_objects(data: Dataset, name: str, wanted: int, seed: int) -> dict[str, int]:
-    """Pictures in random order until they have so many objects of a class."""
+    """Images in random order until they have so many objects of a class."""
     chosen: dict[str, int] = {}
     for place in np.random.default_rng(seed).permutation(len(data)):
-        truth = data.pictures[place]
+        truth = data.images[place]
         count = int(np.count_nonzero(truth.labels == name))
         if sum(chosen.values()) >= wanted:
             break
@@ -151,7 +149,7 @@ def _first_objects(data: Dataset, name: str, wanted: int, seed: int) -> dict[str
 
 
 def _listed(file: str) -> str:
-    """What the lists call a picture: its path below the folder of its split, without the suffix.
+    """What the lists call an image: its path below the folder of its split, without the suffix.
 
     >>> _listed("val/ILSVRC2012_val_00000001.JPEG")
     'ILSVRC2012_val_00000001'

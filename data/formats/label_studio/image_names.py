@@ -1,4 +1,4 @@
-"""What the pictures of Label Studio's tasks are called: from their addresses back to files."""
+"""What the images of Label Studio's tasks are called: from their addresses back to files."""
 
 import re
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ...diagnostics import Unusable
-from ...images.image_files import existing_name, is_image_name, picture_name
+from ...images.image_files import existing_name, image_name, is_image_name
 from ...values import shown
 
 _LOCAL = "/data/local-files/"  # where Label Studio serves files of its machine: ?d=PATH
 _UPLOADS = "/data/upload/"
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")  # put before the name of what is uploaded
 
-_DEEPEST = 30  # folders of an address that may be below that of the pictures
+_DEEPEST = 30  # folders of an address that may be below that of the images
 
 
 def local_address(file: str) -> str:
@@ -23,19 +23,19 @@ def local_address(file: str) -> str:
 
 
 def task_file(task: Mapping[str, Any], folder: Path | None, where: str) -> str:
-    """The picture's path below `folder`, from its address; without a folder as the address has it."""
+    """The image's path below `folder`, from its address; without a folder as the address has it."""
     stated = _address(task["data"])
     names = _possible_names(stated) if stated is not None else []
     there = [found for name in names if folder is not None and (found := existing_name(name, folder))]
-    file = picture_name(max(there, key=len) if there else next(iter(names), None), folder)
+    file = image_name(max(there, key=len) if there else next(iter(names), None), folder)
     if file is None:
-        what = f"its image is {shown(task['data'].get('image', stated))}: need the address of a picture"
-        raise Unusable("picture without a usable name", where, what, "correct the task's data")
+        what = f"its image is {shown(task['data'].get('image', stated))}: need the address of an image"
+        raise Unusable("image without a usable name", where, what, "correct the task's data")
     return file
 
 
 def _address(data: Mapping[str, Any]) -> str | None:
-    """The address of a task's picture: under `image`, or the one text there, or the one that names an image."""
+    """The address of a task's image: under `image`, or the one text there, or the one that names an image."""
     texts = [value for value in data.values() if isinstance(value, str)]
     images = [text for text in texts if is_image_name(text.partition("?")[0])]
     stated = data.get("image", texts[0] if len(texts) == 1 else images[0] if len(images) == 1 else None)
@@ -43,7 +43,7 @@ def _address(data: Mapping[str, Any]) -> str | None:
 
 
 def _possible_names(address: str) -> list[str]:
-    """What a picture with this address may be called below its folder; the first where none of these is there.
+    """What an image with this address may be called below its folder; the first where none of these is there.
 
     >>> _possible_names("/data/upload/3/1a2b3c4d-cat.jpg"), _possible_names("https://host/a/cat%201.jpg?size=2")
     (['cat.jpg', '1a2b3c4d-cat.jpg'], ['cat 1.jpg', 'a/cat 1.jpg'])

@@ -1,8 +1,8 @@
-"""The regions of Label Studio's tasks: the shapes that people or models drew on a picture, and what each is.
+"""The regions of Label Studio's tasks: the shapes that people or models drew on an image, and what each is.
 
 A region's shape is in one of the results. Its labels are in the same (`rectanglelabels`), or in another with its id:
 `labels`, of the control tag Labels beside Rectangle, or where there are none `choices` for each region. Numbers are
-percent of the picture's size, which a region states. Rectangles and polygons become boxes; a turned rectangle that
+percent of the image's size, which a region states. Rectangles and polygons become boxes; a turned rectangle that
 around it. Of other shapes (key points, brushes, ellipses) no box is told, so they are passed over, and counted.
 https://labelstud.io/guide/task_format
 """
@@ -24,7 +24,7 @@ _OTHER_SHAPES = ("keypoint", "brush", "ellipse", "vector", "bitmask", "magicwand
 
 
 class Drawn(NamedTuple):
-    """A label on a region, its box as it is drawn, the size of the picture there, and the score, if it has one."""
+    """A label on a region, its box as it is drawn, the size of the image there, and the score, if it has one."""
 
     label: str
     box: list[float]  # x1 y1 x2 y2; inside out where a side is negative
@@ -36,9 +36,9 @@ class Drawn(NamedTuple):
 def drawn_objects(
     results: Sequence[Mapping[str, Any]], size: Callable[[], Size], where: str, on_problem: OnProblem
 ) -> Iterator[Drawn]:
-    """The labelled boxes; `size` gives that of the picture where regions do not state it.
+    """The labelled boxes; `size` gives that of the image where regions do not state it.
 
-    What is about the picture, or about another region, is passed over.
+    What is about the image, or about another region, is passed over.
     """
     tags = _tags(results)
     for row, result in enumerate(results):
@@ -50,10 +50,10 @@ def drawn_objects(
             if kind is not None:
                 others = tags.get(identity, []) if known else []
                 labels = _labels(result, others, place)
-                of_picture = _stated_size(result, place) or size()
-                box = _box(result, kind, of_picture, place, on_problem)
+                of_image = _stated_size(result, place) or size()
+                box = _box(result, kind, of_image, place, on_problem)
                 score = next((one["score"] for one in (result, *others) if one.get("score") is not None), None)
-                yield from (Drawn(label, box, of_picture, score, place) for label in labels)
+                yield from (Drawn(label, box, of_image, score, place) for label in labels)
         except Unusable as unusable:
             on_problem(unusable.problem)
 
@@ -112,7 +112,7 @@ def _value(result: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _stated_size(result: Mapping[str, Any], where: str) -> Size | None:
-    """The size of the picture that a region's numbers are parts of."""
+    """The size of the image that a region's numbers are parts of."""
     width, height = (checked_side(result.get(f"original_{side}"), f"original_{side}", where) for side in SIDES[2:])
     return (width, height) if width and height else None
 
@@ -120,11 +120,11 @@ def _stated_size(result: Mapping[str, Any], where: str) -> Size | None:
 def _box(result: Mapping[str, Any], kind: str, size: Size, where: str, on_problem: OnProblem) -> list[float]:
     if 0 in size:
         what = "has no original_width or original_height, of which its numbers are parts"
-        raise Unusable("region without the picture's size", where, what, "export the tasks again")
+        raise Unusable("region without the image's size", where, what, "export the tasks again")
     turned = checked_number(result.get("image_rotation") or 0, "image_rotation", where)
     if turned % 360:
         what = f"its image_rotation is {turned:g}: need 0"
-        raise Unusable("region on a turned picture", where, what, "draw it on the upright picture")
+        raise Unusable("region on a turned image", where, what, "draw it on the upright image")
     value = _value(result, where)
     return _polygon(value, size, where) if kind == "polygon" else _rectangle(value, size, where, on_problem)
 

@@ -1,4 +1,4 @@
-"""Label Studio's JSON: a list of tasks, each a picture with what people drew (annotations) or a model (predictions).
+"""Label Studio's JSON: a list of tasks, each an image with what people drew (annotations) or a model (predictions).
 
 Exports from before 1.0 call annotations completions. What is read of a region is in `regions.py`. A task
 that nobody has annotated, or that was skipped, is left out and counted: its objects are not known. Where several people
@@ -23,17 +23,17 @@ from ...errors import DataError
 from ...files.atomic import write_atomically
 from ...files.json_files import load_json
 from ...images.image_files import size_if_there
-from ...records import Detections, GroundTruth, Labels, Picture
+from ...records import Detections, GroundTruth, ImageDetections, Labels
 from ...values import shown
 from .image_names import local_address, task_file
 from .regions import NO_BOX, SIDES, Drawn, drawn_objects
 
 
 def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
-    """Read a JSON export's annotations; `images` is the folder of the picture files.
+    """Read a JSON export's annotations; `images` is the folder of the image files.
 
-    Pictures are found by the names that they had before they were uploaded; they were shown upright. Classes are the
-    labels seen. The size of a picture on which nothing is drawn is its file's.
+    Images are found by the names that they had before they were uploaded; they were shown upright. Classes are the
+    labels seen. The size of an image on which nothing is drawn is its file's.
     """
     path, folder = Path(path), Path(images)
     truths: dict[str, GroundTruth] = {}
@@ -50,7 +50,7 @@ def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProble
             annotation = _annotation(task, where, on_problem)
             file = task_file(task, folder, where)
             if annotation is not None and file in truths:
-                raise Unusable("picture with two tasks", where, f"is of {file}, as a task before", "keep one of them")
+                raise Unusable("image with two tasks", where, f"is of {file}, as a task before", "keep one of them")
             if annotation is not None:
                 truths[file] = _truth(task, annotation, file, folder, where, count)
         except Unusable as unusable:
@@ -69,39 +69,38 @@ def is_label_studio(content: Any) -> bool:
     return isinstance(content, list) and len(content) > 0 and isinstance(content[0], dict) and "data" in content[0]
 
 
-def label_studio_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[Picture]:
+def label_studio_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
     """The predictions of tasks, of one version of a model; a region without a score has that of its prediction."""
-    pictures = []
+    images = []
     for task, where in _tasks(content, path):
         try:
-            pictures.append(_predicted(task, where, on_problem))
+            images.append(_predicted(task, where, on_problem))
         except Unusable as unusable:
             refuse(unusable.problem)
-    return pictures
+    return images
 
 
 def write_label_studio_truth(data: Dataset, path: str | Path) -> None:
     """Write a data set as annotated tasks; `difficult`, `crowd`, `truncated` and areas have no place and are lost."""
     tasks = [
-        to_task(truth, "annotations", {"result": to_regions(truth, truth.labels, truth.boxes)})
-        for truth in data.pictures
+        to_task(truth, "annotations", {"result": to_regions(truth, truth.labels, truth.boxes)}) for truth in data.images
     ]
     write_atomically(path, json.dumps(tasks) + "\n")
 
 
-def to_task(picture: GroundTruth | Picture, kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A task with one entry of a kind, `annotations` or `predictions`, of a picture on Label Studio's disk."""
+def to_task(image: GroundTruth | ImageDetections, kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A task with one entry of a kind, `annotations` or `predictions`, of an image on Label Studio's disk."""
     return {
-        "data": {"image": local_address(picture.file), "width": picture.width, "height": picture.height},
+        "data": {"image": local_address(image.file), "width": image.width, "height": image.height},
         kind: [entry],
     }
 
 
-def to_regions(picture: GroundTruth | Picture, labels: Labels, boxes: Boxes) -> list[dict[str, Any]]:
-    """The boxes on a picture as rectangles in percent of its size."""
-    size = [picture.width, picture.height]
+def to_regions(image: GroundTruth | ImageDetections, labels: Labels, boxes: Boxes) -> list[dict[str, Any]]:
+    """The boxes on an image as rectangles in percent of its size."""
+    size = [image.width, image.height]
     if len(boxes) and 0 in size:
-        raise DataError(f"{picture.file}: Label Studio's format needs the picture's size, which is not known here")
+        raise DataError(f"{image.file}: Label Studio's format needs the image's size, which is not known here")
     shares = xyxy_to_xywh(boxes) * 100 / np.maximum([*size, *size], 1)
     return [
         {
@@ -113,7 +112,7 @@ def to_regions(picture: GroundTruth | Picture, labels: Labels, boxes: Boxes) -> 
             "original_height": size[1],
             "image_rotation": 0,
             "value": dict(zip(SIDES, share, strict=True))
-            | {"rotation": 0, "rectanglelabels": [checked_name(label, picture.file)]},
+            | {"rotation": 0, "rectanglelabels": [checked_name(label, image.file)]},
         }
         for number, (label, share) in enumerate(zip(labels.tolist(), shares.tolist(), strict=True), 1)
     ]
@@ -149,7 +148,7 @@ def _annotation(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> M
     true = [one for one in done if one.get("ground_truth") is True]
     if len(done) > 1 and len(true) != 1:
         what = f"has {len(done)} annotations"
-        on_problem(Problem("picture annotated several times", where, what, "the newest counts", minor=True))
+        on_problem(Problem("image annotated several times", where, what, "the newest counts", minor=True))
     return true[0] if len(true) == 1 else _newest(done)
 
 
@@ -187,7 +186,7 @@ def _checked(drawn: Sequence[Drawn], on_problem: OnProblem) -> Iterator[Annotate
             on_problem(unusable.problem)
 
 
-def _predicted(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> Picture:
+def _predicted(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> ImageDetections:
     predictions = _dicts(task.get("predictions"), "predictions", where)
     if len(predictions) > 1:
         versions = ", ".join(str(one.get("model_version"))[:40] for one in predictions[:5])
@@ -202,15 +201,15 @@ def _predicted(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> Pi
         scores=np.array([checked_number(score, "score", where) for score in scores], dtype=np.float64),
     )
     size = _size_of(drawn, where) or _data_size(task, where, on_problem)
-    return Picture(task_file(task, None, where), *size, found[np.argsort(-found.scores, kind="stable")])
+    return ImageDetections(task_file(task, None, where), *size, found[np.argsort(-found.scores, kind="stable")])
 
 
 def _size_of(drawn: Sequence[Drawn], where: str) -> Size | None:
-    """The size that a picture's regions state; None where there are none."""
+    """The size that an image's regions state; None where there are none."""
     sizes = sorted({one.size for one in drawn})
     if len(sizes) > 1:
-        what = f"its regions are of pictures of {sizes[0]} and {sizes[1]} pixels"
-        raise Unusable("picture with two sizes", where, what, "export the tasks again")
+        what = f"its regions are of images of {sizes[0]} and {sizes[1]} pixels"
+        raise Unusable("image with two sizes", where, what, "export the tasks again")
     return sizes[0] if sizes else None
 
 

@@ -1,8 +1,8 @@
-"""PASCAL VOC files: an XML file for each picture, and lists of picture names for each split.
+"""PASCAL VOC files: an XML file for each image, and lists of image names for each split.
 
 A folder holds `Annotations/NAME.xml`, `JPEGImages/NAME.jpg` and `ImageSets/Main/SPLIT.txt`; other layouts are in
 `folders.py`, and what else than a name a list may hold is in `split_lists.py`. Coordinates in the files are
-1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the picture, or start at 0,
+1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the image, or start at 0,
 are kept as they are: many published annotations have some, and evaluation must use what the file says. A box with
 `xmin = xmax` is one pixel wide.
 """
@@ -57,24 +57,24 @@ def read_voc(root: str | Path, split: str, year: int | str | None = None, on_pro
     found = find_voc(Path(root), split, year)
     listed = _annotation_files(found)
     if listed and not any(is_file(path) for _, path in listed):
-        pictures = tuple(unannotated(_own_picture(found.images, name)) for name, _ in listed)
-        if any(is_file(found.images / truth.file) for truth in pictures):
-            return Dataset(f"{found.name} {split}", (), pictures, found.images, annotated=False)
+        images = tuple(unannotated(_own_image(found.images, name)) for name, _ in listed)
+        if any(is_file(found.images / truth.file) for truth in images):
+            return Dataset(f"{found.name} {split}", (), images, found.images, annotated=False)
     read: list[GroundTruth] = []
     for name, path in listed:
         truth = read_voc_annotation(path, on_problem=on_problem)
         if truth is not None:
-            read.append(placed(truth, found.images, _picture_file(found, name, truth.file)))
-    pictures = tuple(read)
-    return Dataset(f"{found.name} {split}", _classes(pictures, found), pictures, found.images)
+            read.append(placed(truth, found.images, _image_file(found, name, truth.file)))
+    images = tuple(read)
+    return Dataset(f"{found.name} {split}", _classes(images, found), images, found.images)
 
 
-def _classes(pictures: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]:
+def _classes(images: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]:
     """The names that are seen, in VOC's order if all are its own; of VOC's own data all of its classes.
 
     Other data in its format, of cats and dogs, say, have nothing to tell of people: those are not annotated there.
     """
-    names = names_seen(pictures)
+    names = names_seen(images)
     if not names or not {*names} <= {*VOC_CLASSES}:
         return names
     return VOC_CLASSES if found.official else tuple(name for name in VOC_CLASSES if name in names)
@@ -83,7 +83,7 @@ def _classes(pictures: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ..
 def read_voc_annotation(
     path: str | Path, file: str | None = None, on_problem: OnProblem = refuse
 ) -> GroundTruth | None:
-    """Read one picture's XML file; `file` is the picture's name when the one inside the XML is not to be used.
+    """Read one image's XML file; `file` is the image's name when the one inside the XML is not to be used.
 
     An object that cannot be used is left out if `on_problem` returns; None where that holds for the whole file. The
     size is 0 where none is stated.
@@ -116,16 +116,16 @@ def placed(truth: GroundTruth, images: Path, file: str) -> GroundTruth:
 
 
 def unannotated(file: str) -> GroundTruth:
-    """A picture of a test set, of which no object is known."""
+    """An image of a test set, of which no object is known."""
     return GroundTruth(file, 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
 
 
 def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
-    """Write one picture's XML file; `read_voc_annotation` gives the same objects back.
+    """Write one image's XML file; `read_voc_annotation` gives the same objects back.
 
     Crowds and what else is to be ignored are difficult there: VOC has no other flag for them.
     """
-    # A reader takes the picture's name from here only where no file has that of the XML, so a lossy one does no harm.
+    # A reader takes the image's name from here only where no file has that of the XML, so a lossy one does no harm.
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "filename").text = _NOT_XML.sub("\ufffd", truth.file)
     size = ElementTree.SubElement(root, "size")
@@ -149,7 +149,7 @@ def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
 
 
 def _annotation_files(found: VocFolder) -> list[tuple[str, Path]]:
-    """The names of the split's pictures, and the annotation of each, whether it is there or not."""
+    """The names of the split's images, and the annotation of each, whether it is there or not."""
     if found.listed is None:
         files = all_annotations(found.annotations)
         return [(posixpath.splitext(file)[0], found.annotations / file) for file in files]
@@ -157,22 +157,22 @@ def _annotation_files(found: VocFolder) -> list[tuple[str, Path]]:
     def exists(name: str) -> bool:
         return is_file(_annotation(found, name))
 
-    def has_picture(name: str) -> bool:
-        return is_file(found.images / _own_picture(found.images, name))
+    def has_image(name: str) -> bool:
+        return is_file(found.images / _own_image(found.images, name))
 
     lines = read_split_list(found.listed, exists)
     names = [listed_name(line, exists, FOLDERS) for line in lines]
     if not any(map(exists, names)):
-        names = [listed_name(line, has_picture, FOLDERS) for line in lines]
+        names = [listed_name(line, has_image, FOLDERS) for line in lines]
     return [(name, _annotation(found, name)) for name in names]
 
 
-def _picture_file(found: VocFolder, name: str, stated: str) -> str:
-    """The picture's path below the folder of images: that of the annotation's name, as the devkit has it.
+def _image_file(found: VocFolder, name: str, stated: str) -> str:
+    """The image's path below the folder of images: that of the annotation's name, as the devkit has it.
 
     Where there is none it is the file that the XML states, unless that has an annotation of its own.
     """
-    file = _own_picture(found.images, name)
+    file = _own_image(found.images, name)
     if is_file(found.images / file) or not os.path.isdir(found.images):
         return file
     below, base = posixpath.dirname(name), re.split(r"[\\/]", stated)[-1]
@@ -183,9 +183,9 @@ def _picture_file(found: VocFolder, name: str, stated: str) -> str:
     return file
 
 
-def _own_picture(images: Path, name: str) -> str:
-    """The picture of a name, in letters of another case too if it has to be; NAME.jpg where there is none."""
-    file = find_picture(images, name, _SUFFIXES)
+def _own_image(images: Path, name: str) -> str:
+    """The image of a name, in letters of another case too if it has to be; NAME.jpg where there is none."""
+    file = find_image(images, name, _SUFFIXES)
     if is_file(images / file) or not os.path.isdir(images):
         return file
     there = (existing_name(f"{name}{suffix}", images) for suffix in _SUFFIXES if suffix.islower())
@@ -196,7 +196,7 @@ def _annotation(found: VocFolder, name: str) -> Path:
     return found.annotations / f"{name}.xml"
 
 
-def find_picture(images: Path, name: str, suffixes: Sequence[str]) -> str:
+def find_image(images: Path, name: str, suffixes: Sequence[str]) -> str:
     """The name with the first of the suffixes for which the file exists, or with the first where none does."""
     return next((f"{name}{suffix}" for suffix in suffixes if is_file(images / f"{name}{suffix}")), name + suffixes[0])
 

@@ -1,15 +1,15 @@
-"""YOLO data sets as Ultralytics lays them out: a YAML file, folders of pictures, a text file of boxes a picture.
+"""YOLO data sets as Ultralytics lays them out: a YAML file, folders of images, a text file of boxes an image.
 
-The YAML file names the pictures of each split (a folder, a list in a text file, or several of these) below `path`, and
+The YAML file names the images of each split (a folder, a list in a text file, or several of these) below `path`, and
 the classes; its other keys are passed over. The boxes of `images/a.jpg` are in `labels/a.txt`: the last folder called
 images is exchanged. A line is one of
-- `class cx cy w h`, all but the class as parts of the picture's size, maybe with a confidence behind;
+- `class cx cy w h`, all but the class as parts of the image's size, maybe with a confidence behind;
 - that with key points behind, if the YAML file tells of key points (`kpt_shape`, or `kpt_names` or `flip_idx`);
 - else `class x1 y1 x2 y2 x3 y3 ...`, a polygon, or a turned box's corners, which become the box around them.
 Nothing but the YAML file tells a polygon from key points: as in Ultralytics, labels of poses need `kpt_shape`.
 https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/pose/
 
-Sizes and boxes are of pictures turned upright, as YOLO's tools see them.
+Sizes and boxes are of images turned upright, as YOLO's tools see them.
 """
 
 import json
@@ -27,7 +27,7 @@ from ...diagnostics import OnProblem, Problem, Unusable, refuse
 from ...errors import DataError
 from ...files.atomic import write_atomically
 from ...files.text_files import lines_of, read_text
-from ...images.image_files import picture_size
+from ...images.image_files import image_size
 from .description import ANY, read_description
 from .lines import (
     checked_class,
@@ -43,40 +43,40 @@ from .lines import (
 def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> Dataset:
     """Read one split of the data set that a YAML file describes.
 
-    A picture without a file of boxes is one without objects, unless none has one: then the labels are elsewhere, or the
+    An image without a file of boxes is one without objects, unless none has one: then the labels are elsewhere, or the
     split is called test and has none.
     """
     path = Path(path)
     described = read_description(path, split, on_problem)
-    names, pictures = described.names, described.pictures
-    annotated = any(os.path.isfile(_label_file(picture)) for picture in pictures)
+    names, images = described.names, described.images
+    annotated = any(os.path.isfile(_label_file(image)) for image in images)
     if not annotated:
-        first = _label_file(pictures[0])
-        what = f"none of its {len(pictures)} pictures has a file of boxes; the first would be {first}"
+        first = _label_file(images[0])
+        what = f"none of its {len(images)} images has a file of boxes; the first would be {first}"
         is_test = split.startswith("test")
         fix = "check the labels folder"
         on_problem(Problem("split without labels", f"{path}: {split}", what, fix, minor=is_test))
     truths = []
-    for picture in pictures:
+    for image in images:
         try:
-            size = _size(picture)
+            size = _size(image)
         except Unusable as unusable:
             on_problem(unusable.problem)
         else:
-            objects = _read_labels(_label_file(picture), size, names, described.key_points, on_problem)
-            truths.append(to_truth(picture.relative_to(described.folder).as_posix(), size, list(objects), upright=True))
+            objects = _read_labels(_label_file(image), size, names, described.key_points, on_problem)
+            truths.append(to_truth(image.relative_to(described.folder).as_posix(), size, list(objects), upright=True))
     name, numbers = f"{path.stem} {split}", counted(names)
     return Dataset(name, names, tuple(truths), described.folder, class_ids=numbers, annotated=annotated)
 
 
 def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> None:
-    """Write `labels/<split>/` and `data.yaml`; the pictures belong into `images/<split>/`, as the data set names them.
+    """Write `labels/<split>/` and `data.yaml`; the images belong into `images/<split>/`, as the data set names them.
 
     `difficult`, `crowd`, `truncated` and areas have no place in this format and are lost.
     """
     folder, numbers = Path(folder), {name: number for number, name in enumerate(data.classes)}
     written: dict[str, str] = {}
-    for truth in data.pictures:
+    for truth in data.images:
         check_classes(truth.labels.tolist(), data.classes, truth.file)
         stem = os.path.splitext(truth.file)[0]
         if stem in written:
@@ -90,9 +90,9 @@ def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> N
     write_atomically(folder / "data.yaml", f"path: .\n{split}: images/{split}\nnames: {names}\n")
 
 
-def _label_file(picture: Path) -> str:
-    """Where the boxes of a picture are: beside it if no folder above it is called images."""
-    folder, name = os.path.split(picture)
+def _label_file(image: Path) -> str:
+    """Where the boxes of an image are: beside it if no folder above it is called images."""
+    folder, name = os.path.split(image)
     parts = folder.split(os.sep)
     above = [place for place, part in enumerate(parts) if part == "images"]
     if above:
@@ -100,12 +100,12 @@ def _label_file(picture: Path) -> str:
     return os.path.join(os.sep.join(parts), f"{os.path.splitext(name)[0]}.txt")
 
 
-def _size(picture: Path) -> Size:
+def _size(image: Path) -> Size:
     try:
-        return picture_size(picture, upright=True)
+        return image_size(image, upright=True)
     except DataError as error:
-        what = str(error).removeprefix(f"{picture}: ")
-        raise Unusable("picture that cannot be read", str(picture), what) from error
+        what = str(error).removeprefix(f"{image}: ")
+        raise Unusable("image that cannot be read", str(image), what) from error
 
 
 def _read_labels(

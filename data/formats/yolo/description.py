@@ -1,4 +1,4 @@
-"""What a YOLO data set's YAML file says: the classes, the pictures of each split, and whether labels have key points.
+"""What a YOLO data set's YAML file says: the classes, the images of each split, and whether labels have key points.
 
 Paths of another machine (drives, backslashes, another root) mean what is there below the YAML file's folder.
 """
@@ -16,7 +16,7 @@ from ...files.natural_order import natural_key
 from ...files.text_files import check_names, lines_of, read_text
 from ...files.yaml_files import YamlValue, parse_yaml
 from ...images.decoding import readable_extensions
-from ...images.image_files import is_image_name, picture_name
+from ...images.image_files import image_name, is_image_name
 from ...values import shown
 
 ANY = -1  # any number of numbers of key points
@@ -31,8 +31,8 @@ class YoloSplit:
     """One split as the YAML file describes it."""
 
     names: tuple[str, ...]  # of the classes, in the order of their numbers
-    pictures: tuple[Path, ...]
-    folder: Path  # that all pictures share
+    images: tuple[Path, ...]
+    folder: Path  # that all images share
     key_points: int | None  # how many numbers a line has behind its box: ANY, or None where it may be a polygon
 
 
@@ -41,12 +41,12 @@ def read_description(path: Path, split: str, on_problem: OnProblem) -> YoloSplit
     described = parse_yaml(read_text(path), str(path), {*_KEYS, split}, _OF_KEY_POINTS)
     names = _names(described, path, on_problem)
     key_points = _key_points(described, path)
-    pictures = _resolved(_pictures(described, path, split))
+    images = _resolved(_images(described, path, split))
     try:
-        folder = Path(os.path.commonpath([picture.parent for picture in pictures]))
+        folder = Path(os.path.commonpath([image.parent for image in images]))
     except ValueError:  # on several drives of Windows
-        raise DataError(f"{path}: its pictures are on several drives; bring them into one folder") from None
-    return YoloSplit(names, pictures, folder, key_points)
+        raise DataError(f"{path}: its images are on several drives; bring them into one folder") from None
+    return YoloSplit(names, images, folder, key_points)
 
 
 def _text(described: Mapping[str, YamlValue], key: str) -> str:
@@ -93,8 +93,8 @@ def _key_points(described: Mapping[str, YamlValue], path: Path) -> int | None:
     return int(shape[0]) * int(shape[1])
 
 
-def _pictures(described: Mapping[str, YamlValue], path: Path, split: str) -> list[Path]:
-    """The picture files of a split, those of a folder in natural order."""
+def _images(described: Mapping[str, YamlValue], path: Path, split: str) -> list[Path]:
+    """The image files of a split, those of a folder in natural order."""
     entries = described.get(split, "")
     if isinstance(entries, dict) or not (_text(described, split) if isinstance(entries, str) else entries):
         there = ", ".join(
@@ -102,13 +102,13 @@ def _pictures(described: Mapping[str, YamlValue], path: Path, split: str) -> lis
         )
         raise DataError(f"{path}: describes no split {shown(split)}; the splits here are: {there or 'none'}")
     roots = [_below(_text(described, "path"), [path.parent]) or path.parent / _text(described, "path"), path.parent]
-    pictures: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     for entry in [entries] if isinstance(entries, str) else entries:
-        pictures |= dict.fromkeys(_entry_pictures(entry, roots, path))
-    if not pictures:
+        images |= dict.fromkeys(_entry_images(entry, roots, path))
+    if not images:
         looked_for = " ".join(readable_extensions())
-        raise DataError(f"{path}: the split {split!r} has no pictures; looked for {looked_for}")
-    return list(pictures)
+        raise DataError(f"{path}: the split {split!r} has no images; looked for {looked_for}")
+    return list(images)
 
 
 def _below(name: str, roots: Sequence[Path]) -> Path | None:
@@ -121,13 +121,13 @@ def _below(name: str, roots: Sequence[Path]) -> Path | None:
         # beside the YAML file, where Ultralytics looks as well, and data/obj_train_data/1.jpg CVAT's for Darknet.
         slashed = name.replace("\\", "/")
         for spelling in (name, slashed.removeprefix("../"), slashed.removeprefix("data/")):
-            inside = picture_name(spelling, root)
+            inside = image_name(spelling, root)
             if inside is not None and os.path.exists(root / inside):
                 return root / inside
     return None
 
 
-def _entry_pictures(entry: str, roots: Sequence[Path], path: Path) -> list[Path]:
+def _entry_images(entry: str, roots: Sequence[Path], path: Path) -> list[Path]:
     found = _below(entry, roots)
     if found is None:
         raise DataError(f"{path}: there is no {str(roots[0] / entry)[:200]}; correct the path in the file")
@@ -140,8 +140,8 @@ def _entry_pictures(entry: str, roots: Sequence[Path], path: Path) -> list[Path]
     return [_below(name, places) or Path(os.path.normpath(found.parent / name)) for name in names]
 
 
-def _resolved(pictures: Sequence[Path]) -> tuple[Path, ...]:
-    """The pictures, all from the root where not all are below the current folder: then they share a folder."""
-    if any(picture.is_absolute() or ".." in picture.parts for picture in pictures):
-        pictures = [Path(os.path.abspath(picture)) for picture in pictures]
-    return tuple(pictures)
+def _resolved(images: Sequence[Path]) -> tuple[Path, ...]:
+    """The images, all from the root where not all are below the current folder: then they share a folder."""
+    if any(image.is_absolute() or ".." in image.parts for image in images):
+        images = [Path(os.path.abspath(image)) for image in images]
+    return tuple(images)

@@ -1,4 +1,4 @@
-"""The lines of YOLO's files of boxes: a class's number, then parts of the picture's size, its shares.
+"""The lines of YOLO's files of boxes: a class's number, then parts of the image's size, its shares.
 
 Shapes: N boxes.
 """
@@ -16,13 +16,13 @@ from ...values import shown
 
 
 def xyxy_to_shares(boxes: Boxes, file: str, size: Size) -> Boxes:
-    """From corners to `cx cy w h` as parts of the size of a picture, which is needed if there are boxes.
+    """From corners to `cx cy w h` as parts of the size of an image, which is needed if there are boxes.
 
     >>> xyxy_to_shares(np.array([[0, 0, 20, 5]]), "a.jpg", (20, 10)).tolist()
     [[0.5, 0.25, 1.0, 0.5]]
     """
     if len(boxes) and 0 in size:
-        raise DataError(f"{file}: YOLO's format needs the picture's size, which is not known here")
+        raise DataError(f"{file}: YOLO's format needs the image's size, which is not known here")
     x1, y1, x2, y2 = boxes.T
     columns = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], axis=1)
     return columns / np.maximum(np.array([*size, *size]), 1)
@@ -50,8 +50,8 @@ def split_line(line: str) -> list[str]:
 def clipped_shares(shares: Sequence[float], where: str) -> list[float]:
     """Shares within 0 to 1, up to which those are clipped that rounding took out; Unusable where one is farther out."""
     if outside := [value for value in shares if not _LOWEST <= value <= _HIGHEST]:
-        what = f"has {outside[0]}: need parts of the picture's size, from 0 to 1"
-        raise Unusable("value outside 0 to 1", where, what, "divide pixels by the picture's size")
+        what = f"has {outside[0]}: need parts of the image's size, from 0 to 1"
+        raise Unusable("value outside 0 to 1", where, what, "divide pixels by the image's size")
     return [min(max(value, 0.0), 1.0) for value in shares]
 
 

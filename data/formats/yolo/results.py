@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from ...boxes import UNKNOWN_SIZE, Size
 from ...class_names import counted
 from ...datasets.dataset import Dataset
-from ...detections_by_image import gather_pictures
+from ...detections_by_image import gather_images
 from ...diagnostics import OnProblem, Unusable, refuse
 from ...errors import DataError
 from ...files.folder_walk import files_below
 from ...files.natural_order import natural_key
 from ...files.text_files import lines_of, read_text
-from ...images.image_files import find_pictures, size_if_there
-from ...records import GroundTruth, Picture
+from ...images.image_files import find_images, size_if_there
+from ...records import GroundTruth, ImageDetections
 from .lines import checked_class, number_row, shares_to_xyxy, split_line
 
 CLASSES_NAME = "classes.txt"  # of the file that names the classes
@@ -30,21 +30,21 @@ def labels_folder(folder: Path) -> Path | None:
     return folder if folder.resolve().name == LABELS_NAME else None
 
 
-def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProblem = refuse) -> list[Picture]:
-    """Read `**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's pictures.
+def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProblem = refuse) -> list[ImageDetections]:
+    """Read `**.txt` with lines `class cx cy w h confidence`; sizes are those of the data set's images.
 
-    A picture is found by its path below `labels` without the extension, else by its name alone. One that the data set
+    An image is found by its path below `labels` without the extension, else by its name alone. One that the data set
     lacks gets no size, and its boxes stay shares. The number of a track behind a line is passed over; lines of a class
     that the names do not have are left out and counted.
     """
     if data is None:
-        raise DataError(f"{labels}: boxes of YOLO are parts of the pictures' sizes; give the data set (--data SPEC)")
+        raise DataError(f"{labels}: boxes of YOLO are parts of the images' sizes; give the data set (--data SPEC)")
     names = yolo_names(labels, data)
     files = (file for file in files_below(str(labels), None) if file.endswith(".txt"))
     paths = sorted((file for file in files if Path(file).name != CLASSES_NAME), key=natural_key)
     stems = [Path(path).relative_to(labels).as_posix().removesuffix(".txt") for path in paths]
-    found = find_pictures(stems, [truth.file for truth in data.pictures])
-    truths = [None if place is None else data.pictures[place] for place in found]
+    found = find_images(stems, [truth.file for truth in data.images])
+    truths = [None if place is None else data.images[place] for place in found]
     rows = [_predicted_rows(Path(path), len(names), on_problem) for path in paths]
     sizes = [UNKNOWN_SIZE if truth is None else _size(truth, data) for truth in truths]
     for truth, some, size in zip(truths, rows, sizes, strict=True):
@@ -56,7 +56,7 @@ def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProb
     scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
     with np.errstate(over="ignore"):  # what is then infinite is refused
         boxes = shares_to_xyxy(table[:, 1:5], scales[places])
-    return gather_pictures(
+    return gather_images(
         [stem if truth is None else truth.file for stem, truth in zip(stems, truths, strict=True)],
         *(sizes, places),
         boxes=boxes,
@@ -68,7 +68,7 @@ def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProb
 
 
 def _size(truth: GroundTruth, data: Dataset) -> Size:
-    """The size that the data set states, else that of the picture's file."""
+    """The size that the data set states, else that of the image's file."""
     if truth.width and truth.height:
         return truth.width, truth.height
     return size_if_there(data.path(truth), upright=truth.upright)

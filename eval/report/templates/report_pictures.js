@@ -1,8 +1,8 @@
-// The viewer of pictures and their boxes.
+// The viewer of images and their boxes.
 
 const OUTCOMES = ["found", "false", "duplicate", "ignored"];
 const SIGNS = { found: "✓", false: "✗", duplicate: "2×", ignored: "–", missed: "○" };
-const MOST_LABELS = 20; // more would hide the picture; those of boxes pointed at are still shown
+const MOST_LABELS = 20; // more would hide the image; those of boxes pointed at are still shown
 
 function sampleLine() {
   const svg = drawn("svg", { class: "line", viewBox: "0 0 32 10", "aria-hidden": "true" });
@@ -10,31 +10,31 @@ function sampleLine() {
   return svg;
 }
 
-// What a picture shows at a threshold: its detections, the best first, and then its objects.
-function boxesOf(picture, threshold, number, withTruth) {
+// What an image shows at a threshold: its detections, the best first, and then its objects.
+function boxesOf(image, threshold, number, withTruth) {
   const isOf = (row) => number === "" || row[0] === Number(number);
-  const found = picture.found
+  const found = image.found
     .filter((row) => isOf(row) && row[1] >= threshold)
     .map(([label, score, outcome, ...box]) => ({ label, score, kind: OUTCOMES[outcome], box }));
-  const objects = picture.objects.filter(isOf).map(([label, foundAt, asked, ...box]) => {
+  const objects = image.objects.filter(isOf).map(([label, foundAt, asked, ...box]) => {
     const missed = asked && (foundAt === null || foundAt < threshold);
     return { label, score: null, kind: missed ? "missed" : "object", box };
   });
   return { found, objects: withTruth ? objects : [] };
 }
 
-function startPictures({ classes, pictures, threshold }) {
-  const [viewer, picker, classPicker, score, truth] = ["viewer", "picture", "picture-class", "score", "truth"].map(byId);
+function startImages({ classes, images, threshold }) {
+  const [viewer, picker, classPicker, score, truth] = ["viewer", "image", "image-class", "score", "truth"].map(byId);
   const [frame, image, svg, labels, list] = ["frame", "image", "boxes", "labels", "list"].map(byId);
 
   function setUp() {
-    const scores = pictures.flatMap((picture) => picture.found.map((row) => row[1]));
+    const scores = images.flatMap((image) => image.found.map((row) => row[1]));
     const low = scores.reduce((a, b) => Math.min(a, b), 0);
     const high = scores.reduce((a, b) => Math.max(a, b), low < 0 ? low : 1);
     const range = high - low || 1;
     Object.assign(score, { min: low, max: high, step: range / 100 });
     score.value = low + (Math.floor(((threshold ?? low) - low) / (range / 100)) * range) / 100;
-    const present = new Set(pictures.flatMap((picture) => [...picture.found, ...picture.objects].map((row) => row[0])));
+    const present = new Set(images.flatMap((image) => [...image.found, ...image.objects].map((row) => row[0])));
     const inOrder = [...present].sort((a, b) => classes[a].localeCompare(classes[b]));
     classPicker.append(...inOrder.map((number) => new Option(classes[number], number)));
     for (const item of all(".legend li")) item.prepend(sampleLine());
@@ -43,44 +43,44 @@ function startPictures({ classes, pictures, threshold }) {
   function fillPicker() {
     const number = classPicker.value;
     const before = picker.value;
-    const holds = (picture) => [...picture.found, ...picture.objects].some((row) => row[0] === Number(number));
-    const kept = pictures.map((picture, i) => [picture, i]).filter(([picture]) => number === "" || holds(picture));
+    const holds = (image) => [...image.found, ...image.objects].some((row) => row[0] === Number(number));
+    const kept = images.map((image, i) => [image, i]).filter(([image]) => number === "" || holds(image));
     picker.replaceChildren(
-      ...kept.map(([picture, i]) => {
-        const count = `${picture.mistakes} ${picture.mistakes === 1 ? "mistake" : "mistakes"}`;
-        return new Option(`${i + 1} of ${pictures.length} · ${picture.file} · ${count}`, i);
+      ...kept.map(([image, i]) => {
+        const count = `${image.mistakes} ${image.mistakes === 1 ? "mistake" : "mistakes"}`;
+        return new Option(`${i + 1} of ${images.length} · ${image.file} · ${count}`, i);
       }),
     );
     picker.value = kept.some(([, i]) => String(i) === before) ? before : kept[0][1];
   }
 
-  function showPicture() {
-    const picture = pictures[picker.value];
-    const [width, height] = picture.size;
+  function showImage() {
+    const image = images[picker.value];
+    const [width, height] = image.size;
     if (list.contains(document.activeElement)) frame.focus();
     frame.style.aspectRatio = `${width} / ${height}`;
     frame.style.maxWidth = `calc(75vh * ${width / height})`;
-    image.hidden = picture.image === null;
-    if (picture.image === null) image.removeAttribute("src");
-    else image.src = picture.image;
-    image.alt = picture.file;
+    image.hidden = image.image === null;
+    if (image.image === null) image.removeAttribute("src");
+    else image.src = image.image;
+    image.alt = image.file;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     showBoxes();
   }
 
   function showBoxes() {
-    const picture = pictures[picker.value];
-    const shown = boxesOf(picture, Number(score.value), classPicker.value, truth.checked);
+    const image = images[picker.value];
+    const shown = boxesOf(image, Number(score.value), classPicker.value, truth.checked);
     byId("score-value").textContent = Number(score.value).toFixed(2);
     svg.replaceChildren();
     labels.replaceChildren();
-    for (const each of shown.objects) draw(each, picture.size);
-    for (const each of shown.found.toReversed()) draw(each, picture.size); // the best on top
+    for (const each of shown.objects) draw(each, image.size);
+    for (const each of shown.found.toReversed()) draw(each, image.size); // the best on top
     labels.className = labels.children.length > MOST_LABELS ? "crowded" : "";
     const missed = shown.objects.filter((each) => each.kind === "missed");
     list.replaceChildren(...[...shown.found, ...missed].map(line));
     makeReachable(all("li", list), list.firstElementChild);
-    byId("status").textContent = status(picture, shown, missed.length);
+    byId("status").textContent = status(image, shown, missed.length);
   }
 
   function draw(each, [width, height]) {
@@ -116,26 +116,26 @@ function startPictures({ classes, pictures, threshold }) {
     return item;
   }
 
-  function status(picture, { found, objects }, missed) {
+  function status(image, { found, objects }, missed) {
     const counts = OUTCOMES.map((kind) => [found.filter((each) => each.kind === kind).length, kind]);
     const told = counts.filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
-    const leftOut = picture.left_out ? ` ${picture.left_out} with lower scores are not in this file.` : "";
+    const leftOut = image.left_out ? ` ${image.left_out} with lower scores are not in this file.` : "";
     const truths = truth.checked ? ` ${objects.length} objects, ${missed} missed.` : "";
     const sum = told.length ? `: ${told.join(", ")}` : "";
-    return `${found.length} of ${picture.found.length} detections shown${sum}.${truths}${leftOut}`;
+    return `${found.length} of ${image.found.length} detections shown${sum}.${truths}${leftOut}`;
   }
 
   function step(by) {
     picker.selectedIndex = (picker.selectedIndex + by + picker.length) % picker.length;
-    showPicture();
+    showImage();
   }
 
   setUp();
   fillPicker();
   viewer.hidden = false;
-  showPicture();
-  picker.addEventListener("change", showPicture);
-  classPicker.addEventListener("change", () => [fillPicker(), showPicture()]);
+  showImage();
+  picker.addEventListener("change", showImage);
+  classPicker.addEventListener("change", () => [fillPicker(), showImage()]);
   score.addEventListener("input", showBoxes);
   truth.addEventListener("change", showBoxes);
   byId("previous").addEventListener("click", () => step(-1));
@@ -150,5 +150,5 @@ function startPictures({ classes, pictures, threshold }) {
   });
 }
 
-const data = JSON.parse(byId("picture-data").textContent);
-if (data.pictures.length) startPictures(data);
+const data = JSON.parse(byId("image-data").textContent);
+if (data.images.length) startImages(data);

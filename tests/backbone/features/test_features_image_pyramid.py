@@ -20,7 +20,7 @@ def test_no_regions_need_no_size():
     ],
 )
 def test_a_region_is_looked_at_where_it_is_nearest_to_224(side, short_side):
-    """In a picture of short side 400, so that the sizes are a half, one and twice its own."""
+    """In an image of short side 400, so that the sizes are a half, one and twice its own."""
     (index,) = nearest_short_sides(as_boxes([[0, 0, side, side]]), (400, 500, 3), SHORT_SIDES)
     assert SHORT_SIDES[index] == short_side
 
@@ -45,7 +45,7 @@ def test_the_best_size_is_the_best_of_all_by_trying():
         ((1, 1), 200, (200, 200)),
     ],
 )
-def test_pictures_grow_or_shrink_to_the_size(size, short_side, looked_at):
+def test_images_grow_or_shrink_to_the_size(size, short_side, looked_at):
     resized, scale = resize(np.zeros((*size, 3), dtype=np.uint8), short_side)
     assert resized.shape == (*looked_at, 3)
     np.testing.assert_allclose(scale, [looked_at[1] / size[1], looked_at[0] / size[0]] * 2)

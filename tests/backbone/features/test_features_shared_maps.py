@@ -45,14 +45,14 @@ def test_maps_are_made_once_and_only_when_a_region_needs_them(boxes, parts):
         assert feature_map.shape[0] == 1
 
 
-def test_a_window_is_the_region_with_context_in_the_resized_picture_less_the_shift_of_the_cells():
-    """192 pixels and a sixth of half of them, 16, on each side; the picture is looked at in twice its size."""
+def test_a_window_is_the_region_with_context_in_the_resized_image_less_the_shift_of_the_cells():
+    """192 pixels and a sixth of half of them, 16, on each side; the image is looked at in twice its size."""
     ((_, _, windows),) = SharedMaps(Ramp(), IMAGE, (600,)).windows(as_boxes([[100, 50, 292, 242]]))
     assert (windows + CELL_SHIFT).tolist() == [[2 * 84, 2 * 34, 2 * 308, 2 * 258]]
 
 
 def test_windows_lie_on_the_cells_that_see_the_region():
-    """The middle of what is pooled looks at the middle of the box, in pixels of the resized picture."""
+    """The middle of what is pooled looks at the middle of the box, in pixels of the resized image."""
     boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220], [30, 200, 90, 280]])
     ((places, feature_map, windows),) = SharedMaps(Ramp(), IMAGE, (600,)).windows(boxes)
     assert places.tolist() == [0, 1, 2]
@@ -60,7 +60,7 @@ def test_windows_lie_on_the_cells_that_see_the_region():
     torch.testing.assert_close(middles, torch.tensor([[300.0, 260.0], [470.0, 320.0], [120.0, 480.0]]))
 
 
-def test_pictures_become_the_trunks_input():
+def test_images_become_the_trunks_input():
     images = np.zeros((2, 5, 7, 3), dtype=np.uint8)
     images[1, 4, 6] = (130, 120, 110)
     pixels = as_input(Trunk(), images)

@@ -31,7 +31,7 @@ def batch_at(step):
 
 
 def squared_error(model, batch):
-    """With dropout whose chance is a sample's own, as that of a picture is."""
+    """With dropout whose chance is a sample's own, as that of an image is."""
     step, chosen, x, y = batch
     error = x.new_zeros(())
     for number, one, wanted in zip(chosen, x, y, strict=True):

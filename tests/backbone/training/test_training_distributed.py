@@ -44,9 +44,9 @@ def test_a_process_on_its_own_is_the_first_of_one():
 
 def test_a_step_needs_something_for_every_process(monkeypatch):
     monkeypatch.setattr(distributed, "size", lambda: 4)
-    distributed.require_shares(4, "--pictures")
-    with pytest.raises(UsageError, match="--pictures 3: need at least 1 for each of the 4 processes"):
-        distributed.require_shares(3, "--pictures")
+    distributed.require_shares(4, "--images")
+    with pytest.raises(UsageError, match="--images 3: need at least 1 for each of the 4 processes"):
+        distributed.require_shares(3, "--images")
 
 
 def test_several_processes_make_the_updates_of_one(tmp_path):

@@ -23,14 +23,14 @@ def new_log(folder, steps=100, report=lambda line: None, start=0, unwritten=NOTH
 
 def test_lines_are_means_since_the_last_line(tmp_path):
     lines = []
-    log = new_log(tmp_path, 30, lines.append, pictures=2)
+    log = new_log(tmp_path, 30, lines.append, images=2)
     for step in range(30):
         log.add(step, {"loss": float(step)}, 0.5, seconds=0.5, waited=0.125)
     assert rows(tmp_path) == [
         {"step": 25, "rate": 0.5, "loss": 12.0, "seconds": 0.5, "waiting": 0.25},  # of 0...24
         {"step": 30, "rate": 0.5, "loss": 27.0, "seconds": 0.5, "waiting": 0.25},  # of 25...29
     ]
-    assert lines[0].startswith("step 25/30  loss 12.000  0.50 s/step  4.0 pictures/s  25% waiting for data")
+    assert lines[0].startswith("step 25/30  loss 12.000  0.50 s/step  4.0 images/s  25% waiting for data")
     assert lines[1].endswith("0:00:00 left")
 
 

@@ -197,12 +197,12 @@ def test_resuming_nothing_is_an_error_and_so_is_starting_over_something(tmp_path
 
 
 def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
-    facts = {"data": "8 pictures 1f", "mode": "shared"}
+    facts = {"data": "8 images 1f", "mode": "shared"}
     run(tmp_path, facts=facts)
     with pytest.raises(UsageError, match=r"another run: steps was 90 and is 99; seed was 0 and is 3\. Resume"):
         run(tmp_path, recipe=replace(RECIPE, steps=99, seed=3), facts=facts, resume=True)
-    with pytest.raises(UsageError, match=r"another run: data was '8 pictures 1f' and is '9 pictures 2e'\. Resume"):
-        run(tmp_path, facts={**facts, "data": "9 pictures 2e"}, resume=True)
+    with pytest.raises(UsageError, match=r"another run: data was '8 images 1f' and is '9 images 2e'\. Resume"):
+        run(tmp_path, facts={**facts, "data": "9 images 2e"}, resume=True)
     run(tmp_path, facts=facts, resume=True)
 
 

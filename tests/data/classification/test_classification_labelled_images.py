@@ -3,18 +3,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from inception_rcnn.data.classification.labelled_images import LabelledPictures, groups_by_class, place_at
+from inception_rcnn.data.classification.labelled_images import LabelledImages, groups_by_class, place_at
 from inception_rcnn.data.errors import DataError
 
 
-def labelled(targets: list[int], classes: tuple[str, ...] = ("a", "b", "c")) -> LabelledPictures:
+def labelled(targets: list[int], classes: tuple[str, ...] = ("a", "b", "c")) -> LabelledImages:
     files = tuple(f"{i}.png" for i in range(len(targets)))
-    return LabelledPictures(
+    return LabelledImages(
         "test", classes, files, np.array(targets, dtype=np.int64), lambda i: np.full((1, 1, 3), i, dtype=np.uint8)
     )
 
 
-def test_a_single_group_gives_each_picture_once_an_epoch_in_new_orders() -> None:
+def test_a_single_group_gives_each_image_once_an_epoch_in_new_orders() -> None:
     groups = [np.arange(7)]
     places = [place_at(groups, 0, index) for index in range(21)]
     epochs = [places[:7], places[7:14], places[14:]]
@@ -24,19 +24,19 @@ def test_a_single_group_gives_each_picture_once_an_epoch_in_new_orders() -> None
     assert [place_at(groups, 1, index) for index in range(21)] != places
 
 
-def test_balanced_groups_show_each_class_equally_and_each_of_its_pictures_equally() -> None:
-    pictures = labelled([0] * 8 + [2] * 2 + [1])
-    groups = groups_by_class(pictures)
+def test_balanced_groups_show_each_class_equally_and_each_of_its_images_equally() -> None:
+    images = labelled([0] * 8 + [2] * 2 + [1])
+    groups = groups_by_class(images)
     places = [place_at(groups, 3, index) for index in range(3 * 16)]
     for start in range(0, len(places), 3):
-        assert sorted(pictures.targets[places[start : start + 3]]) == [0, 1, 2]
+        assert sorted(images.targets[places[start : start + 3]]) == [0, 1, 2]
     counts = Counter(places)
     assert {counts[place] for place in range(8)} == {2}
     assert {counts[place] for place in (8, 9)} == {8}
     assert counts[10] == 16
 
 
-def test_groups_leave_out_classes_without_pictures() -> None:
+def test_groups_leave_out_classes_without_images() -> None:
     assert [group.tolist() for group in groups_by_class(labelled([2, 0, 2]))] == [[1], [0, 2]]
 
 
@@ -46,7 +46,7 @@ def test_targets_follow_the_names_into_other_classes() -> None:
     assert moved.classes == ("c", "x", "a")
     with pytest.raises(DataError, match="'c'"):
         labelled([0, 2]).with_classes(("a", "b"))
-    labelled([0, 1]).with_classes(("a", "b"))  # the missing c is on no picture
+    labelled([0, 1]).with_classes(("a", "b"))  # the missing c is on no image
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_targets_that_cannot_be_are_refused() -> None:
         with pytest.raises(DataError, match="outside the 3 classes"):
             labelled(targets)
     with pytest.raises(DataError, match="shape"):
-        LabelledPictures("t", ("a",), ("1.png",), np.zeros(2, dtype=np.int64), lambda i: np.zeros((1, 1, 3), np.uint8))
+        LabelledImages("t", ("a",), ("1.png",), np.zeros(2, dtype=np.int64), lambda i: np.zeros((1, 1, 3), np.uint8))

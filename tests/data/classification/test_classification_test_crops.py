@@ -72,7 +72,7 @@ def test_144_crops_are_the_papers_pixel_by_pixel(shape: tuple[int, int], rng: np
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("count", [1, 10, 144])
-def test_pictures_of_every_shape_give_all_crops(shape: tuple[int, int], count: int) -> None:
+def test_images_of_every_shape_give_all_crops(shape: tuple[int, int], count: int) -> None:
     image = np.arange(shape[0] * shape[1], dtype=np.int64).astype(np.uint8).reshape(*shape, 1).repeat(3, axis=2)
     crops = crops_of(image, count)
     assert crops.shape == (count, 224, 224, 3)
@@ -82,7 +82,7 @@ def test_pictures_of_every_shape_give_all_crops(shape: tuple[int, int], count: i
 
 
 def test_one_crop_is_the_centre_and_ten_are_of_the_square_in_the_middle() -> None:
-    """A picture whose red channel tells x and whose green channel tells y, at the size at which it is cut."""
+    """An image whose red channel tells x and whose green channel tells y, at the size at which it is cut."""
     image = np.zeros((256, 300, 3), dtype=np.uint8)
     image[..., 0] = np.minimum(np.arange(300), 255)
     image[..., 1] = np.arange(256)[:, None]
@@ -92,7 +92,7 @@ def test_one_crop_is_the_centre_and_ten_are_of_the_square_in_the_middle() -> Non
 
 
 def test_a_crop_depends_on_the_square_it_is_of() -> None:
-    """Left, middle and right of a lying picture, upper, middle and lower of a standing one, are different parts."""
+    """Left, middle and right of a lying image, upper, middle and lower of a standing one, are different parts."""
     ramp = np.linspace(0, 255, 900).astype(np.uint8)
     lying = np.broadcast_to(ramp[None, :, None], (300, 900, 3)).copy()
     for image in (lying, lying.swapaxes(0, 1)):

@@ -11,7 +11,7 @@ from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import encode_image
 
 
-def picture(value: int, kind: str = ".png") -> bytes:
+def image(value: int, kind: str = ".png") -> bytes:
     return encode_image(np.full((5, 4, 3), value, dtype=np.uint8), kind)
 
 
@@ -25,7 +25,7 @@ def write_shard(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
 
 
 def sample(key: str, value: int, label: str, ending: str = "cls") -> dict[str, bytes]:
-    return {f"{key}.png": picture(value), f"{key}.{ending}": label.encode()}
+    return {f"{key}.png": image(value), f"{key}.{ending}": label.encode()}
 
 
 def test_samples_of_several_shards_are_read_in_any_order(tmp_path: Path) -> None:
@@ -33,20 +33,20 @@ def test_samples_of_several_shards_are_read_in_any_order(tmp_path: Path) -> None
     write_shard(tmp_path / "t-9.tar", sample("a/1", 10, "2") | sample("b/1", 20, "0\n"))
     (tmp_path / "classes.txt").write_text("cat\ndog\n\ncow\n")
     for source in (tmp_path, tmp_path / "*.tar"):
-        pictures = read_shards(source)
-        assert pictures.classes == ("cat", "dog", "cow")
-        assert pictures.files == ("t-9.tar/a/1.png", "t-9.tar/b/1.png", "t-10.tar/x.png")
-        assert pictures.targets.tolist() == [2, 0, 0]
+        images = read_shards(source)
+        assert images.classes == ("cat", "dog", "cow")
+        assert images.files == ("t-9.tar/a/1.png", "t-9.tar/b/1.png", "t-10.tar/x.png")
+        assert images.targets.tolist() == [2, 0, 0]
         for place in (2, 0, 1, 0):
-            assert (pictures.read(place) == [10, 20, 30][place]).all()
-            assert pictures.read(place).shape == (5, 4, 3)
+            assert (images.read(place) == [10, 20, 30][place]).all()
+            assert images.read(place).shape == (5, 4, 3)
 
 
 def test_numbers_without_a_list_are_the_names_in_numeric_order(tmp_path: Path) -> None:
     write_shard(tmp_path / "t.tar", sample("a", 1, "10") | sample("b", 2, "9") | sample("c", 3, "10"))
-    pictures = read_shards(tmp_path / "t.tar")
-    assert pictures.classes == ("9", "10")
-    assert pictures.targets.tolist() == [1, 0, 1]
+    images = read_shards(tmp_path / "t.tar")
+    assert images.classes == ("9", "10")
+    assert images.targets.tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -63,18 +63,18 @@ def test_numbers_without_a_list_are_the_names_in_numeric_order(tmp_path: Path) -
 def test_labels_of_every_kind(tmp_path: Path, ending: str, labels: list[str], classes: tuple[str, ...]) -> None:
     first, second = labels
     write_shard(tmp_path / "t.tar", sample("a", 1, first, ending) | sample("b", 2, second, ending))
-    pictures = read_shards(tmp_path)
-    assert pictures.classes == classes
-    assert pictures.targets.tolist() == [1, 0]
+    images = read_shards(tmp_path)
+    assert images.classes == classes
+    assert images.targets.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize(("ending", "label"), [("cls", "1"), ("txt", "dog"), ("json", '{"label": 1}')])
 def test_labels_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str, ending: str, label: str) -> None:
-    members = {"a.png": picture(1), f"a.{ending}": label.encode(encoding)}
+    members = {"a.png": image(1), f"a.{ending}": label.encode(encoding)}
     (tmp_path / "classes.txt").write_bytes("cat\ndog\n".encode(encoding))
-    pictures = read_shards(write_shard(tmp_path / "t.tar", members))
-    assert [pictures.classes[target] for target in pictures.targets] == ["dog"]
+    images = read_shards(write_shard(tmp_path / "t.tar", members))
+    assert [images.classes[target] for target in images.targets] == ["dog"]
 
 
 def test_headers_that_lead_to_each_other_without_end_are_refused(tmp_path: Path) -> None:
@@ -92,35 +92,35 @@ def test_a_range_of_too_many_shards_is_refused() -> None:
 
 
 def test_other_files_of_a_sample_and_hidden_ones_do_no_harm(tmp_path: Path) -> None:
-    members = {"._a.png": b"mac", "a.png": picture(7), "a.box.json": b"[]", "a.cls": b"0", "a.seg.npy": b"x"}
-    pictures = read_shards(write_shard(tmp_path / "t.tar", members))
-    assert pictures.files == ("t.tar/a.png",)
-    assert (pictures.read(0) == 7).all()
+    members = {"._a.png": b"mac", "a.png": image(7), "a.box.json": b"[]", "a.cls": b"0", "a.seg.npy": b"x"}
+    images = read_shards(write_shard(tmp_path / "t.tar", members))
+    assert images.files == ("t.tar/a.png",)
+    assert (images.read(0) == 7).all()
 
 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
         ({}, "hold no samples"),
-        ({"a.png": picture(1)}, r"one picture and a label .*a\.png"),
-        ({"a.cls": b"0"}, "one picture and a label"),
-        ({"a.png": picture(1), "a.jpg": picture(1, ".jpg"), "a.cls": b"0"}, "one picture and a label"),
-        ({"a.png": picture(1), "a.cls": b""}, "need a class number or a name"),
-        ({"a.png": picture(1), "a.cls": b"\xff\xff"}, "is not a label"),
-        ({"a.png": picture(1), "a.cls": b"\xff\xfex"}, "begins as UTF-16"),
-        ({"a.png": picture(1), "a.json": b'"\\ud800"'}, "is not a label"),
-        ({"a.png": picture(1), "a.cls": b"1" * 5_000}, "is not a label"),
-        ({"a.png": picture(1), "a.json": b"1" * 5_000}, "is not a label"),
-        ({"a.png": picture(1), "a.json": b"1000000000000"}, "got 1000000000000"),
-        ({"a.png": picture(1), "a.json": b"1e400"}, "got inf"),
-        ({f"a.{number}.png": b"" for number in range(5_000)}, "one picture and a label"),
-        ({"a.png": picture(1), "a.json": b"{"}, "is not a label"),
-        ({"a.png": picture(1), "a.json": b"{}"}, "need a class number or a name, got None"),
-        ({"a.png": picture(1), "a.json": b'{"label": -1}'}, "got -1"),
-        ({"a.png": picture(1), "a.json": b'{"label": true}'}, "got True"),
-        ({"a.png": picture(1), "a.json": b'{"label": 1.5}'}, "got 1.5"),
-        ({"a.png": picture(1), "a.json": b"[" * 200_000}, "is not a label"),
-        ({"a.png": picture(1), "a.txt": b"x" * (1 << 21)}, "too many for a label"),
+        ({"a.png": image(1)}, r"one image and a label .*a\.png"),
+        ({"a.cls": b"0"}, "one image and a label"),
+        ({"a.png": image(1), "a.jpg": image(1, ".jpg"), "a.cls": b"0"}, "one image and a label"),
+        ({"a.png": image(1), "a.cls": b""}, "need a class number or a name"),
+        ({"a.png": image(1), "a.cls": b"\xff\xff"}, "is not a label"),
+        ({"a.png": image(1), "a.cls": b"\xff\xfex"}, "begins as UTF-16"),
+        ({"a.png": image(1), "a.json": b'"\\ud800"'}, "is not a label"),
+        ({"a.png": image(1), "a.cls": b"1" * 5_000}, "is not a label"),
+        ({"a.png": image(1), "a.json": b"1" * 5_000}, "is not a label"),
+        ({"a.png": image(1), "a.json": b"1000000000000"}, "got 1000000000000"),
+        ({"a.png": image(1), "a.json": b"1e400"}, "got inf"),
+        ({f"a.{number}.png": b"" for number in range(5_000)}, "one image and a label"),
+        ({"a.png": image(1), "a.json": b"{"}, "is not a label"),
+        ({"a.png": image(1), "a.json": b"{}"}, "need a class number or a name, got None"),
+        ({"a.png": image(1), "a.json": b'{"label": -1}'}, "got -1"),
+        ({"a.png": image(1), "a.json": b'{"label": true}'}, "got True"),
+        ({"a.png": image(1), "a.json": b'{"label": 1.5}'}, "got 1.5"),
+        ({"a.png": image(1), "a.json": b"[" * 200_000}, "is not a label"),
+        ({"a.png": image(1), "a.txt": b"x" * (1 << 21)}, "too many for a label"),
         (sample("a", 1, "0") | sample("b", 1, "cat"), "some labels are numbers and others names"),
     ],
 )
@@ -155,7 +155,7 @@ def test_what_is_no_plain_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_is_cut_short_is_refused_at_once(tmp_path: Path) -> None:
-    path = write_shard(tmp_path / "t.tar", sample("a", 1, "0") | {"b.cls": b"0", "b.png": picture(2)})
+    path = write_shard(tmp_path / "t.tar", sample("a", 1, "0") | {"b.cls": b"0", "b.png": image(2)})
     with tarfile.open(path) as archive:
         last = archive.getmember("b.png")
     content = path.read_bytes()
@@ -166,13 +166,13 @@ def test_a_shard_that_is_cut_short_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_a_shard_that_shrinks_after_it_was_looked_through_is_refused_when_read(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "t.tar", sample("a", 1, "0"))
-    pictures = read_shards(path)
+    images = read_shards(path)
     path.write_bytes(path.read_bytes()[:520])
     with pytest.raises(DataError, match=r"t\.tar: a\.png: is cut short"):
-        pictures.read(0)
+        images.read(0)
     path.unlink()
     with pytest.raises(DataError, match=r"t\.tar: a\.png: cannot be read"):
-        pictures.read(0)
+        images.read(0)
 
 
 def test_damaged_bytes_anywhere_are_a_data_error_or_no_matter(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -184,9 +184,9 @@ def test_damaged_bytes_anywhere_are_a_data_error_or_no_matter(tmp_path: Path, rn
         damaged[start : start + 12] = rng.integers(0, 256, len(damaged[start : start + 12]))
         (tmp_path / "d.tar").write_bytes(damaged.tobytes())
         try:
-            pictures = read_shards(tmp_path / "d.tar")
-            for place in range(len(pictures)):
-                pictures.read(place)
+            images = read_shards(tmp_path / "d.tar")
+            for place in range(len(images)):
+                images.read(place)
         except DataError:
             refused += 1
     assert refused > 100
@@ -229,8 +229,8 @@ def test_a_range_names_its_shards_and_a_missing_one_is_an_error(tmp_path: Path) 
     assert shards_of(tmp_path / "t-{10..08}.tar") == []
 
 
-def test_a_damaged_picture_is_named_by_shard_and_member(tmp_path: Path) -> None:
-    members = {"a.jpg": picture(1, ".jpg")[:40], "a.json": json.dumps({"label": 0}).encode()}
-    pictures = read_shards(write_shard(tmp_path / "t.tar", members))
+def test_a_damaged_image_is_named_by_shard_and_member(tmp_path: Path) -> None:
+    members = {"a.jpg": image(1, ".jpg")[:40], "a.json": json.dumps({"label": 0}).encode()}
+    images = read_shards(write_shard(tmp_path / "t.tar", members))
     with pytest.raises(DataError, match=r"t\.tar: a\.jpg"):
-        pictures.read(0)
+        images.read(0)

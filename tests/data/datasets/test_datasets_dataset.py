@@ -13,17 +13,17 @@ def _truth(*labels: str) -> GroundTruth:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "expected"),
+    ("images", "expected"),
     [([], ()), ([_truth()], ()), ([_truth("dog", "cat"), _truth("cat", "Zebra")], ("Zebra", "cat", "dog"))],
 )
-def test_names_seen(pictures: list[GroundTruth], expected: tuple[str, ...]) -> None:
-    assert names_seen(pictures) == expected
+def test_names_seen(images: list[GroundTruth], expected: tuple[str, ...]) -> None:
+    assert names_seen(images) == expected
 
 
 def test_path_is_below_the_folder() -> None:
-    dataset = Dataset("x", (), (_truth(),), Path("/pictures"))
+    dataset = Dataset("x", (), (_truth(),), Path("/images"))
     assert len(dataset) == 1
-    assert dataset.path(dataset.pictures[0]) == Path("/pictures/sub/a.jpg")
+    assert dataset.path(dataset.images[0]) == Path("/images/sub/a.jpg")
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,17 @@ def test_path_is_below_the_folder() -> None:
         (10, 4, [0, 3, 6, 9]),
     ],
 )
-def test_spread_takes_pictures_evenly_from_first_to_last(size: int, count: int, places: list[int]) -> None:
-    pictures = tuple(_truth() for _ in range(size))
-    sample = spread(Dataset("photos", ("cat",), pictures, Path("/pictures")), count)
-    assert [id(picture) for picture in sample.pictures] == [id(pictures[place]) for place in places]
-    assert (sample.classes, sample.folder) == (("cat",), Path("/pictures"))
-    assert sample.name == f"{len(places)} pictures of photos"
+def test_spread_takes_images_evenly_from_first_to_last(size: int, count: int, places: list[int]) -> None:
+    images = tuple(_truth() for _ in range(size))
+    sample = spread(Dataset("photos", ("cat",), images, Path("/images")), count)
+    assert [id(image) for image in sample.images] == [id(images[place]) for place in places]
+    assert (sample.classes, sample.folder) == (("cat",), Path("/images"))
+    assert sample.name == f"{len(places)} images of photos"
 
 
-def test_spread_takes_no_picture_twice() -> None:
+def test_spread_takes_no_image_twice() -> None:
     for size in range(30):
-        pictures = tuple(_truth() for _ in range(size))
+        images = tuple(_truth() for _ in range(size))
         for count in range(35):
-            sample = spread(Dataset("photos", (), pictures, Path("/pictures")), count)
-            assert len({id(picture) for picture in sample.pictures}) == min(size, count)
+            sample = spread(Dataset("photos", (), images, Path("/images")), count)
+            assert len({id(image) for image in sample.images}) == min(size, count)

@@ -1,4 +1,4 @@
-"""The files of a tree and of a pattern; what pictures come of it is tested with the sources."""
+"""The files of a tree and of a pattern; what images come of it is tested with the sources."""
 
 from pathlib import Path
 

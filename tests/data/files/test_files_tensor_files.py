@@ -94,7 +94,7 @@ def test_any_other_content_is_one_sentence(tmp_path: Path, kind: str) -> None:
             read(path)
         except DataError as error:
             messages.append(str(error))
-        except KeyError as error:  # the file says that it is another picture's
+        except KeyError as error:  # the file says that it is another image's
             messages.append(str(error))
     assert len(messages) > len(changed) // 2
     assert max(map(len, messages)) < 1500

@@ -14,8 +14,8 @@ from PIL import ExifTags, Image
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import LimitError
 from inception_rcnn.data.formats.check_report import ClassCount, Report
-from inception_rcnn.data.formats.checks import check_dataset, check_pictures
-from inception_rcnn.data.images import image_files as picture_files
+from inception_rcnn.data.formats.checks import check_dataset, check_images
+from inception_rcnn.data.images import image_files as image_files
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.detector.cli import main as cli
 
@@ -24,11 +24,11 @@ _Objects = Sequence[tuple[str, str]]  # class, and xmin ymin xmax ymax
 TOO_MANY = [("cat", "1 1 5 5")] * 10  # of a class, for a remark that there are few
 
 
-def _make(root: Path, pictures: dict[str, _Objects], size: tuple[int, int] = (20, 10), split: str = "val") -> str:
-    """A VOC folder with picture files; gives its SPEC."""
+def _make(root: Path, images: dict[str, _Objects], size: tuple[int, int] = (20, 10), split: str = "val") -> str:
+    """A VOC folder with image files; gives its SPEC."""
     for below in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (root / below).mkdir(parents=True, exist_ok=True)
-    for name, objects in pictures.items():
+    for name, objects in images.items():
         parts = []
         for label, corners in objects:
             tags = zip(("xmin", "ymin", "xmax", "ymax"), corners.split(), strict=True)
@@ -37,7 +37,7 @@ def _make(root: Path, pictures: dict[str, _Objects], size: tuple[int, int] = (20
         stated = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"
         (root / "Annotations" / f"{name}.xml").write_text(f"<annotation>{stated}{''.join(parts)}</annotation>")
         Image.new("RGB", (20, 10)).save(root / "JPEGImages" / f"{name}.jpg")
-    (root / "ImageSets" / "Main" / f"{split}.txt").write_bytes(os.fsencode("".join(f"{name}\n" for name in pictures)))
+    (root / "ImageSets" / "Main" / f"{split}.txt").write_bytes(os.fsencode("".join(f"{name}\n" for name in images)))
     return f"voc:{root}:{split}"
 
 
@@ -63,10 +63,10 @@ def _kinds(report: Report) -> dict[str, int]:
 
 def test_nothing_is_a_data_set_too(tmp_path: Path) -> None:
     report = check_dataset(_make(tmp_path, {}))
-    assert (report.pictures, report.objects, report.classes) == (0, 0, ())
+    assert (report.images, report.objects, report.classes) == (0, 0, ())
     assert (report.unusable, report.doubtful, report.normal) == ((), (), ())
     assert list(report.lines()) == [
-        f"{tmp_path.name} val: 0 pictures, 0 objects, 0 of them difficult",
+        f"{tmp_path.name} val: 0 images, 0 objects, 0 of them difficult",
         *("", "Nothing wrong was found."),
     ]
 
@@ -77,13 +77,13 @@ def test_counts(tmp_path: Path) -> None:
         (tmp_path / "Annotations" / "a.xml").read_text().replace("</name>", "</name><difficult>1</difficult>", 1)
     )
     report = check_dataset(spec)
-    assert (report.pictures, report.objects, report.difficult) == (3, 6, 1)
+    assert (report.images, report.objects, report.difficult) == (3, 6, 1)
     assert report.classes == (
-        ClassCount("yak", objects=2, pictures=2, difficult=0, median_size=3, smallest=3),
-        ClassCount("zebu", objects=4, pictures=2, difficult=1, median_size=2.5, smallest=1),
+        ClassCount("yak", objects=2, images=2, difficult=0, median_size=3, smallest=3),
+        ClassCount("zebu", objects=4, images=2, difficult=1, median_size=2.5, smallest=1),
     )
     assert {(problem.kind, problem.where, problem.what) for problem in report.normal} == {
-        ("picture without objects", "b.jpg", "has no objects"),
+        ("image without objects", "b.jpg", "has no objects"),
         ("class with fewer than 10 objects", "yak", "has 2 objects"),
         ("class with fewer than 10 objects", "zebu", "has 4 objects"),
     }
@@ -91,7 +91,7 @@ def test_counts(tmp_path: Path) -> None:
 
 def test_class_that_is_never_seen_has_a_row_without_sizes() -> None:
     data = Dataset("some", ("cat", "dog"), (_truth([[0, 0, 4, 4]]),), Path("nowhere"))
-    report = check_pictures(data)
+    report = check_images(data)
     assert report.classes[1] == ClassCount("dog", 0, 0, 0, None, None)
     assert next(line for line in report.lines() if line.startswith("dog")).split() == ["dog", "0", "0", "0", "-", "-"]
     assert {problem.what for problem in report.normal} >= {"has 1 object", "has no objects"}
@@ -100,14 +100,14 @@ def test_class_that_is_never_seen_has_a_row_without_sizes() -> None:
 @pytest.mark.parametrize(
     ("corners", "kind"),
     [
-        ("1 1 20 10", None),  # the whole picture
+        ("1 1 20 10", None),  # the whole image
         ("0 1 20 10", "box that starts at 0 in a file that counts from 1"),
         ("3 0 9 9", "box that starts at 0 in a file that counts from 1"),
-        ("0 0 21 10", "box that reaches outside its picture"),
-        ("1 1 20 11", "box that reaches outside its picture"),
-        ("-1 1 20 10", "box that reaches outside its picture"),
-        ("21 1 25 9", "box that is wholly outside its picture"),
-        ("1 -9 20 0", "box that is wholly outside its picture"),
+        ("0 0 21 10", "box that reaches outside its image"),
+        ("1 1 20 11", "box that reaches outside its image"),
+        ("-1 1 20 10", "box that reaches outside its image"),
+        ("21 1 25 9", "box that is wholly outside its image"),
+        ("1 -9 20 0", "box that is wholly outside its image"),
         ("5 5 5 9", "box no wider or no higher than a pixel"),
         ("5 5 9 5", "box no wider or no higher than a pixel"),
         ("5 5 6 6", None),
@@ -126,22 +126,22 @@ def test_box_of_a_file_that_counts_from_1(tmp_path: Path, corners: str, kind: st
     [
         ([0, 0, 20, 10], None),
         ([0, 0, 20.005, 10], None),  # a file's decimal places
-        ([-1, 0, 20, 10], "box that reaches outside its picture"),
-        ([0, 0, 20, 10.5], "box that reaches outside its picture"),
+        ([-1, 0, 20, 10], "box that reaches outside its image"),
+        ([0, 0, 20, 10.5], "box that reaches outside its image"),
         ([5, 5, 5, 9], "box without area"),
         ([5, 5, 5.5, 9], "box no wider or no higher than a pixel"),
-        ([20, 0, 22, 5], "box that is wholly outside its picture"),
+        ([20, 0, 22, 5], "box that is wholly outside its image"),
     ],
 )
 def test_box_that_counts_from_0(box: list[float], kind: str | None) -> None:
-    doubtful = check_pictures(_data(_truth([box]))).doubtful
+    doubtful = check_images(_data(_truth([box]))).doubtful
     assert [problem.kind for problem in doubtful] == ([kind] if kind else [])
     if kind:
         assert f"x1 y1 x2 y2 = {' '.join(f'{value:g}' for value in box)} in" in doubtful[0].what
 
 
 def _kinds_of_box(box: Sequence[float], one_based: bool) -> set[str]:
-    """One box in a picture of 20 x 10, pixel by pixel: boxes here have whole numbers."""
+    """One box in an image of 20 x 10, pixel by pixel: boxes here have whole numbers."""
     x1, y1, x2, y2 = map(int, box)
     pixels = {(x, y) for x in range(x1, x2) for y in range(y1, y2)}
     inside = {(x, y) for x, y in pixels if 0 <= x < 20 and 0 <= y < 10}
@@ -150,9 +150,9 @@ def _kinds_of_box(box: Sequence[float], one_based: bool) -> set[str]:
         return {"box without area"}
     kinds = {"box no wider or no higher than a pixel"} if x2 - x1 == 1 or y2 - y1 == 1 else set()
     if not inside:
-        return {*kinds, "box that is wholly outside its picture"}
+        return {*kinds, "box that is wholly outside its image"}
     if at_zero != pixels:
-        return {*kinds, "box that reaches outside its picture"}
+        return {*kinds, "box that reaches outside its image"}
     return {*kinds, "box that starts at 0 in a file that counts from 1"} if inside != pixels else kinds
 
 
@@ -162,7 +162,7 @@ def test_boxes_are_sorted_as_their_pixels_say(rng: np.random.Generator, one_base
     corners = corners[(corners[:, 2:] > corners[:, :2]).all(axis=1)]
     seen: set[str] = set()
     for box in corners.tolist():
-        found = {problem.kind for problem in check_pictures(_data(_truth([box])), one_based=one_based).doubtful}
+        found = {problem.kind for problem in check_images(_data(_truth([box])), one_based=one_based).doubtful}
         assert found == _kinds_of_box(box, one_based), box
         seen |= found
     assert len(seen) == 3 + one_based
@@ -170,18 +170,18 @@ def test_boxes_are_sorted_as_their_pixels_say(rng: np.random.Generator, one_base
 
 def test_object_that_is_there_twice() -> None:
     boxes = [[0, 0, 5, 5], [0, 0, 5, 5], [0, 0, 5, 5], [0, 0, 5, 6], [0, 0, 5, 5]]
-    report = check_pictures(_data(_truth(boxes, ["cat", "dog", "cat", "cat", "cat"]), _truth(boxes[:1], file="b.jpg")))
+    report = check_images(_data(_truth(boxes, ["cat", "dog", "cat", "cat", "cat"]), _truth(boxes[:1], file="b.jpg")))
     assert [problem.where for problem in report.doubtful] == ["a.jpg (cat)"] * 2
     assert _kinds(report) == {"object that is there twice": 2}
 
 
-def test_picture_that_is_listed_twice(tmp_path: Path) -> None:
+def test_image_that_is_listed_twice(tmp_path: Path) -> None:
     spec = _make(tmp_path, {"a": [("cat", "0 1 9 9")], "b": []})
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("a\nb\na\na\n")
     report = check_dataset(spec)
     assert report.objects == 3  # as the other commands count them
     assert _kinds(report) == {
-        "picture that is listed twice": 1,
+        "image that is listed twice": 1,
         "box that starts at 0 in a file that counts from 1": 1,  # told once
     }
     assert report.doubtful[0].what == "is listed 3 times"
@@ -189,14 +189,14 @@ def test_picture_that_is_listed_twice(tmp_path: Path) -> None:
 
 def test_a_size_that_is_not_stated_is_no_doubt(tmp_path: Path) -> None:
     report = check_dataset(_make(tmp_path, {"a": [("cat", "1 1 20 11")]}, (0, 0)))
-    assert _kinds(report) == {"box that reaches outside its picture": 1}
+    assert _kinds(report) == {"box that reaches outside its image": 1}
 
 
 @pytest.mark.parametrize("stated", [(10, 20), (20, 11)])
 def test_size_that_is_not_the_file_s(tmp_path: Path, stated: tuple[int, int]) -> None:
     report = check_dataset(_make(tmp_path, {"a": [("cat", "1 1 20 10")]}, stated))
-    assert _kinds(report) == {"size that differs from the picture file's": 1}  # the box lies on the file's pixels
-    what = f"its annotation says {stated[0]} x {stated[1]}, the picture file is 20 x 10"
+    assert _kinds(report) == {"size that differs from the image file's": 1}  # the box lies on the file's pixels
+    what = f"its annotation says {stated[0]} x {stated[1]}, the image file is 20 x 10"
     assert report.doubtful[0].what == what
 
 
@@ -220,13 +220,13 @@ def _turned(path: Path) -> None:
     ("stated", "corners", "kinds"),
     [
         ((20, 10), "1 1 20 10", []),
-        ((10, 20), "1 1 10 20", []),  # of the upright picture, as labelImg has it since 2020
+        ((10, 20), "1 1 10 20", []),  # of the upright image, as labelImg has it since 2020
         ((10, 20), "1 1 9 9", []),
         ((0, 0), "1 1 20 10", []),
-        ((30, 40), "1 1 9 9", ["size that differs from the picture file's"]),
-        ((20, 10), "1 1 10 20", ["picture whose boxes fit it turned the other way"]),
-        ((10, 20), "1 1 20 10", ["picture whose boxes fit it turned the other way"]),
-        ((20, 10), "1 1 25 25", ["box that reaches outside its picture"]),
+        ((30, 40), "1 1 9 9", ["size that differs from the image file's"]),
+        ((20, 10), "1 1 10 20", ["image whose boxes fit it turned the other way"]),
+        ((10, 20), "1 1 20 10", ["image whose boxes fit it turned the other way"]),
+        ((20, 10), "1 1 25 25", ["box that reaches outside its image"]),
     ],
 )
 def test_both_ways_round_are_fine_where_size_and_boxes_agree(
@@ -242,11 +242,11 @@ def test_both_ways_round_are_fine_where_size_and_boxes_agree(
         assert report.doubtful[0].what == what
         assert "state the size that the boxes fit" in report.doubtful[0].fix
     if stated == (30, 40):
-        assert report.doubtful[0].what.endswith("the picture file is 20 x 10, turned the other way 10 x 20")
+        assert report.doubtful[0].what.endswith("the image file is 20 x 10, turned the other way 10 x 20")
 
 
 def _coco(folder: Path, *files: str, **changes: Any) -> Path:
-    """A COCO file of these pictures, 20 x 10 each, with an object in the first."""
+    """A COCO file of these images, 20 x 10 each, with an object in the first."""
     row = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]} | changes
     images = [{"id": number, "file_name": file, "width": 20, "height": 10} for number, file in enumerate(files, 1)]
     path = folder / "a.json"
@@ -278,14 +278,14 @@ def test_objects_to_ignore_are_counted_as_difficult(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "train"])
-def test_a_folder_of_other_pictures_is_the_wrong_one(tmp_path: Path, below: str) -> None:
+def test_a_folder_of_other_images_is_the_wrong_one(tmp_path: Path, below: str) -> None:
     (tmp_path / "photos" / below).mkdir(parents=True)
     Image.new("RGB", (20, 10)).save(tmp_path / "photos" / below / "b.JPG")
     path = _coco(tmp_path, "x.jpg", "y.jpg")
     report = check_dataset(f"coco:{path}:{tmp_path / 'photos'}")
     (problem,) = report.unusable
     assert str(problem) == (
-        f"{tmp_path / 'photos'}: has pictures, as {Path(below, 'b.JPG')}, but none of the 2 of the data set, as x.jpg; "
+        f"{tmp_path / 'photos'}: has images, as {Path(below, 'b.JPG')}, but none of the 2 of the data set, as x.jpg; "
         "correct the folder or the names"
     )
     with pytest.raises(LimitError):
@@ -315,7 +315,7 @@ def test_a_test_set_is_normal(tmp_path: Path) -> None:
     for path in (tmp_path / "Annotations").iterdir():
         path.unlink()
     report = check_dataset(spec)
-    assert (report.pictures, report.unusable, report.doubtful) == (2, (), ())
+    assert (report.images, report.unusable, report.doubtful) == (2, (), ())
     assert [problem.kind for problem in report.normal] == ["data set without annotations"]
     for path in (tmp_path / "JPEGImages").iterdir():
         path.unlink()
@@ -329,11 +329,11 @@ def test_size_comes_from_the_header_whatever_the_ending(
     spec = _make(tmp_path, {"a": TOO_MANY[:1]})
     path = tmp_path / "JPEGImages" / "a.jpg"
     Image.new("RGB", (21, 10)).save(path, kind)
-    monkeypatch.setattr(picture_files, "read_image", lambda *_, **__: pytest.fail("decodes the picture"))
-    assert _kinds(check_dataset(spec)) == {"size that differs from the picture file's": 1}
+    monkeypatch.setattr(image_files, "read_image", lambda *_, **__: pytest.fail("decodes the image"))
+    assert _kinds(check_dataset(spec)) == {"size that differs from the image file's": 1}
 
 
-def test_files_that_are_no_pictures_are_named_with_the_reason(tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_named_with_the_reason(tmp_path: Path) -> None:
     spec = _make(tmp_path, {name: [] for name in ("empty", "text", "cut", "folder", "gone", "fine", "pipe")})
     images = tmp_path / "JPEGImages"
     (images / "empty.jpg").write_bytes(b"")
@@ -345,28 +345,28 @@ def test_files_that_are_no_pictures_are_named_with_the_reason(tmp_path: Path) ->
     os.mkfifo(images / "pipe.jpg")
     found = {problem.where: (problem.kind, problem.what) for problem in check_dataset(spec).unusable}
     kind, what = found.pop("cut.jpg")
-    assert kind == "picture file that cannot be opened"
+    assert kind == "image file that cannot be opened"
     assert what.startswith("cannot be decoded (")
     assert found == {
-        "empty.jpg": ("picture file that cannot be opened", "is empty (0 bytes); fetch it again"),
-        "text.jpg": ("picture file that cannot be opened", "looks like text, not a picture"),
-        "folder.jpg": ("picture file that cannot be opened", "is a folder, not a picture"),
+        "empty.jpg": ("image file that cannot be opened", "is empty (0 bytes); fetch it again"),
+        "text.jpg": ("image file that cannot be opened", "looks like text, not an image"),
+        "folder.jpg": ("image file that cannot be opened", "is a folder, not an image"),
         "pipe.jpg": (
-            "picture file that cannot be opened",
-            "is a pipe or a device; save the picture to a file first",
+            "image file that cannot be opened",
+            "is a pipe or a device; save the image to a file first",
         ),
-        "gone.jpg": ("picture file that is missing", f"there is no {images / 'gone.jpg'}"),
+        "gone.jpg": ("image file that is missing", f"there is no {images / 'gone.jpg'}"),
     }
 
 
-def test_data_set_without_any_picture_file_is_for_evaluation(tmp_path: Path) -> None:
+def test_data_set_without_any_image_file_is_for_evaluation(tmp_path: Path) -> None:
     spec = _make(tmp_path, {"a": [("cat", "1 1 30 10")], "b": []})
     for path in (tmp_path / "JPEGImages").iterdir():
         path.unlink()
     report = check_dataset(spec)
     assert report.unusable == ()
-    assert _kinds(report) == {"box that reaches outside its picture": 1}  # by the annotated size
-    assert [problem.where for problem in report.normal if "picture files" in problem.kind] == [
+    assert _kinds(report) == {"box that reaches outside its image": 1}  # by the annotated size
+    assert [problem.where for problem in report.normal if "image files" in problem.kind] == [
         str(tmp_path / "JPEGImages")
     ]
 
@@ -387,7 +387,7 @@ def test_data_set_without_any_picture_file_is_for_evaluation(tmp_path: Path) -> 
 def test_names_that_may_be_one(counts: dict[str, int], expected: dict[str, str]) -> None:
     labels = [name for name, times in counts.items() for _ in range(times)]
     boxes = [[i, 0, i + 5, 5] for i in range(len(labels))]
-    report = check_pictures(_data(_truth(boxes, labels, (2000, 10))))
+    report = check_images(_data(_truth(boxes, labels, (2000, 10))))
     assert {problem.where: problem.fix.split("'")[1] for problem in report.doubtful} == expected
 
 
@@ -404,14 +404,14 @@ def test_examples_of_each_kind_the_most_frequent_first(tmp_path: Path) -> None:
     assert lines[start + 1].startswith("  box that starts at 0 in a file that counts from 1: 7 (nothing to do")
     assert [line[:15] for line in lines[start + 2 : start + 7]] == ["    a.jpg (cat)"] * 5
     assert lines[start + 7] == "    and 2 more"
-    assert lines[start + 8].startswith("  box that reaches outside its picture: 1 (")
+    assert lines[start + 8].startswith("  box that reaches outside its image: 1 (")
     assert "Nothing wrong was found." not in lines
 
 
 def test_a_fix_of_its_own_stands_with_each_problem() -> None:
     labels = [*["aeroplane"] * 40, "airoplane", *["motorbike"] * 40, "motorbikes"]
     boxes = [[i, 0, i + 5, 5] for i in range(len(labels))]
-    lines = list(check_pictures(_data(_truth(boxes, labels, (2000, 10)))).lines())
+    lines = list(check_images(_data(_truth(boxes, labels, (2000, 10)))).lines())
     assert "  rare class with nearly the name of another: 2" in lines
     assert any(line.endswith("; did you mean 'motorbike'?") for line in lines)
 
@@ -432,7 +432,7 @@ def test_ilsvrc(tmp_path: Path) -> None:
         "box that starts at 0 in a file that counts from 1": 1,
     }
     assert len(report.classes) == 200
-    assert (report.pictures, report.objects) == (2, 1)
+    assert (report.images, report.objects) == (2, 1)
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -444,7 +444,7 @@ def test_command(tmp_path: Path) -> None:
     spec = _make(tmp_path / "own", {"a": [("cat", "0 1 20 10"), ("do\x7fg", "1 1 5 5")]})
     done = _run("--data", spec, "--json", str(tmp_path / "found.json"))
     assert (done.returncode, done.stderr) == (0, "")  # what is odd alone is no failure
-    assert done.stdout.startswith("own val: 1 pictures, 2 objects")
+    assert done.stdout.startswith("own val: 1 images, 2 objects")
     assert "do\\x7fg" in done.stdout
     assert "\x7f" not in done.stdout
     content = json.loads((tmp_path / "found.json").read_text())
@@ -452,7 +452,7 @@ def test_command(tmp_path: Path) -> None:
     assert content["doubtful"][0]["where"] == "a.jpg (cat)"
     assert set(content) == {
         "data",
-        "pictures",
+        "images",
         "objects",
         "difficult",
         "classes",

@@ -18,22 +18,22 @@ from inception_rcnn.data.formats.exports import (
     write_yolo,
 )
 from inception_rcnn.data.formats.predictions import read_predictions
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 
 
-def _picture(file: str, *labels: str, width: int = 20, height: int = 10) -> Picture:
+def _image(file: str, *labels: str, width: int = 20, height: int = 10) -> ImageDetections:
     boxes = np.tile([2.0, 1.0, 6.0, 4.0], (len(labels), 1))
     scores = np.linspace(0.75, 0.5, len(labels))
-    return Picture(file, width, height, Detections(boxes, np.array(labels, dtype=str), scores))
+    return ImageDetections(file, width, height, Detections(boxes, np.array(labels, dtype=str), scores))
 
 
 HOSTILE = [
-    _picture("none.jpg"),
-    _picture("a b/img.png", "cat"),
-    _picture("a b/img.jpg", "dog", "cat"),  # beside img.png
-    _picture('猫,"=1".jpg', "cat"),
-    _picture("caf\udce9.jpg", "cat"),  # not UTF-8
-    Picture("broken.jpg", error="truncated"),
+    _image("none.jpg"),
+    _image("a b/img.png", "cat"),
+    _image("a b/img.jpg", "dog", "cat"),  # beside img.png
+    _image('猫,"=1".jpg', "cat"),
+    _image("caf\udce9.jpg", "cat"),  # not UTF-8
+    ImageDetections("broken.jpg", error="truncated"),
 ]
 CLASSES = ["dog", "cat", "<b>"]
 
@@ -48,7 +48,7 @@ def test_coco_is_complete_and_reads_back(tmp_path: Path) -> None:
         **{"id": 1, "image_id": 2, "category_id": 2, "bbox": [2, 1, 4, 3], "area": 12, "iscrowd": 0, "score": 0.75},
     }
     back = read_predictions(tmp_path / "p.json")
-    assert [picture.file for picture in back] == [picture.file for picture in HOSTILE[:-1]]
+    assert [image.file for image in back] == [image.file for image in HOSTILE[:-1]]
     for one, other in zip(back, HOSTILE, strict=False):
         assert one.detections.boxes.tolist() == other.detections.boxes.tolist()
         assert one.detections.labels.tolist() == other.detections.labels.tolist()
@@ -56,13 +56,13 @@ def test_coco_is_complete_and_reads_back(tmp_path: Path) -> None:
 
 def test_pycocotools_takes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     coco = pytest.importorskip("pycocotools.coco")
-    write_coco([_picture("a.jpg", "cat", "dog")], tmp_path / "p.json", CLASSES)
+    write_coco([_image("a.jpg", "cat", "dog")], tmp_path / "p.json", CLASSES)
     assert len(coco.COCO(str(tmp_path / "p.json")).getAnnIds(imgIds=[1])) == 2
 
 
-@pytest.mark.parametrize("pictures", [[], HOSTILE[:1], HOSTILE])
-def test_voc_has_a_file_for_every_class_and_reads_back(tmp_path: Path, pictures: list[Picture]) -> None:
-    write_voc_results(pictures, tmp_path, CLASSES, split="val")
+@pytest.mark.parametrize("images", [[], HOSTILE[:1], HOSTILE])
+def test_voc_has_a_file_for_every_class_and_reads_back(tmp_path: Path, images: list[ImageDetections]) -> None:
+    write_voc_results(images, tmp_path, CLASSES, split="val")
     assert {path.name for path in tmp_path.iterdir()} == {f"comp4_det_val_{name}.txt" for name in CLASSES}
     expected = {
         "a b/img.png": ["cat"],  # two of one name keep their extensions
@@ -70,13 +70,13 @@ def test_voc_has_a_file_for_every_class_and_reads_back(tmp_path: Path, pictures:
         '猫,"=1"': ["cat"],
         "caf\udce9": ["cat"],
     }
-    back = {picture.file: picture.detections.labels.tolist() for picture in read_predictions(tmp_path)}
-    assert back == (expected if len(pictures) > 1 else {})
+    back = {image.file: image.detections.labels.tolist() for image in read_predictions(tmp_path)}
+    assert back == (expected if len(images) > 1 else {})
 
 
 def test_voc_lines_are_one_based_and_exact(tmp_path: Path) -> None:
     found = Detections(np.array([[0.0, 0.0, 20.0, 10.0]]), np.array(["cat"]), np.array([1 / 3]))
-    write_voc_results([Picture("a.jpg", 20, 10, found)], tmp_path, ["cat"])
+    write_voc_results([ImageDetections("a.jpg", 20, 10, found)], tmp_path, ["cat"])
     assert (tmp_path / "comp4_det_test_cat.txt").read_text() == "a 0.3333333333333333 1.0 1.0 20.0 10.0\n"
 
 
@@ -114,21 +114,21 @@ def test_yolo(tmp_path: Path) -> None:
     assert len(list(labels.rglob("*.txt"))) == 5
 
 
-def test_yolo_never_writes_one_picture_over_another(tmp_path: Path) -> None:
+def test_yolo_never_writes_one_image_over_another(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\.\./a\.jpg and a\.jpg: would have one file of labels, a\.txt"):
-        write_yolo([_picture("../a.jpg", "cat"), _picture("a.jpg", "cat")], tmp_path, ["cat"])
+        write_yolo([_image("../a.jpg", "cat"), _image("a.jpg", "cat")], tmp_path, ["cat"])
 
 
 @pytest.mark.parametrize("file", ["", "/", "..", "../.."])
 def test_yolo_needs_a_name(tmp_path: Path, file: str) -> None:
-    with pytest.raises(DataError, match="is no name of a picture's file"):
-        write_yolo([_picture(file, "cat")], tmp_path, ["cat"])
+    with pytest.raises(DataError, match="is no name of an image's file"):
+        write_yolo([_image(file, "cat")], tmp_path, ["cat"])
 
 
 @pytest.mark.parametrize("write", [write_voc_results, write_yolo])
 def test_names_that_no_file_can_have(tmp_path: Path, write) -> None:
     with pytest.raises(DataError, match="cannot hold a line break or a zero"):
-        write([_picture("a\0b.jpg", "cat")], tmp_path / "x", ["cat"])
+        write([_image("a\0b.jpg", "cat")], tmp_path / "x", ["cat"])
     with pytest.raises(UsageError, match="has a line break or a zero"):
         write([], tmp_path / "x", ["c\0t"])
 
@@ -137,33 +137,33 @@ def test_names_that_are_too_long_are_told_in_short(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="too long a name") as voc:
         write_voc_results([], tmp_path, ["x" * 5000])
     with pytest.raises(SetupError, match="too long a name") as yolo:
-        write_yolo([_picture(f"{'x' * 5000}.jpg", "cat")], tmp_path, ["cat"])
+        write_yolo([_image(f"{'x' * 5000}.jpg", "cat")], tmp_path, ["cat"])
     assert max(len(str(error.value)) for error in (voc, yolo)) < 600
 
 
 @pytest.mark.parametrize("file", ["../../out.jpg", "/out.jpg"])
 def test_yolo_stays_in_its_folder(tmp_path: Path, file: str) -> None:
-    write_yolo([_picture(file, "cat")], tmp_path / "a" / "b", ["cat"])
+    write_yolo([_image(file, "cat")], tmp_path / "a" / "b", ["cat"])
     assert (tmp_path / "a" / "b" / "labels" / "out.txt").is_file()
 
 
 def test_yolo_needs_sizes(tmp_path: Path) -> None:
-    write_yolo([_picture("a", width=0, height=0)], tmp_path, ["cat"])
-    with pytest.raises(DataError, match="needs the picture's size"):
-        write_yolo([_picture("a", "cat", width=0, height=0)], tmp_path, ["cat"])
+    write_yolo([_image("a", width=0, height=0)], tmp_path, ["cat"])
+    with pytest.raises(DataError, match="needs the image's size"):
+        write_yolo([_image("a", "cat", width=0, height=0)], tmp_path, ["cat"])
 
 
 @pytest.mark.parametrize("write", [write_coco, write_voc_results, write_yolo])
 def test_unknown_class_and_unwritable_names(tmp_path: Path, write) -> None:
     with pytest.raises(DataError, match=r"a\.jpg: has the class 'cow', which is not among dog, cat"):
-        write([_picture("a.jpg", "cow")], tmp_path / "x", ["dog", "cat"])
+        write([_image("a.jpg", "cow")], tmp_path / "x", ["dog", "cat"])
     with pytest.raises(UsageError, match="line break"):
         write([], tmp_path / "x", ["a\nb"])
 
 
 def test_line_formats_refuse_a_line_break_in_a_file_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="rename the file"):
-        write_voc_results([_picture("a\nb.jpg", "cat")], tmp_path, ["cat"])
+        write_voc_results([_image("a\nb.jpg", "cat")], tmp_path, ["cat"])
 
 
 @pytest.mark.parametrize(("classes", "split"), [(["a/b"], "test"), (["cat"], "cat_val"), (["cat"], "../x")])
@@ -174,7 +174,7 @@ def test_names_that_cannot_be_a_file(tmp_path: Path, classes: list[str], split: 
 
 def test_unknown_class_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has the class 'dogg', which is not among dog, cat; did you mean 'dog'\?"):
-        write_coco([_picture("a.jpg", "dogg")], tmp_path / "x", ["dog", "cat"])
+        write_coco([_image("a.jpg", "dogg")], tmp_path / "x", ["dog", "cat"])
 
 
 def _data(*files: str, **ids: tuple[str, ...]) -> Dataset:
@@ -185,9 +185,9 @@ def _data(*files: str, **ids: tuple[str, ...]) -> Dataset:
 
 
 def test_coco_results_have_the_data_sets_ids_and_read_back(tmp_path: Path) -> None:
-    data = _data("a.jpg", "b.jpg", "c.jpg", picture_ids=("0", "x7", "12"), class_ids=("3", "0"))
-    pictures = [_picture("c.jpg", "cat", "dog"), _picture("b.jpg", "dog"), Picture("a.jpg", error="truncated")]
-    write_coco_results(pictures, tmp_path / "p.json", data)
+    data = _data("a.jpg", "b.jpg", "c.jpg", image_ids=("0", "x7", "12"), class_ids=("3", "0"))
+    images = [_image("c.jpg", "cat", "dog"), _image("b.jpg", "dog"), ImageDetections("a.jpg", error="truncated")]
+    write_coco_results(images, tmp_path / "p.json", data)
     rows = json.loads((tmp_path / "p.json").read_text())
     assert [(row["image_id"], row["category_id"], row["score"]) for row in rows] == [
         *((12, 0, 0.75), (12, 3, 0.5), ("x7", 3, 0.75)),
@@ -201,21 +201,21 @@ def test_coco_results_have_the_data_sets_ids_and_read_back(tmp_path: Path) -> No
 
 def test_pycocotools_takes_coco_results(tmp_path: Path) -> None:
     coco = pytest.importorskip("pycocotools.coco")
-    data = _data("a.jpg", picture_ids=("7",), class_ids=("1", "2"))
+    data = _data("a.jpg", image_ids=("7",), class_ids=("1", "2"))
     write_coco_truth(data, tmp_path / "truth.json")
-    write_coco_results([_picture("a.jpg", "cat", "dog")], tmp_path / "p.json", data)
+    write_coco_results([_image("a.jpg", "cat", "dog")], tmp_path / "p.json", data)
     peer = coco.COCO(str(tmp_path / "truth.json")).loadRes(str(tmp_path / "p.json"))
     assert len(peer.getAnnIds(imgIds=[7])) == 2
 
 
-def test_coco_results_need_ids_and_pictures_of_the_data_set(tmp_path: Path) -> None:
+def test_coco_results_need_ids_and_images_of_the_data_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="mine: has no ids"):
         write_coco_results([], tmp_path / "p.json", _data("a.jpg"))
-    data = _data("a.jpg", picture_ids=("7",), class_ids=("1", "2"))
+    data = _data("a.jpg", image_ids=("7",), class_ids=("1", "2"))
     with pytest.raises(DataError, match=r"b\.jpg: is not in the data set mine"):
-        write_coco_results([_picture("b.jpg", "cat")], tmp_path / "p.json", data)
+        write_coco_results([_image("b.jpg", "cat")], tmp_path / "p.json", data)
     with pytest.raises(DataError, match="'cow', which is not among"):
-        write_coco_results([_picture("a.jpg", "cow")], tmp_path / "p.json", data)
+        write_coco_results([_image("a.jpg", "cow")], tmp_path / "p.json", data)
 
 
 def test_label_studio_tasks_are_in_percent(tmp_path: Path) -> None:
@@ -227,10 +227,10 @@ def test_label_studio_tasks_are_in_percent(tmp_path: Path) -> None:
     (region,) = png["predictions"][0]["result"]
     assert region["value"] == {"x": 10, "y": 10, "width": 20, "height": 30, "rotation": 0, "rectanglelabels": ["cat"]}
     assert (region["score"], region["original_width"], region["type"]) == (0.75, 20, "rectanglelabels")
-    assert [picture.file for picture in read_predictions(tmp_path / "p.json")] == [each.file for each in HOSTILE[:-1]]
+    assert [image.file for image in read_predictions(tmp_path / "p.json")] == [each.file for each in HOSTILE[:-1]]
 
 
 def test_a_carriage_return_in_a_table_is_quoted(tmp_path: Path) -> None:
-    write_csv([_picture("a\r.jpg", "cat"), _picture("b.jpg", "cat")], tmp_path / "p.csv")
-    assert [picture.file for picture in read_predictions(tmp_path / "p.csv")] == ["a\r.jpg", "b.jpg"]
+    write_csv([_image("a\r.jpg", "cat"), _image("b.jpg", "cat")], tmp_path / "p.csv")
+    assert [image.file for image in read_predictions(tmp_path / "p.csv")] == ["a\r.jpg", "b.jpg"]
     assert (tmp_path / "p.csv").read_bytes().endswith(b"\nb.jpg,cat,0.75,2.0,1.0,6.0,4.0\n")

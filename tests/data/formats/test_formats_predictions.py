@@ -26,17 +26,17 @@ from inception_rcnn.data.formats.exports import (
 )
 from inception_rcnn.data.formats.ilsvrc.results import write_ilsvrc_results
 from inception_rcnn.data.formats.predictions import COCO_NAME, merge_parts, read_categories, read_predictions
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.data.stores.detections_jsonl import write_ledger
 
-PICTURES = [
-    Picture(
+IMAGES = [
+    ImageDetections(
         "b.jpg",
         20,
         10,
         Detections(np.array([[0.0, 0, 5, 5], [1, 1, 2, 2]]), np.array(["cat", "dog"]), np.array([0.9, 0.1])),
     ),
-    Picture("a.jpg", 20, 10),
+    ImageDetections("a.jpg", 20, 10),
 ]
 
 
@@ -53,9 +53,9 @@ def _coco(**changes: Any) -> dict[str, Any]:
 
 
 def test_ledger_and_folder_that_holds_one(tmp_path: Path) -> None:
-    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    write_ledger(IMAGES, tmp_path / "detections.jsonl")
     for path in (tmp_path, str(tmp_path / "detections.jsonl")):
-        assert [picture.file for picture in read_predictions(path)] == ["b.jpg", "a.jpg"]
+        assert [image.file for image in read_predictions(path)] == ["b.jpg", "a.jpg"]
 
 
 def test_coco_file_with_scores(tmp_path: Path) -> None:
@@ -92,19 +92,19 @@ def test_unusable_json_says_why(tmp_path: Path, content: Any, words: str) -> Non
         read_predictions(tmp_path / "p.json")
 
 
-def test_coco_pictures_and_categories_keep_the_files_order(tmp_path: Path) -> None:
+def test_coco_images_and_categories_keep_the_files_order(tmp_path: Path) -> None:
     images = [{"id": i, "file_name": f"{i}.jpg"} for i in (3, 1, 2)]
     categories = [{"id": 9, "name": "dog"}, {"id": 2, "name": "cat"}]
     annotations = [{"image_id": 1, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}]
     (tmp_path / "p.json").write_text(json.dumps(_coco(images=images, categories=categories, annotations=annotations)))
-    pictures = read_predictions(tmp_path / "p.json")
-    assert [(picture.file, len(picture.detections)) for picture in pictures] == [
+    results = read_predictions(tmp_path / "p.json")
+    assert [(image.file, len(image.detections)) for image in results] == [
         ("3.jpg", 0),
         ("1.jpg", 1),
         ("2.jpg", 0),
     ]
-    assert pictures[1].detections.labels.tolist() == ["dog"]
-    assert read_categories(tmp_path / "p.json", pictures) == ("dog", "cat")
+    assert results[1].detections.labels.tolist() == ["dog"]
+    assert read_categories(tmp_path / "p.json", results) == ("dog", "cat")
 
 
 DATA = Dataset(
@@ -115,7 +115,7 @@ DATA = Dataset(
         for file in ("a.jpg", "b.jpg", "c.jpg")
     ),
     Path("photos"),
-    picture_ids=("0", "7", "30"),
+    image_ids=("0", "7", "30"),
     class_ids=("0", "5"),
 )
 
@@ -128,11 +128,11 @@ def _list(folder: Path, *changes: Any) -> Path:
 
 def test_bare_list_means_what_the_data_set_says(tmp_path: Path) -> None:
     path = _list(tmp_path, {}, {"image_id": 0, "category_id": 5}, {"category_id": 5, "score": 0.75}, {"score": 0.75})
-    a, b = pictures = read_predictions(path, DATA)
+    a, b = images = read_predictions(path, DATA)
     assert (a.file, a.width, a.height, a.detections.labels.tolist()) == ("a.jpg", 20, 10, ["dog"])
     assert b.detections.labels.tolist() == ["dog", "cat", "cat"]  # the best first, equal ones in the file's order
     assert b.detections.boxes.tolist() == [[1, 2, 4, 6]] * 3
-    assert read_categories(path, pictures, DATA) == ("cat", "dog")
+    assert read_categories(path, images, DATA) == ("cat", "dog")
 
 
 def test_bare_list_without_results(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_coco_results_keep_the_numbers_of_the_file(tmp_path: Path) -> None:
     assert notices.lines()[0].startswith("1 x predicted box that is inside out")
 
 
-@pytest.mark.parametrize("changes", [{"picture_ids": ()}, {"class_ids": ()}])
+@pytest.mark.parametrize("changes", [{"image_ids": ()}, {"class_ids": ()}])
 def test_bare_list_needs_ids_of_both(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"evaluate it with --data coco:FILE\.json:IMAGES"):
         read_predictions(_list(tmp_path, {}), replace(DATA, **changes))
@@ -188,7 +188,7 @@ def test_bare_list_needs_ids_of_both(tmp_path: Path, changes: dict[str, Any]) ->
 
 def _yolo_list(folder: Path, *categories: int | str) -> tuple[Path, Dataset]:
     """Results as Ultralytics writes them, and a YOLO data set of three classes."""
-    truths = tuple(replace(DATA.pictures[0], file=f"{name}.jpg") for name in ("000012", "b", "12b"))
+    truths = tuple(replace(DATA.images[0], file=f"{name}.jpg") for name in ("000012", "b", "12b"))
     data = Dataset("yolo", ("cat", "dog", "cow"), truths, Path("photos"), class_ids=("0", "1", "2"))
     return _list(folder, *({"image_id": 12, "category_id": number} for number in categories)), data
 
@@ -217,7 +217,7 @@ def test_results_of_a_yolo_data_set_name_images(tmp_path: Path) -> None:
     path = _list(tmp_path, {"image_id": "b"}, {"image_id": "12b"}, {"image_id": "000012"}, {"image_id": "x"})
     notices = Notices()
     found = read_predictions(path, data, notices)
-    assert [picture.file for picture in found] == ["000012.jpg", "b.jpg", "12b.jpg"]
+    assert [image.file for image in found] == ["000012.jpg", "b.jpg", "12b.jpg"]
     assert notices.lines()[0].startswith("1 x result of an unknown image")
 
 
@@ -234,7 +234,7 @@ def test_results_may_be_one_a_line(tmp_path: Path, name: str) -> None:
         read_predictions(path, DATA)
 
 
-def test_bare_list_of_a_data_set_without_pictures(tmp_path: Path) -> None:
+def test_bare_list_of_a_data_set_without_images(tmp_path: Path) -> None:
     empty = read_coco(_write_coco(tmp_path), tmp_path)
     with pytest.raises(DataError, match="bare list"):
         read_predictions(_list(tmp_path, {}), empty)
@@ -251,35 +251,35 @@ def test_ilsvrc_submission_needs_its_data_set(tmp_path: Path, name: str) -> None
     (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     with pytest.raises(DataError, match=r"give the data set \(--data ilsvrc:ROOT:SPLIT\)"):
         read_predictions(tmp_path / name)
-    pictures = read_predictions(tmp_path / name, DATA)
-    (found,) = (picture for picture in pictures if len(picture.detections))
+    images = read_predictions(tmp_path / name, DATA)
+    (found,) = (image for image in images if len(image.detections))
     assert (found.file, found.detections.labels.tolist()) == ("b.jpg", ["dog"])
     assert found.detections.boxes.tolist() == [[0, 0, 10, 10]]
-    assert read_categories(tmp_path / name, pictures, DATA) == ("cat", "dog")
+    assert read_categories(tmp_path / name, images, DATA) == ("cat", "dog")
 
 
 def test_categories_of_yolo_predictions_are_their_list(tmp_path: Path) -> None:
-    write_yolo(PICTURES, tmp_path, ["dog", "cat", "ant"])
+    write_yolo(IMAGES, tmp_path, ["dog", "cat", "ant"])
     assert read_categories(tmp_path, read_predictions(tmp_path, DATA), DATA) == ("dog", "cat", "ant")
 
 
 def test_categories_of_a_table_are_those_of_the_coco_file_beside_it(tmp_path: Path) -> None:
-    write_csv(PICTURES, tmp_path / "detections.csv")
+    write_csv(IMAGES, tmp_path / "detections.csv")
     assert _categories(tmp_path / "detections.csv") == ("cat", "dog")
     (tmp_path / COCO_NAME).write_text(json.dumps(_coco(categories=CATEGORIES)))
     assert _categories(tmp_path / "detections.csv") == ("cat", "ant", "dog")
 
 
 def test_half_a_million_results_are_read_in_seconds(tmp_path: Path, rng: np.random.Generator) -> None:
-    pictures = tuple(replace(DATA.pictures[0], file=f"{number}.jpg") for number in range(1000))
-    data = replace(DATA, pictures=pictures, picture_ids=tuple(map(str, range(1000))))
+    images = tuple(replace(DATA.images[0], file=f"{number}.jpg") for number in range(1000))
+    data = replace(DATA, images=images, image_ids=tuple(map(str, range(1000))))
     row = '{"image_id": %d, "category_id": 5, "bbox": [%.2f, 1.5, 20.25, 30.125], "score": %.4f}'
     rows = (row % values for values in zip(rng.integers(0, 1000, 500_000), *rng.random((2, 500_000)), strict=True))
     (tmp_path / "p.json").write_text("[" + ",\n".join(rows) + "]")
     start = time.process_time()
     found = read_predictions(tmp_path / "p.json", data)
     assert time.process_time() - start < 10  # 2.7 s when measured, 1.6 of them JSON's; other work slows a core down
-    assert sum(len(picture.detections) for picture in found) == 500_000
+    assert sum(len(image.detections) for image in found) == 500_000
 
 
 def _voc(folder: Path, **lines: str) -> Path:
@@ -292,7 +292,7 @@ def test_voc_results(tmp_path: Path) -> None:
     _voc(tmp_path, cat="000002 .5 1 1 10 20\n000001 0.25 3.5 4 5 6\n\n000002 .75 2 2 3 3\n", traffic_light="")
     (tmp_path / "comp4_det_test_dog.txt.gz").write_bytes(gzip.compress(b"my dog 1 1e-3 1 1 2 2"))
     (tmp_path / "notes.txt").write_text("not a result file")
-    found = {picture.file: picture for picture in read_predictions(tmp_path)}
+    found = {image.file: image for image in read_predictions(tmp_path)}
     assert list(found) == ["000001", "000002", "my dog 1"]
     assert found["000002"].detections.boxes.tolist() == [[1, 1, 3, 3], [0, 0, 10, 20]]
     assert found["000001"].detections.boxes.tolist() == [[2.5, 3, 5, 6]]
@@ -310,12 +310,12 @@ def test_empty_voc_results(tmp_path: Path) -> None:
     assert read_predictions(_voc(tmp_path, cat="", dog="\n")) == []
 
 
-def _line_order(pictures: list[Picture], label: str) -> list[str]:
-    """The pictures of one class's detections as a stable sort by score leaves them."""
+def _line_order(images: list[ImageDetections], label: str) -> list[str]:
+    """The images of one class's detections as a stable sort by score leaves them."""
     rows = [
-        (picture.file, score)
-        for picture in pictures
-        for name, score in zip(picture.detections.labels, picture.detections.scores, strict=True)
+        (image.file, score)
+        for image in images
+        for name, score in zip(image.detections.labels, image.detections.scores, strict=True)
         if name == label
     ]
     return [file for file, _ in sorted(rows, key=lambda row: -row[1])]
@@ -335,13 +335,13 @@ def test_ties_keep_the_order_of_the_lines(tmp_path: Path, cat: str, dog: str, pa
         label: "".join(f"{file} .5 1 1 2 2\n" for file in files.split())
         for label, files in (("cat", cat), ("dog", dog))
     }
-    pictures = read_predictions(_voc(tmp_path, **lines))
-    assert len(pictures) == parts
-    assert _line_order(pictures, "cat") == cat.split()
-    assert _line_order(pictures, "dog") == dog.split()
-    merged = merge_parts(pictures)
-    assert len(merged) == len({picture.file for picture in pictures})
-    assert sum(len(picture.detections) for picture in merged) == len((cat + " " + dog).split())
+    images = read_predictions(_voc(tmp_path, **lines))
+    assert len(images) == parts
+    assert _line_order(images, "cat") == cat.split()
+    assert _line_order(images, "dog") == dog.split()
+    merged = merge_parts(images)
+    assert len(merged) == len({image.file for image in images})
+    assert sum(len(image.detections) for image in merged) == len((cat + " " + dog).split())
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_boxes_of_voc_results_may_be_inside_out_empty_or_outside(tmp_path: Path)
 @pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_does_not_hide_the_best_detection(tmp_path: Path, mark: str) -> None:
     (tmp_path / "comp4_det_test_cat.txt").write_bytes("a .5 1 1 2 2\r\nb .4 1 1 2 2\r\n".encode(mark))
-    assert [picture.file for picture in read_predictions(tmp_path)] == ["a", "b"]
+    assert [image.file for image in read_predictions(tmp_path)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("line", ["a .5 inf 1 1 2", "a nan 1 1 2 2", "a 1e400 1 1 2 2", "a .5 1_0 1 20 2"])
@@ -396,21 +396,21 @@ CATEGORIES = [{"id": 7, "name": "cat"}, {"id": 1, "name": "ant"}, {"id": 2, "nam
 
 def test_categories_of_a_ledger_alone_are_the_labels_seen(tmp_path: Path) -> None:
     ledger = tmp_path / "detections.jsonl"
-    for pictures, expected in (([], ()), (PICTURES[1:], ()), ([*PICTURES, *PICTURES], ("cat", "dog"))):
-        write_ledger(pictures, ledger)
+    for images, expected in (([], ()), (IMAGES[1:], ()), ([*IMAGES, *IMAGES], ("cat", "dog"))):
+        write_ledger(images, ledger)
         assert _categories(tmp_path) == _categories(ledger) == expected
 
 
 def test_categories_of_a_folder_that_detect_wrote_are_those_of_its_coco_file(tmp_path: Path) -> None:
-    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    write_ledger(IMAGES, tmp_path / "detections.jsonl")
     (tmp_path / COCO_NAME).write_text(json.dumps(_coco(categories=CATEGORIES)))
     assert _categories(tmp_path) == ("cat", "ant", "dog")  # the file's order; no ant was found
     assert _categories(tmp_path / "detections.jsonl") == ("cat", "ant", "dog")
-    assert [picture.file for picture in read_predictions(tmp_path)] == ["b.jpg", "a.jpg"]  # still the ledger's
+    assert [image.file for image in read_predictions(tmp_path)] == ["b.jpg", "a.jpg"]  # still the ledger's
 
 
 def test_categories_of_a_coco_file_are_its_own(tmp_path: Path) -> None:
-    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    write_ledger(IMAGES, tmp_path / "detections.jsonl")
     (tmp_path / COCO_NAME).write_text(json.dumps(_coco(categories=CATEGORIES[:2])))
     (tmp_path / "p.JSON").write_text(json.dumps(_coco(categories=[*CATEGORIES, {"id": 8, "name": "cat"}])))
     assert _categories(tmp_path / "p.JSON") == ("cat", "ant", "dog")  # each name once
@@ -425,7 +425,7 @@ def test_categories_of_voc_results_are_their_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["[]", "{}", "7", '{"categories": [{"id": 1}]}', '{"categories": [5]}', "{"])
 def test_a_broken_coco_file_beside_a_ledger_is_named(tmp_path: Path, content: str) -> None:
-    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    write_ledger(IMAGES, tmp_path / "detections.jsonl")
     (tmp_path / COCO_NAME).write_text(content)
     with pytest.raises(DataError, match=COCO_NAME.replace(".", r"\.")):
         _categories(tmp_path)
@@ -470,12 +470,12 @@ def test_one_of_vocs_files_is_about_its_class(tmp_path: Path, form: Any) -> None
 def test_vocs_files_are_found_where_the_devkit_has_them(tmp_path: Path, below: str) -> None:
     (tmp_path / below).mkdir(parents=True)
     _voc(tmp_path / below, cat="a .5 1 1 2 2\n")
-    assert [picture.file for picture in read_predictions(tmp_path)] == ["a"]
+    assert [image.file for image in read_predictions(tmp_path)] == ["a"]
 
 
 def test_classes_are_those_of_the_data_set_where_the_predictions_state_none(tmp_path: Path) -> None:
     """Else a class that was never predicted would leave the mean, and deleting predictions would raise it."""
-    one = PICTURES[0]
+    one = IMAGES[0]
     cats = [replace(one, detections=one.detections[:1])]
     write_csv(cats, tmp_path / "p.csv")
     write_ledger(cats, tmp_path / "p.jsonl")
@@ -487,33 +487,33 @@ def test_classes_are_those_of_the_data_set_where_the_predictions_state_none(tmp_
 
 
 def test_a_run_states_its_classes(tmp_path: Path) -> None:
-    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    write_ledger(IMAGES, tmp_path / "detections.jsonl")
     (tmp_path / "run.json").write_text(json.dumps({"settings": {"config": {"classes": ["dog", "cat", "ant"]}}}))
     for path in (tmp_path, tmp_path / "detections.jsonl"):
-        assert read_categories(path, PICTURES, DATA) == ("dog", "cat", "ant")
+        assert read_categories(path, IMAGES, DATA) == ("dog", "cat", "ant")
     asked = {"classes": ["dog", "cat", "ant"], "output_classes": ["cat", "dog"]}  # detect --classes cat,dog
     (tmp_path / "run.json").write_text(json.dumps({"settings": {"config": asked}}))
-    assert read_categories(tmp_path, PICTURES, DATA) == ("cat", "dog")
+    assert read_categories(tmp_path, IMAGES, DATA) == ("cat", "dog")
     # Another file in that folder is not of the run, nor is one with other classes.
-    write_ledger(PICTURES, tmp_path / "other.jsonl")
-    assert read_categories(tmp_path / "other.jsonl", PICTURES, DATA) == ("cat", "dog")
+    write_ledger(IMAGES, tmp_path / "other.jsonl")
+    assert read_categories(tmp_path / "other.jsonl", IMAGES, DATA) == ("cat", "dog")
     (tmp_path / "run.json").write_text(json.dumps({"settings": {"config": {"classes": ["bird"]}}}))
-    assert read_categories(tmp_path, PICTURES, DATA) == ("cat", "dog")
+    assert read_categories(tmp_path, IMAGES, DATA) == ("cat", "dog")
 
 
 @pytest.mark.parametrize("content", ["", "[", "[]", '{"settings": 5}', '{"settings": {"config": {"classes": [5]}}}'])
 def test_a_run_that_states_nothing_leaves_it_to_the_data_set(tmp_path: Path, content: str) -> None:
-    write_ledger(PICTURES, tmp_path / "detections.jsonl")
+    write_ledger(IMAGES, tmp_path / "detections.jsonl")
     (tmp_path / "run.json").write_text(content)
-    assert read_categories(tmp_path, PICTURES, DATA) == ("cat", "dog")
+    assert read_categories(tmp_path, IMAGES, DATA) == ("cat", "dog")
 
 
 def _numbered_data(folder: Path, images: int = 2) -> Dataset:
-    """A data set whose pictures and classes have the numbers that COCO's and ILSVRC's results take."""
+    """A data set whose images and classes have the numbers that COCO's and ILSVRC's results take."""
     none = (np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
     truths = tuple(GroundTruth(f"sub/{i}.jpg", 20, 10, *none) for i in range(1, images + 1))
     ids = tuple(str(i) for i in range(1, images + 1))
-    return Dataset("mine", ("cat", "dog"), truths, folder, picture_ids=ids, class_ids=("1", "2"))
+    return Dataset("mine", ("cat", "dog"), truths, folder, image_ids=ids, class_ids=("1", "2"))
 
 
 @pytest.mark.parametrize("digits", ["1" * 60_000 + "x", "-" + "1" * 60_000, "1." + "1" * 60_000 + "e"])
@@ -575,15 +575,15 @@ def _mutated(draw: st.DrawFn, files: dict[str, bytes]) -> tuple[str, bytes]:
 
 def _files_of_every_form(folder: Path, data: Dataset) -> dict[str, bytes]:
     found = Detections(np.array([[0.0, 0, 5, 5], [1, 1, 2.5, 2]]), np.array(["cat", "dog"]), np.array([0.9, 0.1]))
-    pictures = [Picture(truth.file, 20, 10, found) for truth in data.pictures]
-    write_coco(pictures, folder / "whole.json", data.classes)
-    write_coco_results(pictures, folder / "list.json", data)
-    write_ledger(pictures, folder / "a.jsonl")
-    write_csv(pictures, folder / "a.csv")
-    write_ilsvrc_results(pictures, folder / "r.txt", data)
-    write_label_studio(pictures, folder / "tasks.json")
-    write_voc_results(pictures, folder, data.classes)
-    write_yolo(pictures, folder / "yolo", data.classes)
+    images = [ImageDetections(truth.file, 20, 10, found) for truth in data.images]
+    write_coco(images, folder / "whole.json", data.classes)
+    write_coco_results(images, folder / "list.json", data)
+    write_ledger(images, folder / "a.jsonl")
+    write_csv(images, folder / "a.csv")
+    write_ilsvrc_results(images, folder / "r.txt", data)
+    write_label_studio(images, folder / "tasks.json")
+    write_voc_results(images, folder, data.classes)
+    write_yolo(images, folder / "yolo", data.classes)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -605,22 +605,22 @@ def test_whatever_the_bytes_there_are_predictions_or_one_short_sentence(
     path = folder / name
     path.write_bytes(content)
     try:
-        pictures = read_predictions(folder / "yolo" if name.startswith("yolo") else path, truth, Notices())
-        read_categories(folder / "yolo" if name.startswith("yolo") else path, pictures, truth)
+        images = read_predictions(folder / "yolo" if name.startswith("yolo") else path, truth, Notices())
+        read_categories(folder / "yolo" if name.startswith("yolo") else path, images, truth)
     except InceptionRcnnError as error:
         assert len(str(error)) < 1500  # noqa: PT017 (any other error is a failure by itself)
     finally:
         path.write_bytes(files[name])
 
 
-def _as_rows(pictures: list[Picture]) -> list[tuple[Any, ...]]:
+def _as_rows(images: list[ImageDetections]) -> list[tuple[Any, ...]]:
     return sorted(
-        (picture.file, label, score, *box)
-        for picture in pictures
+        (image.file, label, score, *box)
+        for image in images
         for label, score, box in zip(
-            picture.detections.labels.tolist(),
-            picture.detections.scores.tolist(),
-            picture.detections.boxes.tolist(),
+            image.detections.labels.tolist(),
+            image.detections.scores.tolist(),
+            image.detections.boxes.tolist(),
             strict=True,
         )
     )
@@ -671,7 +671,7 @@ def test_an_empty_list_of_categories_states_none(tmp_path: Path) -> None:
 
 def test_blank_lines_above_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("\n\nfile,label,score,x1,y1,x2,y2\n\na,cat,.5,0,0,9,9\n")
-    assert [picture.file for picture in read_predictions(tmp_path / "a.csv")] == ["a"]
+    assert [image.file for image in read_predictions(tmp_path / "a.csv")] == ["a"]
     (tmp_path / "a.csv").write_text("\n\nfile,label,score,x1,y1,x2,y2\na,cat,x,0,0,9,9\n")
     with pytest.raises(DataError, match="line 4: score is 'x'"):
         read_predictions(tmp_path / "a.csv")

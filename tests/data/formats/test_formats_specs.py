@@ -23,7 +23,7 @@ BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>
 
 
 def _make(folder: Path, *labels: str, name: str = "a") -> None:
-    """A data set whose split `val` is one picture with an object of each of the labels."""
+    """A data set whose split `val` is one image with an object of each of the labels."""
     for below in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (folder / below).mkdir(parents=True)
     objects = "".join(f"<object><name>{label}</name>{BOX}</object>" for label in labels)
@@ -37,7 +37,7 @@ def test_own_folder(tmp_path: Path, name: str) -> None:
     _make(tmp_path / name)
     dataset = open_dataset(f"voc:{tmp_path / name}:val")
     assert dataset.folder == tmp_path / name / "JPEGImages"
-    assert [picture.file for picture in dataset.pictures] == ["a.jpg"]
+    assert [image.file for image in dataset.images] == ["a.jpg"]
 
 
 def test_year(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_one_of_several_is_as_if_alone(tmp_path: Path) -> None:
     _make(tmp_path / "one", "door")
     together, alone = open_datasets([f"voc:{tmp_path}/one:val"]), open_dataset(f"voc:{tmp_path}/one:val")
     assert (together.name, together.classes, together.folder) == (alone.name, alone.classes, alone.folder)
-    assert [truth.file for truth in together.pictures] == ["a.jpg"]
+    assert [truth.file for truth in together.images] == ["a.jpg"]
 
 
 def test_no_data_set_is_refused() -> None:
@@ -93,15 +93,15 @@ def test_no_data_set_is_refused() -> None:
         open_datasets([])
 
 
-def test_several_share_a_folder_that_names_their_pictures(tmp_path: Path) -> None:
+def test_several_share_a_folder_that_names_their_images(tmp_path: Path) -> None:
     _make(tmp_path / "two", "wheel", "door")
     _make(tmp_path / "one", "door", "bell")
     both = open_datasets([f"voc:{tmp_path}/two:val", f"voc:{tmp_path}/one:val"])
     assert both.name == "two val + one val"
     assert both.folder == tmp_path
-    assert [truth.file for truth in both.pictures] == ["two/JPEGImages/a.jpg", "one/JPEGImages/a.jpg"]
-    assert both.path(both.pictures[1]) == tmp_path / "one" / "JPEGImages" / "a.jpg"
-    assert [truth.labels.tolist() for truth in both.pictures] == [["wheel", "door"], ["door", "bell"]]
+    assert [truth.file for truth in both.images] == ["two/JPEGImages/a.jpg", "one/JPEGImages/a.jpg"]
+    assert both.path(both.images[1]) == tmp_path / "one" / "JPEGImages" / "a.jpg"
+    assert [truth.labels.tolist() for truth in both.images] == [["wheel", "door"], ["door", "bell"]]
     assert both.classes == ("door", "wheel", "bell")  # those of the first, then what the second adds
 
 
@@ -109,18 +109,18 @@ def test_two_splits_of_one_folder_keep_their_names(tmp_path: Path) -> None:
     _make(tmp_path / "own", "door")
     (tmp_path / "own" / "ImageSets" / "Main" / "train.txt").write_text("a\n")
     both = open_datasets([f"voc:{tmp_path}/own:val", f"voc:{tmp_path}/own:train"])
-    assert [truth.file for truth in both.pictures] == ["a.jpg", "a.jpg"]
+    assert [truth.file for truth in both.images] == ["a.jpg", "a.jpg"]
     assert both.folder == tmp_path / "own" / "JPEGImages"
 
 
-def test_a_picture_that_is_a_link_to_elsewhere_keeps_its_name(tmp_path: Path) -> None:
+def test_a_image_that_is_a_link_to_elsewhere_keeps_its_name(tmp_path: Path) -> None:
     for name in ("one", "two"):
         _make(tmp_path / "sets" / name)
         (tmp_path / f"{name}.jpg").touch()
         (tmp_path / "sets" / name / "JPEGImages" / "a.jpg").symlink_to(tmp_path / f"{name}.jpg")
     both = open_datasets([f"voc:{tmp_path}/sets/one:val", f"voc:{tmp_path}/sets/two:val"])
     assert both.folder == tmp_path / "sets"
-    assert [truth.file for truth in both.pictures] == ["one/JPEGImages/a.jpg", "two/JPEGImages/a.jpg"]
+    assert [truth.file for truth in both.images] == ["one/JPEGImages/a.jpg", "two/JPEGImages/a.jpg"]
 
 
 def test_a_folder_reached_by_a_link_is_the_folder_itself(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_folder_reached_by_a_link_is_the_folder_itself(tmp_path: Path) -> None
     assert both.folder == tmp_path / "sets"
 
 
-def test_sets_of_upright_and_of_stored_pictures_are_read_each_by_its_habit(tmp_path: Path) -> None:
+def test_sets_of_upright_and_of_stored_images_are_read_each_by_its_habit(tmp_path: Path) -> None:
     _make(tmp_path / "voc")
     (tmp_path / "yolo" / "images" / "val").mkdir(parents=True)
     write_yolo_truth(_one_object(tmp_path / "yolo" / "images" / "val"), tmp_path / "yolo")
@@ -142,18 +142,18 @@ def test_sets_of_upright_and_of_stored_pictures_are_read_each_by_its_habit(tmp_p
     half.resize((20, 10), Image.Resampling.NEAREST).save(tmp_path / "yolo" / "images" / "val" / "a.png", exif=exif)
     specs = [f"voc:{tmp_path / 'voc'}:val", f"yolo:{tmp_path / 'yolo' / 'data.yaml'}:val"]
     both = open_datasets(specs)
-    assert [both.read(truth)[0, 0, 0] > 99 for truth in both.pictures] == [False, True]
+    assert [both.read(truth)[0, 0, 0] > 99 for truth in both.images] == [False, True]
     assert [source.as_stored for source in resolve_sources(specs)] == [True, False]
 
 
-def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_pictures(tmp_path: Path) -> None:
+def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_images(tmp_path: Path) -> None:
     _make(tmp_path / "one", "door", "bell")
     _make(tmp_path / "two", "wheel", "door")
     told: list[str] = []
-    one, two = open_datasets([f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"], told.append).pictures
+    one, two = open_datasets([f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"], told.append).images
     assert told == [
-        "one val does not annotate wheel: ignored in its pictures",
-        "two val does not annotate bell: ignored in its pictures",
+        "one val does not annotate wheel: ignored in its images",
+        "two val does not annotate bell: ignored in its images",
     ]
     assert (one.unjudged, two.unjudged) == (("wheel",), ("bell",))
     assert one.annotates(["door", "bell"])
@@ -164,13 +164,13 @@ def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_pictures(tmp_pat
 def test_a_set_in_voc_s_layout_does_not_annotate_all_of_voc_s_classes(tmp_path: Path) -> None:
     _make(tmp_path / "VOC2007", "person")
     _make(tmp_path / "pets", "cat")
-    voc, pets = open_datasets([f"voc:{tmp_path}:2007:val", f"voc:{tmp_path}/pets:val"]).pictures
+    voc, pets = open_datasets([f"voc:{tmp_path}:2007:val", f"voc:{tmp_path}/pets:val"]).images
     assert voc.unjudged == ()
     assert "person" in pets.unjudged
     assert "cat" not in pets.unjudged
 
 
-def test_no_sources_are_no_pictures() -> None:
+def test_no_sources_are_no_images() -> None:
     assert resolve_sources([]) == []
 
 
@@ -181,13 +181,13 @@ def test_files_and_folders_are_listed_without_the_output_folder(tmp_path: Path) 
     assert resolve_sources([tmp_path], skip=tmp_path / "out") == [Source(tmp_path / "b.jpg", "b.jpg", as_stored=False)]
 
 
-def test_pictures_of_a_spec_are_read_as_stored(tmp_path: Path) -> None:
+def test_images_of_a_spec_are_read_as_stored(tmp_path: Path) -> None:
     _make(tmp_path / "one")
     expected = Source(tmp_path / "one" / "JPEGImages" / "a.jpg", "a.jpg", True, (2, 2))  # there is no such file yet
     assert resolve_sources([f"voc:{tmp_path}/one:val"]) == [expected]
 
 
-def test_pictures_of_several_specs_have_names_of_their_own(tmp_path: Path) -> None:
+def test_images_of_several_specs_have_names_of_their_own(tmp_path: Path) -> None:
     _make(tmp_path / "one")
     _make(tmp_path / "two")
     sources = resolve_sources([f"voc:{tmp_path}/two:val", f"voc:{tmp_path}/one:val"])
@@ -196,7 +196,7 @@ def test_pictures_of_several_specs_have_names_of_their_own(tmp_path: Path) -> No
     assert all(source.as_stored for source in sources)
 
 
-def test_a_picture_of_two_splits_is_looked_at_once(tmp_path: Path) -> None:
+def test_a_image_of_two_splits_is_looked_at_once(tmp_path: Path) -> None:
     _make(tmp_path / "own")
     (tmp_path / "own" / "ImageSets" / "Main" / "all.txt").write_text("b\na\n")
     (tmp_path / "own" / "Annotations" / "b.xml").write_bytes((tmp_path / "own/Annotations/a.xml").read_bytes())
@@ -231,8 +231,8 @@ def test_a_file_of_annotations_and_a_folder(tmp_path: Path, kind: str, name: str
     (tmp_path / place).mkdir(exist_ok=True)
     write(_one_object(tmp_path), tmp_path / place / name)
     dataset = open_dataset(f"{kind}:{tmp_path / place / name}:{tmp_path}")
-    assert [truth.file for truth in dataset.pictures] == ["a.png"]
-    assert np.allclose(dataset.pictures[0].boxes, [[1, 2, 5, 8]])
+    assert [truth.file for truth in dataset.images] == ["a.png"]
+    assert np.allclose(dataset.images[0].boxes, [[1, 2, 5, 8]])
     assert (dataset.classes, dataset.folder, dataset.name) == (("cat",), tmp_path, "val")
     assert resolve_sources([f"{kind}:{tmp_path / place / name}:{tmp_path}"])[0].path == tmp_path / "a.png"
     for spec in (f"{kind}:", f"{kind}::x", f"{kind}:x:"):
@@ -258,16 +258,16 @@ def test_a_file_of_annotations_alone(tmp_path: Path, kind: str, name: str, write
     data = _one_object(tmp_path / "a:b" / "images")
     write(data, tmp_path / "a:b" / name)
     if not there:
-        data.path(data.pictures[0]).unlink()
+        data.path(data.images[0]).unlink()
     alone = open_dataset(f"{kind}:{tmp_path / 'a:b' / name}")
-    assert np.allclose(alone.pictures[0].boxes, [[1, 2, 5, 8]])
+    assert np.allclose(alone.images[0].boxes, [[1, 2, 5, 8]])
     assert alone.folder == tmp_path / "a:b" / "images"
     assert resolve_sources([f"{kind}:{tmp_path / 'a:b' / name}"])[0].file == "a.png"
     if there:
-        assert alone.read(alone.pictures[0]).shape == (10, 20, 3)
+        assert alone.read(alone.images[0]).shape == (10, 20, 3)
     else:
         with pytest.raises(DataError, match=r"a\.png: there is no such file"):
-            alone.read(alone.pictures[0])
+            alone.read(alone.images[0])
 
 
 def test_drives_have_a_colon_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +350,7 @@ def test_yolo(tmp_path: Path) -> None:
     (tmp_path / "images" / "val").mkdir(parents=True)
     write_yolo_truth(_one_object(tmp_path / "images" / "val"), tmp_path)
     dataset = open_dataset(f"yolo:{tmp_path / 'data.yaml'}:val")
-    assert np.allclose(dataset.pictures[0].boxes, [[1, 2, 5, 8]])
+    assert np.allclose(dataset.images[0].boxes, [[1, 2, 5, 8]])
     for spec in ("yolo:", "yolo:x", "yolo::x", "yolo:x:"):
         with pytest.raises(UsageError, match=r"need yolo:DATA\.yaml:SPLIT"):
             open_dataset(spec)
@@ -376,6 +376,6 @@ def test_readers_tell_of_problems(tmp_path: Path, kind: str) -> None:
     (tmp_path / "x").write_text(contents[kind])
     told: list[Problem] = []
     dataset = open_dataset(f"{kind}:{tmp_path / 'x'}:{tmp_path}", told.append)
-    assert [len(truth) for truth in dataset.pictures] == [0]
+    assert [len(truth) for truth in dataset.images] == [0]
     assert len(told) == 1
     assert told[0].where.startswith(f"{tmp_path / 'x'}: ")

@@ -16,7 +16,7 @@ from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.formats.exports import write_csv
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.formats.tables import read_csv_truth, read_jsonl_truth, write_csv_truth, write_jsonl_truth
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 
 HEADER = "file,label,x1,y1,x2,y2,width,height,difficult\n"
 
@@ -26,15 +26,15 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def test_csv_of_no_pictures(tmp_path: Path) -> None:
+def test_csv_of_no_images(tmp_path: Path) -> None:
     data = read_csv_truth(_write(tmp_path / "val.csv", HEADER), tmp_path)
-    assert (data.name, data.classes, data.pictures) == ("val", (), ())
+    assert (data.name, data.classes, data.images) == ("val", (), ())
 
 
 def test_csv(tmp_path: Path) -> None:
     rows = ("cat,b.jpg,2,1,3,4,x", ",none.jpg,,,,,", "dog,a.jpg,0,0,1,1,", "", "cat,b.jpg,0,0,1,1,")
     text = "\n".join(["\ufefflabel,file,y1,x1,x2,y2,note", *rows])
-    b, none, a = read_csv_truth(_write(tmp_path / "val.csv", text), tmp_path).pictures
+    b, none, a = read_csv_truth(_write(tmp_path / "val.csv", text), tmp_path).images
     assert (b.file, b.boxes.tolist(), b.labels.tolist()) == ("b.jpg", [[1, 2, 3, 4], [0, 0, 1, 1]], ["cat", "cat"])
     assert (none.file, none.boxes.shape) == ("none.jpg", (0, 4))
     assert (a.file, a.difficult.tolist(), a.width) == ("a.jpg", [False], 0)
@@ -60,7 +60,7 @@ def test_unusable_csv_row_is_told_of_and_left_out(tmp_path: Path, row: str, word
     with pytest.raises(DataError, match=rf"val\.csv: line 3.* ?{words}"):
         read_csv_truth(path, tmp_path)
     told: list[Problem] = []
-    (truth,) = read_csv_truth(path, tmp_path, told.append).pictures
+    (truth,) = read_csv_truth(path, tmp_path, told.append).images
     assert (truth.labels.tolist(), truth.difficult.tolist()) == (["cat", "dog"], [False, True])
     assert len(told) == 1
 
@@ -119,10 +119,10 @@ def test_a_field_that_is_not_needed_never_costs_a_box(tmp_path: Path, kind: str,
         text, read = _line(objects=[found], **({name: value} if of_image else {})), read_jsonl_truth
     path = _write(tmp_path / "x", text)
     told: list[Problem] = []
-    (truth,) = read(path, tmp_path, told.append).pictures
+    (truth,) = read(path, tmp_path, told.append).images
     assert (truth.boxes.tolist(), truth.difficult.tolist(), truth.areas.tolist()) == ([[1, 2, 3, 4]], [False], [4])
     assert [problem.minor for problem in told] == [True]
-    assert len(read(path, tmp_path).pictures) == 1
+    assert len(read(path, tmp_path).images) == 1
 
 
 TF = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,20,10,cat,1,2,3,4\nb.jpg,20,10,dog,0,0,20,10\n"
@@ -154,7 +154,7 @@ TF = "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,20,10,cat,1,2,3,4\n
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
 def test_csv_of_other_tools(tmp_path: Path, text: str, encoding: str) -> None:
     (tmp_path / "val.csv").write_bytes(text.removeprefix("\ufeff").encode(encoding))
-    a, b = read_csv_truth(tmp_path / "val.csv", tmp_path).pictures
+    a, b = read_csv_truth(tmp_path / "val.csv", tmp_path).images
     assert (a.file, a.width, a.height, a.labels.tolist(), a.boxes.tolist()) == (
         "a.jpg",
         20,
@@ -167,11 +167,11 @@ def test_csv_of_other_tools(tmp_path: Path, text: str, encoding: str) -> None:
 
 def test_boxes_in_our_own_columns_may_lie_within_a_pixel(tmp_path: Path) -> None:
     path, told = _write(tmp_path / "x.csv", "file,label,x1,y1,x2,y2\na.jpg,cat,.1,.2,.3,.4\n"), list[Problem]()
-    assert read_csv_truth(path, tmp_path, told.append).pictures[0].boxes.tolist() == [[0.1, 0.2, 0.3, 0.4]]
+    assert read_csv_truth(path, tmp_path, told.append).images[0].boxes.tolist() == [[0.1, 0.2, 0.3, 0.4]]
     assert [(problem.kind, problem.minor) for problem in told] == [("boxes within 0 and 1", True)]
 
 
-def test_names_of_one_picture_are_taken_for_one(tmp_path: Path) -> None:
+def test_names_of_one_image_are_taken_for_one(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "caf\xe9.jpg").touch()
     names = [
@@ -183,10 +183,10 @@ def test_names_of_one_picture_are_taken_for_one(tmp_path: Path) -> None:
         "D:\\x\\images\\caf\xe9.jpg",
     ]
     path = _write(tmp_path / "x.csv", HEADER + "".join(f"{name},cat,0,0,1,1,,,\n" for name in names))
-    assert [len(truth) for truth in read_csv_truth(path, tmp_path / "images").pictures] == [6]
+    assert [len(truth) for truth in read_csv_truth(path, tmp_path / "images").images] == [6]
 
 
-def test_two_pictures_are_not_taken_for_one(tmp_path: Path) -> None:
+def test_two_images_are_not_taken_for_one(tmp_path: Path) -> None:
     for name in ("images/1.jpg", "all/train/1.jpg", "all/val/1.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -199,7 +199,7 @@ def test_two_pictures_are_not_taken_for_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 4: file is '/data/val/1.jpg' here and .* only '1.jpg'; give the folder"):
         read_csv_truth(path, tmp_path / "images")
     data = read_csv_truth(path, tmp_path / "all")
-    assert [(truth.file, len(truth)) for truth in data.pictures] == [("train/1.jpg", 2), ("val/1.jpg", 1)]
+    assert [(truth.file, len(truth)) for truth in data.images] == [("train/1.jpg", 2), ("val/1.jpg", 1)]
 
 
 def _line(**changes: Any) -> str:
@@ -214,7 +214,7 @@ def test_jsonl(tmp_path: Path) -> None:
     ]
     text = _line(file="b\u2028.jpg", objects=objects) + "\n" + _line(objects=[])
     data = read_jsonl_truth(_write(tmp_path / "val.jsonl", text), tmp_path)
-    b, a = data.pictures
+    b, a = data.images
     assert data.classes == ("ant", "cat")
     assert (b.file, b.width, b.height, b.boxes.tolist()) == ("b\u2028.jpg", 20, 10, [[0, 0, 4, 4], [0.5, 0, 1, 1]])
     assert (b.difficult.tolist(), b.areas.tolist()) == ([True, False], [5, 0.5])
@@ -243,7 +243,7 @@ def test_unusable_json_line_is_told_of_and_left_out(tmp_path: Path, line: str, w
     with pytest.raises(DataError, match=rf"val\.jsonl: .*{words}"):
         read_jsonl_truth(path, tmp_path)
     told: list[Problem] = []
-    (truth,) = read_jsonl_truth(path, tmp_path, told.append).pictures
+    (truth,) = read_jsonl_truth(path, tmp_path, told.append).images
     assert (len(truth), len(told)) == (objects, 1)
 
 
@@ -253,7 +253,7 @@ def test_a_size_that_is_not_stated_is_the_files(tmp_path: Path, read: Any) -> No
     text = (
         "file,label,x1,y1,x2,y2\na.jpg,,,,,\n" if read is read_csv_truth else _line(width=None, height=None, objects=[])
     )
-    (truth,) = read(_write(tmp_path / "x", text), tmp_path).pictures
+    (truth,) = read(_write(tmp_path / "x", text), tmp_path).images
     assert (truth.width, truth.height) == (7, 3)
 
 
@@ -265,7 +265,7 @@ def test_what_is_written_reads_back(tmp_path: Path, data: Dataset) -> None:
     table, lines = read_csv_truth(tmp_path / "x.csv", data.folder), read_jsonl_truth(tmp_path / "x.jsonl", data.folder)
     assert table.classes == lines.classes == data.classes
     check_same(table, data, ())
-    for one, other in zip(table.pictures, data.pictures, strict=True):
+    for one, other in zip(table.images, data.images, strict=True):
         assert one.difficult.tolist() == (other.difficult | other.ignore).tolist()
     check_same(lines, data, ("difficult", "crowd", "ignore", "truncated", "areas"))
 
@@ -294,16 +294,16 @@ ROWS = st.lists(st.tuples(st.sampled_from(["a.jpg", "猫,\r.jpg", "c d"]), LABEL
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
 def test_predictions_in_csv_read_back(tmp_path: Path, rows: list[tuple[str, str, float]]) -> None:
-    pictures = []
+    images = []
     for file in dict.fromkeys(file for file, *_ in rows):
         own = sorted((row for row in rows if row[0] == file), key=lambda row: -row[2])
         boxes = np.arange(4.0 * len(own)).reshape(-1, 4) / 7
         scores = np.array([score for *_, score in own])
-        pictures.append(Picture(file, 9, 9, Detections(boxes, np.array([label for _, label, _ in own]), scores)))
-    write_csv(pictures, tmp_path / "p.csv")
+        images.append(ImageDetections(file, 9, 9, Detections(boxes, np.array([label for _, label, _ in own]), scores)))
+    write_csv(images, tmp_path / "p.csv")
     back = read_predictions(tmp_path / "p.csv")
-    assert [each.file for each in back] == [each.file for each in pictures]
-    for one, other in zip(back, pictures, strict=True):
+    assert [each.file for each in back] == [each.file for each in images]
+    for one, other in zip(back, images, strict=True):
         assert one.detections.boxes.tolist() == other.detections.boxes.tolist()
         assert one.detections.labels.tolist() == other.detections.labels.tolist()
         assert one.detections.scores.tolist() == other.detections.scores.tolist()
@@ -423,6 +423,6 @@ def test_nesting_that_is_too_deep_takes_a_sentence(tmp_path: Path, depth: int) -
 def test_one_long_label_does_not_take_memory_for_all(tmp_path: Path) -> None:
     rows = "".join(f"a{number},cat,.5,0,0,1,1\n" for number in range(50_000))
     text = f"file,label,score,x1,y1,x2,y2\nlong,{'x' * 100_000},.5,0,0,1,1\n{rows}"  # 20 GB as one array of text
-    pictures = read_predictions(_write(tmp_path / "p.csv", text))
-    assert len(pictures) == 50_001
-    assert len(pictures[0].detections.labels[0]) == 100_000
+    images = read_predictions(_write(tmp_path / "p.csv", text))
+    assert len(images) == 50_001
+    assert len(images[0].detections.labels[0]) == 100_000

@@ -15,7 +15,7 @@ from inception_rcnn.data.images.augmentation import (
 )
 
 
-def test_picture_and_boxes_change_sides() -> None:
+def test_image_and_boxes_change_sides() -> None:
     image = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3)
     mirrored, boxes = mirror(image, as_boxes([[0, 0, 1, 2], [2, 0, 5, 1], [0, 0, 5, 2]]))
     assert mirrored[0, :, 0].tolist() == [12, 9, 6, 3, 0]
@@ -103,7 +103,7 @@ def test_a_strip_gives_the_largest_window_in_its_middle(
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (40, 60), (500, 300)])
-def test_crops_of_any_picture_have_the_size_and_are_decided_by_the_seed(shape: tuple[int, int]) -> None:
+def test_crops_of_any_image_have_the_size_and_are_decided_by_the_seed(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(5).integers(0, 256, (*shape, 3), dtype=np.uint8)
     before = image.copy()
     first, again, other = (training_crop(image, 32, np.random.default_rng(seed)) for seed in (1, 1, 2))

@@ -7,7 +7,7 @@ from inception_rcnn.data.images.crops import CONTEXT, FILL, SIZE, warp_regions, 
 
 
 def slow_warp(image, box, size=SIZE, context=CONTEXT):
-    """R-CNN's recipe the long way: pad the picture with the fill colour so far that nothing needs clipping."""
+    """R-CNN's recipe the long way: pad the image with the fill colour so far that nothing needs clipping."""
     x1, y1, x2, y2 = np.rint(with_context(as_boxes([box]), size, context))[0].astype(int)
     pad = 600
     canvas = np.full((image.shape[0] + 2 * pad, image.shape[1] + 2 * pad, 3), FILL, dtype=np.uint8)
@@ -28,7 +28,7 @@ def test_no_boxes_give_no_crops(image):
 
 def test_the_box_keeps_sixteen_pixels_around_it():
     image = np.zeros((400, 400, 3), dtype=np.uint8)
-    image[100:292, 100:292] = 255  # 192 pixels: one pixel of the picture is one of the crop
+    image[100:292, 100:292] = 255  # 192 pixels: one pixel of the image is one of the crop
     crop = warp_regions(image, as_boxes([[100, 100, 292, 292]]))[0]
     assert (crop[16:208, 16:208] == 255).all()
     assert (crop[:15] == 0).all()
@@ -36,7 +36,7 @@ def test_the_box_keeps_sixteen_pixels_around_it():
 
 
 @pytest.mark.parametrize("box", [[100, 80, 200, 160], [150, 60, 180, 200], [90, 90, 120, 100]])
-def test_inside_the_picture_it_is_the_slow_recipe(image, box):
+def test_inside_the_image_it_is_the_slow_recipe(image, box):
     np.testing.assert_array_equal(warp_regions(image, as_boxes([box]))[0], slow_warp(image, box))
 
 
@@ -54,5 +54,5 @@ def test_thin_empty_and_far_boxes_give_crops(image, box):
     assert warp_regions(image, as_boxes([box])).shape == (1, 224, 224, 3)
 
 
-def test_a_box_outside_the_picture_is_all_fill(image):
+def test_a_box_outside_the_image_is_all_fill(image):
     assert (warp_regions(image, as_boxes([[900, 900, 950, 950]])) == FILL).all()

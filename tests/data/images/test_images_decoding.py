@@ -32,11 +32,11 @@ from inception_rcnn.data.images.decoding import (
 from inception_rcnn.data.images.orientation import upright
 
 ORIENTATION = 0x0112
-Picture = np.ndarray[Any, Any]
+Pixels = np.ndarray[Any, Any]
 
 
 @pytest.fixture
-def asymmetric() -> Picture:
+def asymmetric() -> Pixels:
     """16 wide, 12 high, one bright quarter and one half-bright edge: all eight orientations differ."""
     pixels = np.zeros((12, 16, 3), dtype=np.uint8)
     pixels[:6, :8] = (255, 32, 0)
@@ -57,7 +57,7 @@ TURNED: dict[int, Callable[[int, int, int, int], tuple[int, int]]] = {
 }
 
 
-def turned_by_loops(pixels: Picture, orientation: int) -> Picture:
+def turned_by_loops(pixels: Pixels, orientation: int) -> Pixels:
     h, w = pixels.shape[:2]
     shape = (w, h) if orientation >= 5 else (h, w)
     result = np.zeros((*shape, *pixels.shape[2:]), dtype=pixels.dtype)
@@ -67,12 +67,12 @@ def turned_by_loops(pixels: Picture, orientation: int) -> Picture:
     return result
 
 
-def save(path: Path, image: Picture | Image.Image, **options: Any) -> Path:
+def save(path: Path, image: Pixels | Image.Image, **options: Any) -> Path:
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
     return path
 
 
-def oriented(path: Path, pixels: Picture, orientation: int, **options: Any) -> Path:
+def oriented(path: Path, pixels: Pixels, orientation: int, **options: Any) -> Path:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     return save(path, pixels, exif=exif, **options)
@@ -98,12 +98,12 @@ ORIENTABLE = [
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(("name", "options"), ORIENTABLE)
 def test_orientation_is_applied_or_ignored(
-    tmp_path: Path, asymmetric: Picture, name: str, options: dict[str, Any], orientation: int
+    tmp_path: Path, asymmetric: Pixels, name: str, options: dict[str, Any], orientation: int
 ) -> None:
     path = oriented(tmp_path / name, asymmetric, orientation, **options)
     tolerance = 12 if name.endswith(".jpg") else 0
 
-    def assert_same(got: Picture, expected: Picture) -> None:
+    def assert_same(got: Pixels, expected: Pixels) -> None:
         assert got.shape == expected.shape
         assert np.abs(got.astype(int) - expected).max() <= tolerance
 
@@ -118,7 +118,7 @@ def test_upright_equals_loops(rng: np.random.Generator, orientation: int) -> Non
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_unknown_orientation_leaves_the_pixels(tmp_path: Path, asymmetric: Picture, orientation: int) -> None:
+def test_unknown_orientation_leaves_the_pixels(tmp_path: Path, asymmetric: Pixels, orientation: int) -> None:
     np.testing.assert_array_equal(read_image(oriented(tmp_path / "a.png", asymmetric, orientation)), asymmetric)
 
 
@@ -151,7 +151,7 @@ def test_a_stated_size_says_nothing_where_both_have_it(tmp_path: Path, orientati
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_broken_exif_does_not_cost_the_picture(tmp_path: Path, asymmetric: Picture) -> None:
+def test_broken_exif_does_not_cost_the_image(tmp_path: Path, asymmetric: Pixels) -> None:
     for exif in (
         b"Exif\0\0",
         b"Exif\0\0nonsense",
@@ -161,7 +161,7 @@ def test_broken_exif_does_not_cost_the_picture(tmp_path: Path, asymmetric: Pictu
         np.testing.assert_array_equal(read_image(save(tmp_path / "a.png", asymmetric, exif=exif)), asymmetric)
 
 
-def test_result_is_contiguous_writable_uint8(tmp_path: Path, asymmetric: Picture) -> None:
+def test_result_is_contiguous_writable_uint8(tmp_path: Path, asymmetric: Pixels) -> None:
     for orientation in (1, 2, 6):
         pixels = read_image(oriented(tmp_path / "a.png", asymmetric, orientation))
         assert pixels.dtype == np.uint8
@@ -285,7 +285,7 @@ def test_first_frame(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(read_image(path), np.full((6, 8, 3), (255, 0, 0), dtype=np.uint8))
 
 
-def test_content_decides_and_names_may_be_odd(tmp_path: Path, asymmetric: Picture) -> None:
+def test_content_decides_and_names_may_be_odd(tmp_path: Path, asymmetric: Pixels) -> None:
     for name in ("png named.jpg", "Füße 猫 🐈.PNG", "no extension", os.fsdecode(b"\xff\xfe.png"), "[a]*?.png"):
         np.testing.assert_array_equal(read_image(save(tmp_path / name, asymmetric, format="PNG")), asymmetric)
 
@@ -332,7 +332,7 @@ def test_truncated_progressive_jpeg_is_refused(tmp_path: Path, rng: np.random.Ge
         (b"\xff\xd8\xff", "like a JPEG but"),
     ],
 )
-def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_what_is_no_image_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
     assert reason in refused(tmp_path / "a.jpg")
 
@@ -375,7 +375,7 @@ def test_the_most_pixels_can_be_chosen(tmp_path: Path, monkeypatch: pytest.Monke
         assert read_image(path).shape == (10, 10, 3)
 
 
-def test_header_claiming_a_huge_picture_costs_no_memory(tmp_path: Path) -> None:
+def test_header_claiming_a_huge_image_costs_no_memory(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -405,7 +405,7 @@ ENCODED = _encoded()
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=4),
     kept=st.sampled_from([1.0, 1.0, 0.5, 0.97]),
 )
-def test_a_damaged_file_gives_a_picture_or_a_data_error(
+def test_a_damaged_file_gives_a_image_or_a_data_error(
     original: bytes, edits: list[tuple[float, bytes]], kept: float
 ) -> None:
     data = bytearray(original[: int(len(original) * kept)])
@@ -421,17 +421,17 @@ def test_a_damaged_file_gives_a_picture_or_a_data_error(
             assert pixels.dtype == np.uint8
 
 
-def test_many_threads_read_the_same(tmp_path: Path, asymmetric: Picture) -> None:
+def test_many_threads_read_the_same(tmp_path: Path, asymmetric: Pixels) -> None:
     paths = [oriented(tmp_path / f"{i}.png", asymmetric, i % 8 + 1) for i in range(32)]
     barrier = threading.Barrier(4)
 
-    def first_then_all(part: int) -> list[Picture]:
+    def first_then_all(part: int) -> list[Pixels]:
         barrier.wait()
         return [read_image(path) for path in paths[part::4]]
 
     with ThreadPoolExecutor(4) as pool:
-        for part, pictures in enumerate(pool.map(first_then_all, range(4))):
-            for index, pixels in zip(range(part, 32, 4), pictures, strict=True):
+        for part, decoded in enumerate(pool.map(first_then_all, range(4))):
+            for index, pixels in zip(range(part, 32, 4), decoded, strict=True):
                 np.testing.assert_array_equal(pixels, turned_by_loops(asymmetric, index % 8 + 1))
 
 
@@ -440,7 +440,7 @@ SIGNATURES = {".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".png": b"\x89P
 
 @pytest.mark.parametrize("kind", SIGNATURES)
 @pytest.mark.parametrize("shape", [(1, 1, 3), (12, 16, 3)])
-def test_encoded_picture_is_of_its_kind_and_reads_back_near(tmp_path: Path, kind: str, shape: tuple[int, ...]) -> None:
+def test_encoded_image_is_of_its_kind_and_reads_back_near(tmp_path: Path, kind: str, shape: tuple[int, ...]) -> None:
     ramp = np.broadcast_to(np.linspace(40, 200, shape[1])[:, None], shape).astype(np.uint8)
     data = encode_image(ramp, kind)
     assert data.startswith(SIGNATURES[kind])
@@ -459,7 +459,7 @@ def test_png_loses_nothing_and_jpeg_little(tmp_path: Path, rng: np.random.Genera
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - (200, 40, 90)).max() <= 4  # RGB, not BGR
 
 
-def test_encoding_takes_a_view_and_leaves_it(asymmetric: Picture, tmp_path: Path) -> None:
+def test_encoding_takes_a_view_and_leaves_it(asymmetric: Pixels, tmp_path: Path) -> None:
     before = asymmetric.copy()
     (tmp_path / "a.png").write_bytes(encode_image(asymmetric[::2, ::-1], ".png"))
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), before[::2, ::-1])
@@ -505,7 +505,7 @@ def test_a_progressive_jpeg_cut_between_scans_is_refused(rng: np.random.Generato
             decode_image(content[:start], "a.jpg")
 
 
-def test_a_small_file_that_claims_a_giant_picture_is_refused(tmp_path: Path) -> None:
+def test_a_small_file_that_claims_a_giant_image_is_refused(tmp_path: Path) -> None:
     """From the header alone; within Pillow's limit, which lets a tenth of a second's file cost 600 MB."""
     header = struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
@@ -548,7 +548,7 @@ def test_bands_are_converted_as_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (read_image(tmp_path / "a.tiff") == whole).all()
 
 
-def test_heic_is_read_upright(tmp_path: Path, asymmetric: Picture) -> None:
+def test_heic_is_read_upright(tmp_path: Path, asymmetric: Pixels) -> None:
     heif, formats = pytest.importorskip("pillow_heif"), {*Image.OPEN}
     large = asymmetric.repeat(8, axis=0).repeat(8, axis=1)
     exif = Image.Exif()

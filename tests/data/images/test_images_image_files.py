@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.images.image_files import find_pictures, picture_name, picture_size, size_if_there
+from inception_rcnn.data.images.image_files import find_images, image_name, image_size, size_if_there
 from inception_rcnn.data.images.pairing import NOT_PAIRED, pair_files
 
 
@@ -45,7 +45,7 @@ from inception_rcnn.data.images.pairing import NOT_PAIRED, pair_files
     ],
 )
 def test_names_stay_below_the_folder(stated: object, name: str | None) -> None:
-    assert picture_name(stated, Path("/photos")) == name
+    assert image_name(stated, Path("/photos")) == name
 
 
 @pytest.fixture
@@ -90,28 +90,28 @@ def images(tmp_path: Path) -> Path:
     ],
 )
 def test_names_of_another_machine_mean_files_of_the_folder(images: Path, stated: str, name: str | None) -> None:
-    assert picture_name(stated, images) == name
-    assert picture_name(stated, Path(os.path.relpath(images))) == name
+    assert image_name(stated, images) == name
+    assert image_name(stated, Path(os.path.relpath(images))) == name
 
 
 def test_what_is_there_by_its_very_name_is_meant(images: Path) -> None:
     (images / r"images\a.jpg").touch()
     (images / "images").mkdir()
     (images / "images" / "b.jpg").touch()
-    assert picture_name(r"images\a.jpg", images) == r"images\a.jpg"
-    assert picture_name("images/b.jpg", images) == "images/b.jpg"
-    assert picture_name(str(images / "a.jpg"), images) == "a.jpg"
-    assert picture_name(str(images.parent / "outside.jpg"), images) is None
+    assert image_name(r"images\a.jpg", images) == r"images\a.jpg"
+    assert image_name("images/b.jpg", images) == "images/b.jpg"
+    assert image_name(str(images / "a.jpg"), images) == "a.jpg"
+    assert image_name(str(images.parent / "outside.jpg"), images) is None
 
 
 def test_no_drive_of_windows_leads_out_of_the_folder(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.splitdrive", ntpath.splitdrive)
-    assert [picture_name(name, None) for name in ("C:a.jpg", "a.jpg", r"C:\a.jpg")] == [None, "a.jpg", "a.jpg"]
+    assert [image_name(name, None) for name in ("C:a.jpg", "a.jpg", r"C:\a.jpg")] == [None, "a.jpg", "a.jpg"]
 
 
 def test_without_a_folder_names_are_only_normalised(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(images)
-    assert [picture_name(name, None) for name in ("A.JPG", r"images\a.jpg", r"C:\x\a.jpg", "../a.jpg")] == [
+    assert [image_name(name, None) for name in ("A.JPG", r"images\a.jpg", r"C:\x\a.jpg", "../a.jpg")] == [
         *("A.JPG", "images/a.jpg", "x/a.jpg", None)
     ]
 
@@ -121,34 +121,34 @@ def test_a_folder_is_listed_once_for_all_its_images(images: Path, monkeypatch: p
         (images / f"{number}.jpg").touch()
     listed, listdir = [], os.listdir
     monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or listdir(folder))
-    names = [picture_name(rf"images\{number}.JPG", images) for number in range(300)]
+    names = [image_name(rf"images\{number}.JPG", images) for number in range(300)]
     assert names == [f"{number}.jpg" for number in range(300)]
     assert listed == [str(images)]
 
 
 def test_a_file_is_seen_that_came_after_its_folder_was_listed(images: Path) -> None:
     times = os.stat(images)
-    assert picture_name(r"new\file.jpg", images) == "new/file.jpg"
+    assert image_name(r"new\file.jpg", images) == "new/file.jpg"
     (images / r"new\file.jpg").touch()
     os.utime(images, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert picture_name(r"new\file.jpg", images) == r"new\file.jpg"
+    assert image_name(r"new\file.jpg", images) == r"new\file.jpg"
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.sampled_from("aA.jpg/\\:C\0 \ud800é"), max_size=12) | st.text(max_size=300))
 def test_no_name_leads_out_of_the_folder_or_fails(images: Path, stated: str) -> None:
     for folder in (images, None):
-        name = picture_name(stated, folder)
+        name = image_name(stated, folder)
         assert name is None or (not Path(name).is_absolute() and ".." not in Path(name).parts)
 
 
 def test_sizes(tmp_path: Path) -> None:
     Image.new("RGB", (7, 3)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:10])
-    assert picture_size(tmp_path / "a.png") == size_if_there(tmp_path / "a.png") == (7, 3)
+    assert image_size(tmp_path / "a.png") == size_if_there(tmp_path / "a.png") == (7, 3)
     for name in ("b.png", "none.png", "."):
         with pytest.raises(DataError, match=name):
-            picture_size(tmp_path / name)
+            image_size(tmp_path / name)
         assert size_if_there(tmp_path / name) == (0, 0)
 
 
@@ -160,10 +160,10 @@ def test_sizes_are_those_that_the_decoder_gives(tmp_path: Path, name: str, orien
     Image.new("RGB", (9, 4), (200, 10, 60)).save(tmp_path / name, exif=exif)
     for upright in (False, True):
         height, width, _ = read_image(tmp_path / name, ignore_exif=not upright).shape
-        assert picture_size(tmp_path / name, upright=upright) == (width, height)
+        assert image_size(tmp_path / name, upright=upright) == (width, height)
         for stated in ((9, 4), (4, 9), (18, 8)):
             height, width, _ = read_image(tmp_path / name, ignore_exif=not upright, size=stated).shape
-            assert picture_size(tmp_path / name, upright=upright, stated=stated) == (width, height)
+            assert image_size(tmp_path / name, upright=upright, stated=stated) == (width, height)
 
 
 STEMS = st.from_regex(r"([xy]/)?[a-c]", fullmatch=True)
@@ -172,6 +172,6 @@ FILES = st.tuples(STEMS, st.sampled_from([".jpg", ".png"])).map("".join)
 
 @settings(deadline=None)
 @given(st.lists(STEMS, unique=True, max_size=5), st.lists(FILES, unique=True, max_size=5))
-def test_pictures_are_found_as_an_evaluation_pairs_them(named: list[str], files: list[str]) -> None:
+def test_images_are_found_as_an_evaluation_pairs_them(named: list[str], files: list[str]) -> None:
     expected = [None if place == NOT_PAIRED else place for place in pair_files(named, files).tolist()]
-    assert find_pictures(named, files) == expected
+    assert find_images(named, files) == expected

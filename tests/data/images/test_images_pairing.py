@@ -13,7 +13,7 @@ NO = NOT_PAIRED
         (["a.jpg"], [], [NO]),
         (["b.jpg", "a.jpg"], ["a.jpg", "b.jpg"], [1, 0]),
         (["a", "a", "a.jpg"], ["a.jpg"], [NO, NO, 0]),  # the exact one has it
-        (["a", "a"], ["a.jpg"], [0, 0]),  # one picture in two parts
+        (["a", "a"], ["a.jpg"], [0, 0]),  # one image in two parts
         (["a.png"], ["a.jpg"], [0]),
         (["a.png"], ["a.jpg", "a.bmp"], [NO]),  # fits two
         (["a.png", "a.webp"], ["a.jpg"], [NO, NO]),  # two want it

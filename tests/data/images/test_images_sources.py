@@ -1,4 +1,4 @@
-"""What each kind of source lists, in which order, and what the results call the pictures."""
+"""What each kind of source lists, in which order, and what the results call the images."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ from inception_rcnn.data.images.sources import Source, list_sources, passed_over
 
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of pictures below the current folder; listing never opens them, so they are empty files."""
+    """A folder of images below the current folder; listing never opens them, so they are empty files."""
     monkeypatch.chdir(tmp_path)
     make(
         "photos/10.jpg", "photos/2.JPG", "photos/b/1.png", "photos/notes.txt", "photos/.hidden.jpg", "photos/.git/x.jpg"
@@ -50,7 +50,7 @@ def _utf_16(text: str) -> bytes:
     return text.encode("utf-16")
 
 
-def test_no_sources_no_pictures() -> None:
+def test_no_sources_no_images() -> None:
     assert list_sources([]) == []
 
 
@@ -139,10 +139,10 @@ def no_heic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_heic")
-def test_folder_without_pictures_says_what_is_there() -> None:
+def test_folder_without_images_says_what_is_there() -> None:
     make("phone/1.heic", "phone/x/2.HEIC", "phone/readme", "empty/.keep")
     message = refused(["phone"])
-    assert "no pictures in phone (looked for .jpg" in message
+    assert "no images in phone (looked for .jpg" in message
     assert message.endswith("found 2 .heic, 1 without extension")
     assert refused(["empty"]).endswith("found no files")
     assert refused(["-"], stdin=io.BytesIO(b"empty\nphone\n")).endswith("found 2 .heic, 1 without extension")
@@ -198,7 +198,7 @@ def test_unreadable_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("photos/*.jpg", ["10.jpg"]),
         ("photos/*.[jJ][pP][gG]", ["2.JPG", "10.jpg"]),
         ("photos/**/*.png", ["b/1.png"]),
-        ("photos/*", ["2.JPG", "10.jpg", "b/1.png"]),  # b is a folder: its pictures, as the shell's b would give
+        ("photos/*", ["2.JPG", "10.jpg", "b/1.png"]),  # b is a folder: its images, as the shell's b would give
         ("pho*s/?.JPG", ["photos/2.JPG"]),
         ("*/b/../*.jpg", ["photos/10.jpg"]),
         ("photos//*.jpg", ["10.jpg"]),
@@ -217,8 +217,8 @@ def test_glob_that_leads_out_of_its_folder_gives_plain_names() -> None:
     assert files(["photos/b/*/../../*.jpg"]) == ["10.jpg"]
 
 
-def test_glob_without_pictures() -> None:
-    assert "no pictures match photos/*.txt" in refused(["photos/*.txt"])
+def test_glob_without_images() -> None:
+    assert "no images match photos/*.txt" in refused(["photos/*.txt"])
     assert "nothing matches this pattern" in refused(["photos/*.gif"])
 
 
@@ -291,14 +291,14 @@ def test_newlines_in_names_survive_a_nul_separated_list() -> None:
     assert files(["-"], stdin=io.BytesIO(b"photos/two\nlines.jpg\0")) == ["two\nlines.jpg"]
 
 
-def test_folder_in_a_list_gives_its_pictures() -> None:
+def test_folder_in_a_list_gives_its_images() -> None:
     make("empty/.keep")
     assert files(["-"], stdin=io.BytesIO(b"empty\nphotos\nphotos/b\nphotos/b/1.png\n")) == [
         "2.JPG",
         "10.jpg",
         "b/1.png",
     ]
-    assert "no pictures" in refused(["-"], stdin=io.BytesIO(b"empty\n"))
+    assert "no images" in refused(["-"], stdin=io.BytesIO(b"empty\n"))
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_drives_of_windows_tell_files_apart(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_missing_list_is_named() -> None:
-    assert "list.txt: the list of pictures cannot be read" in refused(["@list.txt"])
+    assert "list.txt: the list of images cannot be read" in refused(["@list.txt"])
 
 
 def test_no_name_leaves_the_output_folder() -> None:

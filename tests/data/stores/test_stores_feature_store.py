@@ -22,21 +22,21 @@ from inception_rcnn.data.stores.feature_store import (
 WIDTH = 3
 
 
-def picture(file, num_regions, num_objects=0, seed=0):
+def image(file, num_regions, num_objects=0, seed=0):
     rng = np.random.default_rng((seed, num_regions))
     corners = rng.integers(0, 50, (num_regions, 2))
     boxes = as_boxes(np.concatenate([corners, corners + 7.5], axis=1))
     return RegionFeatures(file, num_objects, boxes, rng.random((num_regions, WIDTH)).astype(np.float16))
 
 
-PICTURES = [picture("b.jpg", 4, 2), picture("none/猫.jpg", 0), picture("a.jpg", 1, 1), picture("c.jpg", 3, 0, seed=1)]
+IMAGES = [image("b.jpg", 4, 2), image("none/猫.jpg", 0), image("a.jpg", 1, 1), image("c.jpg", 3, 0, seed=1)]
 SHARDS = {"features-00000.safetensors": ["b.jpg", "none/猫.jpg"], "features-00001.safetensors": ["a.jpg", "c.jpg"]}
 
 
 @pytest.fixture
 def folder(tmp_path):
     for name, files in SHARDS.items():
-        write_shard(tmp_path / name, [each for each in PICTURES if each.file in files], "0123")
+        write_shard(tmp_path / name, [each for each in IMAGES if each.file in files], "0123")
     return tmp_path
 
 
@@ -47,17 +47,17 @@ def assert_same(a, b):
     assert (a.boxes.dtype, a.features.dtype) == (np.float64, np.float16)
 
 
-def test_no_pictures_are_a_store_too(tmp_path):
+def test_no_images_are_a_store_too(tmp_path):
     store = open_features(tmp_path, {}, "0123")
     assert (len(store), list(store), list(store.spread(5))) == (0, [], [])
 
 
-def test_pictures_come_back_in_order_shard_by_shard(folder):
+def test_images_come_back_in_order_shard_by_shard(folder):
     store = open_features(folder, SHARDS, "0123")
     assert (len(store), store.width) == (4, WIDTH)
-    for found, written in zip(store, PICTURES, strict=True):
+    for found, written in zip(store, IMAGES, strict=True):
         assert_same(found, written)
-    assert [each.file for each in store] == [each.file for each in PICTURES]  # and again
+    assert [each.file for each in store] == [each.file for each in IMAGES]  # and again
 
 
 @pytest.mark.parametrize(
@@ -65,21 +65,21 @@ def test_pictures_come_back_in_order_shard_by_shard(folder):
 )
 def test_a_sample_is_spread_over_all_shards(folder, count, places):
     found = list(open_features(folder, SHARDS, "0123").spread(count))
-    assert [each.file for each in found] == [PICTURES[place].file for place in places]
+    assert [each.file for each in found] == [IMAGES[place].file for place in places]
 
 
-def test_one_picture_is_read_at_a_time(folder, monkeypatch):
-    """A store of any size needs the memory of a picture: the second is not touched before it is asked for."""
+def test_one_image_is_read_at_a_time(folder, monkeypatch):
+    """A store of any size needs the memory of an image: the second is not touched before it is asked for."""
     made = []
     monkeypatch.setattr(feature_store, "RegionFeatures", lambda file, *rest: made.append(file) or (file, *rest))
-    pictures = iter(open_features(folder, SHARDS, "0123"))
-    next(pictures)
+    images = iter(open_features(folder, SHARDS, "0123"))
+    next(images)
     assert made == ["b.jpg"]
 
 
 @pytest.mark.parametrize(("regions", "expected"), [(0, 1), (10, 2), (20, 3), (10**9, 5)])
 def test_shards_have_about_the_size_wanted(regions, expected, monkeypatch):
-    """Ten regions of three features take 10 * (3 * 2 + 16) = 220 bytes a picture."""
+    """Ten regions of three features take 10 * (3 * 2 + 16) = 220 bytes an image."""
     monkeypatch.setattr(feature_store, "SHARD_BYTES", 3 * 220 if regions == 10 else 2 * 440)
     files = [f"{number}.jpg" for number in range(5)]
     shards = shard_files(files, regions, WIDTH)
@@ -121,7 +121,7 @@ def test_a_damaged_shard_is_one_sentence(folder, content):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("offsets", np.array([0, 4], np.int64)),  # a picture too few
+        ("offsets", np.array([0, 4], np.int64)),  # an image too few
         ("offsets", np.array([0, 5, 4], np.int64)),  # backwards
         ("offsets", np.array([0, 4, 9], np.int64)),  # beyond the end
         ("num_objects", np.array([5, 0], np.int64)),  # more objects than regions
@@ -148,7 +148,7 @@ def test_other_files_are_refused(folder, about):
         open_features(folder, SHARDS, "0123")
 
 
-def test_other_pictures_are_refused(folder):
+def test_other_images_are_refused(folder):
     with pytest.raises(DataError, match="do not fit together"):
         open_features(folder, {"features-00000.safetensors": ["b.jpg"]}, "0123")
 

@@ -49,9 +49,9 @@ def _round_trip(path: Path, proposals: Mapping[str, Proposals]) -> NamedProposal
         {"empty.jpg": NOTHING},
         {"square.jpg": Proposals(as_boxes([[3, 3, 3, 3]]), np.array([np.inf]))},  # an empty box is a box
     ],
-    ids=lambda written: " ".join(written) or "no pictures",
+    ids=lambda written: " ".join(written) or "no images",
 )
-def test_pictures_come_back_in_order(tmp_path: Path, ending: str, written: dict[str, Proposals]) -> None:
+def test_images_come_back_in_order(tmp_path: Path, ending: str, written: dict[str, Proposals]) -> None:
     found = _round_trip(tmp_path / f"p{ending}", written)
     assert _plain(found) == _plain(written)
     assert list(found) == list(written)
@@ -109,7 +109,7 @@ def test_text_by_hand_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("file,x1,y1,x2,y2,score\na.jpg,1,2,3,4,-1\nb.jpg\na.jpg,0,0,1e1,9,nan\n")
     found = read_proposal_file(tmp_path / "p.csv")
     assert list(found) == ["a.jpg", "b.jpg"]
-    assert found["a.jpg"].boxes.tolist() == [[1, 2, 3, 4], [0, 0, 10, 9]]  # lines of a picture may lie apart
+    assert found["a.jpg"].boxes.tolist() == [[1, 2, 3, 4], [0, 0, 10, 9]]  # lines of an image may lie apart
     (tmp_path / "p.json").write_text('{"a": {"boxes": [[0, 0, 1, 1], [0, 0, 2, 2]]}, "b": {"boxes": []}}')
     found = read_proposal_file(tmp_path / "p.json")
     assert _plain(found) == {"a": ([[0, 0, 1, 1], [0, 0, 2, 2]], [1, 0.5]), "b": ([], [])}  # by rank without scores
@@ -131,7 +131,7 @@ def test_boxes_published_for_r_cnn_are_read(tmp_path: Path, upright: bool, compr
     savemat(tmp_path / "p.mat", {"boxes": boxes, "images": images.T if upright else images}, do_compression=compressed)
     found = read_proposal_file(tmp_path / "p.mat")
     assert _plain(found) == {
-        "2007_000027": ([[0, 0, 500, 375], [20, 10, 80, 40]], [1, 0.5]),  # a picture 500 wide and 375 high
+        "2007_000027": ([[0, 0, 500, 375], [20, 10, 80, 40]], [1, 0.5]),  # an image 500 wide and 375 high
         "2007_000032": ([], []),
         "2007_000033": ([[1, 0, 2, 1]], [1]),  # one pixel
     }
@@ -139,7 +139,7 @@ def test_boxes_published_for_r_cnn_are_read(tmp_path: Path, upright: bool, compr
     assert (found.method, found.parameters) == ("", "")
 
 
-def test_a_picture_is_found_by_its_own_name_first_and_else_without_folder_and_ending() -> None:
+def test_a_image_is_found_by_its_own_name_first_and_else_without_folder_and_ending() -> None:
     found = NamedProposals({"a": ONE, "a.jpg": TWO, "b.jpg": TWO, "c.v2": ONE})
     assert [len(found[file]) for file in ("a", "a.jpg", "a.png", "sub/a.jpg", "c.v2.png")] == [1, 2, 1, 1, 1]
     for file in ("b", "b.png", "sub/b.jpg", "A", ""):
@@ -149,8 +149,8 @@ def test_a_picture_is_found_by_its_own_name_first_and_else_without_folder_and_en
 
 
 def test_shards_are_joined_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for name, pictures in (("1", {"c.jpg": NOTHING}), ("0", {"b.jpg": TWO, "a.jpg": ONE}), ("2", {})):
-        write_proposals(tmp_path / f"{name}.safetensors", pictures, "m", ("same",))
+    for name, images in (("1", {"c.jpg": NOTHING}), ("0", {"b.jpg": TWO, "a.jpg": ONE}), ("2", {})):
+        write_proposals(tmp_path / f"{name}.safetensors", images, "m", ("same",))
     (tmp_path / "notes.txt").write_text("something else")
     found = read_proposal_file(tmp_path)
     assert list(found) == ["b.jpg", "a.jpg", "c.jpg"]
@@ -324,7 +324,7 @@ def test_shard_names(files: Any, expected: dict[str, list[str]]) -> None:
     assert shard_names(files, 2) == {f"proposals-{name}.safetensors": part for name, part in expected.items()}
 
 
-def test_names_of_shards_sort_in_the_order_of_the_pictures() -> None:
+def test_names_of_shards_sort_in_the_order_of_the_images() -> None:
     names = list(shard_names(map(str, range(1200)), 1))
     assert names == sorted(names)
 

@@ -26,11 +26,11 @@ def _round_trip(folder: Path, proposals: Mapping[str, Proposals]) -> Mapping[str
     return read_proposals(folder / "p.safetensors")
 
 
-def test_no_pictures_round_trip(tmp_path: Path) -> None:
+def test_no_images_round_trip(tmp_path: Path) -> None:
     assert dict(_round_trip(tmp_path, {})) == {}
 
 
-def test_pictures_come_back_in_order_with_their_boxes_and_scores(tmp_path: Path) -> None:
+def test_images_come_back_in_order_with_their_boxes_and_scores(tmp_path: Path) -> None:
     written = {"b.jpg": TWO, "empty.jpg": NOTHING, "a.jpg": ONE, "tie.jpg": TWO, "last and empty.jpg": NOTHING}
     stored = _round_trip(tmp_path, written)
     assert list(stored) == list(written)
@@ -41,7 +41,7 @@ def test_pictures_come_back_in_order_with_their_boxes_and_scores(tmp_path: Path)
         assert stored[file].boxes.shape == (len(proposals), 4)
 
 
-def test_only_empty_pictures_round_trip(tmp_path: Path) -> None:
+def test_only_empty_images_round_trip(tmp_path: Path) -> None:
     stored = _round_trip(tmp_path, {"a.jpg": NOTHING, "b.jpg": NOTHING})
     assert [len(stored[file]) for file in stored] == [0, 0]
 
@@ -53,7 +53,7 @@ def test_hostile_names_come_back_as_they_were(tmp_path: Path, name: str) -> None
     assert list(_round_trip(tmp_path, {"before": TWO, name: ONE})) == ["before", name]
 
 
-def test_a_picture_that_was_not_written_is_not_there(tmp_path: Path) -> None:
+def test_a_image_that_was_not_written_is_not_there(tmp_path: Path) -> None:
     stored = _round_trip(tmp_path, {"a.jpg": ONE})
     assert "b.jpg" not in stored
     with pytest.raises(KeyError):
@@ -82,7 +82,7 @@ def test_a_file_from_before_there_were_settings_is_read(tmp_path: Path) -> None:
 
 
 def _content(**changes: Any) -> bytes:
-    """A file of two pictures with one box each, but for the changes; None takes a part away."""
+    """A file of two images with one box each, but for the changes; None takes a part away."""
     tensors = {
         "offsets": np.array([0, 1, 2]),
         "boxes": np.array([[0, 0, 1, 1], [0, 0, 2, 2]], np.float32),
@@ -130,11 +130,11 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
     "changes",
     [
         {"offsets": np.zeros(0, np.int64)},
-        {"offsets": np.array([0, 2])},  # a picture too few
+        {"offsets": np.array([0, 2])},  # an image too few
         {"offsets": np.array([0, 1, 1, 2])},  # one too many
         {"offsets": np.array([0, 1, 3])},  # past the end
         {"offsets": np.array([0, 1, 1])},  # before the end
-        {"offsets": np.array([1, 1, 2])},  # a box of no picture
+        {"offsets": np.array([1, 1, 2])},  # a box of no image
         {"offsets": np.array([0, 3, 2])},  # backwards
         {"offsets": np.array([0, -1, 2])},
         {"offsets": np.array([0.0, 1, 2])},

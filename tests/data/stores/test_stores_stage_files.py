@@ -50,7 +50,7 @@ def _assert_equal(a: Stages, b: Stages) -> None:
 @pytest.mark.parametrize(
     "file", ["a.jpg", "sub/b.jpg", "../up.jpg", "/abs.jpg", "\udcff.jpg", "x" * 300, "猫.png", "a\nb", "", '"']
 )
-def test_what_is_written_comes_back_exactly_whatever_the_picture_is_called(tmp_path: Path, file: str) -> None:
+def test_what_is_written_comes_back_exactly_whatever_the_image_is_called(tmp_path: Path, file: str) -> None:
     write_stages(tmp_path, file, _stages())
     assert has_stages(tmp_path, file)
     assert not has_stages(tmp_path, f"{file}x")
@@ -80,7 +80,7 @@ def test_files_of_the_first_release_which_knew_no_agnostic_suppression_are_read(
     _assert_equal(read_stages(tmp_path)["a.jpg"], _stages(agnostic=False))
 
 
-def test_many_pictures_and_the_newest_of_one(tmp_path: Path) -> None:
+def test_many_images_and_the_newest_of_one(tmp_path: Path) -> None:
     for i in range(5):
         write_stages(tmp_path, f"{i}.jpg", _stages(seed=i))
     write_stages(tmp_path, "2.jpg", _stages(seed=9))
@@ -118,8 +118,8 @@ GOOD = {"format": FORMAT, "file": '"a.jpg"', "rules": json.dumps(RULES)}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "cannot be read as a picture's stages"),
-        (b"\xff" * 100, "cannot be read as a picture's stages"),
+        (b"", "cannot be read as an image's stages"),
+        (b"\xff" * 100, "cannot be read as an image's stages"),
         (save(_arrays()), "is no file of stages"),
         (save(_arrays(), {**GOOD, "format": "inception-rcnn proposals 1"}), "is no file of stages"),
         (save(_arrays(), {"format": FORMAT, "rules": GOOD["rules"]}), "cannot be read"),

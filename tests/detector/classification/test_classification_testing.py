@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from test_classification_class_folders import write_picture
+from test_classification_class_folders import write_image
 from test_classification_webdataset_shards import sample, write_shard
 
 from inception_rcnn.backbone.classification.model_folder import SavedClassifier, save_classifier
 from inception_rcnn.backbone.googlenet import GoogLeNet
 from inception_rcnn.backbone.weights import save_weights
-from inception_rcnn.data.classification.labelled_images import LabelledPictures
+from inception_rcnn.data.classification.labelled_images import LabelledImages
 from inception_rcnn.data.classification.test_crops import crops_of
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.detector.classification import testing as classifying
@@ -34,16 +34,16 @@ class Colours(torch.nn.Module):
         return self.sharpness * images.mean(dim=(2, 3)).float()
 
 
-def pictures(rng, count=5):
+def images(rng, count=5):
     images = [rng.integers(0, 256, (30 + place, 50, 3), dtype=np.uint8) for place in range(count)]
     files = tuple(map(str, range(count)))
-    return LabelledPictures("test", ("r", "g", "b"), files, np.zeros(count, dtype=np.int64), images.__getitem__)
+    return LabelledImages("test", ("r", "g", "b"), files, np.zeros(count, dtype=np.int64), images.__getitem__)
 
 
 @pytest.mark.parametrize(("count", "chunk"), [(1, 48), (1, 2), (10, 48), (10, 7), (144, 48)])
-def test_a_picture_gets_the_mean_over_its_own_crops_and_all_networks(count, chunk, rng, monkeypatch):
+def test_a_image_gets_the_mean_over_its_own_crops_and_all_networks(count, chunk, rng, monkeypatch):
     monkeypatch.setattr(classifying, "CHUNK", chunk)
-    data, models = pictures(rng, 2 if count == 144 else 5), [Colours(2.0), Colours(9.0)]
+    data, models = images(rng, 2 if count == 144 else 5), [Colours(2.0), Colours(9.0)]
     found = predict(models, data, count)
     for place in range(len(data)):
         rows = []
@@ -56,12 +56,12 @@ def test_a_picture_gets_the_mean_over_its_own_crops_and_all_networks(count, chun
     assert [model.seen for model in models] == [count * len(data)] * 2
 
 
-def test_no_pictures_give_no_rows(rng):
-    assert predict([Colours(1.0)], pictures(rng, 0), 10).shape == (0, 3)
+def test_no_images_give_no_rows(rng):
+    assert predict([Colours(1.0)], images(rng, 0), 10).shape == (0, 3)
 
 
 def test_shards_and_folders_are_told_apart(tmp_path):
-    write_picture(tmp_path / "folders" / "cat" / "1.png", 0)
+    write_image(tmp_path / "folders" / "cat" / "1.png", 0)
     assert open_labelled(tmp_path / "folders").classes == ("cat",)
     write_shard(tmp_path / "1.tar", sample("a", 1, "7"))
     for source in (tmp_path, tmp_path / "1.tar", f"{tmp_path}/*.tar"):
@@ -76,7 +76,7 @@ def saved(classes, outputs=3, source="net"):
 
 
 def test_weights_without_names_take_the_datas_and_an_ensemble_must_agree(rng):
-    data = pictures(rng)
+    data = images(rng)
     assert common_classes([saved(())], data) == ("r", "g", "b")
     assert common_classes([saved(()), saved(("b", "g", "r"))], data) == ("b", "g", "r")
     with pytest.raises(UsageError, match="has other classes"):
@@ -93,7 +93,7 @@ def test_networks_on_disk_are_tested_with_the_order_of_their_own_classes(tmp_pat
     save_classifier(tmp_path / "net", model, ("hen", "cow", "ant"), {})
     save_weights(tmp_path / "bare.safetensors", model.state_dict(), {})
     for place, name in enumerate(("cow", "cow", "ant", "hen")):
-        write_picture(tmp_path / "data" / name / f"{place}.png", 100)
+        write_image(tmp_path / "data" / name / f"{place}.png", 100)
     result = classify([tmp_path / "net"], tmp_path / "data", 1, "cpu")
     assert result.classes == ("hen", "cow", "ant")
     assert result.top(1) == 0.5

@@ -27,7 +27,7 @@ RECIPE = Recipe(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Dark and bright pictures."""
+    """Dark and bright images."""
     folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for name, low in (("dark", 0), ("light", 150)):
         (folder / name).mkdir()
@@ -40,10 +40,8 @@ def data(tmp_path_factory):
 def run(data, out, *, init=None, options=None, validated=True, **settings):
     options = options or ClassifierOptions(crops=2, auxiliary=False, device="cpu")
     lines = []
-    pictures = open_labelled(data)
-    train_classifier(
-        pictures, pictures if validated else None, init, out, options, RECIPE, report=lines.append, **settings
-    )
+    images = open_labelled(data)
+    train_classifier(images, images if validated else None, init, out, options, RECIPE, report=lines.append, **settings)
     return lines
 
 
@@ -80,7 +78,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
 
 def test_the_folder_is_what_classify_and_finetune_take(data, tmp_path):
     lines = run(data, tmp_path / "net")
-    assert "6 pictures of 2 classes, from 3 of dark to 3 of dark" in lines[0]
+    assert "6 images of 2 classes, from 3 of dark to 3 of dark" in lines[0]
     saved = read_classifier(tmp_path / "net")
     assert saved.classes == ("dark", "light")
     about = json.loads((tmp_path / "net" / "config.json").read_text())["trained_with"]
@@ -114,7 +112,7 @@ def test_a_start_from_earlier_weights_keeps_what_is_frozen(data, tmp_path):
 
 
 def test_the_rate_falls_by_four_percent_every_eight_epochs():
-    recipe = paper_schedule(Recipe(learning_rate=0.01, warmup=0, schedule="step", steps=9000), pictures=640, crops=32)
+    recipe = paper_schedule(Recipe(learning_rate=0.01, warmup=0, schedule="step", steps=9000), images=640, crops=32)
     assert [rate_at(epoch * 20, recipe) for epoch in (0, 7, 8, 16)] == pytest.approx(
         [0.01, 0.01, 0.0096, 0.01 * 0.96**2]
     )
@@ -130,7 +128,7 @@ def test_data_that_teaches_nothing_is_refused(data, tmp_path):
     with pytest.raises(UsageError, match="--crops 0"):
         run(data, tmp_path / "net", options=ClassifierOptions(crops=0))
     empty = replace(open_labelled(data), files=(), targets=np.zeros(0, dtype=np.int64))
-    with pytest.raises(UsageError, match="no pictures to learn from"):
+    with pytest.raises(UsageError, match="no images to learn from"):
         train_classifier(empty, None, None, tmp_path / "net", ClassifierOptions(), RECIPE)
     with pytest.raises(UsageError, match="nothing to resume"):
         run(data, tmp_path / "net", resume=True)
@@ -163,8 +161,8 @@ def test_the_commands_train_and_test(data, tmp_path, monkeypatch, capsys):
     assert "inception-rcnn classify" in err
     code, out, _ = call("classify", "--model", net, "--data", data, "--json", tmp_path / "r.json", "--device", "cpu")
     assert code == 0
-    assert out.startswith("6 pictures of 2 classes: top-1")
-    assert json.loads((tmp_path / "r.json").read_text())["pictures"] == 6
+    assert out.startswith("6 images of 2 classes: top-1")
+    assert json.loads((tmp_path / "r.json").read_text())["images"] == 6
     code, out, err = call("classify", "--model", net, "--data", data, "--crops", 7)
     assert (code, out) == (2, "")
     assert err.startswith("error: --crops 7")

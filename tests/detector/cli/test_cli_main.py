@@ -61,7 +61,7 @@ def test_it_runs_as_a_module_and_without_a_verb_it_explains_itself():
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["detect", "{tmp}", "--out", "{tmp}/out"], 4, "no pictures in"),
+        (["detect", "{tmp}", "--out", "{tmp}/out"], 4, "no images in"),
         (["detect", "{tmp}/nothing", "--out", "{tmp}/out"], 4, "nothing"),
         (["detect", "voc:{tmp}:val", "--out", "{tmp}/out"], 4, "has no split"),
         (["evaluate", "--predictions", "{tmp}", "--data", "pascal:x:y", "--out", "{tmp}/o"], 2, "no kind of data set"),

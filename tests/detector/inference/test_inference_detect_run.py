@@ -57,7 +57,7 @@ def run(model, photos, out, **changes):
 def test_a_run_leaves_the_promised_files(model, photos, tmp_path):
     out = tmp_path / "out"
     summary = run(model, photos, out, formats="coco,voc,yolo,csv").execute()
-    assert (summary.pictures, summary.failed) == (2, 0)
+    assert (summary.images, summary.failed) == (2, 0)
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {
         "detections.jsonl",
@@ -70,7 +70,7 @@ def test_a_run_leaves_the_promised_files(model, photos, tmp_path):
     } <= names
     content = json.loads((out / "run.json").read_text())
     assert content["finished"]
-    assert content["pictures"] == {"all": 2, "skipped": 0, "failed": 0}
+    assert content["images"] == {"all": 2, "skipped": 0, "failed": 0}
     assert len(content["settings"]["weights_sha256"]) == 64
     assert {"decode", "propose", "network", "draw", "wall"} == content["seconds"].keys()
     ledger, coco = read_predictions(out), read_predictions(out / "predictions.coco.json")
@@ -102,7 +102,7 @@ def test_stages_are_kept_where_asked_and_go_with_the_run_they_are_of(model, phot
 
 def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos):
     run(model, photos, photos).execute()
-    assert run(model, photos, photos).execute().pictures == 2
+    assert run(model, photos, photos).execute().images == 2
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(model, photos, t
 
 def test_an_empty_folder_says_what_was_looked_for(model, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no pictures in .*looked for \.jpg"):
+    with pytest.raises(DataError, match=r"no images in .*looked for \.jpg"):
         run(model, tmp_path / "empty", tmp_path / "out", options={"proposals": None}).execute()
 
 
@@ -134,7 +134,7 @@ def test_proposals_are_written_for_what_can_be_read(photos, tmp_path):
     stored = read_proposals(tmp_path / "p.safetensors")
     assert list(stored) == ["1.png", "2.png"]
     assert stored.method == "selective-search:single"
-    assert message.startswith("2 of 3 pictures")
+    assert message.startswith("2 of 3 images")
     assert "3.jpg" in lines[0]
 
 
@@ -155,10 +155,10 @@ def test_proposals_of_a_file_that_was_replaced_are_of_no_use(model, photos, tmp_
     run(model, photos, tmp_path / "out", options=options).execute()
     first, second = read_predictions(tmp_path / "out")
     assert first.error is None
-    assert "has none for this picture as it is now" in second.error
+    assert "has none for this image as it is now" in second.error
     propose_to_file([str(photos)], tmp_path / name, method, lambda line: None)
     run(model, photos, tmp_path / "new", options=options).execute()
-    assert [picture.error for picture in read_predictions(tmp_path / "new")] == [None, None]
+    assert [image.error for image in read_predictions(tmp_path / "new")] == [None, None]
 
 
 def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
@@ -168,12 +168,12 @@ def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
     for name in ("boxes.csv", "shards"):
         out = tmp_path / f"by {name}"
         run(model, photos, out, options={"proposals": str(tmp_path / name)}).execute()
-        counts = [len(picture.detections) for picture in read_predictions(out)]
+        counts = [len(image.detections) for image in read_predictions(out)]
         assert counts == [1, 0]  # every proposal is a detection at a score of 0
 
 
 class Method:
-    """The whole picture is the only proposal; `seen` are the widths of the pictures asked about."""
+    """The whole image is the only proposal; `seen` are the widths of the images asked about."""
 
     def __init__(self, *parameters):
         self.seen = []
@@ -187,20 +187,20 @@ class Method:
 
 @pytest.fixture
 def five(tmp_path, monkeypatch):
-    """Five pictures 11 to 15 wide, which make three shards."""
+    """Five images 11 to 15 wide, which make three shards."""
     monkeypatch.setattr(proposing, "SHARD", 2)
     (tmp_path / "five").mkdir()
     for i in range(1, 6):
-        add_picture(tmp_path / "five", i)
+        add_image(tmp_path / "five", i)
     return tmp_path / "five"
 
 
-def add_picture(folder, i):
+def add_image(folder, i):
     (folder / f"{i}.png").write_bytes(encode_image(np.zeros((10, 10 + i, 3), np.uint8), ".png"))
 
 
 def propose(folder, out, *parameters):
-    """Which pictures were asked about, by their widths, what was reported, and what was said at the end."""
+    """Which images were asked about, by their widths, what was reported, and what was said at the end."""
     method, lines = Method(*parameters), []
     message = propose_to_file([str(folder)], out, method.proposer, lines.append)
     return sorted(method.seen), lines, message
@@ -213,8 +213,8 @@ def test_an_output_without_ending_is_a_folder_of_shards(five, tmp_path):
     names = [f"proposals-0000{i}.safetensors" for i in range(3)]
     assert sorted(path.name for path in out.iterdir()) == names
     assert [list(read_proposals(out / name)) for name in names] == [["1.png", "2.png"], ["3.png", "4.png"], ["5.png"]]
-    assert lines == [f"{out / name}: {n} of {n} pictures" for name, n in zip(names, (2, 2, 1), strict=True)]
-    assert message == f"5 pictures, proposals by whole, in shards in {out} (0 shards done before)"
+    assert lines == [f"{out / name}: {n} of {n} images" for name, n in zip(names, (2, 2, 1), strict=True)]
+    assert message == f"5 images, proposals by whole, in shards in {out} (0 shards done before)"
     found = read_proposal_file(out)
     assert {file: each.boxes.tolist() for file, each in found.items()} == {
         f"{i}.png": [[0, 0, 10 + i, 10]] for i in range(1, 6)
@@ -234,18 +234,18 @@ def test_shards_that_are_done_are_not_made_again(five, tmp_path):
     assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 6)]
 
 
-def test_pictures_that_came_since_are_added_and_the_others_not_asked_about_again(five, tmp_path):
+def test_images_that_came_since_are_added_and_the_others_not_asked_about_again(five, tmp_path):
     out = tmp_path / "shards"
     propose(five, out, "same")
     for i in (6, 7):
-        add_picture(five, i)
+        add_image(five, i)
     seen, _, message = propose(five, out, "same")
     assert seen == [16, 17]  # the sixth fills the third shard
-    assert message.startswith("7 pictures")
+    assert message.startswith("7 images")
     assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 8)]
 
 
-def test_a_picture_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
+def test_a_image_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
     out = tmp_path / "shards"
     propose(five, out, "same")
     (five / "1.png").unlink()  # all move up
@@ -256,16 +256,16 @@ def test_a_picture_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
     assert len([*out.iterdir()]) == 2  # the third shard is empty and gone
 
 
-def test_a_picture_whose_file_is_another_now_is_asked_about_again(five, tmp_path):
+def test_a_image_whose_file_is_another_now_is_asked_about_again(five, tmp_path):
     for out in (tmp_path / "shards", tmp_path / "p.safetensors"):
         propose(five, out, "same")
         (five / "2.png").write_bytes(encode_image(np.zeros((10, 30, 3), np.uint8), ".png"))
         assert propose(five, out, "same")[0] == [30]
         assert read_proposal_file(out)["2.png"].boxes.tolist() == [[0, 0, 30, 10]]
-        add_picture(five, 2)
+        add_image(five, 2)
 
 
-def test_shards_are_never_lost_to_a_run_on_fewer_pictures(five, tmp_path):
+def test_shards_are_never_lost_to_a_run_on_fewer_images(five, tmp_path):
     out = tmp_path / "shards"
     propose(five, out, "same")
     with pytest.raises(UsageError, match=r"not among the sources, as 1\.png"):
@@ -273,17 +273,17 @@ def test_shards_are_never_lost_to_a_run_on_fewer_pictures(five, tmp_path):
     assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 6)]
 
 
-def test_a_picture_that_cannot_be_read_does_not_undo_its_shard(five, tmp_path):
+def test_a_image_that_cannot_be_read_does_not_undo_its_shard(five, tmp_path):
     out = tmp_path / "shards"
     (five / "2.png").write_bytes(b"<html>")
     _, lines, _ = propose(five, out, "same")
     assert "left out: " in lines[0]
     assert "2.png" in lines[0]
-    assert lines[1].endswith("00000.safetensors: 1 of 2 pictures")
+    assert lines[1].endswith("00000.safetensors: 1 of 2 images")
     seen, lines, message = propose(five, out, "same")
     assert (seen, len(lines)) == ([], 1)  # said again
     assert message.endswith("(3 shards done before)")
-    add_picture(five, 2)
+    add_image(five, 2)
     assert propose(five, out, "same")[0] == [12]
     assert set(read_proposal_file(out)) == {f"{i}.png" for i in range(1, 6)}
 
@@ -301,7 +301,7 @@ def test_shards_with_other_parameters_are_refused_and_stay(five, tmp_path):
 def test_proposals_are_written_as_a_table_where_the_ending_says_so(five, tmp_path):
     seen, lines, message = propose(five, tmp_path / "p.csv", "same")
     assert (seen, lines) == ([11, 12, 13, 14, 15], [])
-    assert message == f"5 of 5 pictures, 5 proposals by whole, written to {tmp_path / 'p.csv'}"
+    assert message == f"5 of 5 images, 5 proposals by whole, written to {tmp_path / 'p.csv'}"
     table = (tmp_path / "p.csv").read_text().splitlines()
     assert table[:2] == ["file,x1,y1,x2,y2,score", "1.png,0.0,0.0,11.0,10.0,1.0"]
     assert len(table) == 6
@@ -334,9 +334,9 @@ def test_of_several_folders_some_may_be_detected_in_again(model, photos, tmp_pat
     shutil.copy(photos / "1.png", other / "9.png")
     options = {"proposals": "selective-search:single"}
     both = DetectRun([str(photos), str(other)], out, str(model), options, device="cpu")
-    assert both.execute().pictures == 3
+    assert both.execute().images == 3
     assert run(model, other, out, options=options).execute().skipped == 1
-    assert [picture.file for picture in read_predictions(out)] == ["1.png", "2.png", "9.png"]
+    assert [image.file for image in read_predictions(out)] == ["1.png", "2.png", "9.png"]
     assert both.execute().skipped == 3
 
 
@@ -364,13 +364,13 @@ def test_a_signal_ends_a_run_with_the_image_at_hand_and_all_files(model, photos,
         run(model, photos, out, formats="coco,csv").execute(report)
     assert getattr(caught.value, "code", 143) == 143
     assert signal.getsignal(number) == before
-    assert lines[-1] == "stopped with 2 of 3 pictures left; to go on: inception-rcnn detect 'my photos' --out o"
-    assert [picture.file for picture in read_predictions(out)] == ["0.png"]
+    assert lines[-1] == "stopped with 2 of 3 images left; to go on: inception-rcnn detect 'my photos' --out o"
+    assert [image.file for image in read_predictions(out)] == ["0.png"]
     assert (out / "predictions.coco.json").exists()
     assert (out / "detections.csv").exists()
     assert not json.loads((out / "run.json").read_text())["finished"]
     (photos / "0.png").unlink()
-    assert run(model, photos, out).execute().pictures == 2
+    assert run(model, photos, out).execute().images == 2
 
 
 @pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
@@ -387,7 +387,7 @@ def test_a_signal_ends_proposing_and_the_same_command_goes_on(five, tmp_path, nu
         propose_to_file([str(five)], tmp_path / "p.csv", method.proposer, report)
     assert lines[-1].startswith("stopped; to go on: ")
     assert not (tmp_path / "p.csv").exists()
-    add_picture(five, 3)
+    add_image(five, 3)
     assert propose(five, tmp_path / "p.csv", "same")[0] == [13, 14, 15]
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 6
 
@@ -430,8 +430,8 @@ def test_pixels_are_as_stored_where_exif_is_ignored(model, photos, tmp_path):
     for ignored, size in ((False, (60, 80)), (True, (80, 60)), (False, (60, 80))):
         summary = run(model, photos, tmp_path / "out", ignore_exif=ignored).execute()
         assert summary.skipped == 0
-        picture = read_predictions(tmp_path / "out")[0]
-        assert (picture.width, picture.height) == size
+        image = read_predictions(tmp_path / "out")[0]
+        assert (image.width, image.height) == size
 
 
 @pytest.mark.parametrize("name", ["p.safetensors", "p.npz", "p.csv", "p.json", "shards"])
@@ -470,14 +470,14 @@ def test_where_nothing_can_be_proposed_on_the_run_has_failed(five, tmp_path):
         path.write_bytes(b"<html>")
     with pytest.raises(LimitError, match=r"all of 5 images failed, as .*1\.png"):
         propose(five, tmp_path / "p.csv", "same")
-    add_picture(five, 1)
+    add_image(five, 1)
     propose(five, tmp_path / "p.csv", "same")
     with pytest.raises(LimitError, match="4 of 5 images failed"):
         propose_to_file([str(five)], tmp_path / "p.csv", Method().proposer, lambda line: None, fail_on_error="3")
     assert (tmp_path / "p.csv").exists()
 
 
-def test_pictures_are_proposed_on_as_stored_where_exif_is_ignored(five, tmp_path):
+def test_images_are_proposed_on_as_stored_where_exif_is_ignored(five, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.zeros((10, 20, 3), np.uint8)).save(five / "1.png", exif=exif)
@@ -507,11 +507,11 @@ def test_results_with_a_data_set_s_numbers(model, photos, tmp_path):
     assert {row["image_id"] for row in results} <= {71, 72}
     data = open_dataset(spec)
     found = read_predictions(out)
-    assert sum(len(picture.detections) for picture in found) == len(results) > 0
+    assert sum(len(image.detections) for image in found) == len(results) > 0
     for file in ("results.coco.json", "results.ilsvrc.txt"):
-        for picture, other in zip(found, read_predictions(out / file, data), strict=True):
-            np.testing.assert_allclose(picture.detections.boxes, other.detections.boxes, atol=1e-6)
-            assert picture.detections.labels.tolist() == other.detections.labels.tolist()
+        for image, other in zip(found, read_predictions(out / file, data), strict=True):
+            np.testing.assert_allclose(image.detections.boxes, other.detections.boxes, atol=1e-6)
+            assert image.detections.labels.tolist() == other.detections.labels.tolist()
     with pytest.raises(UsageError, match=r"need one SOURCE, an ilsvrc: or coco: data set"):
         run(model, photos, tmp_path / "other", formats="ilsvrc").execute()
     assert not (tmp_path / "other").exists()

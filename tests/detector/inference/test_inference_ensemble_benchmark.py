@@ -19,7 +19,7 @@ BOXES = as_boxes([[2, 2, 22, 22], [30, 5, 50, 25], [5, 30, 25, 50]])
 
 @pytest.fixture
 def data(tmp_path):
-    """Three pictures, each with a cat in the first region and a dog in the second."""
+    """Three images, each with a cat in the first region and a dog in the second."""
     truths = []
     for i in range(3):
         (tmp_path / f"{i}.png").write_bytes(encode_image(np.full((60, 60, 3), i, dtype=np.uint8), ".png"))

@@ -22,7 +22,7 @@ from inception_rcnn.eval.report.drawn_files import Drawings
 
 @pytest.fixture
 def photos(tmp_path):
-    """Three pictures, one of them in a sub-folder, and a broken file between them."""
+    """Three images, one of them in a sub-folder, and a broken file between them."""
     folder = tmp_path / "photos"
     for name in ("a.png", "sub/b.png", "z.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -41,21 +41,21 @@ def run(photos, out, model=None, **options):
 def test_no_sources_leave_an_empty_ledger(tmp_path):
     rows, summary = detect_folder(detector(), [], tmp_path)
     assert rows == []
-    assert summary.pictures == 0
+    assert summary.images == 0
     assert read_ledger(tmp_path / "detections.jsonl") == []
 
 
-def test_every_picture_is_a_row_and_the_broken_one_says_why(photos, tmp_path):
+def test_every_image_is_a_row_and_the_broken_one_says_why(photos, tmp_path):
     rows, summary = run(photos, tmp_path / "out")
     assert [row.file for row in rows] == ["a.png", "broken.jpg", "sub/b.png", "z.png"]
     assert "empty" in rows[1].error
-    assert (summary.pictures, summary.failed, summary.skipped, summary.detections) == (4, 1, 0, 6)
+    assert (summary.images, summary.failed, summary.skipped, summary.detections) == (4, 1, 0, 6)
     stored = read_ledger(tmp_path / "out" / "detections.jsonl")
     assert [row.file for row in stored] == [row.file for row in rows]
     np.testing.assert_allclose(stored[0].detections.boxes, BOXES[[2, 0]])
 
 
-def test_the_drawn_pictures_mirror_the_folder_and_show_the_boxes(photos, tmp_path):
+def test_the_drawn_images_mirror_the_folder_and_show_the_boxes(photos, tmp_path):
     run(photos, tmp_path / "out")
     drawn = tmp_path / "out" / "drawn"
     assert sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.*")) == ["a.png", "sub/b.png", "z.png"]
@@ -100,13 +100,13 @@ def test_stored_proposals_are_used_and_a_missing_one_is_an_error_row(photos):
     sources = [Source(photos / "a.png", "a.png"), Source(photos / "z.png", "z.png")]
     model, seconds = detector(), StageSeconds()
     rows = list(detect_stream(model, sources, {"a.png": Proposals(BOXES[2:], [1.0])}, seconds))
-    assert [len(row.picture.detections) for row in rows] == [1, 0]
-    assert "none for this picture" in rows[1].picture.error
+    assert [len(row.result.detections) for row in rows] == [1, 0]
+    assert "none for this image" in rows[1].result.error
     assert seconds.seconds["network"] > 0
     assert DELTAS.shape == (3, 2, 4)
 
 
-def test_stages_are_kept_of_every_picture_that_could_be_read(photos, tmp_path):
+def test_stages_are_kept_of_every_image_that_could_be_read(photos, tmp_path):
     rows, _ = run(photos, tmp_path / "out", keep_stages=True)
     stages = read_stages(tmp_path / "out")
     assert sorted(stages) == ["a.png", "sub/b.png", "z.png"]
@@ -135,7 +135,7 @@ def test_a_run_that_goes_on_with_stages_does_again_what_lacks_them(photos, tmp_p
 
 
 def test_stages_are_on_disk_before_the_row(photos, tmp_path, monkeypatch):
-    """A run that is killed while it keeps the second picture's stages has the first picture whole, and no more rows."""
+    """A run that is killed while it keeps the second image's stages has the first image whole, and no more rows."""
     from inception_rcnn.detector.inference import image_run as folder
 
     class Killed(BaseException):
@@ -197,7 +197,7 @@ def test_images_that_are_not_among_the_sources_stay_as_long_as_they_are_there(ph
         detector(), list_sources([str(photos / "z.png")]), out, kept={}, roots=roots, report=lines.append
     )
     assert [row.file for row in rows] == ["a.png", "broken.jpg", "sub/b.png", "z.png"]
-    assert (summary.pictures, summary.skipped) == (1, 1)
+    assert (summary.images, summary.skipped) == (1, 1)
     assert any("3 images of an earlier run are not among the sources" in line for line in lines)
     (photos / "a.png").unlink()
     rows, _ = detect_folder(detector(), list_sources([str(photos / "z.png")]), out, kept={}, roots=roots)
@@ -233,7 +233,7 @@ def test_what_an_earlier_run_did_not_draw_is_drawn_from_its_rows(photos, tmp_pat
     run(photos, out, draw=False)
     run(photos, out, model, report=lines.append)
     assert model.network.asked == []
-    assert "3 pictures of an earlier run are drawn now" in lines
+    assert "3 images of an earlier run are drawn now" in lines
     run(photos, tmp_path / "other")
     for name in ("a.png", "sub/b.png", "z.png"):
         assert (out / "drawn" / name).read_bytes() == (tmp_path / "other" / "drawn" / name).read_bytes()
@@ -269,7 +269,7 @@ def test_a_full_disk_ends_the_run(photos, tmp_path, monkeypatch):
         run(photos, tmp_path / "out")
 
 
-def test_a_run_that_is_asked_to_stop_finishes_the_picture_and_goes_on_the_next_time(photos, tmp_path):
+def test_a_run_that_is_asked_to_stop_finishes_the_image_and_goes_on_the_next_time(photos, tmp_path):
     out, noticed, model = tmp_path / "out", Interruption(), detector()
     noticed_after = type(model.network).forward
 
@@ -280,7 +280,7 @@ def test_a_run_that_is_asked_to_stop_finishes_the_picture_and_goes_on_the_next_t
     model.network.__class__ = type("Stopped", (type(model.network),), {"forward": forward})
     rows, summary = run(photos, out, model, noticed=noticed)
     assert [row.file for row in rows] == ["a.png"]
-    assert (summary.left, summary.pictures) == (3, 4)
+    assert (summary.left, summary.images) == (3, 4)
     assert [row.file for row in read_ledger(out / "detections.jsonl")] == ["a.png"]
     assert (out / "drawn" / "a.png").exists()
     assert run(photos, out)[1].skipped == 1
@@ -288,7 +288,7 @@ def test_a_run_that_is_asked_to_stop_finishes_the_picture_and_goes_on_the_next_t
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory"), ValueError("numba")])
 @pytest.mark.parametrize("where", ["read", "network"])
-def test_whatever_goes_wrong_with_one_picture_is_its_failure(photos, tmp_path, monkeypatch, error, where):
+def test_whatever_goes_wrong_with_one_image_is_its_failure(photos, tmp_path, monkeypatch, error, where):
     def fail(*arguments):
         raise error
 
@@ -302,7 +302,7 @@ def test_whatever_goes_wrong_with_one_picture_is_its_failure(photos, tmp_path, m
     assert all(row.error.startswith(row.file) or row.file == "broken.jpg" for row in rows)
 
 
-def test_a_picture_that_takes_too_long_is_a_failure(photos, tmp_path, monkeypatch):
+def test_a_image_that_takes_too_long_is_a_failure(photos, tmp_path, monkeypatch):
     release, read = threading.Event(), Source.read
 
     def slow(source):

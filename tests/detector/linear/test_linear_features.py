@@ -24,7 +24,7 @@ NUM_REGIONS = 3  # of the four proposals below
 
 
 class Counted(RegionNetwork):
-    """Remembers how many pictures it was asked about, and stops where it is told to."""
+    """Remembers how many images it was asked about, and stops where it is told to."""
 
     def __init__(self):
         super().__init__(1, ("shared", "crops"))
@@ -45,30 +45,30 @@ def network():
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Four pictures with 0, 1, 2 and 0 objects; a shard of the store holds one."""
+    """Four images with 0, 1, 2 and 0 objects; a shard of the store holds one."""
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(feature_store, "SHARD_BYTES", 1)
     rng, truths = np.random.default_rng(0), []
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     for number, objects in enumerate([0, 1, 2, 0]):
         image = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-        (tmp_path / "pictures" / f"{number}.png").write_bytes(encode_image(image, ".png"))
+        (tmp_path / "images" / f"{number}.png").write_bytes(encode_image(image, ".png"))
         boxes = as_boxes([[5 * each, 0, 30 + 5 * each, 40] for each in range(objects)])
         truths.append(GroundTruth(f"{number}.png", 64, 48, boxes, ["cat"] * objects, [False] * objects))
-    return Dataset("four", ("cat",), tuple(truths), tmp_path / "pictures")
+    return Dataset("four", ("cat",), tuple(truths), tmp_path / "images")
 
 
 @pytest.fixture
 def proposals(data):
     boxes = as_boxes([[0, 0, 64, 48], [10, 10, 30, 40], [0, 0, 21, 21], [1, 1, 9, 9]])
-    found = {truth.file: Proposals(boxes, np.arange(4.0)[::-1]) for truth in data.pictures}
+    found = {truth.file: Proposals(boxes, np.arange(4.0)[::-1]) for truth in data.images}
     return {**found, "3.png": Proposals(as_boxes([]), np.zeros(0))}
 
 
 def test_objects_come_first_then_the_best_proposals(network, data, proposals):
     store = kept_features(network, "shared", data, proposals, NUM_REGIONS)
     assert (len(store), len(store.shards), store.width) == (4, 4, SUMMARY)
-    for truth, regions in zip(data.pictures, store, strict=True):
+    for truth, regions in zip(data.images, store, strict=True):
         expected = np.concatenate([truth.boxes, proposals[truth.file].boxes[:NUM_REGIONS]])
         assert (regions.file, regions.num_objects) == (truth.file, len(truth))
         np.testing.assert_array_equal(regions.boxes, expected)
@@ -79,7 +79,7 @@ def test_objects_come_first_then_the_best_proposals(network, data, proposals):
 @pytest.mark.parametrize("mode", ["shared", "crops"])
 def test_the_outputs_read_nothing_but_what_is_kept(network, data, proposals, mode):
     """`judge` of the stored numbers is what the network says itself, to the rounding of half precision."""
-    image, boxes = data.read(data.pictures[1]), proposals["1.png"].boxes[:2]
+    image, boxes = data.read(data.images[1]), proposals["1.png"].boxes[:2]
     stored = torch.from_numpy(region_summaries(network, mode, image, boxes).astype(np.float16)).float()
     with torch.no_grad():
         logits, deltas = network(mode, SharedMaps(network.trunk, image), boxes)
@@ -132,18 +132,18 @@ def _other_proposals(network, data, proposals):
     return network, data, {**proposals, "0.png": moved}, "shared"
 
 
-def _other_picture(network, data, proposals):
+def _other_image(network, data, proposals):
     (data.folder / "2.png").write_bytes(encode_image(np.zeros((48, 64, 3), np.uint8), ".png"))
     return network, data, proposals, "shared"
 
 
 def _other_objects(network, data, proposals):
-    pictures = list(data.pictures)
-    pictures[1] = replace(pictures[1], boxes=pictures[1].boxes + 1)
-    return network, replace(data, pictures=tuple(pictures)), proposals, "shared"
+    images = list(data.images)
+    images[1] = replace(images[1], boxes=images[1].boxes + 1)
+    return network, replace(data, images=tuple(images)), proposals, "shared"
 
 
-CHANGES = [_other_trunk, _other_reduction, _other_mode, _other_proposals, _other_picture, _other_objects]
+CHANGES = [_other_trunk, _other_reduction, _other_mode, _other_proposals, _other_image, _other_objects]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -178,7 +178,7 @@ def test_features_of_other_releases_or_number_formats_are_refused(
 @pytest.mark.parametrize("change", [{"width": 0}, {"height": 0}, {"upright": True}])
 def test_features_of_an_image_turned_otherwise_are_refused(network, data, proposals, tmp_path, change):
     kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
-    turned = replace(data, pictures=tuple(replace(truth, **change) for truth in data.pictures))
+    turned = replace(data, images=tuple(replace(truth, **change) for truth in data.images))
     with pytest.raises(DataError, match="which now are"):
         kept_features(network, "shared", turned, proposals, NUM_REGIONS, tmp_path / "kept")
 
@@ -196,7 +196,7 @@ def test_features_that_cannot_be_stored_say_why(network, data, proposals, monkey
 
     def odd(network, mode, image, boxes):
         found = real(network, mode, image, boxes)
-        if (image == data.read(data.pictures[1])).all():
+        if (image == data.read(data.images[1])).all():
             found[0, 5] = value
         return found
 
@@ -214,9 +214,9 @@ def test_outputs_may_change_without_a_new_pass(network, data, proposals, tmp_pat
 
 
 def test_two_data_sets_may_say_different_things_of_one_file(network, data, proposals):
-    twice = replace(data, pictures=(data.pictures[2], replace(data.pictures[1], file="2.png"), data.pictures[2]))
+    twice = replace(data, images=(data.images[2], replace(data.images[1], file="2.png"), data.images[2]))
     store = kept_features(network, "shared", twice, proposals, NUM_REGIONS)
-    for truth, regions in zip(twice.pictures, store, strict=True):
+    for truth, regions in zip(twice.images, store, strict=True):
         assert regions.num_objects == len(truth)
         np.testing.assert_array_equal(regions.boxes[: len(truth)], truth.boxes)
 
@@ -231,7 +231,7 @@ def test_too_little_room_is_told_before_anything_is_computed(network, data, prop
     assert network.asked == 0
 
 
-def test_a_missing_picture_is_named(network, data, proposals):
+def test_a_missing_image_is_named(network, data, proposals):
     (data.folder / "2.png").unlink()
     with pytest.raises(DataError, match=r"2\.png"):
         kept_features(network, "shared", data, proposals, NUM_REGIONS)

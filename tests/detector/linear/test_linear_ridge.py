@@ -51,9 +51,9 @@ def test_no_rows_give_nothing():
     assert not solve_ridge(*moments.sums(), 1.0).any()
 
 
-def toy_examples(rng, pictures=6, regions=20):
+def toy_examples(rng, images=6, regions=20):
     made = []
-    for _ in range(pictures):
+    for _ in range(images):
         positives = np.zeros((regions, 2), bool)
         positives[0, 0] = positives[1, 1] = True
         negatives = ~positives & (rng.random((regions, 2)) < 0.7)
@@ -110,7 +110,7 @@ def test_targets_that_never_vary_are_no_trouble():
 
 
 def scene(rng, file, objects=3, proposals=120):
-    """A picture whose proposals are objects moved a little, and others; features know something of the deltas."""
+    """An image whose proposals are objects moved a little, and others; features know something of the deltas."""
     corners = rng.uniform(0, 60, (objects, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(20, 40, (objects, 2))], axis=1)
     labels = np.array(CLASSES)[rng.integers(0, 2, objects)]
@@ -193,7 +193,7 @@ def test_which_proposals_learn(proposal, paired, ignored):
     assert targets.shape == (paired, 4)
 
 
-def test_pictures_without_objects_or_proposals_teach_nothing():
+def test_images_without_objects_or_proposals_teach_nothing():
     nothing = GroundTruth("a.jpg", 9, 9, as_boxes([]), np.zeros(0, np.str_), np.zeros(0, bool))
     for boxes in (as_boxes([]), as_boxes([[0, 0, 5, 5]])):
         regions = RegionFeatures("a.jpg", 0, boxes, np.zeros((len(boxes), 1), np.float16))

@@ -39,10 +39,10 @@ def regions_of(truth, proposals, seed=0):
     return RegionFeatures(truth.file, len(truth), boxes, rng.normal(size=(len(boxes), WIDTH)).astype(np.float16))
 
 
-def toy_examples(seed, pictures=12, regions=15, shift=1.0):
-    """Pictures with up to two objects of each class; classes lie in different corners of the features."""
+def toy_examples(seed, images=12, regions=15, shift=1.0):
+    """Images with up to two objects of each class; classes lie in different corners of the features."""
     rng, made = np.random.default_rng(seed), []
-    for _ in range(pictures):
+    for _ in range(images):
         positives = np.zeros((regions, 2), bool)
         for number, count in enumerate(rng.integers(0, 3, 2)):
             positives[2 * number : 2 * number + count, number] = True
@@ -106,7 +106,7 @@ def test_mining_leaves_easy_negatives_out_and_learns_from_hard_ones(monkeypatch)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 20])
-def test_the_cache_never_outgrows_its_memory_by_more_than_a_picture(limit, monkeypatch):
+def test_the_cache_never_outgrows_its_memory_by_more_than_a_image(limit, monkeypatch):
     monkeypatch.setattr(svm, "RETRAIN_AFTER", 10_000)  # nothing else would bound it
     rng = np.random.default_rng(0)
     mine = Mine(rng.normal(size=(5, WIDTH)).astype(np.float32), limit)
@@ -174,13 +174,13 @@ def test_objects_are_positives_and_proposals_that_miss_them_negatives():
     np.testing.assert_allclose(example.features, 2 * regions_of(truth, proposals).features.astype(np.float32))
 
 
-def test_a_class_that_a_picture_is_not_judged_on_has_no_negatives_there():
+def test_a_class_that_a_image_is_not_judged_on_has_no_negatives_there():
     truth = truth_of([], [], unjudged=("dog",))
     example = example_of(truth, regions_of(truth, [[0, 0, 9, 9]]), CLASSES, 1.0)
     assert example.negatives.tolist() == [[True, False]]
 
 
-def test_pictures_without_objects_or_proposals_are_normal():
+def test_images_without_objects_or_proposals_are_normal():
     truth = truth_of([], [])
     example = example_of(truth, regions_of(truth, []), CLASSES, 1.0)
     assert example.features.shape == (0, WIDTH)
@@ -188,19 +188,19 @@ def test_pictures_without_objects_or_proposals_are_normal():
 
 
 def small_store(folder, truths, proposals):
-    pictures = [regions_of(truth, proposals, seed) for seed, truth in enumerate(truths)]
-    write_shard(folder / "s.safetensors", pictures, "p")
-    return open_features(folder, {"s.safetensors": [each.file for each in pictures]}, "p"), pictures
+    images = [regions_of(truth, proposals, seed) for seed, truth in enumerate(truths)]
+    write_shard(folder / "s.safetensors", images, "p")
+    return open_features(folder, {"s.safetensors": [each.file for each in images]}, "p"), images
 
 
 def test_features_are_scaled_to_a_mean_length_of_20(tmp_path):
     truths = [truth_of(["cat"], [[0, 0, 9, 9]], f"{number}.jpg") for number in range(3)]
-    store, pictures = small_store(tmp_path, truths, [[1, 1, 8, 8], [2, 2, 30, 30]])
+    store, images = small_store(tmp_path, truths, [[1, 1, 8, 8], [2, 2, 30, 30]])
     scale = feature_scale(store)
-    lengths = [np.linalg.norm(row.astype(float) * scale) for each in pictures for row in each.features]
+    lengths = [np.linalg.norm(row.astype(float) * scale) for each in images for row in each.features]
     assert np.mean(lengths) == pytest.approx(20)
     half = feature_scale(store, slice(2, 4))
-    lengths = [np.linalg.norm(row[2:].astype(float) * half) for each in pictures for row in each.features]
+    lengths = [np.linalg.norm(row[2:].astype(float) * half) for each in images for row in each.features]
     assert np.mean(lengths) == pytest.approx(20)
 
 
@@ -210,11 +210,11 @@ def test_no_features_have_no_scale(tmp_path):
 
 def test_examples_can_be_read_again(tmp_path):
     truths = [truth_of(["cat"], [[0, 0, 9, 9]], "0.jpg"), truth_of(["dog"], [[0, 0, 9, 9]], "1.jpg")]
-    store, pictures = small_store(tmp_path, truths, [[20, 20, 30, 30]])
+    store, images = small_store(tmp_path, truths, [[20, 20, 30, 30]])
     examples = examples_of(Dataset("two", CLASSES, tuple(truths), tmp_path), store, CLASSES, 1.0)
     assert len(list(examples())) == len(list(examples())) == 2
     found = positives_of(examples, CLASSES)
-    np.testing.assert_array_equal(found[1], pictures[1].features[:1].astype(np.float32))
+    np.testing.assert_array_equal(found[1], images[1].features[:1].astype(np.float32))
 
 
 def test_a_class_without_objects_or_negatives_cannot_be_learnt():

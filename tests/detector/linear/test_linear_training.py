@@ -36,7 +36,7 @@ from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.proposals.common.box_coding import USUAL_SIZE
 
 METHOD = "selective-search:single"
-OPTIONS = LinearOptions(proposals=METHOD, regions=20, validation_pictures=2, device="cpu")
+OPTIONS = LinearOptions(proposals=METHOD, regions=20, validation_images=2, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def _home(home, monkeypatch):
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
-    """Three pictures, each with a bright square and a dark one on a gray ground."""
+    """Three images, each with a bright square and a dark one on a gray ground."""
     folder, rng, truths = tmp_path_factory.mktemp("squares"), np.random.default_rng(0), []
     for number in range(3):
         image = rng.integers(90, 130, (100, 150, 3), dtype=np.uint8)
@@ -105,7 +105,7 @@ def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     torch.testing.assert_close(network.heads["shared"].deltas.weight, before.heads["shared"].deltas.weight)
     assert not network.heads["shared"].classifier.weight[0].any()
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu")
-    stages = model.look(squares.read(squares.pictures[0]))
+    stages = model.look(squares.read(squares.images[0]))
     assert ((stages.probabilities >= 0) & (stages.probabilities <= 1)).all()
 
 
@@ -121,11 +121,11 @@ def test_what_is_judged_from_features_is_what_detect_finds(squares, beginner, tm
     monkeypatch.setattr(linear_training, "detections", remember)
     train_svm(squares, squares, str(beginner), tmp_path / "out", OPTIONS, "ridge")
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu").with_options(score=linear_training.LOWEST_SCORE)
-    for picture in kept["sigmoid"]:
-        (truth,) = (each for each in squares.pictures if each.file == picture.file)
+    for image in kept["sigmoid"]:
+        (truth,) = (each for each in squares.images if each.file == image.file)
         found = model.detect(squares.read(truth))
-        assert abs(len(found) - len(picture.detections)) <= 2
-        for here, there in ((found, picture.detections), (picture.detections, found)):
+        assert abs(len(found) - len(image.detections)) <= 2
+        for here, there in ((found, image.detections), (image.detections, found)):
             # By their boxes: which of two nearly equal scores comes first is for rounding to say.
             apart = np.abs(here.boxes[:2, None] - there.boxes).max(axis=2)
             apart[here.labels[:2, None] != there.labels] = np.inf
@@ -153,7 +153,7 @@ def test_regressors_take_the_place_of_the_deltas(squares, beginner, tmp_path):
     torch.testing.assert_close(network.heads["shared"].classifier.weight, before.classifier.weight)
     assert (network.heads["shared"].deltas.weight - before.deltas.weight).abs().max() > 0
     assert config.scores == "softmax"
-    assert len(RCNN.from_pretrained(tmp_path / "out", device="cpu").detect(squares.read(squares.pictures[0])))
+    assert len(RCNN.from_pretrained(tmp_path / "out", device="cpu").detect(squares.read(squares.images[0])))
 
 
 def test_the_model_that_is_started_from_is_never_overwritten(squares, beginner):
@@ -161,11 +161,11 @@ def test_the_model_that_is_started_from_is_never_overwritten(squares, beginner):
         train_svm(squares, None, str(beginner), beginner, OPTIONS)
 
 
-def test_pictures_without_objects_or_of_unknown_size(squares, beginner, tmp_path):
-    nothing = replace(squares, pictures=tuple(truth[:0] for truth in squares.pictures))
+def test_images_without_objects_or_of_unknown_size(squares, beginner, tmp_path):
+    nothing = replace(squares, images=tuple(truth[:0] for truth in squares.images))
     with pytest.raises(UsageError, match="no object to validate on, of bright, dark"):
         train_boxes(squares, nothing, str(beginner), tmp_path / "out", OPTIONS)
-    unknown = replace(squares, pictures=tuple(replace(truth, width=0, height=0) for truth in squares.pictures))
+    unknown = replace(squares, images=tuple(replace(truth, width=0, height=0) for truth in squares.images))
     told = []
     for validation in (squares, unknown):  # boxes are cut to the image, whether or not its size is stated
         train_boxes(squares, validation, str(beginner), tmp_path / "out", OPTIONS, report=told.append)
@@ -209,6 +209,6 @@ def test_sure_scores_stay_apart_up_to_the_detections(monkeypatch):
     config = DetectorConfig(("cat",), scores="sigmoid", box_deltas=False)
     truth = GroundTruth("a.png", 100, 100, as_boxes([]), [], [])
     regions = RegionFeatures("a.png", 0, boxes, np.zeros((3, SUMMARY), np.float16))
-    (picture,) = detections(head, config, Dataset("one", ("cat",), (truth,), Path()), [regions])
-    assert picture.detections.boxes.tolist() == boxes[[1, 2, 0]].tolist()
-    assert len(set(picture.detections.scores.tolist())) == 3
+    (image,) = detections(head, config, Dataset("one", ("cat",), (truth,), Path()), [regions])
+    assert image.detections.boxes.tolist() == boxes[[1, 2, 0]].tolist()
+    assert len(set(image.detections.scores.tolist())) == 3

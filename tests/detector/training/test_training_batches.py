@@ -13,7 +13,7 @@ from inception_rcnn.detector.training.batches import JITTER, Batches
 
 @pytest.fixture
 def batches(tmp_path):
-    """Five pictures, each with a bright object on the left."""
+    """Five images, each with a bright object on the left."""
     truths, proposals = [], {}
     for i in range(5):
         image = np.zeros((60, 100, 3), dtype=np.uint8)
@@ -25,7 +25,7 @@ def batches(tmp_path):
     return Batches(Dataset("five", ("cat",), tuple(truths), tmp_path), proposals, ("cat",), "shared", 2, 8, seed=0)
 
 
-def test_an_epoch_shows_every_picture_once_in_a_new_order(batches):
+def test_an_epoch_shows_every_image_once_in_a_new_order(batches):
     files = [example.file for step in range(5) for example in batches(step)]
     assert len(files) == 10
     assert sorted(files[:5]) == sorted(files[5:]) == [f"{i}.png" for i in range(5)]
@@ -40,7 +40,7 @@ def test_a_step_is_the_same_whenever_it_is_made(batches):
         assert a.short_sides == b.short_sides
 
 
-def test_boxes_stay_on_their_object_when_the_picture_is_mirrored(batches, monkeypatch):
+def test_boxes_stay_on_their_object_when_the_image_is_mirrored(batches, monkeypatch):
     monkeypatch.setattr("inception_rcnn.detector.training.batches.OBJECT_SHARE", 1.0)
     sides = set()
     for step in range(20):
@@ -53,7 +53,7 @@ def test_boxes_stay_on_their_object_when_the_picture_is_mirrored(batches, monkey
     assert sides == {5, 65}
 
 
-def test_a_pictures_regions_suit_the_size_it_is_looked_at_in(batches):
+def test_a_images_regions_suit_the_size_it_is_looked_at_in(batches):
     """The object is 30 of 60 pixels high: with context 35, which is nearest to 224 at a short side of 400."""
     proposals = {file: Proposals(as_boxes([[6, 11, 34, 39], [60, 10, 68, 18]]), [1, 0.9]) for file in batches.proposals}
     seen = []

@@ -22,13 +22,13 @@ from inception_rcnn.detector.training.ensemble_training import finetune_members
 from inception_rcnn.detector.training.finetuning import FinetuneOptions, finetune
 
 METHOD = "selective-search:single"
-OPTIONS = FinetuneOptions(freeze="trunk", proposals=METHOD, pictures=1, regions=4, device="cpu")
+OPTIONS = FinetuneOptions(freeze="trunk", proposals=METHOD, images=1, regions=4, device="cpu")
 RECIPE = Recipe(steps=2, warmup=1, seed=5)
 
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
-    """Four pictures, each with a bright square on a dark ground."""
+    """Four images, each with a bright square on a dark ground."""
     folder, rng, truths = tmp_path_factory.mktemp("squares"), np.random.default_rng(0), []
     for i in range(4):
         image = rng.integers(0, 40, (60, 80, 3), dtype=np.uint8)

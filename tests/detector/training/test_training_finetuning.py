@@ -54,7 +54,7 @@ def test_rates_may_be_others_and_what_is_not_learnt_stays_as_it_is():
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
-    """Eight pictures, each with a bright square on a dark ground: easy enough for a few steps."""
+    """Eight images, each with a bright square on a dark ground: easy enough for a few steps."""
     folder, rng, truths = tmp_path_factory.mktemp("squares"), np.random.default_rng(0), []
     for i in range(8):
         image = rng.integers(0, 40, (120, 160, 3), dtype=np.uint8)
@@ -79,7 +79,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
     lines = []
     method = "selective-search:single"
-    options = FinetuneOptions((), mode, "trunk", method, pictures=1, regions=4, validation_pictures=2, device="cpu")
+    options = FinetuneOptions((), mode, "trunk", method, images=1, regions=4, validation_images=2, device="cpu")
     recipe = Recipe(steps=3, warmup=1, validate_every=3)
     validation = squares if validated else None  # in crops mode it would take half a minute
     state = finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, report=lines.append)
@@ -96,18 +96,18 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     assert {"loss", "class", "box", "accuracy"} <= rows[0].keys()
 
 
-def test_regions_of_all_pictures_without_box_deltas(squares, beginner, tmp_path, monkeypatch):
+def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, monkeypatch):
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
     lines = []
     changes = {"proposals": "selective-search:single", "foreground": 1, "background": 3, "steps": 2, "device": "cpu"}
     preset = changed_preset("entry", changes)
     finetune(squares, None, str(beginner), tmp_path / "out", preset.options, preset.recipe, report=lines.append)
-    assert any("1 + 3 regions of all pictures a step, without box deltas" in line and "sgd" in line for line in lines)
+    assert any("1 + 3 regions of all images a step, without box deltas" in line and "sgd" in line for line in lines)
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert "box" not in rows[0]
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu").with_options(score=0.0)
     assert not model.config.box_deltas
-    image = squares.read(squares.pictures[0])
+    image = squares.read(squares.images[0])
     proposals = Proposals(as_boxes([[3, 5, 40, 60], [20, 30, 100, 90]]), [0.9, 0.8])
     np.testing.assert_array_equal(model.look(image, proposals).boxes[:, 0], proposals.boxes)
     moved = model.with_options(box_deltas=True).look(image, proposals).boxes[:, 0]
@@ -119,10 +119,10 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
         finetune(squares, None, str(beginner), tmp_path, FinetuneOptions(classes=("circle",)), Recipe())
     with pytest.raises(UsageError, match="--freeze"):
         FinetuneOptions(freeze="conv7")
-    with pytest.raises(UsageError, match="--sampling 'images'; known: pictures, windows"):
+    with pytest.raises(UsageError, match="--sampling 'images'; known: images, windows"):
         FinetuneOptions(sampling="images")
-    with pytest.raises(UsageError, match="--pictures 0: need at least 1"):
-        FinetuneOptions(pictures=0)
+    with pytest.raises(UsageError, match="--images 0: need at least 1"):
+        FinetuneOptions(images=0)
     nothing = Dataset("nothing", (), (), tmp_path)
     with pytest.raises(UsageError, match="no objects"):
         finetune(nothing, None, str(beginner), tmp_path, FinetuneOptions(), Recipe())
@@ -133,8 +133,8 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
 )
 def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, beginner, tmp_path, changes):
     """Its mAP would be no number."""
-    nothing = replace(squares, pictures=tuple(replace(truth, **changes) for truth in squares.pictures))
-    with pytest.raises(UsageError, match="8 pictures of squares: no object to validate on, of square"):
+    nothing = replace(squares, images=tuple(replace(truth, **changes) for truth in squares.images))
+    with pytest.raises(UsageError, match="8 images of squares: no object to validate on, of square"):
         finetune(squares, nothing, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
     with pytest.raises(UsageError, match="squares: no object to learn from, of square"):
         finetune(nothing, None, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())

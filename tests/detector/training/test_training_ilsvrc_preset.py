@@ -13,7 +13,7 @@ from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES, read_
 from inception_rcnn.data.formats.ilsvrc.splits import write_training_list
 from inception_rcnn.data.formats.specs import open_dataset, open_datasets
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.data.records import Picture
+from inception_rcnn.data.records import ImageDetections
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.cli import main as cli
 from inception_rcnn.detector.cli.information import describe
@@ -36,7 +36,7 @@ def test_the_preset_is_plain_values_and_info_prints_it():
 
 @pytest.fixture
 def root(shared, tmp_path):
-    """Original annotation files with drawn pictures of the sizes they tell, some of them as training pictures."""
+    """Original annotation files with drawn images of the sizes they tell, some of them as training images."""
     originals = sorted((shared / "data" / "ilsvrc2014" / "sample_annotations").glob("*.xml"))
     root = tmp_path / "ilsvrc"
     for folder, files in (("val", originals[:12]), ("train", originals[12:18])):
@@ -55,9 +55,9 @@ def root(shared, tmp_path):
 
 
 def _draw(data: Dataset) -> None:
-    """Pictures as dark as night, with a bright rectangle for each object."""
+    """Images as dark as night, with a bright rectangle for each object."""
     rng = np.random.default_rng(0)
-    for truth in data.pictures:
+    for truth in data.images:
         image = rng.integers(0, 40, (truth.height, truth.width, 3), dtype=np.uint8)
         for x1, y1, x2, y2 in np.maximum(truth.boxes, 0).astype(int):
             image[y1:y2, x1:x2] = rng.integers(100, 256, 3, dtype=np.uint8)
@@ -66,14 +66,14 @@ def _draw(data: Dataset) -> None:
 
 
 def _list_classes(root) -> None:
-    """The lists of one class: 1 for the pictures that have it, -1 for the others."""
+    """The lists of one class: 1 for the images that have it, -1 for the others."""
     train = read_ilsvrc(root, "train")
     for number, name in enumerate(ILSVRC_CLASSES, start=1):
-        has = [(truth.labels == name).any() for truth in train.pictures]
+        has = [(truth.labels == name).any() for truth in train.images]
         if any(has):
             lines = [
                 f"{truth.file.split('/')[1].removesuffix('.JPEG')} {'1' if one else '-1'}\n"
-                for truth, one in zip(train.pictures, has, strict=True)
+                for truth, one in zip(train.images, has, strict=True)
             ]
             (root / "ImageSets" / "DET" / f"train_{number}.txt").write_text("".join(lines))
 
@@ -83,15 +83,15 @@ def test_training_lists_have_so_many_objects_of_each_class(root):
     lists, val = root / "ImageSets" / "DET", open_dataset(f"ilsvrc:{root}:val")
     told = write_training_list(val, 1000, lists)
     everything, few = read_ilsvrc(root, "train1000"), read_ilsvrc(root, "train")
-    assert sorted(truth.file for truth in everything.pictures) == sorted(truth.file for truth in few.pictures)
-    assert told.startswith("6 pictures, ")
+    assert sorted(truth.file for truth in everything.images) == sorted(truth.file for truth in few.images)
+    assert told.startswith("6 images, ")
     write_training_list(val, 1, lists, seed=1)
     one = read_ilsvrc(root, "train1")
     assert 0 < len(one) <= 6
-    assert {str(label) for truth in one.pictures for label in truth.labels} == {
-        str(label) for truth in few.pictures for label in truth.labels
+    assert {str(label) for truth in one.images for label in truth.labels} == {
+        str(label) for truth in few.images for label in truth.labels
     }
-    assert not any(truth.exhaustive for truth in one.pictures)
+    assert not any(truth.exhaustive for truth in one.images)
 
 
 @pytest.mark.shared
@@ -101,22 +101,22 @@ def test_from_the_official_files_to_the_official_measure(root, tmp_path, monkeyp
     lists = root / "ImageSets" / "DET"
     split = ["train", "ilsvrc-split", "--data", f"ilsvrc:{root}:val", "--out", str(lists), "--training-objects", "1000"]
     told = CliRunner().invoke(cli.app, split)
-    assert (told.exit_code, told.stdout.count("imbalance"), "train1000: 6 pictures" in told.stdout) == (0, 1, True)
+    assert (told.exit_code, told.stdout.count("imbalance"), "train1000: 6 images" in told.stdout) == (0, 1, True)
     training = open_datasets([spec.replace("ROOT", str(root)) for spec in ILSVRC.data])
     validation = open_dataset(ILSVRC.validation.replace("ROOT", str(root)))
     assert training.classes == ILSVRC.classes
     assert len(training) + len(validation) == 12 + 6
-    assert sum(not truth.exhaustive for truth in training.pictures) == 6
-    options = FinetuneOptions(freeze="trunk", proposals="selective-search:single", pictures=1, regions=8, device="cpu")
+    assert sum(not truth.exhaustive for truth in training.images) == 6
+    options = FinetuneOptions(freeze="trunk", proposals="selective-search:single", images=1, regions=8, device="cpu")
     finetune(training, None, None, tmp_path / "model", options, Recipe(steps=2, warmup=1))
     model = RCNN.from_pretrained(tmp_path / "model", device="cpu").with_options(score=0.0, regions=20)
     assert model.config.classes == ILSVRC_CLASSES
     found = [
-        Picture(truth.file, truth.width, truth.height, model.detect(validation.read(truth)))
-        for truth in validation.pictures[:2]
+        ImageDetections(truth.file, truth.width, truth.height, model.detect(validation.read(truth)))
+        for truth in validation.images[:2]
     ]
-    assert all(len(picture.detections) for picture in found)
-    result = evaluate_ilsvrc(tabulate(found, validation.pictures, validation.classes))
+    assert all(len(image.detections) for image in found)
+    result = evaluate_ilsvrc(tabulate(found, validation.images, validation.classes))
     assert 0 <= result.map <= 1
-    present = {str(label) for truth in validation.pictures for label in truth.labels}
+    present = {str(label) for truth in validation.images for label in truth.labels}
     assert {one.name for one in result.classes} - set(result.without_objects) == present

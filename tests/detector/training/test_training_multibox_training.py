@@ -20,12 +20,12 @@ from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.training import multibox_training
 from inception_rcnn.detector.training.multibox_training import MultiBoxOptions, train_multibox
 
-OPTIONS = MultiBoxOptions(priors="4", pictures=1, device="cpu")
+OPTIONS = MultiBoxOptions(priors="4", images=1, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
-    """Three pictures with a bright square each, so large that one small map is enough for it."""
+    """Three images with a bright square each, so large that one small map is enough for it."""
     folder, rng, truths = tmp_path_factory.mktemp("squares"), np.random.default_rng(0), []
     for i in range(3):
         image = rng.integers(0, 40, (120, 160, 3), dtype=np.uint8)
@@ -82,7 +82,7 @@ def test_the_detector_can_ask_it_and_both_see_the_same_maps(trained, squares):
     model = RCNN.from_pretrained(trained[0], device="cpu").with_options(proposals="mix", regions=20)
     looks = []
     model.network.trunk.register_forward_hook(lambda trunk, inputs, output: looks.append(tuple(inputs[0].shape)))
-    maps = SharedMaps(model.network.trunk, read_image(squares.path(squares.pictures[0])))
+    maps = SharedMaps(model.network.trunk, read_image(squares.path(squares.images[0])))
     found = model.propose(maps)
     searched = {tuple(box) for box in model.search(maps.image).boxes}
     assert {tuple(box) for box in found.boxes} - searched  # MultiBox's own are among them
@@ -116,7 +116,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(trained, squares, 
 
 
 def test_validation_is_the_recall_of_its_boxes_and_keeps_the_best(squares, beginner, tmp_path):
-    options = MultiBoxOptions(priors="4", pictures=1, validation_pictures=2, device="cpu")
+    options = MultiBoxOptions(priors="4", images=1, validation_images=2, device="cpu")
     recipe = Recipe(steps=2, warmup=1, learning_rate=1e-6, validate_every=1)
     state = train_multibox(squares, squares, str(beginner), tmp_path, options, recipe)
     assert 0.3 < state.best <= 1  # the priors alone lie well
@@ -144,7 +144,7 @@ def test_priors_that_cannot_be_had_are_refused_before_anything_is_written(
 def test_priors_may_come_from_a_file(squares, beginner, tmp_path):
     path = tmp_path / "priors.txt"
     path.write_text("".join(f"0.1 {number}\n" for number in (0.125, 0.125, 0.875, 0.875)))
-    options = MultiBoxOptions(priors=str(path), pictures=1, device="cpu")
+    options = MultiBoxOptions(priors=str(path), images=1, device="cpu")
     train_multibox(squares, None, str(beginner), tmp_path / "out", options, Recipe(steps=1, warmup=1))
     assert load_multibox(tmp_path / "out", "cpu").head.priors.tolist() == [[0.125, 0.125, 0.875, 0.875]]
 

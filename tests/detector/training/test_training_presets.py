@@ -50,17 +50,17 @@ def test_every_preset_can_be_short(name):
 @pytest.mark.parametrize(
     ("options", "changes"),
     [
-        (FinetuneOptions, {"validation_pictures": 0}),
-        (FinetuneOptions, {"validation_pictures": -1}),
+        (FinetuneOptions, {"validation_images": 0}),
+        (FinetuneOptions, {"validation_images": -1}),
         (FinetuneOptions, {"background": 0}),
         (FinetuneOptions, {"head_rate": math.nan}),
         (FinetuneOptions, {"regions": True}),
-        (MultiBoxOptions, {"validation_pictures": -1}),
+        (MultiBoxOptions, {"validation_images": -1}),
         (MultiBoxOptions, {"alpha": -1.0}),
-        (MultiBoxOptions, {"pictures": 0}),
-        (LinearOptions, {"validation_pictures": 0}),
+        (MultiBoxOptions, {"images": 0}),
+        (LinearOptions, {"validation_images": 0}),
         (ClassifierOptions, {"crops": 0}),
-        (ClassifierOptions, {"validation_pictures": -1}),
+        (ClassifierOptions, {"validation_images": -1}),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, changes):

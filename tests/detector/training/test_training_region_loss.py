@@ -75,7 +75,7 @@ def test_the_parts_of_two_processes_add_up_to_the_whole(monkeypatch):
         torch.testing.assert_close(first[name] + second[name], term)
 
 
-def test_pictures_without_regions_cost_nothing():
+def test_images_without_regions_cost_nothing():
     terms = region_loss(Scripted(torch.zeros(0, 4), torch.zeros(0, 3, 4)), [example([], [], [])], "shared")
     assert terms["loss"] == 0
 
@@ -87,7 +87,7 @@ def network():
 
 
 @pytest.mark.parametrize("mode", ["shared", "crops"])
-def test_a_process_without_pictures_takes_part_with_nothing(mode, network):
+def test_a_process_without_images_takes_part_with_nothing(mode, network):
     terms = region_loss(network, [], mode)
     terms["loss"].backward()
     assert terms["loss"] == 0
@@ -100,30 +100,30 @@ def in_float32(monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["shared", "crops"])
-def test_a_picture_meets_the_same_chance_whoever_looks_at_it(mode, network, in_float32, rng, monkeypatch):
-    """Dropout is on: two pictures together, in any order, are the sum of each alone."""
-    pictures = [
+def test_a_image_meets_the_same_chance_whoever_looks_at_it(mode, network, in_float32, rng, monkeypatch):
+    """Dropout is on: two images together, in any order, are the sum of each alone."""
+    images = [
         example(
             BOXES[:count], CLASSES[:count], TARGETS[:count], rng.integers(0, 255, (50, 60, 3), dtype=np.uint8), seed
         )
         for count, seed in ((3, 11), (2, 12))
     ]
     monkeypatch.setattr("inception_rcnn.detector.training.region_loss.totals", lambda *counts: [5, 3])
-    together = region_loss(network, pictures, mode)["loss"]
-    alone = [region_loss(network, [each], mode)["loss"] for each in pictures]
+    together = region_loss(network, images, mode)["loss"]
+    alone = [region_loss(network, [each], mode)["loss"] for each in images]
     torch.testing.assert_close(together, alone[0] + alone[1])
-    torch.testing.assert_close(together, region_loss(network, pictures[::-1], mode)["loss"])
+    torch.testing.assert_close(together, region_loss(network, images[::-1], mode)["loss"])
 
 
-def test_crops_of_many_pictures_are_seen_as_by_the_network_itself(network, in_float32, rng):
+def test_crops_of_many_images_are_seen_as_by_the_network_itself(network, in_float32, rng):
     image = rng.integers(0, 255, (50, 60, 3), dtype=np.uint8)
     from inception_rcnn.backbone.features.shared_maps import SharedMaps
     from inception_rcnn.detector.training.region_loss import _look
 
     network.eval()
-    pictures = [example(BOXES, CLASSES, TARGETS, image), example(BOXES[:1], CLASSES[:1], TARGETS[:1], image[:, ::-1])]
+    images = [example(BOXES, CLASSES, TARGETS, image), example(BOXES[:1], CLASSES[:1], TARGETS[:1], image[:, ::-1])]
     with torch.no_grad():
-        logits = torch.cat([logits for logits, _ in _look(network, pictures, "crops")])
-        expected = [network("crops", SharedMaps(network.trunk, each.image), each.sample.boxes)[0] for each in pictures]
+        logits = torch.cat([logits for logits, _ in _look(network, images, "crops")])
+        expected = [network("crops", SharedMaps(network.trunk, each.image), each.sample.boxes)[0] for each in images]
     torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-5)
     network.train()

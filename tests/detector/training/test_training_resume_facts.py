@@ -16,7 +16,7 @@ def dataset(folder="a", box=(0, 0, 5, 5), label="cat", difficult=False):
 
 def test_a_data_set_that_moved_is_the_same():
     assert data_fact(dataset("a")) == data_fact(replace(dataset("b"), name="other"))
-    assert data_fact(dataset()).startswith("1 pictures ")
+    assert data_fact(dataset()).startswith("1 images ")
 
 
 @pytest.mark.parametrize("change", [{"box": (0, 0, 5, 6)}, {"label": "dog"}, {"difficult": True}])
@@ -37,7 +37,7 @@ def test_other_annotations_are_another(change):
 )
 def test_whatever_decides_what_is_learnt_counts(change):
     data = dataset()
-    changed = replace(data, pictures=(replace(data.pictures[0], **change),))
+    changed = replace(data, images=(replace(data.images[0], **change),))
     assert data_fact(changed) != data_fact(data)
     assert data_fact(replace(data, classes=("cat",))) != data_fact(data)
 

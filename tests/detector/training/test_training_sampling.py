@@ -28,7 +28,7 @@ def test_no_objects_and_no_proposals_give_no_regions(rng):
     assert sample.boxes.shape == sample.targets.shape == (0, 4)
 
 
-def test_a_picture_without_objects_gives_background_only(rng, proposals):
+def test_a_image_without_objects_gives_background_only(rng, proposals):
     sample = sample_regions(truth(), proposals, CLASSES, 64, rng)
     assert len(sample) == 64
     assert (sample.classes == 0).all()
@@ -104,7 +104,7 @@ def test_no_region_comes_twice_and_the_seed_decides(proposals):
     assert not np.array_equal(first, other)
 
 
-def test_a_picture_that_is_not_exhaustive_gives_no_background(rng, proposals):
+def test_a_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
     thing = truth(([50, 50, 150, 150], "cat", False), ([200, 200, 300, 300], "tree", False))
     sample = sample_regions(replace(thing, exhaustive=False), proposals, CLASSES, 64, rng)
     assert set(sample.classes.tolist()) == {1}
@@ -120,7 +120,7 @@ def test_classes_that_nobody_is_judged_on_are_not_learned_from(rng, proposals, u
     assert set(sample.classes.tolist()) == expected
 
 
-def test_windows_of_all_pictures_keep_to_the_same_rule(rng, proposals):
+def test_windows_of_all_images_keep_to_the_same_rule(rng, proposals):
     thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", True))
     plain = label_candidates(thing, proposals, CLASSES)
     assert (plain.classes[plain.fair] == 0).any()
@@ -144,7 +144,7 @@ def test_objects_to_ignore_are_neither_foreground_nor_background(rng, changes):
 
 
 def test_merged_data_sets_give_no_background_where_a_class_is_not_annotated(rng, proposals):
-    """A picture of a data set without dogs may show one."""
+    """An image of a data set without dogs may show one."""
     thing = replace(truth(([50, 50, 150, 150], "cat", False)), unjudged=("dog",))
     assert set(sample_regions(thing, proposals, CLASSES, 64, rng).classes.tolist()) == {1}
     assert set(sample_regions(thing, proposals, ("cat",), 64, rng).classes.tolist()) == {0, 1}

@@ -38,11 +38,11 @@ def test_labels_are_the_definition_with_loops(seed):
     objects = [
         (box, rng.choice(["cat", "dog", "tree"]), bool(rng.random() < 0.3)) for box in random_boxes(rng, seed % 5)
     ]
-    picture, proposals = truth("a.png", *objects), random_boxes(rng, 30)
+    image, proposals = truth("a.png", *objects), random_boxes(rng, 30)
     crowds = rng.random(len(objects)) < 0.3
-    picture = replace(picture, crowd=crowds)
+    image = replace(image, crowd=crowds)
     objects = [(box, label, difficult, crowd) for (box, label, difficult), crowd in zip(objects, crowds, strict=True)]
-    found = label_candidates(picture, proposals, CLASSES)
+    found = label_candidates(image, proposals, CLASSES)
     wanted = [(box, label) for box, label, *ignored in objects if label in CLASSES and not any(ignored)]
     unfair = [(box, crowd) for box, label, *ignored, crowd in objects if label in CLASSES and (crowd or any(ignored))]
     expected = []
@@ -64,16 +64,16 @@ def test_no_proposals_and_no_objects_to_find_are_no_candidates(objects):
     assert found.boxes.shape == found.targets.shape == (0, 4)
 
 
-def test_pictures_that_lack_annotations_give_no_background():
-    picture = replace(truth("a.png", ([5, 5, 30, 30], "cat", False)), exhaustive=False)
-    found = label_candidates(picture, as_boxes([[5, 5, 30, 29], [50, 5, 70, 30]]), CLASSES)
+def test_images_that_lack_annotations_give_no_background():
+    image = replace(truth("a.png", ([5, 5, 30, 30], "cat", False)), exhaustive=False)
+    found = label_candidates(image, as_boxes([[5, 5, 30, 29], [50, 5, 70, 30]]), CLASSES)
     assert found.classes.tolist() == [1, 1, 0]
     assert found.fair.tolist() == [True, True, False]
 
 
 @pytest.fixture
 def data(tmp_path):
-    """A picture with one object, one with three, one with none; a bright pixel marks each object's corner."""
+    """An image with one object, one with three, one with none; a bright pixel marks each object's corner."""
     truths, proposals = [], {}
     places = ([[5, 10, 35, 40]], [[0, 0, 20, 20], [30, 0, 50, 20], [70, 30, 100, 60]], [])
     for i, objects in enumerate(places):
@@ -92,7 +92,7 @@ def batches(data, mode="crops", foreground=32, background=96):
     return WindowBatches(*data, CLASSES, mode, find_windows(*data, CLASSES), foreground, background, 0)
 
 
-def test_a_step_is_32_and_96_regions_of_any_pictures(data):
+def test_a_step_is_32_and_96_regions_of_any_images(data):
     for step in range(5):
         classes = np.concatenate([each.sample.classes for each in batches(data)(step)])
         assert (np.count_nonzero(classes == 2), np.count_nonzero(classes == 0)) == (32, 96)
@@ -115,7 +115,7 @@ def test_every_window_is_as_likely_as_any_other_of_its_kind(data):
 
 
 @pytest.mark.parametrize("mode", ["crops", "shared"])
-def test_objects_are_where_the_picture_is_bright_turned_or_not(data, mode):
+def test_objects_are_where_the_image_is_bright_turned_or_not(data, mode):
     turned = set()
     for each in batches(data, mode)(0):
         for box, label in zip(each.sample.targets.astype(int), each.sample.classes, strict=True):

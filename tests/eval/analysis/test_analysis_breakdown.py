@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.analysis.breakdown import Group, break_down, percentiles
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.protocols import PROTOCOLS, evaluate
@@ -24,11 +24,11 @@ GROUPS = {
 }
 
 
-def random_pictures(seed: int, copies: int = 2, num_pictures: int = 20) -> tuple[list[Picture], list[GroundTruth]]:
+def random_images(seed: int, copies: int = 2, num_images: int = 20) -> tuple[list[ImageDetections], list[GroundTruth]]:
     """Objects of whole numbers, so that many are of one size; so many detections of each, and as many others."""
     rng = np.random.default_rng(seed)
-    truths, pictures = [], []
-    for i in range(num_pictures):
+    truths, images = [], []
+    for i in range(num_images):
         n = rng.integers(0, 6)
         corners = np.arange(n)[:, None] * 200 + rng.integers(0, 20, (n, 2))  # apart from each other
         boxes = np.concatenate([corners, corners + rng.integers(1, 15, (n, 2)) * 10], axis=1).astype(float)
@@ -40,12 +40,12 @@ def random_pictures(seed: int, copies: int = 2, num_pictures: int = 20) -> tuple
         near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
         names = np.append(np.tile(labels, copies), rng.choice(CLASSES, n))
         found = np.concatenate([near, boxes + np.array([500, 0, 500, 0])])
-        pictures.append(Picture(f"{i}", 999, 999, Detections(found, names, rng.integers(0, 30, len(found)) / 30)))
-    return pictures, truths
+        images.append(ImageDetections(f"{i}", 999, 999, Detections(found, names, rng.integers(0, 30, len(found)) / 30)))
+    return images, truths
 
 
-def judge(pictures: list[Picture], truths: list[GroundTruth], metric: str = "voc10") -> Evaluation:
-    return evaluate(tabulate(pictures, truths, CLASSES), [metric])[0]
+def judge(images: list[ImageDetections], truths: list[GroundTruth], metric: str = "voc10") -> Evaluation:
+    return evaluate(tabulate(images, truths, CLASSES), [metric])[0]
 
 
 def groups_of(evaluation: Evaluation) -> dict[tuple[str, str], Group]:
@@ -138,7 +138,7 @@ def slow_group(evaluation: Evaluation, members: list[bool]) -> tuple[int, int, f
 @pytest.mark.parametrize("metric", PROTOCOLS)
 @pytest.mark.parametrize("seed", range(6))
 def test_against_plain_loops(seed: int, metric: str) -> None:
-    evaluation = judge(*random_pictures(seed), metric)
+    evaluation = judge(*random_images(seed), metric)
     breakdowns = break_down(evaluation)
     assert {each.name: [group.name for group in each.groups] for each in breakdowns} == GROUPS
     for each in breakdowns:
@@ -154,18 +154,18 @@ def test_against_plain_loops(seed: int, metric: str) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_group_is_an_evaluation_where_the_others_are_difficult(seed: int, metric: str) -> None:
     """As long as no object is found twice: a duplicate on a difficult object would not count."""
-    pictures, truths = random_pictures(seed, copies=1)
-    found = groups_of(judge(pictures, truths, metric))
+    images, truths = random_images(seed, copies=1)
+    found = groups_of(judge(images, truths, metric))
     for name, hidden in (("no", lambda t: t.truncated), ("yes", lambda t: ~t.truncated)):
         others = [replace(truth, difficult=truth.difficult | hidden(truth)) for truth in truths]
-        assert found["truncated", name].ap == pytest.approx(judge(pictures, others, metric).map, abs=1e-12)
+        assert found["truncated", name].ap == pytest.approx(judge(images, others, metric).map, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["voc07", "voc10", "ilsvrc"])
 def test_a_group_of_everything_is_the_evaluation(metric: str) -> None:
-    pictures, truths = random_pictures(7)
+    images, truths = random_images(7)
     truths = [replace(truth, truncated=np.zeros(len(truth), bool)) for truth in truths]
-    evaluation = judge(pictures, truths, metric)
+    evaluation = judge(images, truths, metric)
     found = groups_of(evaluation)
     assert found["truncated", "no"].ap == pytest.approx(evaluation.map, abs=1e-12)
     empty = found["truncated", "yes"]
@@ -179,10 +179,10 @@ def _truth(file: str, *boxes: list[int], label: str = "ant", truncated: tuple[in
     return GroundTruth(file, 999, 999, as_boxes(boxes), labels, none, truncated=flags)
 
 
-def _found(file: str, *boxes: list[int], label: str = "ant") -> Picture:
+def _found(file: str, *boxes: list[int], label: str = "ant") -> ImageDetections:
     """Detections of falling score."""
     labels = np.array([label] * len(boxes), str)
-    return Picture(file, 999, 999, Detections(as_boxes(boxes), labels, 1 - np.arange(len(boxes)) / 100))
+    return ImageDetections(file, 999, 999, Detections(as_boxes(boxes), labels, 1 - np.arange(len(boxes)) / 100))
 
 
 A, B, C, D, FAR = [0, 0, 10, 10], [100, 0, 120, 20], [200, 0, 230, 30], [300, 0, 340, 40], [500, 500, 510, 510]
@@ -272,8 +272,8 @@ def test_percentiles_by_eye(values: list[float], expected: list[float]) -> None:
 
 @pytest.mark.parametrize("metric", PROTOCOLS)
 def test_nothing_at_all(metric: str) -> None:
-    pictures, truths = random_pictures(0)
-    for evaluation in (judge([], [], metric), judge([], truths, metric), judge(pictures, [], metric)):
+    images, truths = random_images(0)
+    for evaluation in (judge([], [], metric), judge([], truths, metric), judge(images, [], metric)):
         for group in groups_of(evaluation).values():
             assert group.found == 0
             assert math.isnan(group.ap) if group.objects == 0 else group.ap == group.normalised_ap == 0

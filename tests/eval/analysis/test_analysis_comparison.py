@@ -1,4 +1,4 @@
-"""Two detectors on the same pictures: the change, its interval, and the limit."""
+"""Two detectors on the same images: the change, its interval, and the limit."""
 
 import json
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_analysis_intervals import CLASSES, random_pictures
+from test_analysis_intervals import CLASSES, random_images
 
 from inception_rcnn.data.errors import LimitError, UsageError
 from inception_rcnn.data.formats.exports import write_coco
@@ -18,19 +18,19 @@ from inception_rcnn.eval.metrics.protocols import evaluate
 from inception_rcnn.eval.metrics.table import tabulate
 
 
-def worse(pictures):
-    """The same predictions, none on every third picture."""
-    return [replace(each, detections=each.detections[:0]) if i % 3 == 0 else each for i, each in enumerate(pictures)]
+def worse(images):
+    """The same predictions, none on every third image."""
+    return [replace(each, detections=each.detections[:0]) if i % 3 == 0 else each for i, each in enumerate(images)]
 
 
-def judged(pictures, truths, classes=CLASSES, metric="voc10") -> Evaluation:
-    return evaluate(tabulate(pictures, truths, classes), [metric])[0]
+def judged(images, truths, classes=CLASSES, metric="voc10") -> Evaluation:
+    return evaluate(tabulate(images, truths, classes), [metric])[0]
 
 
 @pytest.fixture
 def comparison() -> Comparison:
-    pictures, truths = random_pictures(4, 60)
-    return compare(judged(pictures, truths), judged(worse(pictures), truths))
+    images, truths = random_images(4, 60)
+    return compare(judged(images, truths), judged(worse(images), truths))
 
 
 def test_a_clear_change(comparison: Comparison) -> None:
@@ -44,27 +44,27 @@ def test_a_clear_change(comparison: Comparison) -> None:
 
 
 def test_no_change_at_all() -> None:
-    pictures, truths = random_pictures(4, 60)
-    same = compare(judged(pictures, truths), judged(pictures, truths)).mean
+    images, truths = random_images(4, 60)
+    same = compare(judged(images, truths), judged(images, truths)).mean
     assert (same.change, same.interval.low, same.interval.high, same.is_clear) == (0, 0, 0, False)
 
 
 def test_paired_differences_are_surer_than_two_intervals(comparison: Comparison) -> None:
     from inception_rcnn.eval.analysis.intervals import find_intervals
 
-    pictures, truths = random_pictures(4, 60)
-    single = [find_intervals(judged(each, truths)).map for each in (pictures, worse(pictures))]
+    images, truths = random_images(4, 60)
+    single = [find_intervals(judged(each, truths)).map for each in (images, worse(images))]
     width = comparison.mean.interval.high - comparison.mean.interval.low
     assert width < sum(one.high - one.low for one in single)
 
 
 def test_only_like_is_compared() -> None:
-    pictures, truths = random_pictures(4, 10)
-    one = judged(pictures, truths)
+    images, truths = random_images(4, 10)
+    one = judged(images, truths)
     for other in (
-        judged(pictures, truths, metric="voc07"),
-        judged(pictures, truths[::-1]),
-        judged(pictures, truths, CLASSES[:2]),
+        judged(images, truths, metric="voc07"),
+        judged(images, truths[::-1]),
+        judged(images, truths, CLASSES[:2]),
     ):
         with pytest.raises(UsageError, match="can be compared"):
             compare(one, other)
@@ -91,14 +91,14 @@ def test_a_limit(comparison: Comparison) -> None:
 
 
 def test_from_files(tmp_path: Path) -> None:
-    pictures, truths = random_pictures(4, 12)
+    images, truths = random_images(4, 12)
     for truth in truths:
         write_voc_annotation(truth, tmp_path / "own" / "Annotations" / truth.file.replace("jpg", "xml"))
     names = "".join(f"{truth.file.removesuffix('.jpg')}\n" for truth in truths)
     (tmp_path / "own" / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "own" / "ImageSets" / "Main" / "val.txt").write_text(names)
-    write_coco(pictures, tmp_path / "a.json", ["ant", "bee", "only in a"])
-    write_coco(worse(pictures), tmp_path / "b.json", ["bee", "ant"])
+    write_coco(images, tmp_path / "a.json", ["ant", "bee", "only in a"])
+    write_coco(worse(images), tmp_path / "b.json", ["bee", "ant"])
     said: list[str] = []
     files = tmp_path / "a.json", tmp_path / "b.json"
     found = compare_files(*files, f"voc:{tmp_path / 'own'}:val", "voc10", report=said.append)
@@ -114,14 +114,14 @@ def test_from_files(tmp_path: Path) -> None:
 
 
 def test_what_each_side_leaves_out_is_said(tmp_path: Path) -> None:
-    pictures, truths = random_pictures(2, 6)
+    images, truths = random_images(2, 6)
     folder = tmp_path / "own"
     for truth in truths:
         write_voc_annotation(truth, folder / "Annotations" / f"{Path(truth.file).stem}.xml")
     (folder / "ImageSets" / "Main").mkdir(parents=True)
     (folder / "ImageSets" / "Main" / "val.txt").write_text("".join(f"{Path(each.file).stem}\n" for each in truths))
-    write_coco(pictures, tmp_path / "a.json", list(CLASSES))
-    write_coco([replace(each, file=f"other-{each.file}") for each in pictures], tmp_path / "b.json", list(CLASSES))
+    write_coco(images, tmp_path / "a.json", list(CLASSES))
+    write_coco([replace(each, file=f"other-{each.file}") for each in images], tmp_path / "b.json", list(CLASSES))
     said: list[str] = []
     compare_files(tmp_path / "a.json", tmp_path / "b.json", f"voc:{folder}:val", "voc10", report=said.append)
     own = [line for line in said if line.startswith(f"{tmp_path / 'b.json'}: ")]

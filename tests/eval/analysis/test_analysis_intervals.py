@@ -1,4 +1,4 @@
-"""Intervals by resampling: against evaluating the drawn pictures anew, and what they should do."""
+"""Intervals by resampling: against evaluating the drawn images anew, and what they should do."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.analysis.intervals import _times_drawn, find_intervals, interval, num_draws, resampled_aps
 from inception_rcnn.eval.metrics.protocols import PROTOCOLS, evaluate
 from inception_rcnn.eval.metrics.table import tabulate
@@ -14,9 +14,9 @@ from inception_rcnn.eval.metrics.table import tabulate
 CLASSES = ("ant", "bee", "none")
 
 
-def random_pictures(seed: int, count: int):
+def random_images(seed: int, count: int):
     rng = np.random.default_rng(seed)
-    truths, pictures = [], []
+    truths, images = [], []
     for i in range(count):
         n = rng.integers(0, 4)
         corners = rng.integers(0, 100, (n, 2))
@@ -26,20 +26,20 @@ def random_pictures(seed: int, count: int):
         found = np.concatenate([boxes, boxes]) + rng.normal(0, 8, (2 * n, 4))
         found[:, 2:] = np.maximum(found[:, 2:], found[:, :2])
         detections = Detections(found, np.tile(labels, 2), np.sort(rng.random(2 * n))[::-1])
-        pictures.append(Picture(f"{i}.jpg", 200, 200, detections))
-    return pictures, truths
+        images.append(ImageDetections(f"{i}.jpg", 200, 200, detections))
+    return images, truths
 
 
 @pytest.mark.parametrize("metric", PROTOCOLS)
-def test_a_draw_is_an_evaluation_of_the_drawn_pictures(metric: str) -> None:
-    """Pictures drawn several times are given other names and judged as pictures of their own."""
-    pictures, truths = random_pictures(1, 25)
-    (evaluation,) = evaluate(tabulate(pictures, truths, CLASSES), [metric])
+def test_a_draw_is_an_evaluation_of_the_drawn_images(metric: str) -> None:
+    """Images drawn several times are given other names and judged as images of their own."""
+    images, truths = random_images(1, 25)
+    (evaluation,) = evaluate(tabulate(images, truths, CLASSES), [metric])
     aps = resampled_aps(evaluation, seed=5, draws=6)
     for times, found in zip(_times_drawn(25, 6, 5), aps, strict=True):
         names = [(i, f"{i}-{copy}.jpg") for i, often in enumerate(times) for copy in range(often)]
         drawn = tabulate(
-            [replace(pictures[i], file=name) for i, name in names],
+            [replace(images[i], file=name) for i, name in names],
             [replace(truths[i], file=name) for i, name in names],
             CLASSES,
         )
@@ -47,10 +47,10 @@ def test_a_draw_is_an_evaluation_of_the_drawn_pictures(metric: str) -> None:
         assert found == pytest.approx([one.ap for one in expected.classes], abs=1e-9, nan_ok=True)
 
 
-def test_the_interval_holds_the_value_and_shrinks_with_more_pictures() -> None:
+def test_the_interval_holds_the_value_and_shrinks_with_more_images() -> None:
     widths = []
     for count in (30, 300):
-        (evaluation,) = evaluate(tabulate(*random_pictures(2, count), CLASSES), ["voc10"])
+        (evaluation,) = evaluate(tabulate(*random_images(2, count), CLASSES), ["voc10"])
         found = find_intervals(evaluation)
         assert found.map.low < evaluation.map < found.map.high
         assert list(found.classes) == list(CLASSES)
@@ -61,7 +61,7 @@ def test_the_interval_holds_the_value_and_shrinks_with_more_pictures() -> None:
 
 
 def test_the_same_seed_gives_the_same_and_another_another() -> None:
-    (evaluation,) = evaluate(tabulate(*random_pictures(3, 40), CLASSES), ["voc07"])
+    (evaluation,) = evaluate(tabulate(*random_images(3, 40), CLASSES), ["voc07"])
     assert find_intervals(evaluation) != find_intervals(evaluation, seed=1)
     assert repr(find_intervals(evaluation)) == repr(find_intervals(evaluation))
 
@@ -69,8 +69,8 @@ def test_the_same_seed_gives_the_same_and_another_another() -> None:
 def test_perfect_detections_have_no_doubt() -> None:
     box = as_boxes([[0, 0, 9, 9]])
     truths = [GroundTruth(f"{i}", 9, 9, box, np.array(["ant"]), np.zeros(1, bool)) for i in range(5)]
-    pictures = [Picture(f"{i}", 9, 9, Detections(box, np.array(["ant"]), np.array([0.5]))) for i in range(5)]
-    for evaluation in evaluate(tabulate(pictures, truths, ["ant"]), list(PROTOCOLS)):
+    images = [ImageDetections(f"{i}", 9, 9, Detections(box, np.array(["ant"]), np.array([0.5]))) for i in range(5)]
+    for evaluation in evaluate(tabulate(images, truths, ["ant"]), list(PROTOCOLS)):
         found = find_intervals(evaluation).map
         assert (found.low, found.high) == (pytest.approx(1), pytest.approx(1))
 
@@ -89,7 +89,7 @@ def test_classes_with_few_objects_do_not_push_the_mean_out_of_its_interval() -> 
     """Each draw's average precision is above the data's by more than the interval of a mean over many classes."""
     rng = np.random.default_rng(0)
     names = tuple(f"class{i}" for i in range(60))
-    truths, pictures = [], []
+    truths, images = [], []
     for i in range(600):
         boxes = as_boxes([[0, 0, 50, 50], [60, 0, 110, 50]])
         truths.append(GroundTruth(f"{i}", 200, 200, boxes, rng.choice(names, 2), np.zeros(2, bool)))
@@ -97,8 +97,8 @@ def test_classes_with_few_objects_do_not_push_the_mean_out_of_its_interval() -> 
         found = Detections(
             np.concatenate([boxes, boxes, boxes, boxes]), labels, np.append(rng.beta(3, 2, 2), rng.random(6))
         )
-        pictures.append(Picture(f"{i}", 200, 200, found))
-    (evaluation,) = evaluate(tabulate(pictures, truths, names), ["voc10"])
+        images.append(ImageDetections(f"{i}", 200, 200, found))
+    (evaluation,) = evaluate(tabulate(images, truths, names), ["voc10"])
     draws = resampled_aps(evaluation, draws=200)
     assert np.quantile(draws.mean(axis=1), 0.025) > evaluation.map
     found = find_intervals(evaluation).map

@@ -19,7 +19,7 @@ from inception_rcnn.data.boxes import as_boxes, inclusive_to_half_open, xyxy_to_
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.formats.voc.annotations import VOC_CLASSES
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.analysis.tide import MEANINGS, ErrorTypes, Label, find_errors
 from inception_rcnn.eval.metrics.table import Table, tabulate
 
@@ -60,12 +60,10 @@ def by_tool(tidecv: dict[str, Any], table: Table, foreground: float = 0.5, backg
     objects, detections = table.objects, table.found
     for row, box in enumerate(xyxy_to_xywh(objects.boxes).tolist()):
         add = truth.add_ground_truth if objects.asked[row] else truth.add_ignore_region
-        add(int(objects.pictures[row]), int(objects.classes[row]), box=box)
+        add(int(objects.images[row]), int(objects.classes[row]), box=box)
     for row, box in enumerate(xyxy_to_xywh(detections.boxes).tolist()):
-        picture, number, score = (
-            column[row] for column in (detections.pictures, detections.classes, detections.scores)
-        )
-        found.add_detection(int(picture), int(number), float(score), box=box)
+        image, number, score = (column[row] for column in (detections.images, detections.classes, detections.scores))
+        found.add_detection(int(image), int(number), float(score), box=box)
     run = tidecv["TIDERun"](truth, found, foreground, background, "bbox", truth.max_dets)
     costs = run.fix_main_errors() | run.fix_special_errors()
     names = {"FalsePos": "FP", "FalseNeg": "FN"}
@@ -91,11 +89,11 @@ def assert_equal(found: ErrorTypes, expected: tuple[Any, ...]) -> None:
     assert found.missed.tolist() == missed.tolist()
 
 
-def random_table(seed: int, num_pictures: int = 25, most: int = 8, levels: int = 1000, grid: int = 1) -> Table:
+def random_table(seed: int, num_images: int = 25, most: int = 8, levels: int = 1000, grid: int = 1) -> Table:
     """Objects moved by little and by much, other boxes, other classes; scores on so many levels, corners on a grid."""
     rng = np.random.default_rng(seed)
-    truths, pictures = [], []
-    for i in range(num_pictures):
+    truths, images = [], []
+    for i in range(num_images):
         n, m = rng.integers(0, most, 2)
         corners = rng.integers(0, 100, (n, 2)) // grid * grid
         sides = rng.integers(10, 80, (n, 2)) // grid * grid
@@ -109,10 +107,10 @@ def random_table(seed: int, num_pictures: int = 25, most: int = 8, levels: int =
         found[:, 2:] = np.maximum(found[:, 2:], found[:, :2] + 1)
         names = np.append(np.tile(labels, 3), rng.choice(CLASSES[:4], m)).astype(str)
         names = np.where(rng.random(len(names)) < 0.75, names, rng.choice(CLASSES[:4], len(names)))
-        kept = rng.random(len(found)) < rng.choice([0, 0.5, 1])  # on some pictures nothing
+        kept = rng.random(len(found)) < rng.choice([0, 0.5, 1])  # on some images nothing
         scores = rng.integers(0, levels, len(found)) / levels
-        pictures.append(Picture(f"{i}.jpg", 200, 200, Detections(found[kept], names[kept], scores[kept])))
-    return tabulate(pictures, truths, CLASSES)
+        images.append(ImageDetections(f"{i}.jpg", 200, 200, Detections(found[kept], names[kept], scores[kept])))
+    return tabulate(images, truths, CLASSES)
 
 
 @pytest.mark.parametrize("levels", [1000, 3])  # few levels: many equal scores
@@ -132,23 +130,25 @@ def test_equals_the_tool_at_other_overlaps(tidecv: dict[str, Any], foreground: f
 
 
 @pytest.mark.parametrize("levels", [1000, 5])
-def test_equals_the_tool_where_pictures_have_more_than_100_detections(tidecv: dict[str, Any], levels: int) -> None:
-    table = random_table(3, num_pictures=6, most=70, levels=levels)
-    assert np.bincount(table.found.pictures).max() > 120
+def test_equals_the_tool_where_images_have_more_than_100_detections(tidecv: dict[str, Any], levels: int) -> None:
+    table = random_table(3, num_images=6, most=70, levels=levels)
+    assert np.bincount(table.found.images).max() > 120
     found = find_errors(table)
     assert_equal(found, by_tool(tidecv, table))
-    beyond = np.argsort(-table.found.scores[table.found.pictures == 0], kind="stable")[100:]
-    assert not found.labels[np.flatnonzero(table.found.pictures == 0)[beyond]].any()
+    beyond = np.argsort(-table.found.scores[table.found.images == 0], kind="stable")[100:]
+    assert not found.labels[np.flatnonzero(table.found.images == 0)[beyond]].any()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_equals_the_tool_where_a_picture_comes_in_parts(tidecv: dict[str, Any], seed: int) -> None:
-    """Rows of the table need not be picture by picture."""
+def test_equals_the_tool_where_a_image_comes_in_parts(tidecv: dict[str, Any], seed: int) -> None:
+    """Rows of the table need not be image by image."""
     table = random_table(seed, levels=3)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(table.found))
     parts = [
-        Picture(f"{table.found.pictures[i]}.jpg", 200, 200, Detections(box[None], np.array([name]), np.array([score])))
+        ImageDetections(
+            f"{table.found.images[i]}.jpg", 200, 200, Detections(box[None], np.array([name]), np.array([score]))
+        )
         for i, box, name, score in zip(
             order,
             table.found.boxes[order],
@@ -163,14 +163,14 @@ def test_equals_the_tool_where_a_picture_comes_in_parts(tidecv: dict[str, Any], 
 
 @pytest.mark.parametrize("kept", ["no objects", "no detections"])
 def test_equals_the_tool_where_classes_have_nothing(tidecv: dict[str, Any], kept: str) -> None:
-    """One class has objects and detections; the others lack objects or detections, and pictures both."""
+    """One class has objects and detections; the others lack objects or detections, and images both."""
     truths = [_truth("a", ("ant", A, 0)), _truth("b"), _truth("c", ("bee", A, 0), ("cow", B, 1))]
-    pictures = [_found("a", ("ant", 0.9, A)), _found("b", ("dog", 0.8, A)), _found("c", ("bee", 0.2, FAR))]
+    images = [_found("a", ("ant", 0.9, A)), _found("b", ("dog", 0.8, A)), _found("c", ("bee", 0.2, FAR))]
     if kept == "no detections":
-        pictures = pictures[:1]
+        images = images[:1]
     else:
         truths = truths[:2]
-    table = tabulate(pictures, truths, CLASSES)
+    table = tabulate(images, truths, CLASSES)
     assert_equal(find_errors(table), by_tool(tidecv, table))
 
 
@@ -180,9 +180,9 @@ def _truth(file: str, *rows: tuple[str, list[int], int]) -> GroundTruth:
     return GroundTruth(file, 200, 100, as_boxes([row[1] for row in rows]), labels, difficult)
 
 
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> Picture:
+def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
     labels, scores = np.array([row[0] for row in rows], str), np.array([row[1] for row in rows], float)
-    return Picture(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
+    return ImageDetections(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
 
 
 NONE, CLS, LOC, BOTH, DUPE, BKG = Label
@@ -295,12 +295,12 @@ def voc2007_test() -> Table:
     truths = [
         GroundTruth(
             f"{name}.jpg",
-            *picture["size"][:2],
-            inclusive_to_half_open([one["bbox"] for one in picture["objects"]]),
-            np.array([one["class"] for one in picture["objects"]], dtype=str),
-            np.array([one["difficult"] for one in picture["objects"]], dtype=bool),
+            *image["size"][:2],
+            inclusive_to_half_open([one["bbox"] for one in image["objects"]]),
+            np.array([one["class"] for one in image["objects"]], dtype=str),
+            np.array([one["difficult"] for one in image["objects"]], dtype=bool),
         )
-        for name, picture in content.items()
+        for name, image in content.items()
     ]
     return tabulate(read_predictions(folder / "detections"), truths, VOC_CLASSES)
 

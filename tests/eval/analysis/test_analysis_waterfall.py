@@ -1,4 +1,4 @@
-"""Hand-made pictures for every step, random ones against plain loops, and what perfect steps are worth."""
+"""Hand-made images for every step, random ones against plain loops, and what perfect steps are worth."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.records import Detections, GroundTruth, Picture, Stages
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Stages
 from inception_rcnn.eval.analysis.missed_objects import NAMES, NOT_LOST, Loss
 from inception_rcnn.eval.analysis.oracles import with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
 from inception_rcnn.eval.analysis.stage_table import retrace
@@ -47,8 +47,8 @@ def _truth(*objects: tuple[str, list[float]], file: str = "1.jpg", difficult: tu
 def _evaluation(
     stages: dict[str, Stages], truths: list[GroundTruth], metric: str = "voc10", classes: tuple[str, ...] = CLASSES
 ) -> Evaluation:
-    pictures = [Picture(file, 500, 500, detections_of(each)) for file, each in stages.items()]
-    return evaluate(tabulate(pictures, truths, classes), [metric])[0]
+    images = [ImageDetections(file, 500, 500, detections_of(each)) for file, each in stages.items()]
+    return evaluate(tabulate(images, truths, classes), [metric])[0]
 
 
 def _waterfall(stages: Stages, *objects: tuple[str, list[float]], metric: str = "voc10", **options: Any) -> Waterfall:
@@ -77,7 +77,7 @@ def _step(waterfall: Waterfall, place: int = 0) -> str:
         (_stages((A, 0.1, 0.29, A)), "below the score threshold", "gives it 0.10"),
         (_stages((A60, 0.3, 0.0, A40)), "regressed away", r"\(0.30\) overlaps it by 0.60, its refined box by 0.40"),
         (_stages((A60, 0.5, 0.0, A40), (A, 0.2, 0.0, A)), "regressed away", "overlaps it by 0.60"),
-        # Nothing is left of a box that was refined out of the picture.
+        # Nothing is left of a box that was refined out of the image.
         (_stages((A, 0.9, 0.0, [500, 500, 500, 500])), "regressed away", "its refined box by 0.00"),
         (
             _stages((A40, 0.9, 0.0, A40), (A60, 0.5, 0.0, A60)),
@@ -143,7 +143,7 @@ def test_classes_that_are_not_judged_are_left_out() -> None:
     assert (waterfall.objects, waterfall.found) == (1, 1)
 
 
-def test_pictures_are_paired_by_name_and_those_without_stages_were_not_looked_at() -> None:
+def test_images_are_paired_by_name_and_those_without_stages_were_not_looked_at() -> None:
     kept = {"photos/1.jpg": _stages((A, 0.9, 0.0, A))}
     truths = [_truth(("cat", A)), _truth(("cat", A), ("dog", B), file="2.jpg"), _truth(file="3.jpg")]
     waterfall = find_losses(_evaluation(kept, truths), kept)
@@ -198,7 +198,7 @@ def test_stages_of_another_run_are_refused() -> None:
     ):
         with pytest.raises(DataError, match=rf"1\.jpg: .*{message}.* another run"):
             find_losses(evaluation, {"1.jpg": other})
-    with pytest.raises(DataError, match="of none of the pictures"):
+    with pytest.raises(DataError, match="of none of the images"):
         find_losses(evaluation, {"9.jpg": good["1.jpg"]})
     two = _evaluation({**good, "2.jpg": good["1.jpg"]}, [_truth(("cat", A)), _truth(file="2.jpg")])
     with pytest.raises(DataError, match=r"2\.jpg has detections but no stages: run detect with --keep-stages"):
@@ -209,7 +209,9 @@ def test_predictions_that_went_through_another_format_are_known_again() -> None:
     kept = {"1.jpg": _stages((A, 0.9, 0.0, [0.1, 0.2, 99.7, 100.3]), (A, 0.9, 0.0, [200, 0, 300, 99]))}
     found = detections_of(kept["1.jpg"])
     rounded = Detections(found.boxes[::-1] + 1e-9, found.labels[::-1], found.scores[::-1])
-    evaluation = evaluate(tabulate([Picture("1.jpg", 9, 9, rounded)], [_truth(("cat", A))], CLASSES), ["voc10"])[0]
+    evaluation = evaluate(
+        tabulate([ImageDetections("1.jpg", 9, 9, rounded)], [_truth(("cat", A))], CLASSES), ["voc10"]
+    )[0]
     assert find_losses(evaluation, kept).found == 1
 
 
@@ -297,7 +299,7 @@ def test_perfect_steps_take_the_overlap_that_the_protocol_asks_for() -> None:
     assert perfect == {"voc10": 0, "ilsvrc": 1}
 
 
-# Random pictures against plain loops.
+# Random images against plain loops.
 
 
 def _overlap(a: Any, b: Any) -> float:
@@ -313,7 +315,7 @@ def _random_boxes(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _random(seed: int) -> tuple[dict[str, Stages], list[GroundTruth]]:
-    """Pictures with crowded boxes on a coarse grid: many equal scores and overlaps, empty boxes, tight limits."""
+    """Images with crowded boxes on a coarse grid: many equal scores and overlaps, empty boxes, tight limits."""
     rng = np.random.default_rng(seed)
     kept, truths = {}, []
     rules = rng.choice([0.1, 0.3, 0.45]), rng.choice([0.2, 0.3, 0.5]), int(rng.choice([3, 8, 100]))
@@ -406,7 +408,7 @@ def test_each_lost_object_has_the_step_that_the_definitions_give(seed: int, metr
         assert (step != NOT_LOST) == (row in waterfall.why) == (bool(objects.asked[row]) and row not in true)
         if step != NOT_LOST:
             threshold = verdicts_of(evaluation).thresholds[row]
-            file = truths[objects.pictures[row]].file
+            file = truths[objects.images[row]].file
             label = evaluation.table.classes[objects.classes[row]]
             assert step == _slow_step(kept[file], label, objects.boxes[row], threshold)
 
@@ -421,7 +423,7 @@ def test_perfect_suppression_and_objects_found_never_make_it_worse(seed: int) ->
         assert all(0 <= one.map_if_perfect <= 1 for one in waterfall.steps)
 
 
-def test_all_steps_occur_in_the_random_pictures() -> None:
+def test_all_steps_occur_in_the_random_images() -> None:
     """Else the comparison with plain loops would prove little."""
     seen: Counter[int] = Counter()
     for seed in range(12):

@@ -15,11 +15,11 @@ def result(probabilities, targets):
     )
 
 
-def test_no_pictures():
+def test_no_images():
     empty = result([], [])
     assert math.isnan(empty.top(1))
     assert empty.confusion().sum() == 0
-    assert "0 pictures" in str(empty)
+    assert "0 images" in str(empty)
 
 
 def test_ties_go_to_the_first():
@@ -49,16 +49,16 @@ def test_confusion_and_table_tell_what_was_taken_for_what():
     table = result(np.eye(6)[[0, 1, 1, 2]], [0, 0, 1, 1])
     assert table.confusion()[:2, :3].tolist() == [[1, 1, 0], [0, 1, 1]]
     lines = str(table).splitlines()
-    assert lines[0] == "4 pictures of 6 classes: top-1 50.00%, top-5 100.00%"
+    assert lines[0] == "4 images of 6 classes: top-1 50.00%, top-5 100.00%"
     assert lines[2].split() == ["cat", "2", "50.00%", "1", "1", "0", "0", "0", "0"]
     assert lines[4].split() == ["cow", "0", "–", "0", "0", "0", "0", "0", "0"]
     content = json.loads(table.to_json())
     assert content["top1"] == 0.5
-    assert content["per_class"]["dog"] == {"pictures": 2, "right": 1}
+    assert content["per_class"]["dog"] == {"images": 2, "right": 1}
     assert content["confusion"] == table.confusion().tolist()
 
 
 def test_many_classes_are_told_in_one_line():
     classes = tuple(map(str, range(1000)))
     many = ClassificationResult(classes, np.array([3]), np.eye(1000)[[3]])
-    assert str(many) == "1 pictures of 1000 classes: top-1 100.00%, top-5 100.00%"
+    assert str(many) == "1 images of 1000 classes: top-1 100.00%, top-5 100.00%"

@@ -16,7 +16,7 @@ from inception_rcnn.data.boxes import as_boxes, box_area, xyxy_to_xywh
 from inception_rcnn.data.diagnostics import Notices
 from inception_rcnn.data.formats.coco.annotations import read_coco
 from inception_rcnn.data.formats.predictions import read_predictions
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.average_precision import coco_ap, precision_recall
 from inception_rcnn.eval.metrics.coco import (
     COCO_ENGINES,
@@ -33,11 +33,11 @@ from inception_rcnn.eval.metrics.table import tabulate
 CLASSES = ["ant", "bee", "cow"]
 
 
-def random_pictures(seed: int, num_pictures: int = 12, most: int = 8, levels: int = 1000):
+def random_images(seed: int, num_images: int = 12, most: int = 8, levels: int = 1000):
     """Truths and predictions: objects moved a little, other boxes, other classes; scores on so many levels."""
     rng = np.random.default_rng(seed)
-    truths, pictures = [], []
-    for i in range(num_pictures):
+    truths, images = [], []
+    for i in range(num_images):
         n, m = rng.integers(0, most), rng.integers(0, most)
         corners = rng.integers(0, 300, (n, 2))
         boxes = np.concatenate([corners, corners + rng.integers(2, 150, (n, 2))], axis=1).astype(float)
@@ -53,11 +53,11 @@ def random_pictures(seed: int, num_pictures: int = 12, most: int = 8, levels: in
         names = np.where(rng.random(len(all_boxes)) < 0.8, np.append(np.tile(labels, 2), [CLASSES[0]] * m), CLASSES[2])
         scores = rng.integers(0, levels, len(all_boxes)) / levels
         order = np.argsort(-scores, kind="stable")
-        pictures.append(Picture(f"{i}.jpg", 500, 500, Detections(all_boxes[order], names[order], scores[order])))
-    return pictures, truths
+        images.append(ImageDetections(f"{i}.jpg", 500, 500, Detections(all_boxes[order], names[order], scores[order])))
+    return images, truths
 
 
-def by_hand(tmp_path: Path, pictures: list[Picture], truths: list[GroundTruth]):
+def by_hand(tmp_path: Path, images: list[ImageDetections], truths: list[GroundTruth]):
     """The numbers of pycocotools on a ground-truth file and a results file."""
     annotations, results = [], []
     for i, truth in enumerate(truths):
@@ -73,8 +73,8 @@ def by_hand(tmp_path: Path, pictures: list[Picture], truths: list[GroundTruth]):
                     "iscrowd": int(crowd),
                 }
             )
-    for i, picture in enumerate(pictures):
-        found = picture.detections
+    for i, image in enumerate(images):
+        found = image.detections
         for label, box, score in zip(found.labels, xyxy_to_xywh(found.boxes), found.scores, strict=True):
             number = CLASSES.index(label) + 7
             results.append({"image_id": i + 100, "category_id": number, "bbox": box.tolist(), "score": float(score)})
@@ -97,9 +97,9 @@ def by_hand(tmp_path: Path, pictures: list[Picture], truths: list[GroundTruth]):
 @pytest.mark.parametrize("levels", [1000, 4])  # few levels: many equal scores
 @pytest.mark.parametrize("seed", range(4))
 def test_twelve_numbers_and_every_class(tmp_path: Path, seed: int, levels: int) -> None:
-    pictures, truths = random_pictures(seed, levels=levels)
-    official = by_hand(tmp_path, pictures, truths)
-    evaluation = evaluate_coco(tabulate(pictures, truths, CLASSES))
+    images, truths = random_images(seed, levels=levels)
+    official = by_hand(tmp_path, images, truths)
+    evaluation = evaluate_coco(tabulate(images, truths, CLASSES))
     expected = np.where(official.stats < 0, np.nan, official.stats)
     assert list(evaluation.numbers) == list(COCO_NUMBERS)
     assert list(evaluation.numbers.values()) == pytest.approx(expected, abs=1e-9, nan_ok=True)
@@ -116,7 +116,7 @@ def test_twelve_numbers_and_every_class(tmp_path: Path, seed: int, levels: int) 
 def test_both_engines_agree(seed: int) -> None:
     pytest.importorskip("faster_coco_eval", reason="faster-coco-eval, of the extra [coco], is not installed")
     assert _engine(None)[1].__name__ == "COCOeval_faster"
-    table = tabulate(*random_pictures(seed, 20), CLASSES)
+    table = tabulate(*random_images(seed, 20), CLASSES)
     stats, precision = _official(table, "faster-coco-eval")
     slow_stats, slow_precision = _official(table, "pycocotools")
     assert stats == pytest.approx(slow_stats, abs=1e-9)
@@ -127,9 +127,9 @@ def test_both_engines_agree(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_outcomes_explain_the_numbers(tmp_path: Path, seed: int, levels: int) -> None:
     """The curve that our own outcomes make gives COCO's AP, at every overlap."""
-    pictures, truths = random_pictures(seed, levels=levels)
-    precision = by_hand(tmp_path, pictures, truths).eval["precision"][:, :, :, 0, -1]
-    table = tabulate(pictures, truths, CLASSES)
+    images, truths = random_images(seed, levels=levels)
+    precision = by_hand(tmp_path, images, truths).eval["precision"][:, :, :, 0, -1]
+    table = tabulate(images, truths, CLASSES)
     for number in range(2):
         positives = int(table.objects.asked[table.objects_of(number)].sum())
         for i, overlap in enumerate(COCO_OVERLAPS):
@@ -138,16 +138,16 @@ def test_outcomes_explain_the_numbers(tmp_path: Path, seed: int, levels: int) ->
             assert found == pytest.approx(precision[i, :, number].mean(), abs=1e-9)
 
 
-def test_only_the_best_hundred_of_a_picture_and_class_are_looked_at(tmp_path: Path) -> None:
+def test_only_the_best_hundred_of_a_image_and_class_are_looked_at(tmp_path: Path) -> None:
     box = [0.0, 0.0, 50.0, 50.0]
     truths = [GroundTruth("a", 500, 500, as_boxes([box]), np.array(["ant"]), np.zeros(1, bool))]
     boxes = as_boxes([[200, 200, 240, 240]] * 100 + [box])
     found = Detections(boxes, np.array(["ant"] * 101), np.linspace(1, 0.1, 101))
-    pictures = [Picture("a", 500, 500, found)]
-    evaluation = evaluate_coco(tabulate(pictures, truths, CLASSES))
-    assert evaluation.map == by_hand(tmp_path, pictures, truths).stats[0] == 0
+    images = [ImageDetections("a", 500, 500, found)]
+    evaluation = evaluate_coco(tabulate(images, truths, CLASSES))
+    assert evaluation.map == by_hand(tmp_path, images, truths).stats[0] == 0
     assert evaluation.classes[0].detections == 100
-    assert evaluate_coco(tabulate([replace(pictures[0], detections=found[1:])], truths, CLASSES)).map > 0
+    assert evaluate_coco(tabulate([replace(images[0], detections=found[1:])], truths, CLASSES)).map > 0
 
 
 def test_the_id_that_cocos_code_takes_otherwise_is_told_of(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_the_id_that_cocos_code_takes_otherwise_is_told_of(tmp_path: Path) -> No
     }
     (tmp_path / "truth.json").write_text(json.dumps(content))
     notices = Notices()
-    (truth,) = read_coco(tmp_path / "truth.json", tmp_path, notices).pictures
+    (truth,) = read_coco(tmp_path / "truth.json", tmp_path, notices).images
     assert len(truth) == 2
     (notice,) = notices
     assert (notice.kind, notice.count) == ("annotation with the id 0", 1)
@@ -169,7 +169,7 @@ def test_the_first_annotation_counts_as_found() -> None:
     """Files that number annotations from 0 lose one object in COCO's own code."""
     truths = [GroundTruth("a", 500, 500, as_boxes([[0, 0, 50, 50]]), np.array(["ant"]), np.zeros(1, bool))]
     found = Detections(as_boxes([[0, 0, 50, 50]]), np.array(["ant"]), np.array([0.9]))
-    assert evaluate_coco(tabulate([Picture("a", 500, 500, found)], truths, ["ant"])).map == pytest.approx(1)
+    assert evaluate_coco(tabulate([ImageDetections("a", 500, 500, found)], truths, ["ant"])).map == pytest.approx(1)
 
 
 def test_a_crowd_takes_many_detections_and_is_not_asked_for() -> None:
@@ -178,17 +178,17 @@ def test_a_crowd_takes_many_detections_and_is_not_asked_for() -> None:
     found = Detections(
         as_boxes([[10, 10, 50, 50], [100, 100, 150, 150], [400, 0, 440, 40]]), np.array(["ant"] * 3), np.ones(3)
     )
-    (ant,) = evaluate_coco(tabulate([Picture("a", 500, 500, found)], truths, ["ant"])).classes
+    (ant,) = evaluate_coco(tabulate([ImageDetections("a", 500, 500, found)], truths, ["ant"])).classes
     assert ant.outcomes.tolist() == [Outcome.IGNORED, Outcome.IGNORED, Outcome.TRUE_POSITIVE]
     assert (ant.ap, ant.positives) == (pytest.approx(1), 1)
 
 
 def test_nothing_at_all(capsys: pytest.CaptureFixture[str]) -> None:
-    for pictures, truths, classes in (([], [], []), ([], [], ["ant"]), (random_pictures(0)[0], [], ["ant"])):
-        evaluation = evaluate_coco(tabulate(pictures, truths, classes))
+    for images, truths, classes in (([], [], []), ([], [], ["ant"]), (random_images(0)[0], [], ["ant"])):
+        evaluation = evaluate_coco(tabulate(images, truths, classes))
         assert np.isnan(evaluation.map)
         assert all(map(np.isnan, evaluation.numbers.values()))
-    evaluate_coco(tabulate([], random_pictures(0)[1], CLASSES))
+    evaluate_coco(tabulate([], random_images(0)[1], CLASSES))
     assert capsys.readouterr().out == ""  # standard output is for results
 
 
@@ -251,7 +251,7 @@ def test_files_give_the_very_numbers_of_cocos_code(tmp_path: Path, seed: int) ->
     found = read_predictions(files[1], data)
     expected = [math.nan if value == -1 else value for value in _by_cocos_code(*files)]
     for engine in COCO_ENGINES:
-        evaluation = evaluate_coco(tabulate(found, data.pictures, data.classes), engine)
+        evaluation = evaluate_coco(tabulate(found, data.images, data.classes), engine)
         np.testing.assert_allclose(list(evaluation.numbers.values()), expected, rtol=0, atol=1e-12)
         # Precision and recall at an overlap of .5, which are told of each class, are of the same matches.
         aps = [coco_ap(one.precision, one.recall) for one in evaluation.classes if not math.isnan(one.ap)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes, half_open_to_inclusive, inclusive_to_half_open
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc, overlap_thresholds
 from inception_rcnn.eval.metrics.table import tabulate
@@ -23,22 +23,22 @@ def truth(file: str, *boxes: list[float], unjudged: tuple[str, ...] = (), diffic
     return GroundTruth(file, 500, 500, as_boxes(boxes), np.array(["ant"] * len(boxes)), flags, unjudged=unjudged)
 
 
-def found(file: str, *rows: tuple[float, list[float]]) -> Picture:
+def found(file: str, *rows: tuple[float, list[float]]) -> ImageDetections:
     boxes, scores = as_boxes([box for _, box in rows]), np.array([score for score, _ in rows], dtype=float)
-    return Picture(file, 500, 500, Detections(boxes, np.array(["ant"] * len(rows), dtype=str), scores))
+    return ImageDetections(file, 500, 500, Detections(boxes, np.array(["ant"] * len(rows), dtype=str), scores))
 
 
-def judge(pictures: list[Picture], truths: list[GroundTruth]) -> Evaluation:
-    return evaluate_ilsvrc(tabulate(pictures, truths, ["ant"]))
+def judge(images: list[ImageDetections], truths: list[GroundTruth]) -> Evaluation:
+    return evaluate_ilsvrc(tabulate(images, truths, ["ant"]))
 
 
-def outcomes(pictures: list[Picture], truths: list[GroundTruth]) -> list[int]:
-    return judge(pictures, truths).classes[0].outcomes.tolist()
+def outcomes(images: list[ImageDetections], truths: list[GroundTruth]) -> list[int]:
+    return judge(images, truths).classes[0].outcomes.tolist()
 
 
 @pytest.fixture(scope="module")
 def official():
-    """The val set's pictures, the 200 names, the devkit's demonstration predictions and the numbers it prints."""
+    """The val set's images, the 200 names, the devkit's demonstration predictions and the numbers it prints."""
     from conftest import SHARED
 
     folder = SHARED / "data" / "ilsvrc2014"
@@ -66,24 +66,24 @@ def official():
     truths = [by_index[index] for index in sorted(by_index)]
     lines = np.loadtxt(folder / "demo_predictions.txt.gz")
     classes = np.array([name for _, name in synsets])
-    pictures = []
+    images = []
     for index in np.unique(lines[:, 0]).astype(int):
         own = lines[lines[:, 0] == index]
         own = own[np.argsort(-own[:, 2], kind="stable")]
         boxes = inclusive_to_half_open(own[:, 3:])
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])  # some are the wrong way round, and overlap nothing
         detections = Detections(boxes, classes[own[:, 1].astype(int) - 1], own[:, 2])
-        pictures.append(Picture(by_index[index].file, detections=detections))
+        images.append(ImageDetections(by_index[index].file, detections=detections))
     with (folder / "demo_expected_ap.csv").open() as stream:
         expected = {name: float(ap) for _, _, name, ap in csv.reader(stream)}
-    return pictures, truths, list(classes), expected
+    return images, truths, list(classes), expected
 
 
 @pytest.mark.shared
 def test_all_official_numbers(shared: Path, official) -> None:
-    pictures, truths, classes, expected = official
+    images, truths, classes, expected = official
     assert (len(truths), len(expected)) == (20_121, 200)
-    evaluation = evaluate_ilsvrc(tabulate(pictures, truths, classes))
+    evaluation = evaluate_ilsvrc(tabulate(images, truths, classes))
     assert {one.name: one.ap for one in evaluation.classes} == pytest.approx(expected, abs=1e-6)
     assert evaluation.map == pytest.approx(0.5901, abs=5e-5)
     assert evaluation.numbers["median"] == pytest.approx(0.6012, abs=5e-5)
@@ -91,9 +91,9 @@ def test_all_official_numbers(shared: Path, official) -> None:
 
 @pytest.mark.shared
 def test_the_blacklist_matters(shared: Path, official) -> None:
-    pictures, truths, classes, expected = official
+    images, truths, classes, expected = official
     judged = [GroundTruth(t.file, 0, 0, t.boxes, t.labels, t.difficult) for t in truths]
-    evaluation = evaluate_ilsvrc(tabulate(pictures, judged, classes))
+    evaluation = evaluate_ilsvrc(tabulate(images, judged, classes))
     assert {one.name: one.ap for one in evaluation.classes} != pytest.approx(expected, abs=1e-6)
 
 
@@ -129,10 +129,10 @@ def test_a_blacklisted_class_is_neither_asked_for_nor_judged() -> None:
     assert (evaluation.map, evaluation.classes[0].positives, evaluation.classes[0].detections) == (1, 1, 1)
 
 
-def test_equal_scores_go_by_picture_whatever_the_order_of_the_file() -> None:
+def test_equal_scores_go_by_image_whatever_the_order_of_the_file() -> None:
     truths = [truth("a", A), truth("b")]
-    pictures = [found("b", (0.5, A)), found("a", (0.5, A))]
-    assert judge(pictures, truths).map == judge(pictures[::-1], truths).map == 1
+    images = [found("b", (0.5, A)), found("a", (0.5, A))]
+    assert judge(images, truths).map == judge(images[::-1], truths).map == 1
 
 
 def test_difficult_objects_of_other_data_sets_do_not_count() -> None:
@@ -140,7 +140,7 @@ def test_difficult_objects_of_other_data_sets_do_not_count() -> None:
     assert outcomes([found("a", (0.9, A), (0.8, B))], truths) == [I, T]
 
 
-def test_pictures_without_objects_and_without_detections() -> None:
+def test_images_without_objects_and_without_detections() -> None:
     truths = [truth("a", A), truth("b"), truth("c", A)]
     evaluation = judge([found("b", (0.9, A)), found("a", (0.8, A)), found("c")], truths)
     assert evaluation.map == pytest.approx(0.25)
@@ -149,14 +149,14 @@ def test_pictures_without_objects_and_without_detections() -> None:
 
 
 def slow(detections: list[tuple[int, float, list[float]]], objects: dict[int, list[list[float]]]) -> list[int]:
-    """The devkit's loops on 1-based inclusive corners: picture by picture, then all by score."""
+    """The devkit's loops on 1-based inclusive corners: image by image, then all by score."""
     results = []
-    for picture in sorted(objects):
+    for image in sorted(objects):
         taken = set()
-        own = sorted((d for d in detections if d[0] == picture), key=lambda d: -d[1])
+        own = sorted((d for d in detections if d[0] == image), key=lambda d: -d[1])
         for _, score, box in own:
             best, best_overlap = None, -np.inf
-            for k, (gx1, gy1, gx2, gy2) in enumerate(objects[picture]):
+            for k, (gx1, gy1, gx2, gy2) in enumerate(objects[image]):
                 if k in taken:
                     continue
                 width, height = gx2 - gx1 + 1, gy2 - gy1 + 1
@@ -183,16 +183,16 @@ def test_as_the_devkit_does(seed: int) -> None:
         return np.concatenate([corners, corners + rng.integers(1, 25, (count, 2))], axis=1).astype(float).tolist()
 
     truths = [truth(f"{i}", *boxes(rng.integers(0, 6))) for i in range(4)]
-    pictures = [
+    images = [
         found(f"{i}", *zip(np.sort(rng.integers(0, 5, n) / 5)[::-1].tolist(), boxes(n), strict=True))
         for i in range(4)
         for n in [rng.integers(0, 12)]
     ]
     detections = [
         (i, score, half_open_to_inclusive(box[None])[0].tolist())
-        for i, picture in enumerate(pictures)
-        for score, box in zip(picture.detections.scores.tolist(), picture.detections.boxes, strict=True)
+        for i, image in enumerate(images)
+        for score, box in zip(image.detections.scores.tolist(), image.detections.boxes, strict=True)
     ]
     objects = {i: half_open_to_inclusive(one.boxes).tolist() for i, one in enumerate(truths)}
     expected = slow(detections, objects)
-    assert [outcome == T for outcome in outcomes(pictures, truths)] == expected
+    assert [outcome == T for outcome in outcomes(images, truths)] == expected

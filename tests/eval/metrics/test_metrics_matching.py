@@ -12,13 +12,13 @@ HALF = [0, 0, 10, 5]  # IoU with A is .5
 LESS = [0, 0, 10, 4.99]
 
 
-def _outcomes(boxes, pictures, objects, object_pictures, difficult) -> list[int]:
-    pairs = overlapping_pairs(boxes, pictures, objects, object_pictures)
+def _outcomes(boxes, images, objects, object_images, difficult) -> list[int]:
+    pairs = overlapping_pairs(boxes, images, objects, object_images)
     return match_voc(pairs, len(boxes), difficult).outcomes.tolist()
 
 
 def _match(boxes: list[list[float]], objects: list[list[float]], difficult: list[int] | None = None) -> list[int]:
-    """Outcomes where everything is on one picture."""
+    """Outcomes where everything is on one image."""
     hard = np.array(difficult or [0] * len(objects), dtype=bool)
     zeros = np.zeros(max(len(boxes), len(objects)), dtype=np.int64)
     return _outcomes(as_boxes(boxes), zeros[: len(boxes)], as_boxes(objects), zeros[: len(objects)], hard)
@@ -40,24 +40,24 @@ def _match(boxes: list[list[float]], objects: list[list[float]], difficult: list
         ([[0, 0, 10, 9]], [A, [0, 0, 10, 8.9]], [0, 1], [I]),  # also if that one is difficult
     ],
 )
-def test_one_picture(
+def test_one_image(
     boxes: list[list[float]], objects: list[list[float]], difficult: list[int], expected: list[int]
 ) -> None:
     assert _match(boxes, objects, difficult) == expected
 
 
-def test_pictures_are_apart() -> None:
-    boxes, pictures = as_boxes([A, A, A]), np.array([5, 2, 5])
-    assert _outcomes(boxes, pictures, as_boxes([A]), np.array([5]), np.array([False])) == [T, F, D]
+def test_images_are_apart() -> None:
+    boxes, images = as_boxes([A, A, A]), np.array([5, 2, 5])
+    assert _outcomes(boxes, images, as_boxes([A]), np.array([5]), np.array([False])) == [T, F, D]
 
 
-def _slow(boxes, pictures, objects, object_pictures, difficult) -> list[int]:
+def _slow(boxes, images, objects, object_images, difficult) -> list[int]:
     """The devkit's double loop, with its own arithmetic on 1-based inclusive corners."""
     taken, outcomes = set(), []
-    for box, picture in zip(boxes, pictures, strict=True):
+    for box, image in zip(boxes, images, strict=True):
         best, best_overlap = None, -1.0
         for j, other in enumerate(objects):
-            if object_pictures[j] != picture:
+            if object_images[j] != image:
                 continue
             b, g = half_open_to_inclusive(np.stack([box, other]))
             width, height = min(b[2], g[2]) - max(b[0], g[0]) + 1, min(b[3], g[3]) - max(b[1], g[1]) + 1
@@ -82,9 +82,9 @@ def test_against_plain_loops(seed: int) -> None:
     # Few, small, whole numbers: many equal overlaps, and many of exactly .5.
     boxes = np.sort(rng.integers(0, 7, (n + m, 2, 2)), axis=1).reshape(-1, 4).astype(float)
     boxes[:, 2:] += 1
-    pictures = rng.integers(0, 4, n + m)
+    images = rng.integers(0, 4, n + m)
     difficult = rng.random(m) < 0.2
-    arguments = boxes[:n], pictures[:n], boxes[n:], pictures[n:], difficult
+    arguments = boxes[:n], images[:n], boxes[n:], images[n:], difficult
     assert _outcomes(*arguments) == _slow(*arguments)
 
 
@@ -110,8 +110,8 @@ def test_many_pairs_are_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 50, (60, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(5, 40, (60, 2))], axis=1)
-    pictures = rng.integers(0, 3, 60)
-    arguments = boxes[:40], pictures[:40], boxes[40:], pictures[40:]
+    images = rng.integers(0, 3, 60)
+    arguments = boxes[:40], images[:40], boxes[40:], images[40:]
     whole = overlapping_pairs(*arguments)
     for most in (1, 7, 30):
         monkeypatch.setattr(matching, "_PAIRS_AT_ONCE", most)

@@ -41,7 +41,7 @@ def _slow_iou(a: Sequence[float], b: Sequence[float]) -> float:
 def _slow_best(
     proposals: dict[str, Proposals], truths: Sequence[GroundTruth], budget: int
 ) -> list[tuple[str, float, float]]:
-    """Of every object its class, area, and best overlap with the first boxes of its picture."""
+    """Of every object its class, area, and best overlap with the first boxes of its image."""
     rows = []
     for truth in truths:
         for box, label, difficult in zip(truth.boxes.tolist(), truth.labels, truth.difficult, strict=True):
@@ -95,19 +95,19 @@ def test_all_numbers_are_those_of_plain_loops(seed: int) -> None:
     assert [recall for _, recall in result.by_iou] == pytest.approx(
         [sum(each >= iou / 100 for each in best) / len(best) for iou in range(50, 101, 2)]
     )
-    assert (result.pictures, result.boxes) == (6, (0 + 1 + 5 + 10 + 31 + 120) / 6)
+    assert (result.images, result.boxes) == (6, (0 + 1 + 5 + 10 + 31 + 120) / 6)
 
 
-def test_no_pictures_and_no_objects_have_no_recall() -> None:
+def test_no_images_and_no_objects_have_no_recall() -> None:
     for truths, boxes in (([], math.nan), ([_truth("a.jpg")], 1), ([_truth("a.jpg", ("cat", B), difficult=[0])], 1)):
         found = evaluate_recall("x", {"a.jpg": _boxes(A)}, truths)
         assert _numbers(found.all) == pytest.approx(NO_NUMBERS, nan_ok=True)
         assert (found.mabo, found.boxes) == pytest.approx((math.nan, boxes), nan_ok=True)
-        assert (found.pictures, found.classes, list(found.by_iou)) == (len(truths), {}, [])
+        assert (found.images, found.classes, list(found.by_iou)) == (len(truths), {}, [])
         assert all(math.isnan(each.average_recall) for each in (*found.sizes.values(), *found.budgets.values()))
 
 
-def test_a_picture_without_boxes_counts_its_objects_as_not_found() -> None:
+def test_a_image_without_boxes_counts_its_objects_as_not_found() -> None:
     truths = [_truth("a.jpg", ("cat", A)), _truth("b.jpg", ("cat", A))]
     found = evaluate_recall("x", {"a.jpg": _boxes(), "b.jpg": _boxes(A)}, truths)
     assert _numbers(found.all) == (2, 0.5, 0.5, 0.5, 0.5)
@@ -189,9 +189,9 @@ def test_best_overlaps_by_eye() -> None:
         assert best_overlaps(as_boxes(boxes), as_boxes(objects)).shape == (len(objects), len(BUDGETS) + 1)
 
 
-def test_pictures_without_a_row_are_named() -> None:
+def test_images_without_a_row_are_named() -> None:
     truths = [_truth("a.jpg"), _truth("b.jpg", ("cat", A)), _truth("c.jpg")]
-    with pytest.raises(DataError, match=r"^boxes\.csv has no proposals for 2 of 3 pictures, as b\.jpg$"):
+    with pytest.raises(DataError, match=r"^boxes\.csv has no proposals for 2 of 3 images, as b\.jpg$"):
         evaluate_recall("boxes.csv", {"a.jpg": _boxes(A), "d.jpg": _boxes()}, truths)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes, inclusive_to_half_open
 from inception_rcnn.data.formats.predictions import read_predictions
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
@@ -25,13 +25,15 @@ def _truth(file: str, *rows: tuple[str, list[int]], difficult: tuple[int, ...] =
     return GroundTruth(file, 200, 100, as_boxes([box for _, box in rows]), labels, hard)
 
 
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> Picture:
+def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
     labels, scores = np.array([row[0] for row in rows], dtype=str), np.array([row[1] for row in rows], dtype=float)
-    return Picture(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
+    return ImageDetections(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
 
 
-def _judge(pictures: list[Picture], truths: list[GroundTruth], classes: list[str], metric: str = "voc07") -> Evaluation:
-    return evaluate_voc(tabulate(pictures, truths, classes), metric)
+def _judge(
+    images: list[ImageDetections], truths: list[GroundTruth], classes: list[str], metric: str = "voc07"
+) -> Evaluation:
+    return evaluate_voc(tabulate(images, truths, classes), metric)
 
 
 def _aps(evaluation: Evaluation) -> dict[str, float]:
@@ -51,29 +53,29 @@ def test_no_predictions_and_no_objects() -> None:
     assert (evaluation.map, evaluation.without_objects) == (0, ("dog",))
 
 
-def test_false_positives_on_a_picture_without_objects_count() -> None:
+def test_false_positives_on_a_image_without_objects_count() -> None:
     truth = [_truth("a.jpg", ("cat", A)), _truth("empty.jpg")]
-    pictures = [_found("empty.jpg", ("cat", 0.9, A)), _found("a.jpg", ("cat", 0.8, A))]
-    assert _judge(pictures, truth, ["cat"], "voc10").map == 0.5
+    images = [_found("empty.jpg", ("cat", 0.9, A)), _found("a.jpg", ("cat", 0.8, A))]
+    assert _judge(images, truth, ["cat"], "voc10").map == 0.5
 
 
 def test_both_protocols_by_eye() -> None:
     truth = [_truth("a.jpg", ("cat", A), ("cat", B))]
-    pictures = [_found("a.jpg", ("cat", 0.9, A), ("cat", 0.8, [50, 50, 60, 60]), ("cat", 0.7, B))]
-    assert _judge(pictures, truth, ["cat"], "voc07").map == pytest.approx((6 + 5 * 2 / 3) / 11)
-    assert _judge(pictures, truth, ["cat"], "voc10").map == pytest.approx((1 + 2 / 3) / 2)
+    images = [_found("a.jpg", ("cat", 0.9, A), ("cat", 0.8, [50, 50, 60, 60]), ("cat", 0.7, B))]
+    assert _judge(images, truth, ["cat"], "voc07").map == pytest.approx((6 + 5 * 2 / 3) / 11)
+    assert _judge(images, truth, ["cat"], "voc10").map == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_outcomes_say_where() -> None:
     truth = [_truth("x.jpg"), _truth("a.jpg", ("cat", A), ("cat", B), difficult=(0, 1))]
-    pictures = [
+    images = [
         _found("a.jpg", ("cat", 0.3, A), ("cat", 0.9, A), ("cat", 0.5, B), ("dog", 1.0, A)),
         _found("x.jpg", ("cat", 0.7, B)),
     ]
-    evaluation = _judge(pictures, truth, ["cat"])
+    evaluation = _judge(images, truth, ["cat"])
     (cat,), found = evaluation.classes, evaluation.table.found
     assert cat.outcomes.tolist() == [T, F, I, D]
-    assert found.pictures[cat.rows].tolist() == [1, 0, 1, 1]
+    assert found.images[cat.rows].tolist() == [1, 0, 1, 1]
     assert found.scores[cat.rows].tolist() == [0.9, 0.7, 0.5, 0.3]
     assert found.boxes[cat.rows[0]].tolist() == A
     assert cat.objects.tolist() == [0, -1, 1, 0]
@@ -91,26 +93,26 @@ def test_only_difficult_objects_leave_a_class_without_any() -> None:
 def test_equal_scores_keep_the_order_given(num: int) -> None:
     """All of one score, the true one first: it stays first, whatever a sort does with equals."""
     truth = [_truth(f"{i}.jpg", *([("cat", A)] if i == 0 else [])) for i in range(num)]
-    pictures = [_found(f"{i}.jpg", ("cat", 0.5, A)) for i in range(num)]
-    assert _judge(pictures, truth, ["cat"], "voc10").map == 1
-    assert _judge(pictures[::-1], truth, ["cat"], "voc10").map == pytest.approx(1 / num)
+    images = [_found(f"{i}.jpg", ("cat", 0.5, A)) for i in range(num)]
+    assert _judge(images, truth, ["cat"], "voc10").map == 1
+    assert _judge(images[::-1], truth, ["cat"], "voc10").map == pytest.approx(1 / num)
 
 
 def test_left_out_and_failed_are_counted() -> None:
     truth = [_truth("a.jpg", ("cat", A)), _truth("b.jpg", ("cat", A))]
-    pictures = [
+    images = [
         _found("a", ("cat", 0.9, A)),
         _found("elsewhere.jpg", ("cat", 0.95, A), ("dog", 0.95, A)),
-        Picture("b.jpg", error="truncated"),
-        Picture("other.jpg", error="truncated"),
+        ImageDetections("b.jpg", error="truncated"),
+        ImageDetections("other.jpg", error="truncated"),
     ]
-    evaluation = _judge(pictures, truth, ["cat"], "voc10")
+    evaluation = _judge(images, truth, ["cat"], "voc10")
     assert evaluation.map == 0.5
     table = evaluation.table
-    assert (table.left_out_pictures, table.left_out_detections, table.num_failed) == (2, 2, 1)
+    assert (table.left_out_images, table.left_out_detections, table.num_failed) == (2, 2, 1)
 
 
-def test_parts_of_one_picture_are_one_picture() -> None:
+def test_parts_of_one_image_are_one_image() -> None:
     parts = [_found("a.jpg", ("cat", 0.9, A)), _found("a.jpg", ("cat", 0.8, A))]
     (cat,) = _judge(parts, [_truth("a.jpg", ("cat", A))], ["cat"]).classes
     assert cat.outcomes.tolist() == [T, D]
@@ -125,12 +127,12 @@ def voc2007_test() -> list[GroundTruth]:
     return [
         GroundTruth(
             f"{name}.jpg",
-            *picture["size"][:2],
-            inclusive_to_half_open([one["bbox"] for one in picture["objects"]]),
-            np.array([one["class"] for one in picture["objects"]], dtype=str),
-            np.array([one["difficult"] for one in picture["objects"]], dtype=bool),
+            *image["size"][:2],
+            inclusive_to_half_open([one["bbox"] for one in image["objects"]]),
+            np.array([one["class"] for one in image["objects"]], dtype=str),
+            np.array([one["difficult"] for one in image["objects"]], dtype=bool),
         )
-        for name, picture in content.items()
+        for name, image in content.items()
     ]
 
 
@@ -139,10 +141,10 @@ def voc2007_test() -> list[GroundTruth]:
 def test_official_numbers(shared: Path, voc2007_test: list[GroundTruth], metric: str, column: str) -> None:
     with (shared / "data" / "voc2007" / "expected_ap.csv").open() as stream:
         expected = {row["class"]: float(row[column]) for row in csv.DictReader(stream)}
-    pictures = read_predictions(shared / "data" / "voc2007" / "detections")
+    images = read_predictions(shared / "data" / "voc2007" / "detections")
     start = time.perf_counter()
-    evaluation = _judge(pictures, voc2007_test, list(expected), metric)
+    evaluation = _judge(images, voc2007_test, list(expected), metric)
     assert time.perf_counter() - start < 5  # .3 s on an idle machine
     assert len(expected) == 20
     assert _aps(evaluation) == pytest.approx(expected, abs=1e-6)
-    assert evaluation.table.left_out_pictures == 0
+    assert evaluation.table.left_out_images == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.analysis.intervals import Interval, Intervals
 from inception_rcnn.eval.metrics.average_precision import best_f1
 from inception_rcnn.eval.metrics.coco import evaluate_coco
@@ -22,13 +22,13 @@ A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
 
 
 def _evaluate(objects: list[list[int]], *found: tuple[float, list[int]], difficult: int = 0) -> Evaluation:
-    """Cats on one picture; the last of the objects are difficult."""
+    """Cats on one image; the last of the objects are difficult."""
     hard = np.arange(len(objects)) >= len(objects) - difficult
     truth = GroundTruth("a.jpg", 100, 100, as_boxes(objects), np.array(["cat"] * len(objects), dtype=str), hard)
     scores, boxes = np.array([score for score, _ in found]), as_boxes([box for _, box in found])
     labels = np.array(["cat"] * len(found), dtype=str)
-    picture = Picture("a.jpg", 100, 100, Detections(boxes, labels, scores))
-    return evaluate_voc(tabulate([picture], [truth], ["cat"]), "voc10")
+    image = ImageDetections("a.jpg", 100, 100, Detections(boxes, labels, scores))
+    return evaluate_voc(tabulate([image], [truth], ["cat"]), "voc10")
 
 
 def _best(evaluation: Evaluation) -> tuple[float, ...]:
@@ -98,8 +98,8 @@ def _read(text: str) -> list[dict[str, str]]:
 
 def test_csv_has_everything_and_leaves_out_what_does_not_exist() -> None:
     truth = GroundTruth("a.jpg", 100, 100, as_boxes([A, B]), np.array(["cat", "cat"]), np.array([False, False]))
-    picture = Picture("a.jpg", 100, 100, Detections(as_boxes([A]), np.array(["cat"]), np.array([0.5])))
-    table = tabulate([picture], [truth], ["cat", "dog"])
+    image = ImageDetections("a.jpg", 100, 100, Detections(as_boxes([A]), np.array(["cat"]), np.array([0.5])))
+    table = tabulate([image], [truth], ["cat", "dog"])
     evaluations = [evaluate_voc(table, "voc10"), evaluate_coco(table)]
     nowhere = Interval(math.nan, math.nan)
     intervals = {"voc10": Intervals(Interval(0.1, 0.9), {"cat": Interval(0.25, 1), "dog": nowhere}, 100)}

@@ -4,7 +4,7 @@ from test_analysis_waterfall import A40, A60, CLASSES, NOWHERE, A, B, _evaluatio
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
-from inception_rcnn.data.records import Detections, GroundTruth, Picture, Stages
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Stages
 from inception_rcnn.eval.metrics.evaluation import Evaluation
 from inception_rcnn.eval.metrics.protocols import evaluate
 from inception_rcnn.eval.metrics.table import tabulate
@@ -17,14 +17,14 @@ def _judged(found: list[tuple[str, float, list[float]]], *objects: tuple[str, li
     labels, scores, boxes = zip(*found, strict=True) if found else ((), (), ())
     detections = Detections(as_boxes(boxes), np.array(labels, dtype=str), np.array(scores))
     truths = [_truth(*objects, **options), _truth(file="other.jpg")]
-    return evaluate(tabulate([Picture("1.jpg", 500, 500, detections)], truths, CLASSES), ["voc10"])[0]
+    return evaluate(tabulate([ImageDetections("1.jpg", 500, 500, detections)], truths, CLASSES), ["voc10"])[0]
 
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines()]
 
 
-def test_an_empty_picture_has_a_story_too() -> None:
+def test_an_empty_image_has_a_story_too() -> None:
     assert explain(_judged([]), "1.jpg") == (
         "1.jpg (500 x 500), mAP (VOC10+, area, IoU 0.5)\n0 of 0 objects found, 0 detections"
     )
@@ -87,17 +87,17 @@ def test_stages_tell_where_an_object_was_lost() -> None:
     assert "object 2, dog at 200 0 300 100: found; by detection 1 (score 0.90, overlap 1.00)" in text
 
 
-def test_a_picture_without_stages_was_not_looked_at_and_stages_of_another_run_are_refused() -> None:
+def test_a_image_without_stages_was_not_looked_at_and_stages_of_another_run_are_refused() -> None:
     kept = {"1.jpg": _stages((A, 0.9, 0.0, A))}
     evaluation = _evaluation(kept, [_truth(("cat", A)), _truth(("cat", A), file="2.jpg")])
-    assert "not looked at; there are no stages of its picture" in explain(evaluation, "2.jpg", kept)
+    assert "not looked at; there are no stages of its image" in explain(evaluation, "2.jpg", kept)
     with pytest.raises(DataError, match="another run"):
         explain(evaluation, "1.jpg", {"1.jpg": _stages((B, 0.9, 0.0, B))})
     with pytest.raises(DataError, match="has detections but no stages"):
         explain(evaluation, "1.jpg", {})
 
 
-def test_pictures_are_found_as_predictions_are_and_an_unknown_one_gets_a_hint() -> None:
+def test_images_are_found_as_predictions_are_and_an_unknown_one_gets_a_hint() -> None:
     evaluation = _judged([], ("cat", A))
     assert explain(evaluation, "photos/1.png") == explain(evaluation, "1") == explain(evaluation, "1.jpg")
     with pytest.raises(UsageError, match=r"'othr.jpg' is not among the 2 that were judged; did you mean 'other.jpg'"):
@@ -109,7 +109,7 @@ def test_pictures_are_found_as_predictions_are_and_an_unknown_one_gets_a_hint() 
 def test_what_the_protocol_does_not_look_at() -> None:
     """COCO's takes the best hundred of a class."""
     found = Detections(np.repeat([B], 101, axis=0), np.repeat(["cat"], 101), np.linspace(1, 0.5, 101))
-    table = tabulate([Picture("1.jpg", 500, 500, found)], [_truth(("cat", A))], CLASSES)
+    table = tabulate([ImageDetections("1.jpg", 500, 500, found)], [_truth(("cat", A))], CLASSES)
     text = explain(evaluate(table, ["coco"])[0], "1.jpg")
     assert text.count("not judged; the protocol looks at the best") == 1
     assert "detection 101, cat 0.50 at 200 0 300 100: not judged" in text
@@ -118,7 +118,7 @@ def test_what_the_protocol_does_not_look_at() -> None:
 def test_a_box_that_cocos_code_does_not_count() -> None:
     """One negative side makes a negative area, which is in none of its ranges."""
     found = Detections(as_boxes([[5, 0, 5, 9]]), np.array(["cat"]), np.ones(1), np.array([[5.0, 0, -4, 9]]))
-    table = tabulate([Picture("1.jpg", 500, 500, found)], [_truth(("cat", A))], CLASSES)
+    table = tabulate([ImageDetections("1.jpg", 500, 500, found)], [_truth(("cat", A))], CLASSES)
     text = explain(evaluate(table, ["coco"])[0], "1.jpg")
     assert _lines(text)[-1].endswith(
         "not asked for; its box is inside out on one side, which the protocol does not count"
@@ -152,15 +152,15 @@ def test_a_drawing_shows_each_kind_in_its_colour_and_names_it_below() -> None:
     assert list(dict.fromkeys(order)) == [LOST, UNASKED, FOUND, WRONG]  # lines, from the top
 
 
-def test_nothing_to_draw_leaves_the_picture_as_it_is() -> None:
+def test_nothing_to_draw_leaves_the_image_as_it_is() -> None:
     assert (draw_explanation(IMAGE, _judged([]), "1.jpg") == IMAGE).all()
 
 
 @pytest.mark.parametrize("name", ["", "\udcff", "a\nb\x1b", "x" * 300, "猫"])
-def test_hostile_names_and_tiny_pictures(name: str) -> None:
+def test_hostile_names_and_tiny_images(name: str) -> None:
     truth = GroundTruth("1.jpg", 3, 2, as_boxes([[0, 0, 3, 2]]), np.array([name], dtype=str), np.array([False]))
     found = Detections(as_boxes([[5, 5, 9, 9]]), np.array([name], dtype=str), np.array([0.5]))
-    evaluation = evaluate(tabulate([Picture("1.jpg", 3, 2, found)], [truth], [name]), ["voc10"])[0]
+    evaluation = evaluate(tabulate([ImageDetections("1.jpg", 3, 2, found)], [truth], [name]), ["voc10"])[0]
     text = explain(evaluation, "1.jpg")
     assert text.isprintable() or len(text.splitlines()) == 4
     assert "\x1b" not in text

@@ -1,4 +1,4 @@
-"""Drawn pictures as files: where they land, what is on them, and what is left out."""
+"""Drawn images as files: where they land, what is on them, and what is left out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, SetupError, UsageError
 from inception_rcnn.data.formats.voc.annotations import write_voc_annotation
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.data.stores.detections_jsonl import write_ledger
 from inception_rcnn.eval.report.drawing import class_colour
 from inception_rcnn.eval.report.gallery import draw_predictions, write_drawing
@@ -21,9 +21,9 @@ BOX = [20, 30, 60, 50]
 LEFT_EDGE = (40, 20)  # row and column of a pixel on the box's left line
 
 
-def _found(file: str, *scores: float) -> Picture:
+def _found(file: str, *scores: float) -> ImageDetections:
     boxes, labels = as_boxes([BOX] * len(scores)), np.array(["cat"] * len(scores), dtype=str)
-    return Picture(file, 80, 60, Detections(boxes, labels, np.array(scores, dtype=float)))
+    return ImageDetections(file, 80, 60, Detections(boxes, labels, np.array(scores, dtype=float)))
 
 
 def _save(path: Path, image: np.ndarray = GREY, orientation: int = 1) -> None:
@@ -34,7 +34,7 @@ def _save(path: Path, image: np.ndarray = GREY, orientation: int = 1) -> None:
 
 
 def _draw(
-    folder: Path, rows: list[Picture], data: str | None = None, score: float = 0.3
+    folder: Path, rows: list[ImageDetections], data: str | None = None, score: float = 0.3
 ) -> tuple[str, list[str], list[str]]:
     """What is said at the end, what on the way, and the files that are there then."""
     write_ledger(rows, folder / "found.jsonl")
@@ -61,7 +61,7 @@ def _draw(
         ("猫 [1]*.png", "猫 [1]*.png"),
     ],
 )
-def test_a_drawing_has_the_pictures_own_name_below_the_folder(tmp_path: Path, file: str, written: str) -> None:
+def test_a_drawing_has_the_images_own_name_below_the_folder(tmp_path: Path, file: str, written: str) -> None:
     path = write_drawing(tmp_path / "out", file, GREY)
     assert path.relative_to(tmp_path / "out").as_posix() == written
     assert np.abs(read_image(path).astype(int) - 128).max() <= 2
@@ -79,24 +79,24 @@ def test_a_drawing_has_the_pictures_own_name_below_the_folder(tmp_path: Path, fi
         ("a.png", 65_501, "a.png"),
     ],
 )
-def test_a_picture_too_large_for_its_kind_becomes_a_png(tmp_path: Path, file: str, width: int, written: str) -> None:
+def test_a_image_too_large_for_its_kind_becomes_a_png(tmp_path: Path, file: str, width: int, written: str) -> None:
     path = write_drawing(tmp_path, file, np.zeros((1, width, 3), dtype=np.uint8))
     assert path.name == written
     assert read_image(path).shape == (1, width, 3)
 
 
 def test_no_predictions_make_no_drawings(tmp_path: Path) -> None:
-    assert _draw(tmp_path, []) == (f"0 of 0 pictures drawn, written to {tmp_path / 'out'}", [], [])
+    assert _draw(tmp_path, []) == (f"0 of 0 images drawn, written to {tmp_path / 'out'}", [], [])
 
 
-def test_a_picture_without_detections_is_drawn_as_it_is(tmp_path: Path) -> None:
+def test_a_image_without_detections_is_drawn_as_it_is(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png")
     said, lines, files = _draw(tmp_path, [_found("a.png")])
-    assert (said.split(",")[0], lines, files) == ("1 of 1 pictures drawn", [], ["a.png"])
+    assert (said.split(",")[0], lines, files) == ("1 of 1 images drawn", [], ["a.png"])
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), GREY)
 
 
-def test_subfolders_are_mirrored_with_boxes_on_the_pictures(tmp_path: Path) -> None:
+def test_subfolders_are_mirrored_with_boxes_on_the_images(tmp_path: Path) -> None:
     files = ["a.png", "sub/a.png", "sub/deep/b.gif"]
     for file in files:
         _save(tmp_path / "photos" / file)
@@ -114,44 +114,44 @@ def test_weak_detections_are_left_out(tmp_path: Path, score: float, drawn: bool)
     assert (read_image(tmp_path / "out" / "a.png") != 128).any() == drawn
 
 
-def test_parts_of_a_picture_are_drawn_together(tmp_path: Path) -> None:
+def test_parts_of_a_image_are_drawn_together(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png")
     said, _, _ = _draw(tmp_path, [_found("a.png", 0.9), _found("a.png")])
     assert said.startswith("1 of 1")
     assert tuple(read_image(tmp_path / "out" / "a.png")[LEFT_EDGE]) == class_colour("cat")
 
 
-def test_missing_and_broken_pictures_are_reported_and_left_out(tmp_path: Path) -> None:
+def test_missing_and_broken_images_are_reported_and_left_out(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png")
     (tmp_path / "photos" / "broken.png").write_bytes(b"")
     rows = [_found(file, 0.9) for file in ("none.png", "a.png", "broken.png", "x" * 300, "nul\0")]
-    said, lines, files = _draw(tmp_path, [*rows, Picture("failed.png", error="failed before")])
-    assert said.startswith("1 of 5 pictures drawn")
+    said, lines, files = _draw(tmp_path, [*rows, ImageDetections("failed.png", error="failed before")])
+    assert said.startswith("1 of 5 images drawn")
     assert files == ["a.png"]
     assert len(lines) == 4
     assert lines[0] == f"left out: {tmp_path / 'photos' / 'none.png'}: there is no such file"
     assert "broken.png: is empty" in lines[1]
 
 
-def test_no_picture_at_all_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has none of the 2 pictures .*check --images"):
+def test_no_image_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has none of the 2 images .*check --images"):
         _draw(tmp_path, [_found("a.png"), _found("b.png")])
     assert not (tmp_path / "out").exists()
 
 
-def test_the_pictures_are_never_drawn_over(tmp_path: Path) -> None:
+def test_the_images_are_never_drawn_over(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png")
     write_ledger([_found("a.png", 0.9)], tmp_path / "found.jsonl")
     (tmp_path / "link").symlink_to("photos")
-    with pytest.raises(UsageError, match="would overwrite the pictures"):
+    with pytest.raises(UsageError, match="would overwrite the images"):
         draw_predictions(tmp_path / "found.jsonl", tmp_path / "photos", tmp_path / "link", None, 0.3)
 
 
 @pytest.mark.parametrize("name", ["000001.jpg", "000001.PNG", "2008.001.png", "set[1].png"])
-def test_voc_results_find_their_pictures_without_the_extension(tmp_path: Path, name: str) -> None:
+def test_voc_results_find_their_images_without_the_extension(tmp_path: Path, name: str) -> None:
     _save(tmp_path / "photos" / name)
     stem = Path(name).stem
-    (tmp_path / "photos" / f"{stem}.csv").touch()  # no picture, though it comes first in the alphabet
+    (tmp_path / "photos" / f"{stem}.csv").touch()  # no image, though it comes first in the alphabet
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "comp4_det_val_cat.txt").write_text(f"{stem} .9 21 31 60 50\n")
     draw_predictions(tmp_path / "results", tmp_path / "photos", tmp_path / "out", None, 0.3)
@@ -179,7 +179,7 @@ def test_ground_truth_of_a_data_set_is_drawn_beside_the_detections(tmp_path: Pat
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "other.png"), GREY)  # not in the data set
 
 
-def test_pictures_of_a_data_set_are_drawn_as_stored_and_others_upright(tmp_path: Path) -> None:
+def test_images_of_a_data_set_are_drawn_as_stored_and_others_upright(tmp_path: Path) -> None:
     data = _voc(tmp_path, "a.png")
     for file in ("a.png", "other.png"):
         _save(tmp_path / "photos" / file, orientation=6)
@@ -188,14 +188,14 @@ def test_pictures_of_a_data_set_are_drawn_as_stored_and_others_upright(tmp_path:
     assert read_image(tmp_path / "out" / "other.png").shape == (80, 60, 3)
 
 
-def test_a_picture_is_drawn_as_the_size_of_its_annotation_says(tmp_path: Path) -> None:
+def test_a_image_is_drawn_as_the_size_of_its_annotation_says(tmp_path: Path) -> None:
     data = _voc(tmp_path, "a.png", size=(60, 80))
     _save(tmp_path / "photos" / "a.png", orientation=6)
     _draw(tmp_path, [_found("a.png")], data)
     assert read_image(tmp_path / "out" / "a.png").shape == (80, 60, 3)
 
 
-def test_predictions_say_by_their_size_which_way_up_their_picture_is(tmp_path: Path) -> None:
+def test_predictions_say_by_their_size_which_way_up_their_image_is(tmp_path: Path) -> None:
     for file in ("a.png", "b.png", "c.png"):
         _save(tmp_path / "photos" / file, orientation=6)
     rows = [replace(_found("a.png"), width=80, height=60), replace(_found("b.png"), width=60, height=80)]
@@ -215,7 +215,7 @@ def test_names_of_other_machines_are_found_and_drawn_under_those_of_this_one(tmp
     _save(tmp_path / "photos" / "sub" / "a.png")
     _save(tmp_path / "photos" / "b.png")
     said, lines, files = _draw(tmp_path, [_found("sub\\a.png", 0.9), _found("C:\\data\\b.png", 0.9)])
-    assert (said.split(",")[0], lines) == ("2 of 2 pictures drawn", [])
+    assert (said.split(",")[0], lines) == ("2 of 2 images drawn", [])
     assert files == ["b.png", "sub/a.png"]
 
 
@@ -225,7 +225,7 @@ def test_one_drawing_that_cannot_be_written_is_told_and_the_rest_goes_on(tmp_pat
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "sub").touch()  # in the way of the folder
     said, lines, files = _draw(tmp_path, [_found("sub/a.png"), _found("a.png")])
-    assert said.startswith("1 of 2 pictures drawn")
+    assert said.startswith("1 of 2 images drawn")
     assert "cannot be written" in lines[0]
     assert files == ["a.png"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.diagnostics import Notices, Problem
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.report.omissions import omissions, warnings
 
@@ -24,17 +24,19 @@ def _data(*labels: str, images: int = 1, size: tuple[int, int] = (90, 60)) -> Da
     return Dataset("mine", tuple(dict.fromkeys(labels)), truths, Path("photos"))
 
 
-def _found(file: str, *labels: str, size: tuple[int, int] = (0, 0), error: str | None = None) -> Picture:
+def _found(file: str, *labels: str, size: tuple[int, int] = (0, 0), error: str | None = None) -> ImageDetections:
     boxes, scores = as_boxes([BOX] * len(labels)), np.ones(len(labels))
-    return Picture(file, *size, Detections(boxes, np.array(labels, dtype=str), scores), error)
+    return ImageDetections(file, *size, Detections(boxes, np.array(labels, dtype=str), scores), error)
 
 
-def _omissions(data: Dataset, *found: Picture, classes: tuple[str, ...] = (), chosen: bool = False) -> list[str]:
-    return omissions(tabulate(found, data.pictures, classes or data.classes), data, Notices(), chosen=chosen)
+def _omissions(
+    data: Dataset, *found: ImageDetections, classes: tuple[str, ...] = (), chosen: bool = False
+) -> list[str]:
+    return omissions(tabulate(found, data.images, classes or data.classes), data, Notices(), chosen=chosen)
 
 
-def _warnings(data: Dataset, *found: Picture, classes: tuple[str, ...] = ()) -> list[str]:
-    return warnings(tabulate(found, data.pictures, classes or data.classes), data)
+def _warnings(data: Dataset, *found: ImageDetections, classes: tuple[str, ...] = ()) -> list[str]:
+    return warnings(tabulate(found, data.images, classes or data.classes), data)
 
 
 def test_nothing_is_said_where_all_fits():
@@ -51,13 +53,13 @@ def test_images_outside_the_data_set_are_counted():
 
 def test_repeated_objects_are_counted():
     data = _data("cat", "cat", "cat", "dog")
-    (truth,) = data.pictures
+    (truth,) = data.images
     boxes, flags = truth.boxes[[0, 0, 1, 0]], np.array([False, False, True, False])
-    repeated = replace(data, pictures=(replace(truth, boxes=boxes, areas=truth.areas, xywh=np.zeros(0)),))
+    repeated = replace(data, images=(replace(truth, boxes=boxes, areas=truth.areas, xywh=np.zeros(0)),))
     line = "1 x object with the class and box of another in its image, as a cat of 0.jpg: both count"
     assert _omissions(repeated, _found("0.jpg", "cat", "dog")) == [line]
-    ignored = replace(repeated.pictures[0], ignore=~flags)
-    assert _omissions(replace(data, pictures=(ignored,)), _found("0.jpg", "cat", "dog")) == []
+    ignored = replace(repeated.images[0], ignore=~flags)
+    assert _omissions(replace(data, images=(ignored,)), _found("0.jpg", "cat", "dog")) == []
 
 
 def test_classes_of_one_side_only_are_named_with_their_numbers():
@@ -82,7 +84,7 @@ def test_many_classes_are_cut_short():
 
 def test_failures_and_what_readers_met_are_counted():
     data, notices = _data("cat"), Notices([Problem("odd\x1b box", "r.txt: line 1", "is odd", minor=True, count=3)])
-    table = tabulate([_found("0.jpg", error="broken")], data.pictures, data.classes)
+    table = tabulate([_found("0.jpg", error="broken")], data.images, data.classes)
     assert omissions(table, data, notices) == [
         "1 images could not be read: their objects count as not found",
         "3 x odd\\x1b box, as r.txt: line 1: is odd",

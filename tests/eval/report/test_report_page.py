@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
 from inception_rcnn.eval.report.report import Report, write_report
@@ -30,9 +30,9 @@ def _truth(file: str, *rows: tuple[str, list[int]], difficult: int = 0) -> Groun
     return GroundTruth(file, 200, 100, as_boxes([box for _, box in rows]), labels, hard)
 
 
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> Picture:
+def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
     labels, scores = np.array([row[0] for row in rows], dtype=str), np.array([row[1] for row in rows], dtype=float)
-    return Picture(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
+    return ImageDetections(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
 
 
 TRUTHS = [
@@ -55,7 +55,7 @@ CLASSES = ["cat", HOSTILE, "horse", "ant", "class 10", "class 9"]  # of the last
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first picture has no file, the others have one."""
+    """The first image has no file, the others have one."""
     folder = tmp_path_factory.mktemp("report")
     table = tabulate(PREDICTIONS, TRUTHS, CLASSES)
     pixels = np.full((100, 200, 3), (90, 140, 90), np.uint8)
@@ -115,8 +115,8 @@ def _counts(page: "playwright.Page") -> dict[str, int]:
 
 
 def _show(page: "playwright.Page", file: str) -> None:
-    option = page.locator("#picture option", has_text=file)
-    page.locator("#picture").select_option(option.get_attribute("value"))
+    option = page.locator("#image option", has_text=file)
+    page.locator("#image").select_option(option.get_attribute("value"))
 
 
 def _num_detections(page: "playwright.Page") -> int:
@@ -169,7 +169,7 @@ def test_kinds_differ_in_colour_line_and_label(page: "playwright.Page") -> None:
     )
 
 
-def test_boxes_are_where_they_belong_on_the_picture(page: "playwright.Page") -> None:
+def test_boxes_are_where_they_belong_on_the_image(page: "playwright.Page") -> None:
     _show(page, "best.jpg")
     _set_score(page, 0.9)
     frame, horse = page.locator("#image").bounding_box(), page.locator("#boxes .found .rim").first.bounding_box()
@@ -183,28 +183,28 @@ def test_boxes_are_where_they_belong_on_the_picture(page: "playwright.Page") -> 
 
 def test_filter_by_class_and_ground_truth_switch(page: "playwright.Page") -> None:
     _set_score(page, 0.3)
-    page.locator("#picture-class").select_option(label="cat")
+    page.locator("#image-class").select_option(label="cat")
     assert _counts(page) == {"duplicate": 1, "false": 1, "found": 1, "missed": 1, "object": 1}
     page.locator("#truth").uncheck()
     assert _counts(page) == {"duplicate": 1, "false": 1, "found": 1}
     assert "missed" not in (page.locator("#status").text_content() or "")
-    page.locator("#picture-class").select_option(label="all")
+    page.locator("#image-class").select_option(label="all")
     assert _num_detections(page) == 5
 
 
-def test_filter_by_class_leaves_only_pictures_with_it(page: "playwright.Page") -> None:
-    assert page.locator("#picture-class option").all_text_contents() == ["all", HOSTILE, "cat", "class 9", "horse"]
-    page.locator("#picture-class").select_option(label=HOSTILE)
-    assert page.locator("#picture option").count() == 1
+def test_filter_by_class_leaves_only_images_with_it(page: "playwright.Page") -> None:
+    assert page.locator("#image-class option").all_text_contents() == ["all", HOSTILE, "cat", "class 9", "horse"]
+    page.locator("#image-class").select_option(label=HOSTILE)
+    assert page.locator("#image option").count() == 1
     assert page.locator("#image").get_attribute("alt") == HOSTILE_FILE.replace("\u2028", r"\u2028").replace(
         "\x07", r"\x07"
     ).replace("\udcff", r"\udcff")
-    page.locator("#picture-class").select_option(label="cat")
-    assert page.locator("#picture option").count() == 2
+    page.locator("#image-class").select_option(label="cat")
+    assert page.locator("#image option").count() == 2
 
 
-def test_pictures_are_from_the_worst_to_the_best_and_a_missing_file_is_a_frame(page: "playwright.Page") -> None:
-    assert page.locator("#picture option").all_text_contents()[::2] == [
+def test_images_are_from_the_worst_to_the_best_and_a_missing_file_is_a_frame(page: "playwright.Page") -> None:
+    assert page.locator("#image option").all_text_contents()[::2] == [
         "1 of 3 · worst.jpg · 2 mistakes",
         "3 of 3 · best.jpg · 0 mistakes",
     ]
@@ -219,7 +219,7 @@ def test_pictures_are_from_the_worst_to_the_best_and_a_missing_file_is_a_frame(p
     assert page.locator("#image").get_attribute("alt") == "best.jpg"
 
 
-def test_arrow_keys_show_the_other_pictures(page: "playwright.Page") -> None:
+def test_arrow_keys_show_the_other_images(page: "playwright.Page") -> None:
     page.locator("#frame").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -249,7 +249,7 @@ def test_a_line_of_the_list_points_at_its_box(page: "playwright.Page") -> None:
     page.locator("#list li").first.focus()
     page.keyboard.press("ArrowDown")
     assert "2× cat 0.80" in page.locator("#labels .strong").all_text_contents()
-    page.keyboard.press("ArrowRight")  # to the next picture; the focus is not lost
+    page.keyboard.press("ArrowRight")  # to the next image; the focus is not lost
     assert page.evaluate("document.activeElement.id") == "frame"
 
 
@@ -361,7 +361,7 @@ def test_everything_is_reached_by_tab_alone(page: "playwright.Page") -> None:
         seen.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         if page.evaluate("document.activeElement === document.body"):
             break
-    wanted = {"A", "BUTTON", "TR", "FIGURE", "LI", "filter", "previous", "next", "picture", "picture-class"}
+    wanted = {"A", "BUTTON", "TR", "FIGURE", "LI", "filter", "previous", "next", "image", "image-class"}
     assert wanted | {"score", "truth", "frame"} <= seen
 
 

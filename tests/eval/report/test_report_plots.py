@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.analysis.waterfall import Step, Waterfall
 from inception_rcnn.eval.metrics.evaluation import ClassEvaluation
 from inception_rcnn.eval.metrics.table import tabulate
@@ -17,7 +17,7 @@ A, B = [0, 0, 10, 10], [20, 0, 30, 10]
 def _cat(num_objects: int, *boxes: list[int]) -> ClassEvaluation:
     labels = np.array(["cat"] * len(boxes), dtype=str)
     truth = GroundTruth("a.jpg", 99, 99, as_boxes([A, B]), np.array(["cat"] * 2), np.zeros(2, bool))[:num_objects]
-    found = Picture("a.jpg", 99, 99, Detections(as_boxes(boxes), labels, -np.arange(len(boxes), dtype=float)))
+    found = ImageDetections("a.jpg", 99, 99, Detections(as_boxes(boxes), labels, -np.arange(len(boxes), dtype=float)))
     return evaluate_voc(tabulate([found], [truth], ["cat"])).classes[0]
 
 
@@ -41,7 +41,7 @@ def test_curve_of_many_detections_has_few_points_with_both_ends() -> None:
     boxes = as_boxes([[20 * i, 0, 20 * i + 10, 10] for i in range(num)])
     labels = np.array(["cat"] * num)
     truth = GroundTruth("a.jpg", 99, 99, boxes, labels, np.zeros(num, bool))
-    found = Picture("a.jpg", 99, 99, Detections(boxes, labels, np.linspace(1, 0, num)))
+    found = ImageDetections("a.jpg", 99, 99, Detections(boxes, labels, np.linspace(1, 0, num)))
     points = curve_points(evaluate_voc(tabulate([found], [truth], ["cat"])).classes[0])
     assert len(points) == 200
     assert (points[0], points[-1]) == ("0.0,0.0", "100.0,0.0")

@@ -12,7 +12,7 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
-from inception_rcnn.data.records import Detections, GroundTruth, Picture, Proposals
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals
 from inception_rcnn.eval.analysis.breakdown import break_down
 from inception_rcnn.eval.analysis.intervals import Interval, Intervals
 from inception_rcnn.eval.analysis.tide import find_errors
@@ -35,9 +35,9 @@ def _evaluate(classes: list[str], *, left_out: bool = False) -> list[Evaluation]
     """One cat found of two, one hostile name that nobody has seen."""
     labels = np.array(["cat", "cat"])
     truth = GroundTruth("a.jpg", 200, 100, as_boxes([A, [100, 0, 110, 10]]), labels, np.array([False, False]))
-    found = Picture("a.jpg", 200, 100, Detections(as_boxes([A]), labels[:1], np.array([0.9])))
-    pictures = [found, Picture("b.jpg", error="x"), found]
-    table = tabulate(pictures[: 2 if left_out else 1], [truth], classes)
+    found = ImageDetections("a.jpg", 200, 100, Detections(as_boxes([A]), labels[:1], np.array([0.9])))
+    images = [found, ImageDetections("b.jpg", error="x"), found]
+    table = tabulate(images[: 2 if left_out else 1], [truth], classes)
     return [evaluate_voc(table, metric) for metric in ("voc07", "voc10")]
 
 
@@ -190,22 +190,22 @@ def test_page_is_whole_and_needs_nothing(classes: list[str]) -> None:
 def test_full_page_is_whole_and_needs_nothing() -> None:
     html = render_html(_full())
     page = _check_page(html)
-    assert page.tags.count("script") == 2  # the page's own, and the pictures
+    assert page.tags.count("script") == 2  # the page's own, and the images
     assert "&lt;b&gt;nms" in html
     assert "its box is &lt;i&gt;gone" in html
-    parts = ("classes", "curves", "breakdowns", "errors", "waterfall", "proposals", "pictures", "failures", "run")
+    parts = ("classes", "curves", "breakdowns", "errors", "waterfall", "proposals", "images", "failures", "run")
     assert {*parts} <= page.attributes["id"]
     assert {f"#{part}" for part in parts} == page.attributes["href"]
 
 
-def test_pictures_are_in_the_page_as_json_that_nothing_can_leave() -> None:
+def test_images_are_in_the_page_as_json_that_nothing_can_leave() -> None:
     html = render_html(_full())
     (text,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
     assert "<" not in text
     content = json.loads(text)
     assert content["classes"] == ["cat", HOSTILE, r"</script><!--\u2028\x00\ud800"]
-    assert content["pictures"][0]["file"] == r"</script><!--\u2028\x00\ud800"
-    assert content["pictures"][0]["found"] == [[0, 0.9, 0, *A]]
+    assert content["images"][0]["file"] == r"</script><!--\u2028\x00\ud800"
+    assert content["images"][0]["found"] == [[0, 0.9, 0, *A]]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_part_that_is_not_given_is_not_there(part: str) -> None:
     html = render_html(replace(full, **{part: getattr(Report(), part)}))
     headings = {
         **{"errors": "Errors", "breakdowns": "Kinds of objects", "waterfall": "Where objects are lost"},
-        **{"recalls": "Proposals", "facts": "Run", "failures": "Failures", "read": "Pictures"},
+        **{"recalls": "Proposals", "facts": "Run", "failures": "Failures", "read": "Images"},
     }
     for name, heading in headings.items():
         assert (f"<h2>{heading}</h2>" in html) == (name != part)
@@ -250,7 +250,7 @@ def test_page_of_many_failures_says_that_it_does_not_have_all() -> None:
     failures = [(f"{i}.jpg", "broken") for i in range(500)]
     html = render_html(Report(failures=failures))
     assert html.count("broken") == 200
-    assert "500 pictures could not be read" in html
+    assert "500 images could not be read" in html
     assert "first 200" in html
     assert len(report_content(Report(failures=failures))["failures"]) == 500
 
@@ -261,7 +261,7 @@ def test_page_of_200_classes_is_not_large(rng: np.random.Generator) -> None:
     corners = rng.random((num, 2)) * 90
     boxes, labels = np.concatenate([corners, corners + 10], axis=1), rng.choice(classes, num)
     truth = GroundTruth("a.jpg", 100, 100, boxes, labels, np.zeros(num, bool))
-    found = Picture("a.jpg", 100, 100, Detections(boxes, labels, rng.random(num)))
+    found = ImageDetections("a.jpg", 100, 100, Detections(boxes, labels, rng.random(num)))
     html = render_html(Report([evaluate_ilsvrc(tabulate([found], [truth], classes))]))
     assert len(html) < 2e6
 
@@ -299,7 +299,7 @@ def test_json_of_proposals_by_eye(tmp_path: Path) -> None:
     assert content["metrics"] == {}
     assert list(content["proposals"]) == ["x.csv", "none.csv"]
     found = content["proposals"]["x.csv"]
-    assert (found["name"], found["pictures"], found["boxes"], found["mabo"]) == ("x.csv", 1, 2, 1)
+    assert (found["name"], found["images"], found["boxes"], found["mabo"]) == ("x.csv", 1, 2, 1)
     perfect = {"objects": 1, "recall_50": 1, "recall_70": 1, "average_recall": 1, "mean_best_overlap": 1}
     assert found["all"] == found["classes"][HOSTILE] == found["sizes"]["small"] == found["budgets"]["3"] == perfect
     assert (found["budgets"]["1"]["recall_70"], found["budgets"]["1"]["mean_best_overlap"]) == (0, 0.6)
@@ -334,4 +334,4 @@ def test_page_says_the_recall() -> None:
     assert row
     cells = re.findall(r"<td>(.*?)</td>", row[1])
     assert cells == ["1", "1.0000", "0.0000", "0.3000", "0.6000", "0.6000", "0.3000", "n/a", "n/a"]
-    _check_page(render_html(Report(recalls=[evaluate_recall("x.csv", {}, [])])))  # a data set without pictures
+    _check_page(render_html(Report(recalls=[evaluate_recall("x.csv", {}, [])])))  # a data set without images

@@ -27,7 +27,7 @@ def test_compiles_without_a_place_for_the_cache(monkeypatch):
 
 
 def test_the_first_process_compiles_and_says_so_and_the_next_ones_load(tmp_path):
-    """What a process compiles depends on the types it is called with, so a whole picture goes through, twice."""
+    """What a process compiles depends on the types it is called with, so a whole image goes through, twice."""
     program = (
         "import numpy as np\n"
         "from inception_rcnn.proposals.selective_search import selective_search\n"

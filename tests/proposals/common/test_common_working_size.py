@@ -1,4 +1,4 @@
-"""The size at which pictures are searched, and the way back."""
+"""The size at which images are searched, and the way back."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_sizes(height, width, expected):
     assert working.shape == (*expected, 3)
 
 
-def test_without_a_width_a_picture_stays_as_it_is_up_to_a_limit(monkeypatch):
+def test_without_a_width_a_image_stays_as_it_is_up_to_a_limit(monkeypatch):
     assert to_working_size(np.zeros((30, 1000, 3), np.uint8), None).shape == (30, 1000, 3)
     monkeypatch.setattr(working_size, "MAX_PIXELS_UNSCALED", 10_000)
     assert to_working_size(np.zeros((100, 400, 3), np.uint8), None).shape == (50, 200, 3)
@@ -36,7 +36,7 @@ def test_no_strip_exceeds_the_limit():
 
 
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (3, 30000), (333, 77), (4000, 2999), (1, 1)])
-def test_the_whole_picture_maps_back_exactly(height, width):
+def test_the_whole_image_maps_back_exactly(height, width):
     image = np.zeros((height, width, 3), np.uint8)
     working = to_working_size(image)
     whole = np.array([[0, 0, working.shape[1], working.shape[0]]], float)

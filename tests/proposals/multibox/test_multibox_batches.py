@@ -74,13 +74,13 @@ def test_an_object_has_eight_priors_unless_told():
     assert (assign(as_boxes([[0, 0, 9, 9]] * 20), as_boxes([[0, 0, 9, 9]])) == 0).sum() == SLOTS
 
 
-OBJECT, UNFAIR, OTHER = [5, 10, 35, 40], [40, 10, 50, 20], [60, 10, 90, 50]  # in pictures 100 x 60
+OBJECT, UNFAIR, OTHER = [5, 10, 35, 40], [40, 10, 50, 20], [60, 10, 90, 50]  # in images 100 x 60
 GREY = {250: OBJECT, 150: UNFAIR, 80: OTHER}
 
 
 @pytest.fixture
 def batches(tmp_path):
-    """Five pictures with an object on the left, a difficult one, and a proposal on the right: each in its own grey."""
+    """Five images with an object on the left, a difficult one, and a proposal on the right: each in its own grey."""
     truths, others = [], {}
     for i in range(5):
         image = np.zeros((60, 100, 3), dtype=np.uint8)
@@ -97,7 +97,7 @@ def examples(batches, steps=20):
     return [example for step in range(steps) for example in batches(step)]
 
 
-def test_an_epoch_shows_every_picture_once_in_a_new_order(batches):
+def test_an_epoch_shows_every_image_once_in_a_new_order(batches):
     files = [example.file for example in examples(batches, 5)]
     assert sorted(files[:5]) == sorted(files[5:]) == [f"{i}.png" for i in range(5)]
     assert files[:5] != files[5:]
@@ -114,7 +114,7 @@ def test_a_step_is_made_from_its_number_and_the_seed_alone(batches):
     assert len(set(sides)) == 6
 
 
-def test_boxes_stay_where_they_are_seen_when_the_picture_is_mirrored(batches):
+def test_boxes_stay_where_they_are_seen_when_the_image_is_mirrored(batches):
     places, others = set(), 0
     for example in examples(batches):
         for grey, (box,) in ((250, example.objects), (150, example.unfair)):
@@ -130,7 +130,7 @@ def test_boxes_stay_where_they_are_seen_when_the_picture_is_mirrored(batches):
     assert others > 10
 
 
-def test_all_boxes_suit_the_one_size_of_their_picture(batches):
+def test_all_boxes_suit_the_one_size_of_their_image(batches):
     seen = set()
     for example in examples(batches):
         index = int(np.abs(np.log(np.array(SHORT_SIDES) / example.short_sides[0])).argmin())
@@ -142,8 +142,8 @@ def test_all_boxes_suit_the_one_size_of_their_picture(batches):
     assert len(seen) > 1
 
 
-def test_pictures_without_objects_are_all_background(batches):
-    data = replace(batches.dataset, pictures=tuple(truth[:0] for truth in batches.dataset.pictures))
+def test_images_without_objects_are_all_background(batches):
+    data = replace(batches.dataset, images=tuple(truth[:0] for truth in batches.dataset.images))
     nothing = {file: Proposals(as_boxes([]), []) for file in batches.others}
     for example in examples(replace(batches, dataset=data, others=nothing)):
         assert example.objects.shape == example.unfair.shape == (0, 4)
@@ -156,8 +156,8 @@ def test_pictures_without_objects_are_all_background(batches):
     [({"crowd": [True]}, [True]), ({"ignore": [True]}, [False]), ({"unjudged": ("cat",)}, [False])],
 )
 def test_whatever_is_to_be_ignored_is_unfair_and_has_no_prior(batches, changes, crowd):
-    pictures = tuple(replace(truth[[0]], difficult=[False], **changes) for truth in batches.dataset.pictures)
-    for example in examples(replace(batches, dataset=replace(batches.dataset, pictures=pictures)), 5):
+    images = tuple(replace(truth[[0]], difficult=[False], **changes) for truth in batches.dataset.images)
+    for example in examples(replace(batches, dataset=replace(batches.dataset, images=images)), 5):
         assert example.objects.shape == (0, 4)
         assert example.unfair.tolist() in ([OBJECT], [[65, 10, 95, 40]])
         assert example.crowd.tolist() == crowd
@@ -165,22 +165,22 @@ def test_whatever_is_to_be_ignored_is_unfair_and_has_no_prior(batches, changes, 
 
 
 @pytest.mark.parametrize("changes", [{"exhaustive": False}, {"unjudged": ("dog",)}])
-def test_pictures_that_lack_annotations_say_so(batches, changes):
-    pictures = tuple(replace(truth, **changes) for truth in batches.dataset.pictures)
-    data = replace(batches.dataset, pictures=pictures, classes=("cat", "dog"))
+def test_images_that_lack_annotations_say_so(batches, changes):
+    images = tuple(replace(truth, **changes) for truth in batches.dataset.images)
+    data = replace(batches.dataset, images=images, classes=("cat", "dog"))
     found = examples(replace(batches, dataset=data))
     assert not any(example.complete for example in found)
     assert all(example.complete for example in examples(batches, 3))
 
 
-def test_a_picture_that_gives_no_background_is_seen_in_the_size_of_an_object(rng):
+def test_a_image_that_gives_no_background_is_seen_in_the_size_of_an_object(rng):
     sizes, matched = np.array([0, 1, 2, 0, 1, 2]), np.array([-1, 0, -1, -1, -1, -1])
     seen = {share: {_pick_size(sizes, matched, 6, share, rng) for _ in range(200)} for share in (0.7, 1.0)}
     assert seen == {0.7: {0, 1, 2}, 1.0: {1}}
 
 
 def test_difficult_objects_are_unfair_and_have_no_prior(batches):
-    data = replace(batches.dataset, pictures=tuple(truth[[1]] for truth in batches.dataset.pictures))
+    data = replace(batches.dataset, images=tuple(truth[[1]] for truth in batches.dataset.images))
     for example in examples(replace(batches, dataset=data)):
         assert example.objects.shape == (0, 4)
         assert example.unfair.tolist() in ([UNFAIR], [[50, 10, 60, 20]])
@@ -193,10 +193,10 @@ def test_objects_that_the_window_does_not_show_have_no_prior(batches, monkeypatc
     small = [0, 0, 10, 10], [45, 25, 55, 35], [90, 50, 100, 60]
     truths = [
         GroundTruth(each.file, each.width, each.height, as_boxes(small), ["cat"] * 3, [False] * 3)
-        for each in batches.dataset.pictures
+        for each in batches.dataset.images
     ]
     hidden = replace(
-        batches, dataset=replace(batches.dataset, pictures=tuple(truths)), priors=as_boxes([[0, 0, 1, 1]] * 30)
+        batches, dataset=replace(batches.dataset, images=tuple(truths)), priors=as_boxes([[0, 0, 1, 1]] * 30)
     )
     counts = set()
     for example in examples(hidden, 30):
@@ -210,7 +210,7 @@ def test_objects_that_the_window_does_not_show_have_no_prior(batches, monkeypatc
     assert {(i, count) for i in (0, 1) for count in (0, SLOTS)} <= counts
 
 
-def test_a_picture_brings_no_more_others_than_there_is_room_for(batches):
+def test_a_image_brings_no_more_others_than_there_is_room_for(batches):
     many = {file: Proposals(as_boxes([OTHER] * 1000), np.ones(1000)) for file in batches.others}
     numbers = [len(example.boxes) - example.num_priors for example in examples(replace(batches, others=many))]
     assert max(numbers) == OTHERS
@@ -231,7 +231,7 @@ def test_boxes_near_the_objects_have_area_and_lie_around_them(rng):
     np.testing.assert_allclose(large.std(axis=0), [40, 20, 40, 20], rtol=0.15)
 
 
-def test_windows_lie_in_the_picture_and_half_of_them_are_all_of_it(rng):
+def test_windows_lie_in_the_image_and_half_of_them_are_all_of_it(rng):
     windows = np.concatenate([pick_window((60, 100, 3), rng) for _ in range(400)])
     assert windows.shape == (400, 4)
     assert ((windows >= 0) & (windows <= [100, 60, 100, 60])).all()

@@ -27,7 +27,7 @@ def example(boxes, num_priors, matched, objects, unfair=(), crowd=None, complete
 
 
 class Scripted(torch.nn.Module):
-    """A network that says of a picture's boxes what it is told to, picture by picture."""
+    """A network that says of an image's boxes what it is told to, image by image."""
 
     def __init__(self, *outputs):
         super().__init__()
@@ -96,7 +96,7 @@ BACKGROUND = example([[0, 0, 10, 10], [5, 5, 20, 30]], 1, [-1, -1], [])
         [replace(FULL, crowd=np.array([True, False])), replace(FULL, crowd=np.array([True, True]))],
         [replace(FULL, complete=False), replace(BACKGROUND, complete=False)],
     ],
-    ids=["no pictures", "no boxes", "no objects", "objects", "unfair ones too", "several", "crowds", "incomplete"],
+    ids=["no images", "no boxes", "no objects", "objects", "unfair ones too", "several", "crowds", "incomplete"],
 )
 def test_the_loss_is_the_definition_with_loops(batch):
     torch.manual_seed(0)
@@ -158,7 +158,7 @@ def test_the_gradient_reaches_all_of_the_head_and_none_of_the_trunk(network):
         assert each.grad.abs().sum() > 0, name
 
 
-def test_the_picture_is_looked_at_in_the_size_of_the_example(network):
+def test_the_image_is_looked_at_in_the_size_of_the_example(network):
     sure, deltas, fits = network(replace(FULL, short_sides=(128,)))
     assert (sure.shape, deltas.shape, fits.shape) == ((6,), (6, 4), (6,))
     assert network.trunk.sizes == [(128, 128)]

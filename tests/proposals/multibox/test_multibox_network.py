@@ -47,7 +47,7 @@ def test_priors_are_fractions_of_a_window(priors, windows, placed):
 
 
 @pytest.mark.parametrize("crops", [0, 1])
-def test_without_crops_there_is_the_whole_picture(crops):
+def test_without_crops_there_is_the_whole_image(crops):
     assert crop_windows((50, 100, 3), crops).tolist() == [[0, 0, 100, 50]]
 
 
@@ -58,7 +58,7 @@ def test_two_crops_a_side_are_two_thirds_wide():
 
 @pytest.mark.parametrize("crops", [2, 3, 5])
 @pytest.mark.parametrize("shape", [(1, 1), (37, 101, 3), (400, 30, 3)])
-def test_crops_are_of_one_size_overlap_by_half_and_cover_the_picture(shape, crops):
+def test_crops_are_of_one_size_overlap_by_half_and_cover_the_image(shape, crops):
     whole, *windows = crop_windows(shape, crops)
     height, width = shape[:2]
     assert whole.tolist() == [0, 0, width, height]
@@ -140,7 +140,7 @@ def test_no_priors_propose_nothing():
     assert (found.boxes.shape, found.scores.shape) == ((0, 4), (0,))
 
 
-def test_priors_move_and_end_at_the_pictures_edge():
+def test_priors_move_and_end_at_the_images_edge():
     """A prior in the middle, 100 x 50: half a width to the right, a whole height up, three times as high."""
     deltas = [0.5 / USUAL_SIZE[0], 0, 0, 0], [0, -1 / USUAL_SIZE[1], 0, np.log(3) / USUAL_SIZE[3]]
     found = proposing([[0.25, 0.25, 0.75, 0.75]] * 2, [2, 0], deltas).propose(MAPS, 10)

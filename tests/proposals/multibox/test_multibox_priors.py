@@ -12,10 +12,10 @@ from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.proposals.multibox.priors import priors_of, read_priors
 
 
-def dataset(*pictures, difficult=False):
-    """Pictures 100 wide and 200 high, each given by its objects in percent of these."""
+def dataset(*images, difficult=False):
+    """Images 100 wide and 200 high, each given by its objects in percent of these."""
     truths = []
-    for i, objects in enumerate(pictures):
+    for i, objects in enumerate(images):
         boxes = as_boxes(objects) * [1, 2, 1, 2]
         truths.append(GroundTruth(f"{i}.jpg", 100, 200, boxes, ["cat"] * len(boxes), [difficult] * len(boxes)))
     return Dataset("photos", ("cat",), tuple(truths), Path("/nowhere"))
@@ -105,7 +105,7 @@ def test_googles_own_file_can_be_read(shared):
 @pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"unjudged": ("cat",)}])
 def test_objects_to_ignore_make_no_prior(changes):
     data = dataset([[0, 0, 25, 25]], [[50, 50, 100, 100]])
-    data = replace(data, pictures=(data.pictures[0], replace(data.pictures[1], **changes)))
+    data = replace(data, images=(data.images[0], replace(data.images[1], **changes)))
     assert sorted(priors_of(data, 2).tolist()) == [[0, 0, 0.25, 0.25], [0.75, 0, 1, 0.25]]
 
 

@@ -60,7 +60,7 @@ def test_random_blocks(similarity, levels):
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
-def test_a_real_picture(similarity):
+def test_a_real_image(similarity):
     image = pytest.importorskip("skimage.data").chelsea()[60:200, 100:280]
     regions = regions_of(image, 40)
     assert len(regions.sizes) > 50
@@ -91,7 +91,7 @@ def test_one_region_has_nothing_to_merge():
     assert group(regions_of(image, 50), "CTSF", 30).shape == (0, 4)
 
 
-def test_the_last_box_is_the_whole_picture():
+def test_the_last_box_is_the_whole_image():
     image = np.random.default_rng(6).integers(0, 256, (21, 33, 3), dtype=np.uint8)
     regions = regions_of(image, 10)
     boxes = group(regions, "CTSF", 21 * 33)

@@ -7,12 +7,12 @@ from inception_rcnn.proposals.selective_search.histograms import describe
 from inception_rcnn.proposals.selective_search.segmentation import Segmentation, part_graph, segment
 
 
-def picture(shape=(14, 19, 3), seed=0):
+def random_image(shape=(14, 19, 3), seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def reference_responses(image):
-    """Gaussian derivatives of the picture on 0..1 along 8 directions, rectified, [H, W, channel, direction]."""
+    """Gaussian derivatives of the image on 0..1 along 8 directions, rectified, [H, W, channel, direction]."""
     x, sigma = np.arange(-3, 4), 0.8
     gaussian = np.exp(-(x**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
     derivative, smooth = gaussian * x / sigma**2, gaussian / gaussian.sum()
@@ -45,14 +45,14 @@ def test_colours_round_to_25_bins():
 
 
 def test_textures_are_the_bins_of_rectified_derivatives():
-    image = picture((60, 70, 3))
+    image = random_image((60, 70, 3))
     expected = np.minimum(9, (reference_responses(image) / 0.43 * 10).astype(int))
     _, found = bins_of(image)
     assert (found != expected).mean() < 1e-3  # a response on the border of two bins rounds either way
     assert np.abs(found - expected).max() <= 1
 
 
-def test_the_strongest_step_reaches_the_last_bin_and_a_flat_picture_none():
+def test_the_strongest_step_reaches_the_last_bin_and_a_flat_image_none():
     step = np.zeros((9, 10, 3), np.uint8)
     assert (bins_of(step)[1] == 0).all()
     step[:, 5:] = 255
@@ -61,7 +61,7 @@ def test_the_strongest_step_reaches_the_last_bin_and_a_flat_picture_none():
 
 
 def test_regions_count_their_own_pixels():
-    image = picture()
+    image = random_image()
     labels = np.random.default_rng(1).integers(0, 6, image.shape[:2])
     (regions,) = describe([one_by_one(labels)], image)
     colours, textures = bins_of(image)
@@ -80,7 +80,7 @@ def test_regions_count_their_own_pixels():
 def test_each_histogram_sums_to_the_size():
     labels = np.zeros((14, 19), np.int32)
     labels[3:6, 4:9] = 1
-    (regions,) = describe([one_by_one(labels)], picture())
+    (regions,) = describe([one_by_one(labels)], random_image())
     assert regions.sizes.tolist() == [14 * 19 - 15, 15]
     assert (regions.colours.reshape(2, 3, 25).sum(axis=2) == regions.sizes[:, None]).all()
     assert (regions.textures.reshape(2, 24, 10).sum(axis=2) == regions.sizes[:, None]).all()
@@ -88,7 +88,7 @@ def test_each_histogram_sums_to_the_size():
 
 def test_several_segmentations_are_counted_as_each_alone():
     """Regions are sums of the cells that all have in common, whichever of them are asked for together."""
-    image = picture()
+    image = random_image()
     graph = part_graph(image, 0.8, 20)
     segmentations = [segment(graph, k, min_size) for k, min_size in ((20, 1), (60, 9), (200, 4))]
     together = describe(segmentations, image)
@@ -101,7 +101,7 @@ def test_several_segmentations_are_counted_as_each_alone():
 
 
 def test_the_authors_texture_is_that_of_the_first_channel():
-    image = picture()
+    image = random_image()
     colours, textures = bins_of(image)
     first_colours, first_textures = bins_of(image, "first channel")
     assert np.array_equal(first_colours, colours)

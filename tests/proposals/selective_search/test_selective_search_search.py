@@ -73,7 +73,7 @@ def test_boxes_come_in_the_order_of_the_authors(seed, changes):
     width_wanted=st.sampled_from([None, 1, 33]),
     min_side=st.integers(1, 6),
 )
-def test_any_picture_has_boxes_in_it_once_each(height, width, levels, grey, width_wanted, min_side):
+def test_any_image_has_boxes_in_it_once_each(height, width, levels, grey, width_wanted, min_side):
     shape = (height, width) if grey else (height, width, 3)
     image = np.random.default_rng(height).choice(np.linspace(0, 255, levels), shape).astype(np.uint8)
     settings = replace(SMALL, width=width_wanted, min_side=min_side)
@@ -111,7 +111,7 @@ def test_every_colour_space_finds_a_coloured_patch(space):
     assert box_iou(as_boxes([[30, 20, 100, 70]]), found.boxes).max() > 0.85
 
 
-def test_without_a_width_the_picture_is_searched_as_it_is():
+def test_without_a_width_the_image_is_searched_as_it_is():
     image = drawn(60, 700)
     found = selective_search(image, replace(SMALL, width=None))
     assert found.boxes.tolist() == reference_boxes(image, SMALL, 0)
@@ -144,19 +144,19 @@ def test_threads_change_no_byte():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (19, 400), (3, 30000), (30000, 3), (300, 260)])
 @pytest.mark.parametrize("channels", [(), (3,)])
-def test_a_constant_or_tiny_picture_gives_itself(shape, channels):
+def test_a_constant_or_tiny_image_gives_itself(shape, channels):
     found = selective_search(np.full((*shape, *channels), 200, np.uint8))
     assert found.boxes.tolist() == [[0, 0, shape[1], shape[0]]]
     assert found.scores.tolist() == [1]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 19), (2000, 19)])
-def test_a_picture_below_the_smallest_side_gives_itself_whatever_it_shows(shape):
+def test_a_image_below_the_smallest_side_gives_itself_whatever_it_shows(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert selective_search(image).boxes.tolist() == [[0, 0, shape[1], shape[0]]]
 
 
-def test_where_nothing_is_large_enough_the_picture_is_left():
+def test_where_nothing_is_large_enough_the_image_is_left():
     found = selective_search(drawn(40, 120), Settings(width=120, min_side=41))
     assert found.boxes.tolist() == [[0, 0, 120, 40]]
 
@@ -175,7 +175,7 @@ def test_grey_is_the_same_as_three_equal_channels():
     )
 
 
-def test_views_and_read_only_pictures_are_fine():
+def test_views_and_read_only_images_are_fine():
     image = drawn()
     view = image[:, ::-1][:, ::-1]
     view.flags.writeable = False
@@ -183,7 +183,7 @@ def test_views_and_read_only_pictures_are_fine():
 
 
 @pytest.mark.parametrize(("height", "width"), [(77, 51), (300, 1000), (700, 90)])
-def test_boxes_lie_in_the_picture_once_each(height, width):
+def test_boxes_lie_in_the_image_once_each(height, width):
     boxes = selective_search(drawn(height, width), SMALL).boxes
     assert boxes.dtype == np.float64
     assert (boxes[:, :2] >= 0).all()
@@ -193,7 +193,7 @@ def test_boxes_lie_in_the_picture_once_each(height, width):
     assert [0, 0, width, height] in boxes.tolist()
 
 
-def test_boxes_of_a_large_picture_are_in_its_own_pixels():
+def test_boxes_of_a_large_image_are_in_its_own_pixels():
     image = np.full((600, 1000, 3), 90, np.uint8)
     image[200:500, 300:620] = (200, 30, 40)
     found = selective_search(image)
@@ -260,6 +260,6 @@ def test_settings_that_cannot_work_are_refused(fields):
 @pytest.mark.parametrize(
     "image", [np.zeros((5, 5, 3)), np.zeros((5, 5, 4), np.uint8), np.zeros((0, 5, 3), np.uint8), np.zeros(5, np.uint8)]
 )
-def test_what_is_no_picture_is_refused(image):
+def test_what_is_no_image_is_refused(image):
     with pytest.raises(DataError, match="uint8"):
         selective_search(image)

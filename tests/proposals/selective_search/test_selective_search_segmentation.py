@@ -80,7 +80,7 @@ def assert_as_reference(image, k, min_size, smallest_k=None):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (9, 13), (24, 17)])
 @pytest.mark.parametrize("levels", [1, 2, 256])  # one: constant; two: many equal weights; 256: noise
 @pytest.mark.parametrize(("k", "min_size"), [(20, 1), (100, 5), (300, 30)])
-def test_random_pictures(shape, levels, k, min_size):
+def test_random_images(shape, levels, k, min_size):
     generator = np.random.default_rng(levels)
     image = generator.choice(np.linspace(0, 255, levels), (*shape, 3)).astype(np.uint8)
     assert_as_reference(image, k, min_size)
@@ -95,7 +95,7 @@ def test_random_blocks(levels, k, min_size):
     assert_as_reference(image, k, min_size)
 
 
-def test_a_real_picture_at_every_scale_from_one_graph():
+def test_a_real_image_at_every_scale_from_one_graph():
     image = pytest.importorskip("skimage.data").chelsea()[80:150, 120:200]
     found = [assert_as_reference(image, k, k, 50) for k in (50, 100, 300)]
     assert found[0] > found[1] > found[2] > 1

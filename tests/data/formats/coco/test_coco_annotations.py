@@ -38,18 +38,18 @@ def _write(folder: Path, *rows: Any, images: Any = IMAGES, categories: Any = CAT
     return folder / "val.json"
 
 
-def test_no_pictures_and_no_classes(tmp_path: Path) -> None:
+def test_no_images_and_no_classes(tmp_path: Path) -> None:
     data = read_coco(_write(tmp_path, images=[], categories=[]), tmp_path)
-    assert (data.name, data.classes, data.pictures, data.picture_ids) == ("val", (), (), ())
+    assert (data.name, data.classes, data.images, data.image_ids) == ("val", (), (), ())
 
 
-def test_pictures_and_classes_are_in_the_order_of_their_ids(tmp_path: Path) -> None:
+def test_images_and_classes_are_in_the_order_of_their_ids(tmp_path: Path) -> None:
     data = read_coco(_write(tmp_path, _row(), _row(image_id=0, category_id=2), _row(bbox=[0.5, 0, 0, 1])), tmp_path)
-    assert data.picture_ids == ("0", "9", "10")
+    assert data.image_ids == ("0", "9", "10")
     assert data.class_ids == ("0", "2")
     assert data.classes == ("cat", "dog")
-    none, a, b = data.pictures
-    assert [truth.file for truth in data.pictures] == ["none.jpg", "sub/a.jpg", "b.jpg"]
+    none, a, b = data.images
+    assert [truth.file for truth in data.images] == ["none.jpg", "sub/a.jpg", "b.jpg"]
     assert (none.labels.tolist(), a.boxes.shape, (b.width, b.height)) == (["dog"], (0, 4), (20, 10))
     assert b.boxes.tolist() == [[1, 2, 4, 6], [0.5, 0, 0.5, 1]]  # in the file's order
     assert b.areas.tolist() == [12, 0]
@@ -59,8 +59,8 @@ def test_pictures_and_classes_are_in_the_order_of_their_ids(tmp_path: Path) -> N
 def test_ids_that_are_text_come_after_numbers_and_both_refer(tmp_path: Path) -> None:
     images = [{"id": "b", "file_name": "1"}, {"id": "a", "file_name": "2"}, {"id": 3, "file_name": "3"}]
     data = read_coco(_write(tmp_path, _row(image_id="a"), _row(image_id="3"), images=images), tmp_path)
-    assert data.picture_ids == ("3", "a", "b")
-    assert [len(truth) for truth in data.pictures] == [1, 1, 0]
+    assert data.image_ids == ("3", "a", "b")
+    assert [len(truth) for truth in data.images] == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_ids_that_are_text_come_after_numbers_and_both_refer(tmp_path: Path) -> 
     ],
 )
 def test_flags_and_areas(tmp_path: Path, changes: dict[str, Any], crowd: bool, ignore: bool, area: float) -> None:
-    truth = read_coco(_write(tmp_path, _row(**changes)), tmp_path).pictures[2]
+    truth = read_coco(_write(tmp_path, _row(**changes)), tmp_path).images[2]
     assert truth.crowd.tolist() == [crowd]
     assert truth.ignore.tolist() == [ignore]
     assert truth.difficult.tolist() == [False]  # COCO's own code takes no notice of it
@@ -105,16 +105,16 @@ def test_flags_and_areas(tmp_path: Path, changes: dict[str, Any], crowd: bool, i
 def test_a_field_that_makes_no_sense_costs_no_box(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
     told: list[Problem] = []
     path = _write(tmp_path, _row(**changes))
-    truth = read_coco(path, tmp_path, told.append).pictures[2]
+    truth = read_coco(path, tmp_path, told.append).images[2]
     assert (truth.crowd.tolist(), truth.ignore.tolist(), truth.areas.tolist()) == ([False], [False], [12])
     assert [problem.minor for problem in told] == [True]
     assert told[0].what.startswith(what)
-    assert len(read_coco(path, tmp_path).pictures[2]) == 1  # nothing is refused
+    assert len(read_coco(path, tmp_path).images[2]) == 1  # nothing is refused
 
 
 def test_the_files_own_numbers_are_kept(tmp_path: Path) -> None:
     """Corners lose bits: .1 + .2 - .1 is another number than .2."""
-    truth = read_coco(_write(tmp_path, _row(bbox=[0.1, 0.3, 0.2, 0.6])), tmp_path).pictures[2]
+    truth = read_coco(_write(tmp_path, _row(bbox=[0.1, 0.3, 0.2, 0.6])), tmp_path).images[2]
     assert truth.xywh.tolist() == [[0.1, 0.3, 0.2, 0.6]]
     assert truth.boxes[0, 2] - truth.boxes[0, 0] != 0.2
     data = read_coco(tmp_path / "val.json", tmp_path)
@@ -139,12 +139,12 @@ def test_annotations_of_what_is_not_listed_are_left_out_and_counted(
     """As COCO's own code does: of a list cut to some images people seldom cut the annotations."""
     path = _write(tmp_path, _row(), *[_row(id=number, **changes) for number in range(6, 9)])
     told: list[Problem] = []
-    assert [len(truth) for truth in read_coco(path, tmp_path, told.append).pictures] == [0, 0, 1]
+    assert [len(truth) for truth in read_coco(path, tmp_path, told.append).images] == [0, 0, 1]
     assert [(problem.kind, problem.minor, problem.count) for problem in told] == [
         (f"annotation of an unknown {kind}", True, 3)
     ]
     assert told[0].where == f"{path}: annotation 6"
-    assert len(read_coco(path, tmp_path).pictures[2]) == 1  # nothing is refused
+    assert len(read_coco(path, tmp_path).images[2]) == 1  # nothing is refused
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_unusable_annotation_is_told_of_and_left_out(tmp_path: Path, row: Any, w
         read_coco(path, tmp_path)
     told: list[Problem] = []
     data = read_coco(path, tmp_path, told.append)
-    assert data.pictures[2].boxes.tolist() == [[1, 2, 4, 6], [0, 0, 1, 1]]
+    assert data.images[2].boxes.tolist() == [[1, 2, 4, 6], [0, 0, 1, 1]]
     assert len(told) == 1
     assert told[0].where.startswith(str(path))
 
@@ -198,7 +198,7 @@ def test_unusable_image_is_told_of_once_and_left_out(tmp_path: Path, image: Any,
         read_coco(path, tmp_path)
     told: list[Problem] = []
     data = read_coco(path, tmp_path, told.append)
-    assert data.picture_ids == ("0", "9", "10")
+    assert data.image_ids == ("0", "9", "10")
     assert len(told) == 1  # not once more for each of its annotations
 
 
@@ -246,8 +246,8 @@ def test_categories_that_are_no_classes(
     assert dict(zip(data.classes, data.class_ids, strict=True)) == classes
     assert [problem.kind for problem in problems] == [f"category {kind}" for kind in told]
     assert all(problem.minor for problem in problems)
-    assert len(data.pictures[2]) == len(used)
-    assert {*data.pictures[2].labels.tolist()} <= {*classes}
+    assert len(data.images[2]) == len(used)
+    assert {*data.images[2].labels.tolist()} <= {*classes}
 
 
 def test_a_class_in_two_categories_scores_as_pycocotools_has_it(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_class_in_two_categories_scores_as_pycocotools_has_it(tmp_path: Path) 
     data, notices = read_coco(path, tmp_path), Notices()
     assert (data.classes, data.class_ids) == (("fish",), ("1",))
     found = coco_list_predictions(rows, tmp_path / "p.json", data, notices)
-    numbers = evaluate_coco(tabulate(found, data.pictures, data.classes), "pycocotools").numbers
+    numbers = evaluate_coco(tabulate(found, data.images, data.classes), "pycocotools").numbers
     assert numbers["AP"] == judge.stats[0] < 1
     assert [problem.kind for problem in notices] == ["result of an unknown category"]
 
@@ -278,9 +278,9 @@ def test_a_file_without_annotations_is_a_test_set(tmp_path: Path) -> None:
         (tmp_path / "image_info.json").write_text(json.dumps({"images": IMAGES} | content))
         data = read_coco(tmp_path / "image_info.json", tmp_path)
         assert not data.annotated
-        assert data.picture_ids == ("0", "9", "10")
+        assert data.image_ids == ("0", "9", "10")
         assert data.classes == (("cat", "dog") if content else ())
-        assert [len(truth) for truth in data.pictures] == [0, 0, 0]
+        assert [len(truth) for truth in data.images] == [0, 0, 0]
     assert read_coco(_write(tmp_path), tmp_path).annotated  # an empty list says that there is nothing to see
 
 
@@ -303,13 +303,13 @@ def test_a_name_below_another_folder_is_the_file_of_that_name(tmp_path: Path, st
     for name in ("b.jpg", "sub/b.jpg"):
         (folder / name).touch()
     data = read_coco(_write(tmp_path, images=[{"id": 1, "file_name": stated, "width": 5, "height": 5}]), folder)
-    assert data.pictures[0].file == expected
+    assert data.images[0].file == expected
 
 
 def test_of_two_images_of_a_name_only_one_can_be_the_file(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").touch()
     images = [{"id": number, "file_name": f"{number}/b.jpg", "width": 5, "height": 5} for number in (1, 2)]
-    assert [truth.file for truth in read_coco(_write(tmp_path, images=images), tmp_path).pictures] == [
+    assert [truth.file for truth in read_coco(_write(tmp_path, images=images), tmp_path).images] == [
         "b.jpg",
         "2/b.jpg",
     ]
@@ -336,7 +336,7 @@ def test_sizes(tmp_path: Path, sides: tuple[Any, Any], expected: tuple[int, int]
     Image.new("RGB", (9, 4)).save(tmp_path / "b.jpg")
     images = [{"id": 10, "file_name": "b.jpg", "width": sides[0], "height": sides[1]}]
     problems: list[Problem] = []
-    (truth,) = read_coco(_write(tmp_path, _row(), images=images), tmp_path, problems.append).pictures
+    (truth,) = read_coco(_write(tmp_path, _row(), images=images), tmp_path, problems.append).images
     assert (truth.width, truth.height, len(truth)) == (*expected, 1)
     assert [problem.minor for problem in problems] == [True] * told
 
@@ -349,7 +349,7 @@ def test_pixels_are_those_of_the_stated_size(tmp_path: Path, width: int, height:
     images = [{"id": 1, "file_name": "b.jpg", "width": width, "height": height}]
     data = read_coco(_write(tmp_path, images=images), tmp_path)
     upright = (width, height) == (10, 20)
-    assert data.read(data.pictures[0]).shape == ((20, 10, 3) if upright else (10, 20, 3))
+    assert data.read(data.images[0]).shape == ((20, 10, 3) if upright else (10, 20, 3))
 
 
 _JSON = st.recursive(
@@ -382,7 +382,7 @@ def test_whatever_json_holds_one_sentence_or_a_data_set(
     with suppress(DataError):  # no list where one has to be
         data = read_coco(tmp_path / "x.json", tmp_path, told.append)
         assert len(data.classes) == len(data.class_ids)
-        assert {label for truth in data.pictures for label in truth.labels.tolist()} <= {*data.classes}
+        assert {label for truth in data.images for label in truth.labels.tolist()} <= {*data.classes}
     assert all(len(str(problem)) < 1500 for problem in told)
 
 
@@ -414,14 +414,14 @@ def test_not_json(tmp_path: Path, content: bytes) -> None:
 def test_a_size_that_is_not_stated_is_the_files(tmp_path: Path) -> None:
     Image.new("RGB", (7, 3)).save(tmp_path / "b.jpg")
     images = [{"id": 1, "file_name": "b.jpg"}, {"id": 2, "file_name": "gone.jpg"}]
-    there, gone = read_coco(_write(tmp_path, images=images), tmp_path).pictures
+    there, gone = read_coco(_write(tmp_path, images=images), tmp_path).images
     assert (there.width, there.height) == (7, 3)
-    assert (gone.width, gone.height) == (0, 0)  # evaluation needs no picture files
+    assert (gone.width, gone.height) == (0, 0)  # evaluation needs no image files
 
 
 def test_an_absolute_name_below_the_folder_is_the_name_there(tmp_path: Path) -> None:
     images = [{"id": 1, "file_name": str(tmp_path / "sub" / "a.jpg")}]
-    assert read_coco(_write(tmp_path, images=images), tmp_path).pictures[0].file == "sub/a.jpg"
+    assert read_coco(_write(tmp_path, images=images), tmp_path).images[0].file == "sub/a.jpg"
 
 
 def test_written_ids_are_the_data_sets_own(tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ def test_written_ids_are_the_data_sets_own(tmp_path: Path) -> None:
         **{"id": 2, "image_id": 10, "category_id": 2, "bbox": [1, 2, 3, 4], "area": 3, "iscrowd": 0, "ignore": 1},
     }
     again = read_coco(tmp_path / "again.json", tmp_path)
-    assert (again.picture_ids, again.class_ids) == (data.picture_ids, data.class_ids)
+    assert (again.image_ids, again.class_ids) == (data.image_ids, data.class_ids)
     check_same(again, data, ("difficult", "ignore", "crowd", "areas", "xywh"))
 
 
@@ -451,7 +451,7 @@ def test_what_is_written_reads_back(tmp_path: Path, data: Dataset) -> None:
     back = read_coco(tmp_path / "x.json", data.folder)
     assert back.classes == data.classes
     check_same(back, data, ("crowd", "areas", "xywh"), within=1e-12)
-    for one, other in zip(back.pictures, data.pictures, strict=True):
+    for one, other in zip(back.images, data.images, strict=True):
         assert one.ignore.tolist() == (other.difficult | other.ignore).tolist()  # neither flag is lost
 
 
@@ -460,7 +460,7 @@ def test_what_is_written_reads_back(tmp_path: Path, data: Dataset) -> None:
     st.lists(st.tuples(st.sampled_from([0, 9, 10, 11]), st.sampled_from([0, 2, 3]), st.integers(-2, 9)), max_size=12)
 )
 def test_columns_are_what_a_loop_over_annotations_gives(tmp_path: Path, rows: list[tuple[int, int, int]]) -> None:
-    """The obvious reader: one annotation after another, appended to its picture."""
+    """The obvious reader: one annotation after another, appended to its image."""
     expected: dict[int, list[tuple[str, list[float]]]] = {0: [], 9: [], 10: []}
     names = {0: "cat", 2: "dog"}
     for image, category, width in rows:
@@ -469,7 +469,7 @@ def test_columns_are_what_a_loop_over_annotations_gives(tmp_path: Path, rows: li
     path = _write(tmp_path, *(_row(image_id=i, category_id=c, bbox=[1, 2, w, 4]) for i, c, w in rows))
     told: list[Problem] = []
     data = read_coco(path, tmp_path, told.append)
-    found = [list(zip(truth.labels.tolist(), truth.boxes.tolist(), strict=True)) for truth in data.pictures]
+    found = [list(zip(truth.labels.tolist(), truth.boxes.tolist(), strict=True)) for truth in data.images]
     assert found == list(expected.values())
     assert sum(problem.count for problem in told) == len(rows) - sum(map(len, found))
 

@@ -21,7 +21,7 @@ from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES, read_ilsvrc, with_blacklist
 from inception_rcnn.data.formats.ilsvrc.results import read_ilsvrc_results, write_ilsvrc_results
 from inception_rcnn.data.formats.specs import open_dataset
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
 from inception_rcnn.eval.metrics.table import tabulate
 
@@ -51,7 +51,7 @@ def _list(root: Path, split: str, *lines: str) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Three validation pictures: a dog and a person, nothing, a cat; not listed by their names."""
+    """Three validation images: a dog and a person, nothing, a cat; not listed by their names."""
     root = tmp_path / "ILSVRC2014"
     _annotate(root, "a", [(DOG, (105, 204, 358, 279)), (PERSON, (0, 1, 500, 368))])
     _annotate(root, "b")
@@ -68,16 +68,16 @@ def data(root: Path) -> Dataset:
 def test_split(data: Dataset, root: Path) -> None:
     assert data.name == "ILSVRC2014 val"
     assert data.folder == root / "Data" / "DET"
-    assert [truth.file for truth in data.pictures] == ["val/b.JPEG", "val/a.JPEG", "val/c.JPEG"]
-    assert data.picture_ids == ("20", "3", "7")
-    assert data.pictures[0].boxes.shape == (0, 4)
-    a = data.pictures[1]
+    assert [truth.file for truth in data.images] == ["val/b.JPEG", "val/a.JPEG", "val/c.JPEG"]
+    assert data.image_ids == ("20", "3", "7")
+    assert data.images[0].boxes.shape == (0, 4)
+    a = data.images[1]
     assert (a.width, a.height) == (500, 368)
     assert a.labels.tolist() == ["dog", "person"]
     assert a.boxes.tolist() == [[104, 203, 358, 279], [-1, 0, 500, 368]]  # a 0 is read as it is
     assert not a.difficult.any()
     assert a.exhaustive
-    assert data.pictures[2].boxes.tolist() == [[6, 6, 7, 9]]  # one pixel wide
+    assert data.images[2].boxes.tolist() == [[6, 6, 7, 9]]  # one pixel wide
 
 
 def test_classes_are_all_two_hundred_whatever_is_seen(data: Dataset) -> None:
@@ -88,7 +88,7 @@ def test_classes_are_all_two_hundred_whatever_is_seen(data: Dataset) -> None:
 
 
 def test_spec(root: Path) -> None:
-    assert open_dataset(f"ilsvrc:{root}:val").picture_ids == ("20", "3", "7")
+    assert open_dataset(f"ilsvrc:{root}:val").image_ids == ("20", "3", "7")
     for spec in ("ilsvrc:val", f"ilsvrc:{root}:", "ilsvrc::val"):
         with pytest.raises(UsageError, match="need ilsvrc:ROOT:SPLIT"):
             open_dataset(spec)
@@ -102,26 +102,26 @@ def test_root_may_be_what_the_archive_unpacks_to(root: Path) -> None:
 def test_halves_of_the_validation_set_are_in_its_folder(root: Path) -> None:
     _list(root, "val1", "c 1", "b 2")
     half = read_ilsvrc(root, "val1")
-    assert [truth.file for truth in half.pictures] == ["val/c.JPEG", "val/b.JPEG"]
-    assert half.picture_ids == ("1", "2")
+    assert [truth.file for truth in half.images] == ["val/c.JPEG", "val/b.JPEG"]
+    assert half.image_ids == ("1", "2")
 
 
 def test_training_lists_of_one_class(root: Path) -> None:
-    """Negatives have no annotation in the official data; one that has counts like any other picture."""
+    """Negatives have no annotation in the official data; one that has counts like any other image."""
     for name in ("ILSVRC2014_train_0000/one", "n02084071/two", "n02084071/three"):
         _annotate(root, name, [(DOG, (1, 1, 2, 2))], "train")
     lines = ("n02084071/two 1", "extra/nothing -1", "ILSVRC2014_train_0000/one 0", "n02084071/three -1")
     _list(root, "train_63", *lines)
     train = read_ilsvrc(root, "train_63")
     files = ["train/n02084071/two.JPEG", "train/ILSVRC2014_train_0000/one.JPEG", "train/n02084071/three.JPEG"]
-    assert [truth.file for truth in train.pictures] == files
-    assert train.picture_ids == ("1", "3", "4")  # the places in the list
-    assert not any(truth.exhaustive for truth in train.pictures)
+    assert [truth.file for truth in train.images] == files
+    assert train.image_ids == ("1", "3", "4")  # the places in the list
+    assert not any(truth.exhaustive for truth in train.images)
 
 
 def test_list_without_numbers(root: Path) -> None:
     _list(root, "val", "b", "a")
-    assert read_ilsvrc(root, "val").picture_ids == ("1", "2")
+    assert read_ilsvrc(root, "val").image_ids == ("1", "2")
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def test_bad_list(root: Path, lines: list[str], words: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".JPEG", ".jpg", ".png"])
-def test_picture_files(root: Path, ending: str) -> None:
+def test_image_files(root: Path, ending: str) -> None:
     path = root / "Data" / "DET" / "val" / f"a{ending}"
     path.parent.mkdir(parents=True)
     path.touch()
     data = read_ilsvrc(root, "val")
-    assert data.path(data.pictures[1]) == path
+    assert data.path(data.images[1]) == path
 
 
 def test_missing_things_are_named(root: Path, tmp_path: Path) -> None:
@@ -160,19 +160,19 @@ def test_missing_things_are_named(root: Path, tmp_path: Path) -> None:
         read_ilsvrc(root, "val")
 
 
-def test_the_official_test_set_has_pictures_and_numbers_alone(root: Path, tmp_path: Path) -> None:
+def test_the_official_test_set_has_images_and_numbers_alone(root: Path, tmp_path: Path) -> None:
     (root / "Data" / "DET" / "test").mkdir(parents=True)
     for name in ("x", "y"):
         (root / "Data" / "DET" / "test" / f"{name}.JPEG").touch()
     _list(root, "test", "y 8", "x.JPEG 2")
     data = read_ilsvrc(root, "test")
     assert not data.annotated
-    assert [truth.file for truth in data.pictures] == ["test/y.JPEG", "test/x.JPEG"]
-    assert data.picture_ids == ("8", "2")
+    assert [truth.file for truth in data.images] == ["test/y.JPEG", "test/x.JPEG"]
+    assert data.image_ids == ("8", "2")
     with pytest.raises(DataError, match="has no annotations"):
         open_dataset(f"ilsvrc:{root}:test")
     found = Detections(np.array([[1.0, 2, 3, 4]]), np.array(["dog"]), np.array([0.5]))
-    write_ilsvrc_results([Picture("test/x.JPEG", 9, 9, found)], tmp_path / "r.txt", data)
+    write_ilsvrc_results([ImageDetections("test/x.JPEG", 9, 9, found)], tmp_path / "r.txt", data)
     assert (tmp_path / "r.txt").read_text() == "2 58 0.5 2.0 3.0 3.0 4.0\n"
 
 
@@ -189,8 +189,8 @@ def test_the_official_test_set_has_pictures_and_numbers_alone(root: Path, tmp_pa
 def test_lists_as_people_write_them(root: Path, content: bytes) -> None:
     (root / "ImageSets" / "DET" / "val.txt").write_bytes(content)
     data = read_ilsvrc(root, "val")
-    assert [truth.file for truth in data.pictures] == ["val/b.JPEG", "val/a.JPEG"]
-    assert data.picture_ids == ("20", "3")
+    assert [truth.file for truth in data.images] == ["val/b.JPEG", "val/a.JPEG"]
+    assert data.image_ids == ("20", "3")
 
 
 @pytest.mark.parametrize("line", ["n" * 5000 + " 4", "a\0b 4", "a " + "9" * 5000, "../../z 4"])
@@ -208,7 +208,7 @@ def test_whatever_a_list_holds_one_sentence_or_a_data_set(root: Path, content: b
     told: list[Problem] = []
     with suppress(DataError):  # a list with indices for some of its lines alone
         data = read_ilsvrc(root, "val", told.append)
-        assert len(data) == len(data.picture_ids)
+        assert len(data) == len(data.image_ids)
     assert all(len(str(problem)) < 1500 for problem in told)
 
 
@@ -217,14 +217,14 @@ def test_a_size_that_is_not_stated_is_the_files(root: Path) -> None:
     path.write_text(path.read_text().replace("<width>500</width>", ""))
     (root / "Data" / "DET" / "val").mkdir(parents=True)
     Image.new("RGB", (30, 20)).save(root / "Data" / "DET" / "val" / "a.JPEG")
-    _, a, c = read_ilsvrc(root, "val").pictures
+    _, a, c = read_ilsvrc(root, "val").images
     assert (a.width, a.height) == (30, 20)
     assert (c.width, c.height) == (500, 368)
 
 
 def test_a_blacklist_may_begin_with_a_mark(root: Path, tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text(f"\ufeff3 {DOG}\n", "utf-8")
-    assert with_blacklist(read_ilsvrc(root, "val"), tmp_path / "b.txt").pictures[1].unjudged == ("dog",)
+    assert with_blacklist(read_ilsvrc(root, "val"), tmp_path / "b.txt").images[1].unjudged == ("dog",)
 
 
 @pytest.mark.parametrize(
@@ -244,26 +244,26 @@ def test_class_that_is_none_of_the_two_hundred(root: Path, name: str, suggested:
         read_ilsvrc(root, "val")
     problems: list[Problem] = []
     data = read_ilsvrc(root, "val", problems.append)
-    assert data.pictures[1].labels.tolist() == ["domestic cat"]
-    assert data.pictures[1].boxes.tolist() == [[2, 2, 4, 4]]
+    assert data.images[1].labels.tolist() == ["domestic cat"]
+    assert data.images[1].boxes.tolist() == [[2, 2, 4, 4]]
     assert [problem.where for problem in problems] == [f"{path}: object ({name})"]
 
 
-def test_picture_that_cannot_be_used_takes_its_number_along(root: Path) -> None:
+def test_image_that_cannot_be_used_takes_its_number_along(root: Path) -> None:
     (root / "Annotations" / "DET" / "val" / "a.xml").write_text("<annotation>")
     problems: list[Problem] = []
     data = read_ilsvrc(root, "val", problems.append)
-    assert [truth.file for truth in data.pictures] == ["val/b.JPEG", "val/c.JPEG"]
-    assert data.picture_ids == ("20", "7")
+    assert [truth.file for truth in data.images] == ["val/b.JPEG", "val/c.JPEG"]
+    assert data.image_ids == ("20", "7")
     assert len(problems) == 1
 
 
-def test_official_blacklist_goes_by_the_picture_s_name(root: Path) -> None:
+def test_official_blacklist_goes_by_the_image_s_name(root: Path) -> None:
     name = "ILSVRC2012_val_00000720"
     _annotate(root, name, [(DOG, (1, 1, 2, 2))])
     for split, line in (("val", f"{name} 211"), ("val2", f"{name} 5")):
         _list(root, split, line, "a 900")
-        named, other = read_ilsvrc(root, split).pictures
+        named, other = read_ilsvrc(root, split).images
         assert named.unjudged == ("person", "traffic light")
         assert other.unjudged == ()
 
@@ -273,8 +273,8 @@ def test_own_blacklist_replaces_the_official_one(root: Path, tmp_path: Path) -> 
     _list(root, "val", "ILSVRC2012_val_00000720 2", "a 3", "c 7")
     own = tmp_path / "own.txt"
     own.write_text(f"7 {CAT}\n\n3\t{DOG}\n3 {PERSON} \n99 {DOG}\n")
-    pictures = with_blacklist(read_ilsvrc(root, "val"), own).pictures
-    assert [truth.unjudged for truth in pictures] == [(), ("dog", "person"), ("domestic cat",)]
+    images = with_blacklist(read_ilsvrc(root, "val"), own).images
+    assert [truth.unjudged for truth in images] == [(), ("dog", "person"), ("domestic cat",)]
 
 
 @pytest.mark.parametrize("line", ["3", "three n02084071", "3 dog", "-3 n02084071", "3 n02084071 n02121808"])
@@ -311,9 +311,9 @@ def test_results(data: Dataset, tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n \n"])
-def test_no_results_are_pictures_without_detections(data: Dataset, tmp_path: Path, content: str) -> None:
+def test_no_results_are_images_without_detections(data: Dataset, tmp_path: Path, content: str) -> None:
     (tmp_path / "r.txt").write_text(content)
-    assert [len(picture.detections) for picture in read_ilsvrc_results(tmp_path / "r.txt", data)] == [0, 0, 0]
+    assert [len(image.detections) for image in read_ilsvrc_results(tmp_path / "r.txt", data)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("content", ["3 63 .5 1 1 9 9", "3\t63\t.5\t1 1 9 9\r\n", " 3.0  6.3e1 +.5 1 1 9 9 \n"])
@@ -322,12 +322,12 @@ def test_ways_to_write_a_line(data: Dataset, tmp_path: Path, content: str) -> No
     assert read_ilsvrc_results(tmp_path / "r.txt", data)[1].detections.boxes.tolist() == [[0, 0, 9, 9]]
 
 
-def test_pictures_that_the_data_set_lacks_are_kept_apart(data: Dataset, tmp_path: Path) -> None:
+def test_images_that_the_data_set_lacks_are_kept_apart(data: Dataset, tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text("99 63 .5 1 1 2 2\n3 63 .5 1 1 9 9\n8 1 .1 1 1 2 2\n99 63 .75 3 3 4 4\n")
-    pictures = read_ilsvrc_results(tmp_path / "r.txt", data)
-    assert [picture.file for picture in pictures[3:]] == ["picture 8", "picture 99"]
-    assert [len(picture.detections) for picture in pictures] == [0, 1, 0, 1, 2]
-    assert pictures[4].detections.scores.tolist() == [0.75, 0.5]
+    images = read_ilsvrc_results(tmp_path / "r.txt", data)
+    assert [image.file for image in images[3:]] == ["image 8", "image 99"]
+    assert [len(image.detections) for image in images] == [0, 1, 0, 1, 2]
+    assert images[4].detections.scores.tolist() == [0.75, 0.5]
 
 
 def test_box_that_is_inside_out_becomes_empty(data: Dataset, tmp_path: Path) -> None:
@@ -362,8 +362,8 @@ def test_every_line_short_of_a_field(data: Dataset, tmp_path: Path) -> None:
 def test_classes_that_the_data_set_lacks_are_left_out_and_counted(data: Dataset, tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text("3 63 .5 1 1 9 9\n3 0 .5 1 1 2 2\n3 201 .5 1 1 2 2\n")
     notices = Notices()
-    pictures = read_ilsvrc_results(tmp_path / "r.txt", data, notices)
-    assert sum(len(picture.detections) for picture in pictures) == 1
+    images = read_ilsvrc_results(tmp_path / "r.txt", data, notices)
+    assert sum(len(image.detections) for image in images) == 1
     (line,) = notices.lines()
     assert line.startswith("2 x result of an unknown class, as ")
     assert "line 2: is '3 0 .5 1 1 2 2'" in line
@@ -391,7 +391,7 @@ def test_results_that_cannot_be_read(data: Dataset, tmp_path: Path, name: str) -
 
 def test_data_set_without_numbers(data: Dataset, tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text(RESULTS)
-    for without in (replace(data, picture_ids=()), replace(data, picture_ids=("a", "b", "c"))):
+    for without in (replace(data, image_ids=()), replace(data, image_ids=("a", "b", "c"))):
         with pytest.raises(UsageError, match="ilsvrc:ROOT:SPLIT"):
             read_ilsvrc_results(tmp_path / "r.txt", without)
         with pytest.raises(UsageError, match="ilsvrc:ROOT:SPLIT"):
@@ -399,18 +399,18 @@ def test_data_set_without_numbers(data: Dataset, tmp_path: Path) -> None:
 
 
 def _slowly(text: str, data: Dataset) -> dict[str, list[tuple[Any, ...]]]:
-    """What the results say of each picture of the data set, line by line."""
-    found: dict[str, list[tuple[Any, ...]]] = {truth.file: [] for truth in data.pictures}
+    """What the results say of each image of the data set, line by line."""
+    found: dict[str, list[tuple[Any, ...]]] = {truth.file: [] for truth in data.images}
     for line in text.splitlines():
         index, number, score, *box = line.split()
         xmin, ymin, xmax, ymax = map(float, box)
-        file = data.pictures[data.picture_ids.index(index)].file
+        file = data.images[data.image_ids.index(index)].file
         found[file].append((data.classes[int(number) - 1], float(score), [xmin - 1, ymin - 1, xmax, ymax]))
     return {file: sorted(rows, key=lambda row: -row[1]) for file, rows in found.items()}
 
 
-def _rows(picture: Picture) -> list[tuple[Any, ...]]:
-    found = picture.detections
+def _rows(image: ImageDetections) -> list[tuple[Any, ...]]:
+    found = image.detections
     return list(zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True))
 
 
@@ -421,31 +421,31 @@ def test_results_are_those_of_a_slow_reading(data: Dataset, tmp_path: Path, rng:
     lines = zip(ids, rng.integers(1, 201, 500), scores, corners, strict=True)
     text = "".join(f"{i} {number} {score} {' '.join(map(str, box))}\n" for i, number, score, box in lines)
     (tmp_path / "r.txt").write_text(text)
-    pictures = read_ilsvrc_results(tmp_path / "r.txt", data)
-    assert {picture.file: _rows(picture) for picture in pictures} == _slowly(text, data)
+    images = read_ilsvrc_results(tmp_path / "r.txt", data)
+    assert {image.file: _rows(image) for image in images} == _slowly(text, data)
 
 
 @pytest.mark.parametrize("ending", [".txt", ".txt.gz"])
 def test_written_results_read_back(data: Dataset, tmp_path: Path, rng: np.random.Generator, ending: str) -> None:
-    pictures = []
+    images = []
     for file, count in (("c.png", 4), ("val/b.JPEG", 0), ("val/a.JPEG", 7)):
         boxes = np.sort(rng.integers(0, 2000, (count, 2, 2)) / 8, axis=1).reshape(count, 4)
         scores = np.sort(rng.random(count))[::-1]
-        pictures.append(Picture(file, 500, 368, Detections(boxes, rng.choice(ILSVRC_CLASSES, count), scores)))
-    write_ilsvrc_results([*pictures, Picture("val/broken.JPEG", error="empty")], tmp_path / f"w{ending}", data)
+        images.append(ImageDetections(file, 500, 368, Detections(boxes, rng.choice(ILSVRC_CLASSES, count), scores)))
+    write_ilsvrc_results([*images, ImageDetections("val/broken.JPEG", error="empty")], tmp_path / f"w{ending}", data)
     b, a, c = read_ilsvrc_results(tmp_path / f"w{ending}", data)
-    assert [_rows(a), _rows(b), _rows(c)] == [_rows(pictures[2]), [], _rows(pictures[0])]
+    assert [_rows(a), _rows(b), _rows(c)] == [_rows(images[2]), [], _rows(images[0])]
     assert (tmp_path / f"w{ending}").read_bytes()[:2] == (b"\x1f\x8b" if ending == ".txt.gz" else b"7 ")
 
 
 @pytest.mark.parametrize(
     ("file", "label", "words"),
-    [("val/z.JPEG", "dog", "z.JPEG: is no picture"), ("a.jpg", "hound", "the class 'hound'")],
+    [("val/z.JPEG", "dog", "z.JPEG: is no image"), ("a.jpg", "hound", "the class 'hound'")],
 )
 def test_results_that_cannot_be_written(data: Dataset, tmp_path: Path, file: str, label: str, words: str) -> None:
-    picture = Picture(file, 5, 5, Detections(np.zeros((1, 4)), np.array([label]), np.ones(1)))
+    image = ImageDetections(file, 5, 5, Detections(np.zeros((1, 4)), np.array([label]), np.ones(1)))
     with pytest.raises(DataError, match=words):
-        write_ilsvrc_results([picture], tmp_path / "w.txt", data)
+        write_ilsvrc_results([image], tmp_path / "w.txt", data)
     assert not (tmp_path / "w.txt").exists()
 
 
@@ -468,13 +468,13 @@ def test_original_annotations(shared: Path, tmp_path: Path) -> None:
     data = read_ilsvrc(tmp_path, "val")
     assert data.classes == tuple(name for _, name in classes)
     assert len(data) == 31
-    for truth, index in zip(data.pictures, data.picture_ids, strict=True):
+    for truth, index in zip(data.images, data.image_ids, strict=True):
         _is_as_published(truth, index, official[PurePosixPath(truth.file).stem], classes)
 
 
 @pytest.mark.shared
 def test_slice_of_the_validation_set(shared: Path, tmp_path: Path) -> None:
-    """One picture in forty, and those of the blacklist, written as XML from the published table."""
+    """One image in forty, and those of the blacklist, written as XML from the published table."""
     official, classes = _official(shared)
     lines = (shared / "data" / "ilsvrc2014" / "val_blacklist.txt").read_text().split("\n")
     black = [(int(line.split()[0]), line.split()[1]) for line in lines if line.strip()]
@@ -486,13 +486,13 @@ def test_slice_of_the_validation_set(shared: Path, tmp_path: Path) -> None:
     _list(tmp_path, "val", *(f"{name} {truth['index']}" for name, truth in part.items()))
     data = read_ilsvrc(tmp_path, "val")
     assert len(data) == len(part) > 700
-    for truth, index in zip(data.pictures, data.picture_ids, strict=True):
+    for truth, index in zip(data.images, data.image_ids, strict=True):
         _is_as_published(truth, index, part[PurePosixPath(truth.file).stem], classes)
     names = dict(classes)
-    read = [(int(i), name) for i, truth in zip(data.picture_ids, data.pictures, strict=True) for name in truth.unjudged]
+    read = [(int(i), name) for i, truth in zip(data.image_ids, data.images, strict=True) for name in truth.unjudged]
     assert Counter(read) == Counter((index, names[wnid]) for index, wnid in black)
     again = with_blacklist(read_ilsvrc(tmp_path, "val"), shared / "data" / "ilsvrc2014" / "val_blacklist.txt")
-    assert [truth.unjudged for truth in again.pictures] == [truth.unjudged for truth in data.pictures]
+    assert [truth.unjudged for truth in again.images] == [truth.unjudged for truth in data.images]
 
 
 def _is_as_published(truth: GroundTruth, index: str, published: Any, classes: list[tuple[str, str]]) -> None:
@@ -511,7 +511,7 @@ def test_official_results_are_judged_as_the_devkit_does(shared: Path) -> None:
     unjudged: dict[str, list[str]] = {}
     for line in filter(None, (folder / "val_blacklist.txt").read_text().split("\n")):
         unjudged.setdefault(line.split()[0], []).append(dict(classes)[line.split()[1]])
-    pictures = tuple(
+    images = tuple(
         GroundTruth(
             file=f"val/{name}.JPEG",
             width=0,
@@ -524,10 +524,10 @@ def test_official_results_are_judged_as_the_devkit_does(shared: Path) -> None:
         for name, truth in official.items()
     )
     ids = tuple(str(truth["index"]) for truth in official.values())
-    data = Dataset("val", ILSVRC_CLASSES, pictures, folder, ids, tuple(map(str, range(1, 201))))
+    data = Dataset("val", ILSVRC_CLASSES, images, folder, ids, tuple(map(str, range(1, 201))))
     found = read_ilsvrc_results(folder / "demo_predictions.txt.gz", data)
-    assert sum(len(picture.detections) for picture in found) == 49_013
-    aps = [one.ap for one in evaluate_ilsvrc(tabulate(found, data.pictures, data.classes)).classes]
+    assert sum(len(image.detections) for image in found) == 49_013
+    aps = [one.ap for one in evaluate_ilsvrc(tabulate(found, data.images, data.classes)).classes]
     with (folder / "demo_expected_ap.csv").open() as table:
         expected = [float(row[3]) for row in csv.reader(table)]
     assert aps == pytest.approx(expected, abs=1e-6)  # given with six decimal places

@@ -21,16 +21,16 @@ from inception_rcnn.data.formats.ilsvrc.splits import (
 from inception_rcnn.data.records import GroundTruth
 
 
-def _dataset(*pictures: tuple[str, ...], unjudged: tuple[tuple[str, ...], ...] = ()) -> Dataset:
+def _dataset(*images: tuple[str, ...], unjudged: tuple[tuple[str, ...], ...] = ()) -> Dataset:
     truths = []
-    for number, labels in enumerate(pictures):
+    for number, labels in enumerate(images):
         boxes = np.tile([0.0, 0, 9, 9], (len(labels), 1))
         skipped = unjudged[number] if unjudged else ()
         truth = GroundTruth(
             f"val/p{number}.JPEG", 20, 20, boxes, np.array(labels, np.str_), np.zeros(len(labels), bool)
         )
         truths.append(replace(truth, unjudged=skipped))
-    ids = tuple(str(10 * number) for number in range(len(pictures)))
+    ids = tuple(str(10 * number) for number in range(len(images)))
     return Dataset("toy", ("cat", "cow", "dog"), tuple(truths), Path(), ids)
 
 
@@ -43,7 +43,7 @@ def _largest(counts: Counts, second: np.ndarray) -> float:
     return largest
 
 
-def test_no_pictures_have_two_empty_halves() -> None:
+def test_no_images_have_two_empty_halves() -> None:
     assert balanced_halves(np.zeros((0, 3), dtype=np.int64)).shape == (0,)
     halves = split_validation(_dataset())
     assert [len(half) for half in halves] == [0, 0]
@@ -51,7 +51,7 @@ def test_no_pictures_have_two_empty_halves() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 100])
-def test_pictures_without_objects_are_shared_out_evenly(count: int) -> None:
+def test_images_without_objects_are_shared_out_evenly(count: int) -> None:
     second = balanced_halves(np.zeros((count, 2), dtype=np.int64))
     assert abs(int(second.sum()) - int((~second).sum())) == count % 2
 
@@ -61,7 +61,7 @@ def test_counts() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_picture_would_be_better_off_on_the_other_side(seed: int) -> None:
+def test_no_image_would_be_better_off_on_the_other_side(seed: int) -> None:
     counts = np.random.default_rng(seed).poisson(0.3, (60, 5))
 
     def unevenness(second: np.ndarray) -> float:
@@ -71,9 +71,9 @@ def test_no_picture_would_be_better_off_on_the_other_side(seed: int) -> None:
         return total
 
     found = balanced_halves(counts, seed)
-    for picture in range(len(counts)):
+    for image in range(len(counts)):
         moved = found.copy()
-        moved[picture] ^= True
+        moved[image] ^= True
         assert unevenness(moved) >= unevenness(found) - 1e-12
 
 
@@ -93,21 +93,19 @@ def test_the_seed_decides() -> None:
     assert not np.array_equal(balanced_halves(counts, 1), balanced_halves(counts, 2))
 
 
-def test_every_judged_picture_is_in_one_half_in_the_sets_own_order() -> None:
-    pictures = [("cat",), ("cat", "cow"), (), ("dog",), ("dog", "dog"), ("cow",), ("cat",)]
+def test_every_judged_image_is_in_one_half_in_the_sets_own_order() -> None:
+    images = [("cat",), ("cat", "cow"), (), ("dog",), ("dog", "dog"), ("cow",), ("cat",)]
     skipped = ((), (), (), ("cow",), (), (), ())
-    first, second = split_validation(_dataset(*pictures, unjudged=skipped))
-    assert sorted([*first.picture_ids, *second.picture_ids], key=int) == ["0", "10", "20", "40", "50", "60"]
+    first, second = split_validation(_dataset(*images, unjudged=skipped))
+    assert sorted([*first.image_ids, *second.image_ids], key=int) == ["0", "10", "20", "40", "50", "60"]
     for half in (first, second):
-        assert [truth.file for truth in half.pictures] == [
-            f"val/p{int(number) // 10}.JPEG" for number in half.picture_ids
-        ]
-        assert list(half.picture_ids) == sorted(half.picture_ids, key=int)
+        assert [truth.file for truth in half.images] == [f"val/p{int(number) // 10}.JPEG" for number in half.image_ids]
+        assert list(half.image_ids) == sorted(half.image_ids, key=int)
 
 
 def test_a_class_that_fell_to_one_side_is_all_imbalance() -> None:
     balance = balance_of(_dataset(("cat", "cat"), ("dog",)), _dataset(("dog",)))
-    assert (balance.pictures, balance.objects, balance.largest, balance.median) == ((2, 1), (3, 1), 1.0, 0.5)
+    assert (balance.images, balance.objects, balance.largest, balance.median) == ((2, 1), (3, 1), 1.0, 0.5)
     assert str(balance).endswith("imbalance of a class: at most 100.0%, median 50.0%")
 
 
@@ -124,16 +122,16 @@ def test_the_lists_are_read_back(tmp_path: Path) -> None:
     (lists / "val.txt").write_text("".join(f"p.{i} {i + 3}\n" for i in range(6)))
     balance = write_halves(read_ilsvrc(tmp_path, "val"), lists)
     halves = [read_ilsvrc(tmp_path, name) for name in ("val1", "val2")]
-    assert sorted(number for half in halves for number in half.picture_ids) == list("345678")
+    assert sorted(number for half in halves for number in half.image_ids) == list("345678")
     assert balance_of(*halves) == balance
-    assert (balance.objects, balance.pictures) == ((3, 3), (3, 3))
-    with pytest.raises(UsageError, match="no picture numbers"):
-        write_halves(replace(read_ilsvrc(tmp_path, "val"), picture_ids=()), lists)
+    assert (balance.objects, balance.images) == ((3, 3), (3, 3))
+    with pytest.raises(UsageError, match="no image numbers"):
+        write_halves(replace(read_ilsvrc(tmp_path, "val"), image_ids=()), lists)
 
 
 @pytest.mark.shared
 def test_the_real_validation_set_agrees_with_what_was_published(shared: Path) -> None:
-    """R-CNN's lists have 19,804 pictures; their halves' classes differ by up to 11 %, in the median by 4 %."""
+    """R-CNN's lists have 19,804 images; their halves' classes differ by up to 11 %, in the median by 4 %."""
     folder = shared / "data" / "ilsvrc2014"
     with gzip.open(folder / "val_ground_truth.json.gz", "rt") as stream:
         content = json.load(stream)
@@ -148,8 +146,8 @@ def test_the_real_validation_set_agrees_with_what_was_published(shared: Path) ->
     ids = tuple(str(one["index"]) for one in content.values())
     halves = split_validation(Dataset("val", ILSVRC_CLASSES, tuple(truths), folder, ids))
     balance = balance_of(*halves)
-    assert sum(balance.pictures) == 9887 + 9917
-    assert abs(balance.pictures[0] - balance.pictures[1]) <= 1
+    assert sum(balance.images) == 9887 + 9917
+    assert abs(balance.images[0] - balance.images[1]) <= 1
     first, second = (class_counts(half).sum(axis=0) for half in halves)
     assert (first + second).min() == 31  # "the smallest class has 31 objects, half have fewer than 110"
     assert np.median(first + second) < 110

@@ -18,7 +18,7 @@ from inception_rcnn.data.formats.exports import write_label_studio
 from inception_rcnn.data.formats.label_studio.regions import NO_BOX
 from inception_rcnn.data.formats.label_studio.tasks import read_label_studio, write_label_studio_truth
 from inception_rcnn.data.formats.predictions import read_categories, read_predictions
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 
 
 def _region(value: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -37,14 +37,14 @@ def _write(folder: Path, *tasks: Any) -> Path:
 
 
 def test_no_tasks(tmp_path: Path) -> None:
-    assert read_label_studio(_write(tmp_path), tmp_path).pictures == ()
+    assert read_label_studio(_write(tmp_path), tmp_path).images == ()
 
 
 def test_percent_become_pixels(tmp_path: Path) -> None:
     choice = {"type": "choices", "value": {"choices": ["indoors"]}}
     twice = _region({"rectanglelabels": ["dog", "pet"]})
     data = read_label_studio(_write(tmp_path, _task(_region(), choice, twice)), tmp_path)
-    (truth,) = data.pictures
+    (truth,) = data.images
     assert (data.name, data.classes) == ("tasks", ("cat", "dog", "pet"))
     assert (truth.file, truth.width, truth.height) == ("a.jpg", 200, 100)
     assert np.allclose(truth.boxes, [[20, 20, 120, 50]] * 3)
@@ -55,7 +55,7 @@ def test_only_what_people_finished_is_known(tmp_path: Path) -> None:
     nobody, skipped = _task(annotations=[]), _task(annotations=[{"was_cancelled": True, "result": [_region()]}])
     without, empty = {"data": {"image": "c.jpg"}}, _task(image="b.jpg")
     empty["data"] |= {"width": 8, "height": 9}
-    (truth,) = read_label_studio(_write(tmp_path, nobody, skipped, without, empty), tmp_path).pictures
+    (truth,) = read_label_studio(_write(tmp_path, nobody, skipped, without, empty), tmp_path).images
     assert (truth.file, truth.width, truth.height, len(truth)) == ("b.jpg", 8, 9, 0)
 
 
@@ -79,20 +79,20 @@ def test_addresses(tmp_path: Path, image: str, there: str, file: str) -> None:
     if there:
         (tmp_path / there).parent.mkdir(exist_ok=True)
         (tmp_path / there).touch()
-    assert read_label_studio(_write(tmp_path, _task(image=image)), tmp_path).pictures[0].file == file
+    assert read_label_studio(_write(tmp_path, _task(image=image)), tmp_path).images[0].file == file
 
 
-def test_of_two_pictures_that_are_there_the_longer_path_is_meant(tmp_path: Path) -> None:
+def test_of_two_images_that_are_there_the_longer_path_is_meant(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for file in ("a.jpg", "sub/a.jpg"):
         (tmp_path / file).touch()
     path = _write(tmp_path, _task(image="https://host/sub/a.jpg"))
-    assert read_label_studio(path, tmp_path).pictures[0].file == "sub/a.jpg"
+    assert read_label_studio(path, tmp_path).images[0].file == "sub/a.jpg"
 
 
-def test_a_picture_under_another_key(tmp_path: Path) -> None:
+def test_a_image_under_another_key(tmp_path: Path) -> None:
     path = _write(tmp_path, _task(data={"photo": "a.jpg", "width": 3, "height": 2}))
-    assert read_label_studio(path, tmp_path).pictures[0].file == "a.jpg"
+    assert read_label_studio(path, tmp_path).images[0].file == "a.jpg"
 
 
 def _named(kind: str, label: str, **changes: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ BRUSH = {"id": "b", "type": "brushlabels", "value": {"format": "rle", "rle": [1]
 def test_a_region_is_named_by_its_own_or_another_result(
     tmp_path: Path, results: list[dict[str, Any]], labels: list[str]
 ) -> None:
-    (truth,) = read_label_studio(_write(tmp_path, _task(*results)), tmp_path).pictures
+    (truth,) = read_label_studio(_write(tmp_path, _task(*results)), tmp_path).images
     assert truth.labels.tolist() == labels
     assert np.allclose(truth.boxes, [[20, 20, 120, 50]] * len(labels))
     (found,) = read_predictions(_write(tmp_path, _predicted(*results, score=0.25)))
@@ -136,9 +136,9 @@ def test_choices_of_several_controls_name_no_region(tmp_path: Path) -> None:
 
 def test_shapes_without_a_box_are_passed_over_and_counted(tmp_path: Path) -> None:
     path, told = _write(tmp_path, _task(KEY_POINT, _region(), BRUSH, _region(type="ellipse"))), list[Problem]()
-    assert read_label_studio(path, tmp_path, told.append).pictures[0].labels.tolist() == ["cat"]
+    assert read_label_studio(path, tmp_path, told.append).images[0].labels.tolist() == ["cat"]
     assert [(problem.kind, problem.minor) for problem in told] == [(NO_BOX, True)] * 3
-    assert len(read_label_studio(path, tmp_path).pictures[0]) == 1
+    assert len(read_label_studio(path, tmp_path).images[0]) == 1
     with pytest.raises(DataError, match=r"tasks\.json: none of its 2 regions is a rectangle or a polygon"):
         read_label_studio(_write(tmp_path, _task(KEY_POINT, BRUSH)), tmp_path)
 
@@ -148,7 +148,7 @@ def test_polygons_and_turned_rectangles_become_the_box_around_them(tmp_path: Pat
     turned = _region({"x": 50, "y": 20, "width": 10, "height": 40, "rotation": 90})
     half = _region({"rotation": 45.0, "width": 10, "height": 20})
     told: list[Problem] = []
-    (truth,) = read_label_studio(_write(tmp_path, _task(polygon, turned, half)), tmp_path, told.append).pictures
+    (truth,) = read_label_studio(_write(tmp_path, _task(polygon, turned, half)), tmp_path, told.append).images
     side = 20 * 0.5**0.5
     assert np.allclose(truth.boxes, [[20, 10, 60, 50], [60, 20, 100, 40], [20 - side, 20, 20 + side, 20 + 2 * side]])
     assert [problem.minor for problem in told] == [True, True]
@@ -159,7 +159,7 @@ def test_exports_from_before_1_0(tmp_path: Path) -> None:
     Image.new("RGB", (200, 100)).save(tmp_path / "a.jpg")
     task = {"id": 1, "data": {"image": "/data/upload/a.jpg"}, "completions": [{"result": [region]}]}
     skipped = {"id": 2, "data": {"image": "b.jpg"}, "completions": [{"result": [region], "skipped": True}]}
-    (truth,) = read_label_studio(_write(tmp_path, task, skipped), tmp_path).pictures
+    (truth,) = read_label_studio(_write(tmp_path, task, skipped), tmp_path).images
     assert (truth.file, truth.width, truth.height, truth.boxes.tolist()) == ("a.jpg", 200, 100, [[20, 20, 120, 50]])
 
 
@@ -172,14 +172,14 @@ def test_tasks_that_nobody_annotated_are_counted(tmp_path: Path) -> None:
         read_label_studio(_write(tmp_path, *tasks[1:]), tmp_path)
 
 
-def test_a_picture_on_which_nothing_is_drawn_has_the_size_of_its_file(tmp_path: Path) -> None:
+def test_a_image_on_which_nothing_is_drawn_has_the_size_of_its_file(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=exif)
-    (truth,) = read_label_studio(_write(tmp_path, _task()), tmp_path).pictures
+    (truth,) = read_label_studio(_write(tmp_path, _task()), tmp_path).images
     assert (truth.file, truth.width, truth.height, len(truth)) == ("a.jpg", 10, 20, 0)
     sized = _task(data={"image": "a.jpg", "width": "wide", "height": 10})
-    assert read_label_studio(_write(tmp_path, sized), tmp_path).pictures[0].width == 10
+    assert read_label_studio(_write(tmp_path, sized), tmp_path).images[0].width == 10
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_picture_on_which_nothing_is_drawn_has_the_size_of_its_file(tmp_path: 
 def test_of_several_annotations_one_counts(tmp_path: Path, annotations: list[dict[str, Any]], label: str) -> None:
     done = [one | {"result": [_region({"rectanglelabels": [str(row)]})]} for row, one in enumerate(annotations)]
     told: list[Problem] = []
-    (truth,) = read_label_studio(_write(tmp_path, _task(annotations=done)), tmp_path, told.append).pictures
+    (truth,) = read_label_studio(_write(tmp_path, _task(annotations=done)), tmp_path, told.append).images
     assert truth.labels.tolist() == [label]
     assert all(problem.minor for problem in told)
 
@@ -219,7 +219,7 @@ def test_addresses_of_windows_and_other_cases(tmp_path: Path, image: str) -> Non
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").touch()
     path = _write(tmp_path, _task(image=image))
-    assert read_label_studio(path, tmp_path / "photos").pictures[0].file == "a.jpg"
+    assert read_label_studio(path, tmp_path / "photos").images[0].file == "a.jpg"
 
 
 def test_predicted_regions_that_are_inside_out_are_counted(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_unusable_region_is_told_of_and_left_out(tmp_path: Path, region: dict[st
     with pytest.raises(DataError, match=rf"tasks\.json: task 3: region r: .*{words}"):
         read_label_studio(path, tmp_path)
     told: list[Problem] = []
-    (truth,) = read_label_studio(path, tmp_path, told.append).pictures
+    (truth,) = read_label_studio(path, tmp_path, told.append).images
     assert (truth.labels.tolist(), len(told)) == (["cat"], 1)
 
 
@@ -317,7 +317,7 @@ def test_unusable_region_is_told_of_and_left_out(tmp_path: Path, region: dict[st
         (_task(annotations=7), "annotations is 7: need a list"),
         (_task(annotations=[7]), r"annotations is \[7\]: need a list"),
         (_task(annotations=[{"result": ["x"]}]), "result is .*need a list"),
-        (_task(_region(), _region(original_width=300)), r"pictures of \(200, 100\) and \(300, 100\) pixels"),
+        (_task(_region(), _region(original_width=300)), r"images of \(200, 100\) and \(300, 100\) pixels"),
         (_task(image="b.jpg"), "is of b.jpg, as a task before"),
         (_task(image="http://[host/../../../../b.jpg"), "its image is"),
     ],
@@ -327,7 +327,7 @@ def test_unusable_task_is_told_of_and_left_out(tmp_path: Path, task: dict[str, A
     with pytest.raises(DataError, match=rf"tasks\.json: task 3: .*{words}"):
         read_label_studio(path, tmp_path)
     told: list[Problem] = []
-    assert [truth.file for truth in read_label_studio(path, tmp_path, told.append).pictures] == ["b.jpg"]
+    assert [truth.file for truth in read_label_studio(path, tmp_path, told.append).images] == ["b.jpg"]
     assert len(told) == 1
 
 
@@ -350,8 +350,12 @@ def test_what_is_written_reads_back(tmp_path: Path, data: Dataset) -> None:
 @pytest.mark.parametrize("file", ["caf\udce9.jpg", "a+b&d=c%20#?.jpg"])
 def test_odd_names_read_back(tmp_path: Path, file: str) -> None:
     found = Detections(np.array([[2.0, 1, 6, 4], [0, 0, 20, 10]]), np.array(["cat", "dog"]), np.array([0.9, 1 / 3]))
-    pictures = [Picture(file, 20, 10, found), Picture("none.jpg", 5, 5), Picture("broken.jpg", error="truncated")]
-    write_label_studio(pictures, tmp_path / "p.json", model_version="mine")
+    images = [
+        ImageDetections(file, 20, 10, found),
+        ImageDetections("none.jpg", 5, 5),
+        ImageDetections("broken.jpg", error="truncated"),
+    ]
+    write_label_studio(images, tmp_path / "p.json", model_version="mine")
     first, second = read_predictions(tmp_path / "p.json")
     assert (first.file, first.width, first.height) == (file, 20, 10)
     assert np.allclose(first.detections.boxes, found.boxes)
@@ -368,9 +372,9 @@ def _predicted(*regions: Any, **changes: Any) -> dict[str, Any]:
 
 def test_predictions_are_the_best_first_and_fall_back_on_their_score(tmp_path: Path) -> None:
     regions = [_region(), _region({"rectanglelabels": ["dog"]}, score=0.75)]
-    (picture,) = read_predictions(_write(tmp_path, _predicted(*regions, score=0.5)))
-    assert picture.detections.labels.tolist() == ["dog", "cat"]
-    assert picture.detections.scores.tolist() == [0.75, 0.5]
+    (image,) = read_predictions(_write(tmp_path, _predicted(*regions, score=0.5)))
+    assert image.detections.labels.tolist() == ["dog", "cat"]
+    assert image.detections.scores.tolist() == [0.75, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -390,5 +394,5 @@ def test_broken_predictions_are_named(tmp_path: Path, task: dict[str, Any], word
 
 def test_writing_needs_sizes(tmp_path: Path) -> None:
     truth = GroundTruth("a.jpg", 0, 0, np.array([[0.0, 0, 1, 1]]), np.array(["cat"]), np.array([False]))
-    with pytest.raises(DataError, match=r"a\.jpg: Label Studio's format needs the picture's size"):
+    with pytest.raises(DataError, match=r"a\.jpg: Label Studio's format needs the image's size"):
         write_label_studio_truth(Dataset("x", ("cat",), (truth,), tmp_path), tmp_path / "x.json")

@@ -34,11 +34,11 @@ def _write(path: Path, *parts: str) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A data set of two pictures: `a`, named otherwise in its XML, and `b` without objects."""
+    """A data set of two images: `a`, named otherwise in its XML, and `b` without objects."""
     root = tmp_path / "own"
-    _write(root / "Annotations" / "a.xml", "<filename>A picture.png</filename>", SIZE, _object("dog"), _object("cat"))
+    _write(root / "Annotations" / "a.xml", "<filename>An image.png</filename>", SIZE, _object("dog"), _object("cat"))
     _write(root / "Annotations" / "b.xml", SIZE)
-    for name in ("A picture.png", "b.jpg"):
+    for name in ("An image.png", "b.jpg"):
         (root / "JPEGImages").mkdir(exist_ok=True)
         (root / "JPEGImages" / name).touch()
     (root / "ImageSets" / "Main").mkdir(parents=True)
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     ("parts", "boxes", "difficult"),
     [
         ([], [], []),
-        ([_object()], [[0, 0, 20, 10]], [False]),  # the whole picture
+        ([_object()], [[0, 0, 20, 10]], [False]),  # the whole image
         ([_object(corners="5 5 5 5")], [[4, 4, 5, 5]], [False]),  # one pixel
         ([_object(corners="0 0 25 12")], [[-1, -1, 25, 12]], [False]),  # neither refused nor clipped
         ([_object(corners="1.5 2.25 3 4")], [[0.5, 1.25, 3, 4]], [False]),
@@ -128,12 +128,12 @@ def test_what_cannot_be_used_is_told_and_left_out(tmp_path: Path) -> None:
         ("<svg/>", "file that is no annotation"),
     ],
 )
-def test_picture_whose_file_cannot_be_used_is_left_out(folder: Path, content: str | None, kind: str) -> None:
+def test_image_whose_file_cannot_be_used_is_left_out(folder: Path, content: str | None, kind: str) -> None:
     path = folder / "Annotations" / "b.xml"
     path.unlink() if content is None else path.write_text(content)
     problems: list[Problem] = []
     dataset = read_voc(folder, "val", on_problem=problems.append)
-    assert [picture.file for picture in dataset.pictures] == ["A picture.png"]
+    assert [image.file for image in dataset.images] == ["An image.png"]
     assert [(problem.kind, problem.where) for problem in problems] == [(kind, str(path))]
 
 
@@ -199,13 +199,13 @@ def test_what_the_task_does_not_need_is_not_read(tmp_path: Path, extra: str) -> 
         (f"<size><width>{'9' * 5000}</width><height>5</height></size>", ["size that is none"]),
     ],
 )
-def test_without_a_size_it_is_the_picture_file_s(folder: Path, size: str, minor: list[str]) -> None:
+def test_without_a_size_it_is_the_image_file_s(folder: Path, size: str, minor: list[str]) -> None:
     Image.new("RGB", (9, 4)).save(folder / "JPEGImages" / "b.jpg")
-    (folder / "JPEGImages" / "A picture.png").unlink()
+    (folder / "JPEGImages" / "An image.png").unlink()
     for name in "ab":
         _write(folder / "Annotations" / f"{name}.xml", size, _object())
     told: list[Problem] = []
-    b, a = read_voc(folder, "val", on_problem=told.append).pictures
+    b, a = read_voc(folder, "val", on_problem=told.append).images
     assert (b.width, b.height, len(b)) == (9, 4, 1)
     assert (a.width, a.height, len(a)) == (0, 0, 1)  # there is no file, and evaluation needs none
     assert [problem.kind for problem in told] == minor * 2
@@ -259,10 +259,10 @@ def test_deep_nesting_does_no_harm(tmp_path: Path) -> None:
     assert len(truth) == 1
 
 
-def test_the_picture_is_that_of_the_annotation_s_name(folder: Path) -> None:
+def test_the_image_is_that_of_the_annotation_s_name(folder: Path) -> None:
     """As the devkit, torchvision, mmdetection and detectron2 have it: copied annotations state the first one's name."""
-    _write(folder / "Annotations" / "b.xml", "<filename>A picture.png</filename>", SIZE)
-    assert [truth.file for truth in read_voc(folder, "val").pictures] == ["b.jpg", "A picture.png"]
+    _write(folder / "Annotations" / "b.xml", "<filename>An image.png</filename>", SIZE)
+    assert [truth.file for truth in read_voc(folder, "val").images] == ["b.jpg", "An image.png"]
 
 
 @pytest.mark.parametrize("stated", [r"C:\own\JPEGImages\photo.png", "train/photo.png", "/own/photo.png", "photo.png"])
@@ -270,25 +270,25 @@ def test_a_stated_name_counts_where_the_annotation_s_own_is_nowhere(folder: Path
     (folder / "JPEGImages" / "photo.png").touch()
     (folder / "JPEGImages" / "b.jpg").unlink()
     _write(folder / "Annotations" / "b.xml", f"<filename>{stated}</filename>", SIZE)
-    assert read_voc(folder, "val").pictures[0].file == "photo.png"
+    assert read_voc(folder, "val").images[0].file == "photo.png"
 
 
-def test_a_stated_name_that_has_an_annotation_of_its_own_is_another_picture(folder: Path) -> None:
+def test_a_stated_name_that_has_an_annotation_of_its_own_is_another_image(folder: Path) -> None:
     (folder / "JPEGImages" / "a.jpg").touch()
     (folder / "JPEGImages" / "b.jpg").unlink()
     _write(folder / "Annotations" / "b.xml", "<filename>a.jpg</filename>", SIZE)
-    assert [truth.file for truth in read_voc(folder, "val").pictures] == ["b.jpg", "a.jpg"]
+    assert [truth.file for truth in read_voc(folder, "val").images] == ["b.jpg", "a.jpg"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(20, 10), (10, 20), (7, 7), (0, 0)])
 def test_pixels_are_those_of_the_stated_size(folder: Path, width: int, height: int) -> None:
-    """A phone's photo: old tools drew on the pixels as stored, labelImg since 2020 on the upright picture."""
+    """A phone's photo: old tools drew on the pixels as stored, labelImg since 2020 on the upright image."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.new("RGB", (20, 10)).save(folder / "JPEGImages" / "b.jpg", exif=exif)
     _write(folder / "Annotations" / "b.xml", f"<size><width>{width}</width><height>{height}</height></size>", _object())
     data = read_voc(folder, "val")
-    truth = data.pictures[0]
+    truth = data.images[0]
     upright = (width, height) == (10, 20)
     assert data.read(truth).shape == ((20, 10, 3) if upright else (10, 20, 3))
     if width != 7:
@@ -297,7 +297,7 @@ def test_pixels_are_those_of_the_stated_size(folder: Path, width: int, height: i
 
 def test_the_ending_may_be_of_other_letters(folder: Path) -> None:
     (folder / "JPEGImages" / "b.jpg").rename(folder / "JPEGImages" / "b.Jpg")
-    assert read_voc(folder, "val").pictures[0].file == "b.Jpg"
+    assert read_voc(folder, "val").images[0].file == "b.Jpg"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_the_ending_may_be_of_other_letters(folder: Path) -> None:
 )
 def test_lists_as_people_write_them(folder: Path, content: bytes) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_bytes(content)
-    assert [truth.file for truth in read_voc(folder, "val").pictures] == ["b.jpg", "A picture.png"]
+    assert [truth.file for truth in read_voc(folder, "val").images] == ["b.jpg", "An image.png"]
 
 
 @pytest.mark.parametrize("line", ["n" * 5000, "a\0b", "../../secret", "/etc/passwd", "a b.jpg " * 900, "\udcff" * 900])
@@ -340,7 +340,7 @@ def test_lists_may_lie_higher(folder: Path, where: str) -> None:
 
 
 def _beside(folder: Path, annotations: str = "", images: str = "") -> None:
-    """Two pictures and their annotations without lists, below folders of these names."""
+    """Two images and their annotations without lists, below folders of these names."""
     for name in ("10", "9"):
         _write(folder / annotations / f"{name}.xml", "<filename>x.jpg</filename>", SIZE, _object())
         (folder / images).mkdir(exist_ok=True, parents=True)
@@ -365,8 +365,8 @@ def _beside(folder: Path, annotations: str = "", images: str = "") -> None:
 def test_folders_without_lists(tmp_path: Path, annotations: str, images: str, root: str, split: str) -> None:
     _beside(tmp_path / "own", annotations, images)
     data = read_voc(tmp_path / "own" / root, split)
-    assert [truth.file for truth in data.pictures] == ["9.jpg", "10.jpg"]
-    assert all(data.read(truth).shape == (10, 20, 3) for truth in data.pictures)
+    assert [truth.file for truth in data.images] == ["9.jpg", "10.jpg"]
+    assert all(data.read(truth).shape == (10, 20, 3) for truth in data.images)
     assert data.annotated
 
 
@@ -374,7 +374,7 @@ def test_all_of_a_folder_has_that_of_its_parts(tmp_path: Path) -> None:
     for part in ("train", "valid"):
         _beside(tmp_path / part)
     (tmp_path / "train" / "._9.xml").touch()  # what a Mac leaves on other disks
-    files = [truth.file for truth in read_voc(tmp_path, "all").pictures]
+    files = [truth.file for truth in read_voc(tmp_path, "all").images]
     assert files == ["train/9.jpg", "train/10.jpg", "valid/9.jpg", "valid/10.jpg"]
 
 
@@ -393,8 +393,8 @@ def test_a_list_without_any_annotation_is_a_test_set(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("b.jpg\na\n")
     data = read_voc(folder, "val")
     assert not data.annotated
-    assert [truth.file for truth in data.pictures] == ["b.jpg", "a.PNG"]
-    assert [len(truth) for truth in data.pictures] == [0, 0]
+    assert [truth.file for truth in data.images] == ["b.jpg", "a.PNG"]
+    assert [len(truth) for truth in data.images] == [0, 0]
     (folder / "Annotations").rmdir()
     assert not read_voc(folder, "val").annotated
     for path in (folder / "JPEGImages").iterdir():
@@ -431,12 +431,12 @@ def test_not_an_annotation(tmp_path: Path, content: bytes) -> None:
         read_voc_annotation(tmp_path / "x.xml")
 
 
-def test_split_keeps_its_order_and_finds_the_pictures(folder: Path) -> None:
+def test_split_keeps_its_order_and_finds_the_images(folder: Path) -> None:
     dataset = read_voc(folder, "val")
     assert dataset.name == "own val"
-    assert [picture.file for picture in dataset.pictures] == ["b.jpg", "A picture.png"]
-    assert all(dataset.path(picture).is_file() for picture in dataset.pictures)
-    assert len(dataset.pictures[0]) == 0
+    assert [image.file for image in dataset.images] == ["b.jpg", "An image.png"]
+    assert all(dataset.path(image).is_file() for image in dataset.images)
+    assert len(dataset.images[0]) == 0
 
 
 @pytest.mark.parametrize(
@@ -478,8 +478,8 @@ def test_missing_things_are_named(folder: Path, tmp_path: Path) -> None:
 def test_list_of_one_class_has_a_second_column(folder: Path) -> None:
     _write(folder / "Annotations" / "holiday 1.xml", SIZE)
     (folder / "ImageSets" / "Main" / "cat_val.txt").write_text("\ufeffa  1\nb -1\nholiday 1\nholiday 1  0\n", "utf-8")
-    assert [p.file for p in read_voc(folder, "cat_val").pictures] == [
-        *("A picture.png", "b.jpg", "holiday 1.jpg", "holiday 1.jpg")
+    assert [p.file for p in read_voc(folder, "cat_val").images] == [
+        *("An image.png", "b.jpg", "holiday 1.jpg", "holiday 1.jpg")
     ]
 
 
@@ -487,21 +487,21 @@ def test_list_of_one_class_has_a_second_column(folder: Path) -> None:
 def test_stated_name_cannot_lead_elsewhere(folder: Path, stated: str) -> None:
     (folder.parent / "secret.jpg").touch()
     _write(folder / "Annotations" / "b.xml", f"<filename>{stated}</filename>", SIZE)
-    assert read_voc(folder, "val").pictures[0].file == "b.jpg"
+    assert read_voc(folder, "val").images[0].file == "b.jpg"
 
 
-def test_picture_without_the_usual_extension(folder: Path) -> None:
+def test_image_without_the_usual_extension(folder: Path) -> None:
     (folder / "JPEGImages" / "b.jpg").rename(folder / "JPEGImages" / "b.png")
-    assert read_voc(folder, "val").pictures[0].file == "b.png"
-    (folder / "JPEGImages" / "b.png").unlink()  # evaluation needs no picture files
-    assert read_voc(folder, "val").pictures[0].file == "b.jpg"
+    assert read_voc(folder, "val").images[0].file == "b.png"
+    (folder / "JPEGImages" / "b.png").unlink()  # evaluation needs no image files
+    assert read_voc(folder, "val").images[0].file == "b.jpg"
 
 
 def test_names_that_are_not_utf8(folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9 \xe2\x82\xac")
     _write(folder / "Annotations" / f"{name}.xml", SIZE)
     (folder / "ImageSets" / "Main" / "odd.txt").write_bytes(os.fsencode(name) + b"\r\n")
-    assert read_voc(folder, "odd").pictures[0].file == f"{name}.jpg"
+    assert read_voc(folder, "odd").images[0].file == f"{name}.jpg"
 
 
 _VALUES = st.one_of(
@@ -546,7 +546,7 @@ def test_whatever_a_list_holds_each_line_is_told_of(tmp_path: Path, content: byt
     told: list[Problem] = []
     with suppress(DataError):  # UTF-16 that is none
         data = read_voc(tmp_path, "val", on_problem=told.append)
-        assert all(truth.file for truth in data.pictures)
+        assert all(truth.file for truth in data.images)
         assert all(len(str(problem)) < 1500 for problem in told)
 
 
@@ -582,11 +582,11 @@ def test_class_name_that_xml_cannot_hold(tmp_path: Path, label: str) -> None:
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("root", "split", "year", "pictures", "objects"),
+    ("root", "split", "year", "images", "objects"),
     [("VOCdevkit", "val", 2012, 397, 801), ("", "val", 2012, 397, 801), ("BCCD", "test", None, 72, 945)],
 )
-def test_real_sets(shared: Path, root: str, split: str, year: int | None, pictures: int, objects: int) -> None:
+def test_real_sets(shared: Path, root: str, split: str, year: int | None, images: int, objects: int) -> None:
     dataset = read_voc(shared / "data" / root, split, year)
-    assert len(dataset) == pictures
-    assert sum(map(len, dataset.pictures)) == objects
-    assert all(dataset.path(picture).is_file() for picture in dataset.pictures)
+    assert len(dataset) == images
+    assert sum(map(len, dataset.images)) == objects
+    assert all(dataset.path(image).is_file() for image in dataset.images)

@@ -16,10 +16,10 @@ from inception_rcnn.data.formats.specs import open_dataset, resolve_sources
 from inception_rcnn.data.formats.voc.annotations import read_voc
 from inception_rcnn.data.formats.yolo.annotations import read_yolo, write_yolo_truth
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.records import Detections, GroundTruth, Picture
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 
 
-def _picture(path: Path, width: int = 20, height: int = 10, orientation: int = 1) -> None:
+def _image(path: Path, width: int = 20, height: int = 10, orientation: int = 1) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -34,8 +34,8 @@ def _labels(path: Path, *lines: str) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A data set whose split `val` is `a.jpg` with two objects and `b.jpg` without a file of boxes."""
-    _picture(tmp_path / "images" / "val" / "b.jpg")
-    _picture(tmp_path / "images" / "val" / "a.jpg")
+    _image(tmp_path / "images" / "val" / "b.jpg")
+    _image(tmp_path / "images" / "val" / "a.jpg")
     _labels(tmp_path / "labels" / "val" / "a.txt", "1 .5 .5 1 1", "", "0 .25 .2 .1 .2 .9", "")
     (tmp_path / "data.yaml").write_text("path: .\nval: images/val\nnames: [cat, dog]\nnc: 2\n")
     return tmp_path
@@ -45,7 +45,7 @@ def test_a_split(root: Path) -> None:
     data = read_yolo(root / "data.yaml", "val")
     assert (data.name, data.classes, data.class_ids) == ("data val", ("cat", "dog"), ("0", "1"))
     assert data.folder == root / "images" / "val"
-    a, b = data.pictures
+    a, b = data.images
     assert (a.file, a.width, a.height, a.labels.tolist()) == ("a.jpg", 20, 10, ["dog", "cat"])
     assert np.allclose(a.boxes, [[0, 0, 20, 10], [4, 1, 6, 3]])
     assert (b.file, b.boxes.shape) == ("b.jpg", (0, 4))
@@ -56,7 +56,7 @@ def test_a_split(root: Path) -> None:
     [
         ("0 0 0 0 0", [0, 0, 0, 0]),
         ("0.0 .5 .5 .5 .5", [5, 2.5, 15, 7.5]),
-        ("0\t0.1  0.5 0.4 1", [-2, 0, 6, 10]),  # reaches out of the picture; kept as it is
+        ("0\t0.1  0.5 0.4 1", [-2, 0, 6, 10]),  # reaches out of the image; kept as it is
         ("0 .1 .2 .5 .2 .3 .6", [2, 2, 10, 6]),  # a triangle
         ("0 .1 .2 .5 .2 .3 .6 .3 1", [2, 2, 10, 10]),
         ("\ufeff0 5e-1 .5 5E-1 +.5", [5, 2.5, 15, 7.5]),
@@ -69,7 +69,7 @@ def test_a_split(root: Path) -> None:
 )
 def test_lines(root: Path, line: str, box: list[float]) -> None:
     _labels(root / "labels" / "val" / "a.txt", line)
-    truth = read_yolo(root / "data.yaml", "val").pictures[0]
+    truth = read_yolo(root / "data.yaml", "val").images[0]
     assert np.allclose(truth.boxes, [box])
 
 
@@ -90,7 +90,7 @@ def test_lines(root: Path, line: str, box: list[float]) -> None:
         ("0 .5 .5 -.011 .5", r"\(cat\): has -0.011"),
         ("0 .5 .5 .5 .5 .5 .5 2", "has 8 numbers: .*; add kpt_shape"),  # a key point and its visibility
         ("0 .5 .5 .5 .5 .5 .5 2 .6 .6 1", r"has a 2, as the visibility .*; add kpt_shape"),
-        ("0 .5 1.011 .5 .5", r"\(cat\): has 1.011: need parts of the picture's size"),
+        ("0 .5 1.011 .5 .5", r"\(cat\): has 1.011: need parts of the image's size"),
         ("0 .5 .5 -.5 .5", r"\(cat\): has -0.5"),
         ("0 .1 .2 .5 .2 .3 20", r"\(cat\): has 20.0"),
     ],
@@ -100,7 +100,7 @@ def test_unusable_line_is_told_of_and_left_out(root: Path, line: str, words: str
     with pytest.raises(DataError, match=rf"a\.txt: line 2 ?.*{words}"):
         read_yolo(root / "data.yaml", "val")
     told: list[Problem] = []
-    truth = read_yolo(root / "data.yaml", "val", told.append).pictures[0]
+    truth = read_yolo(root / "data.yaml", "val", told.append).images[0]
     assert truth.labels.tolist() == ["cat", "dog"]
     assert len(told) == 1
 
@@ -112,7 +112,7 @@ def test_of_poses_the_box_comes_first(root: Path, form: str) -> None:
     numbers = ".1 .2 2 .3 .4 0" if "3" in form else ".1 .2 .3 .4"
     _labels(root / "labels" / "val" / "a.txt", f"0 .5 .5 .8 .8 {numbers}", "1 .5 .5 .5 .5")
     (root / "data.yaml").write_text(f"val: images/val\nnames: [cat, dog]\n{form}\n")
-    truth = read_yolo(root / "data.yaml", "val").pictures[0]
+    truth = read_yolo(root / "data.yaml", "val").images[0]
     assert np.allclose(truth.boxes, [[2, 1, 18, 9], [5, 2.5, 15, 7.5]])
 
 
@@ -130,23 +130,21 @@ def test_lines_end_as_on_any_system(root: Path, end: str, encoding: str) -> None
     (root / "labels" / "val" / "a.txt").write_bytes(lines.encode(encoding))
     yaml = "val: images/val\nnames: [cat, dog]\n".replace("\n", end)
     (root / "data.yaml").write_bytes(yaml.encode(encoding))
-    assert read_yolo(root / "data.yaml", "val").pictures[0].labels.tolist() == ["cat", "dog", "cat"]
+    assert read_yolo(root / "data.yaml", "val").images[0].labels.tolist() == ["cat", "dog", "cat"]
 
 
-def test_picture_that_is_none_is_left_out(root: Path) -> None:
-    (root / "images" / "val" / "a.jpg").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match=r"a\.jpg: looks like text, not a picture"):
+def test_image_that_is_none_is_left_out(root: Path) -> None:
+    (root / "images" / "val" / "a.jpg").write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"a\.jpg: looks like text, not an image"):
         read_yolo(root / "data.yaml", "val")
     told: list[Problem] = []
-    assert [truth.file for truth in read_yolo(root / "data.yaml", "val", told.append).pictures] == ["b.jpg"]
-    assert [problem.kind for problem in told] == ["picture that cannot be read"]
+    assert [truth.file for truth in read_yolo(root / "data.yaml", "val", told.append).images] == ["b.jpg"]
+    assert [problem.kind for problem in told] == ["image that cannot be read"]
 
 
-def test_labels_that_are_nowhere_are_not_a_split_of_empty_pictures(root: Path) -> None:
+def test_labels_that_are_nowhere_are_not_a_split_of_empty_images(root: Path) -> None:
     (root / "labels").rename(root / "label")
-    with pytest.raises(
-        DataError, match=r"none of its 2 pictures has a file of boxes; the first would be .*labels/val/a"
-    ):
+    with pytest.raises(DataError, match=r"none of its 2 images has a file of boxes; the first would be .*labels/val/a"):
         read_yolo(root / "data.yaml", "val")
 
 
@@ -172,7 +170,7 @@ def test_a_test_split_may_have_no_labels(root: Path) -> None:
         ("train: images/val\nnames: [cat]", "describes no split 'val'; the splits here are: train"),
         ("train:\nval:\nnames: [cat]", "the splits here are: none"),
         ("val: images/vall\nnames: [cat]", "there is no .*images/vall; correct the path"),
-        ("val: labels\nnames: [cat]", "the split 'val' has no pictures"),
+        ("val: labels\nnames: [cat]", "the split 'val' has no images"),
         ("val: [images/val\n", "line 2 is not YAML"),
     ],
 )
@@ -183,22 +181,22 @@ def test_unusable_description_says_why(root: Path, text: str, words: str) -> Non
 
 
 def test_lists_of_folders_and_list_files(root: Path) -> None:
-    _picture(root / "more" / "images" / "c.png", 8, 8)
+    _image(root / "more" / "images" / "c.png", 8, 8)
     _labels(root / "more" / "labels" / "c.txt", "0 .5 .5 .5 .5")
     (root / "some.txt").write_text("./more/images/c.png\nimages/val/a.jpg\n\n")
     (root / "data.yaml").write_text("val: [images/val, some.txt]\nnames:\n  1: dog\n  0: cat\n")
     data = read_yolo(root / "data.yaml", "val")
     assert data.folder == root
-    assert [truth.file for truth in data.pictures] == ["images/val/a.jpg", "images/val/b.jpg", "more/images/c.png"]
+    assert [truth.file for truth in data.images] == ["images/val/a.jpg", "images/val/b.jpg", "more/images/c.png"]
     assert data.classes == ("cat", "dog")
-    assert data.pictures[2].boxes.tolist() == [[2, 2, 6, 6]]
+    assert data.images[2].boxes.tolist() == [[2, 2, 6, 6]]
 
 
 def test_roboflow_writes_paths_from_elsewhere(tmp_path: Path) -> None:
-    _picture(tmp_path / "valid" / "images" / "a.jpg")
+    _image(tmp_path / "valid" / "images" / "a.jpg")
     _labels(tmp_path / "valid" / "labels" / "a.txt", "0 .5 .5 1 1")
     (tmp_path / "data.yaml").write_text("val: ../valid/images\nnames: ['cat']\nroboflow:\n  version: 1\n")
-    assert len(read_yolo(tmp_path / "data.yaml", "val").pictures[0]) == 1
+    assert len(read_yolo(tmp_path / "data.yaml", "val").images[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -220,7 +218,7 @@ def test_paths_of_another_machine_mean_what_is_below_the_folder(root: Path, desc
     _labels(root / "lists" / "val.txt", *names)
     (root / "data.yaml").write_text(described + "\nnames: [cat, dog]\n")
     data = read_yolo(root / "data.yaml", "val")
-    assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+    assert [(truth.file, len(truth)) for truth in data.images] == [("a.jpg", 2), ("b.jpg", 0)]
     assert data.folder == root / "images" / "val"
 
 
@@ -228,7 +226,7 @@ def test_lists_of_darknet_have_a_folder_that_is_not_there(root: Path) -> None:
     _labels(root / "val.txt", "data/images/val/a.jpg", "data/images/val/b.jpg")
     (root / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
     data = read_yolo(root / "data.yaml", "val")
-    assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+    assert [(truth.file, len(truth)) for truth in data.images] == [("a.jpg", 2), ("b.jpg", 0)]
 
 
 def test_lists_with_absolute_and_relative_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,24 +234,24 @@ def test_lists_with_absolute_and_relative_names(root: Path, monkeypatch: pytest.
     _labels(root / "val.txt", str(root / "images" / "val" / "a.jpg"), "./images/val/b.jpg")
     (root / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
     data = read_yolo("data.yaml", "val")
-    assert [(truth.file, len(truth)) for truth in data.pictures] == [("a.jpg", 2), ("b.jpg", 0)]
+    assert [(truth.file, len(truth)) for truth in data.images] == [("a.jpg", 2), ("b.jpg", 0)]
 
 
-def test_pictures_beside_the_current_folder_have_plain_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_beside_the_current_folder_have_plain_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "here").mkdir()
     monkeypatch.chdir(root / "here")
-    _picture(root / "here" / "c.jpg")
+    _image(root / "here" / "c.jpg")
     _labels(root / "here" / "val.txt", "../images/val/a.jpg", "c.jpg")
     (root / "here" / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
     data = read_yolo("data.yaml", "val")
-    assert (data.folder, [truth.file for truth in data.pictures]) == (root, ["images/val/a.jpg", "here/c.jpg"])
+    assert (data.folder, [truth.file for truth in data.images]) == (root, ["images/val/a.jpg", "here/c.jpg"])
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (".", "is a folder, not a picture"),
-        ("/", "is a folder, not a picture"),
+        (".", "is a folder, not an image"),
+        ("/", "is a folder, not an image"),
         ("a" * 300 + ".jpg", "cannot be decoded|File name too long"),
         ("a\0.jpg", "cannot be decoded|null"),
         ("a" * 100_000, "has a line of 100,000 characters; is it a list of names"),
@@ -313,25 +311,25 @@ def test_no_labels_end_in_a_traceback(root: Path, text: str, form: str) -> None:
     (root / "labels" / "val" / "a.txt").write_text(text, errors="surrogatepass")
     (root / "data.yaml").write_text(f"val: images/val\nnames: [cat, dog]\n{form}")
     told: list[Problem] = []
-    for truth in read_yolo(root / "data.yaml", "val", told.append).pictures:
+    for truth in read_yolo(root / "data.yaml", "val", told.append).images:
         assert np.isfinite(truth.boxes).all()
     assert all(len(str(problem)) < 500 for problem in told)
 
 
 def test_only_the_last_folder_called_images_is_exchanged(tmp_path: Path) -> None:
-    _picture(tmp_path / "images" / "x" / "images" / "images.v1" / "a.b.jpg")
+    _image(tmp_path / "images" / "x" / "images" / "images.v1" / "a.b.jpg")
     _labels(tmp_path / "images" / "x" / "labels" / "images.v1" / "a.b.txt", "0 .5 .5 1 1")
     (tmp_path / "data.yaml").write_text("path: images/x\nval: images\nnames: [cat]")
-    assert len(read_yolo(tmp_path / "data.yaml", "val").pictures[0]) == 1
+    assert len(read_yolo(tmp_path / "data.yaml", "val").images[0]) == 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
-def test_sizes_are_those_of_upright_pictures(root: Path, orientation: int, name: str) -> None:
+def test_sizes_are_those_of_upright_images(root: Path, orientation: int, name: str) -> None:
     (root / "images" / "val" / "a.jpg").unlink()
-    _picture(root / "images" / "val" / name, orientation=orientation)
+    _image(root / "images" / "val" / name, orientation=orientation)
     data = read_yolo(root / "data.yaml", "val")
-    truth = data.pictures[0]
+    truth = data.images[0]
     assert data.read(truth).shape[:2] == (truth.height, truth.width)
     assert truth.upright
     assert np.array_equal(data.read(truth), read_image(root / "images" / "val" / name))
@@ -345,16 +343,16 @@ SIMPLE_NAMES = st.from_regex(r"([a-c]/)?[a-d]\.jpg", fullmatch=True)
 def test_what_is_written_reads_back(tmp_path_factory: pytest.TempPathFactory, data: Dataset) -> None:
     folder = tmp_path_factory.mktemp("yolo")
     write_yolo_truth(data, folder)
-    for truth in data.pictures:
-        _picture(folder / "images" / "val" / truth.file, truth.width, truth.height)
-    if not data.pictures:
+    for truth in data.images:
+        _image(folder / "images" / "val" / truth.file, truth.width, truth.height)
+    if not data.images:
         return
     back = read_yolo(folder / "data.yaml", "val")
     assert back.classes == data.classes
     prefix = back.folder.relative_to(folder / "images" / "val").as_posix()
-    files = {(f"{prefix}/{truth.file}" if prefix != "." else truth.file): truth for truth in back.pictures}
-    ordered = Dataset("back", back.classes, tuple(files[truth.file] for truth in data.pictures), back.folder)
-    for one, other in zip(ordered.pictures, data.pictures, strict=True):
+    files = {(f"{prefix}/{truth.file}" if prefix != "." else truth.file): truth for truth in back.images}
+    ordered = Dataset("back", back.classes, tuple(files[truth.file] for truth in data.images), back.folder)
+    for one, other in zip(ordered.images, data.images, strict=True):
         assert (one.width, one.height, one.labels.tolist()) == (other.width, other.height, other.labels.tolist())
         assert np.allclose(one.boxes, other.boxes, atol=1e-9)
 
@@ -367,13 +365,15 @@ def test_writing_needs_sizes_and_a_file_each(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.png and a\.jpg: would share one file"):
         write_yolo_truth(Dataset("x", (), (_truth("a.jpg"), _truth("a.png")), tmp_path), tmp_path)
     truth = GroundTruth("a.jpg", 0, 0, np.array([[0.0, 0, 1, 1]]), np.array(["cat"]), np.array([False]))
-    with pytest.raises(DataError, match=r"a\.jpg: YOLO's format needs the picture's size"):
+    with pytest.raises(DataError, match=r"a\.jpg: YOLO's format needs the image's size"):
         write_yolo_truth(Dataset("x", ("cat",), (truth,), tmp_path), tmp_path)
 
 
-def _found(file: str, *labels: str) -> Picture:
+def _found(file: str, *labels: str) -> ImageDetections:
     boxes = np.tile([2.0, 1.0, 6.0, 4.0], (len(labels), 1)) + np.arange(len(labels))[:, None]
-    return Picture(file, 20, 10, Detections(boxes, np.array(labels, dtype=str), np.linspace(0.75, 0.5, len(labels))))
+    return ImageDetections(
+        file, 20, 10, Detections(boxes, np.array(labels, dtype=str), np.linspace(0.75, 0.5, len(labels)))
+    )
 
 
 def _data(*files: str) -> Dataset:
@@ -381,11 +381,11 @@ def _data(*files: str) -> Dataset:
 
 
 def test_predictions_read_back_with_the_data_sets_sizes(tmp_path: Path) -> None:
-    pictures = [_found("s/a.jpg", "cat", "dog"), _found("b.png"), _found("s/c.jpg", "dog"), _found("s/c.png", "cat")]
-    write_yolo(pictures, tmp_path, ["dog", "cat"])
+    images = [_found("s/a.jpg", "cat", "dog"), _found("b.png"), _found("s/c.jpg", "dog"), _found("s/c.png", "cat")]
+    write_yolo(images, tmp_path, ["dog", "cat"])
     back = read_predictions(tmp_path, _data("b.png", "s/a.jpg", "s/c.jpg", "s/c.png"))
-    assert {each.file: (each.width, each.height) for each in back} == {each.file: (20, 10) for each in pictures}
-    for one in pictures:
+    assert {each.file: (each.width, each.height) for each in back} == {each.file: (20, 10) for each in images}
+    for one in images:
         (other,) = (each for each in back if each.file == one.file)
         assert np.allclose(one.detections.boxes, other.detections.boxes)
         assert one.detections.labels.tolist() == other.detections.labels.tolist()
@@ -481,9 +481,9 @@ def test_real_annotations_survive_the_way_there_and_back(tmp_path: Path, shared:
     data = read_voc(shared / "data" / "VOCdevkit", "val", 2012)
     write_yolo_truth(data, tmp_path)
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "val").symlink_to(data.folder)  # which holds the pictures of other splits as well
-    back = {truth.file: truth for truth in read_yolo(tmp_path / "data.yaml", "val").pictures}
-    for truth in data.pictures:
+    (tmp_path / "images" / "val").symlink_to(data.folder)  # which holds the images of other splits as well
+    back = {truth.file: truth for truth in read_yolo(tmp_path / "data.yaml", "val").images}
+    for truth in data.images:
         found = back[truth.file]
         assert (found.width, found.height, found.labels.tolist()) == (truth.width, truth.height, truth.labels.tolist())
         assert np.allclose(found.boxes, truth.boxes, atol=1e-9)
