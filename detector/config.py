@@ -17,11 +17,11 @@ from ..data.files.text_files import read_text
 from ..data.ranges import COUNT, SHARE, Range, check_ranges
 from ..data.values import shown
 from .heads import SCORES, Scores
-from .network import ARCHITECTURES
 from .region_features import MODES, Mode
 
 FORMAT_VERSION = 1
 HASHES = "sha256"  # the key under which a file may state those of its folder's weights, by name
+_ARCHITECTURE, _GOOGLENET = "architecture", "googlenet"  # earlier releases had another one too
 MOST_CLASSES = 10_000
 LONGEST_NAME = 500  # characters, of a class
 MEMBERS = Range(1, 1000, whole=True)
@@ -33,7 +33,7 @@ RANGES = {
     "vote_threshold": Range(0, 2),  # above 1 nobody votes
     "members": MEMBERS,
 }
-OF_THE_WEIGHTS = ("classes", "architecture", "modes", "scores", "members")  # settings that only training can change
+OF_THE_WEIGHTS = ("classes", "modes", "scores", "members")  # settings that only training can change
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class DetectorConfig:
     """Frozen facts of a trained detector, and the defaults it detects with; UsageError where one cannot be."""
 
     classes: tuple[str, ...]  # the classifier's outputs 1..K; 0 is background
-    architecture: str = "googlenet"  # or "torchvision"
     modes: tuple[Mode, ...] = ("shared",)  # the ways of looking at regions it has a tail and a head for
     mode: Mode = None  # pyright: ignore[reportAssignmentType]  # its default way; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
@@ -64,7 +63,6 @@ class DetectorConfig:
         if self.mode is None:
             object.__setattr__(self, "mode", self.modes[0])
         _require_known("mode", self.mode, self.modes)
-        _require_known("architecture", self.architecture, ARCHITECTURES)
         _require_known("scores", self.scores, SCORES)
         check_ranges(self, RANGES)
         if not isinstance(self.proposals, str) or not 0 < len(self.proposals) <= LONGEST_NAME:
@@ -94,6 +92,8 @@ def read_config(path: Path) -> DetectorConfig:
     content = _read_content(path)
     content.pop("format_version")
     content.pop(HASHES, None)
+    if (architecture := content.pop(_ARCHITECTURE, _GOOGLENET)) != _GOOGLENET:
+        raise DataError(f"{path}: the architecture is {shown(architecture)}, of an earlier release; train it anew")
     if fault := _unknown_setting(content, SETTINGS):
         raise DataError(f"{path}: {fault}")
     if "mode" in content and content["mode"] is None:

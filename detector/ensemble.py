@@ -13,7 +13,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..backbone.features.shared_maps import AnyTrunk, SharedMaps
+from ..backbone.features.shared_maps import SharedMaps
+from ..backbone.googlenet import Trunk
 from ..backbone.weights import tensors_hash
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
@@ -38,7 +39,7 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     @property
-    def trunk(self) -> AnyTrunk:
+    def trunk(self) -> Trunk:
         """The first member's: proposals that ask a network ask this one."""
         return cast(RegionNetwork, self.members[0]).trunk
 
@@ -80,6 +81,6 @@ def mean_deltas(deltas: Tensor) -> Tensor:
 
 def _share_trunks(members: Sequence[RegionNetwork]) -> None:
     """Give all members whose trunks hold the same numbers, in the half precision of files, that of the first such."""
-    trunks: dict[str, AnyTrunk] = {}
+    trunks: dict[str, Trunk] = {}
     for member in members:
         member.trunk = trunks.setdefault(tensors_hash(member.trunk), member.trunk)

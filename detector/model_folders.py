@@ -8,8 +8,8 @@ from typing import cast
 
 from torch import Tensor
 
-from ..backbone.classification.model_folder import architecture_of, is_classifier_folder, read_classifier
-from ..backbone.features.shared_maps import AnyTrunk
+from ..backbone.classification.model_folder import is_classifier_folder, read_classifier
+from ..backbone.googlenet import Trunk
 from ..backbone.precision import choose_device
 from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.errors import DataError, UsageError
@@ -49,7 +49,7 @@ def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfi
     networks = []
     for place in member_folders(folder, config.members):
         network, own = load_network(place)
-        for name in ("classes", "modes", "architecture", "scores", "box_deltas"):
+        for name in ("classes", "modes", "scores", "box_deltas"):
             if getattr(own, name) != getattr(config, name):
                 raise DataError(f"{place} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
         networks.append(network)
@@ -74,7 +74,7 @@ def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
         raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
     tensors = _weights_in(folder, WEIGHTS)
     _check_outputs(tensors, config, folder)
-    network = RegionNetwork(len(config.classes), config.modes, config.architecture)
+    network = RegionNetwork(len(config.classes), config.modes)
     load_checked(network, tensors, str(folder / WEIGHTS))
     return network.eval(), config
 
@@ -105,14 +105,13 @@ def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, c
 
     The weights carry their own checksum: whenever a run is killed, what lies in the folder fits together.
     """
-    about = {"architecture": config.architecture, "classes": "\n".join(config.classes)}
-    save_weights(folder / WEIGHTS, compact(network.state_dict()), about)
+    save_weights(folder / WEIGHTS, compact(network.state_dict()), {"classes": "\n".join(config.classes)})
     write_atomically(folder / CONFIG, config.to_json())
     if card is not None:
         write_atomically(folder / "README.md", card)
 
 
-def load_multibox(folder: Path, device: str = "auto", trunk: AnyTrunk | None = None) -> MultiBox:
+def load_multibox(folder: Path, device: str = "auto", trunk: Trunk | None = None) -> MultiBox:
     """The MultiBox of a model folder, or the one that ships with the default model.
 
     It sits on the very `trunk` given where it was trained on that one, else on the one of its own folder.
@@ -136,7 +135,7 @@ def proposer_named(name: str, model: str | None = None, device: str = "auto") ->
     return proposer(name, multibox=lambda: load_multibox(model_folder(model), device))
 
 
-def save_multibox(folder: Path, trunk: AnyTrunk, head: MultiBoxHead) -> None:
+def save_multibox(folder: Path, trunk: Trunk, head: MultiBoxHead) -> None:
     """Write a head into the model folder whose trunk it was trained on, in fp16."""
     save_weights(folder / MULTIBOX, compact(head.state_dict()), {"trunk": tensors_hash(trunk)})
 
@@ -160,9 +159,8 @@ def initial_network(
 
     A detector brings its trunk, and the tail and head nearest to those wanted. The head's outputs, its two last layers,
     are new where the classes or the kind of their scores differ, or `new_outputs` are wanted. With `keep_modes` (right
-    only if the trunk will not change) its other modes come along, and its default stays. A classifier (BVLC's names, or
-    torchvision's, or one trained here: its folder will do) brings trunk and tail. The configuration that comes back has
-    the architecture and modes found.
+    only if the trunk will not change) its other modes come along, and its default stays. A classifier (BVLC's, or one
+    trained here: its folder will do) brings trunk and tail. The configuration that comes back has the modes found.
     """
     if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
         return _from_classifier(Path(init), config)
@@ -171,8 +169,8 @@ def initial_network(
 
 def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
     model = read_classifier(path).model
-    config = replace(config, architecture=architecture_of(model), modes=(config.mode,))
-    network = RegionNetwork(len(config.classes), config.modes, config.architecture)
+    config = replace(config, modes=(config.mode,))
+    network = RegionNetwork(len(config.classes), config.modes)
     network.trunk.load_state_dict(model.trunk.state_dict())
     network.tails[config.mode].load_state_dict(model.tail.state_dict())
     return network, config
@@ -186,8 +184,8 @@ def _from_detector(
     kept = was.modes if same_outputs and keep_modes else ()
     modes = kept if config.mode in kept else (*kept, config.mode)
     default = was.mode if kept else config.mode
-    config = replace(config, architecture=was.architecture, modes=modes, mode=default)
-    network = RegionNetwork(len(config.classes), modes, was.architecture)
+    config = replace(config, modes=modes, mode=default)
+    network = RegionNetwork(len(config.classes), modes)
     network.trunk.load_state_dict(earlier.trunk.state_dict())
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]

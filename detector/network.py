@@ -10,24 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..backbone.features.shared_maps import AnyTrunk, SharedMaps
+from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.googlenet import Tail, Trunk
-from ..backbone.torchvision_googlenet import TorchvisionTail, TorchvisionTrunk
 from ..data.boxes import Boxes
-from ..data.errors import UsageError
 from .heads import Head
-from .region_features import AnyTail, Mode, region_features
-
-ARCHITECTURES = ("googlenet", "torchvision")  # the paper's net, and torchvision's relative with BatchNorm
+from .region_features import Mode, region_features
 
 
 class RegionNetwork(nn.Module):
     """(maps, boxes) -> logits and deltas, through the trunk and the tail and head of one mode."""
 
-    def __init__(self, num_classes: int, modes: Sequence[Mode], architecture: str = "googlenet"):
+    def __init__(self, num_classes: int, modes: Sequence[Mode]):
         super().__init__()
-        self.trunk, tails = _new_parts(architecture, len(modes))
-        self.tails = nn.ModuleDict(dict(zip(modes, tails, strict=True)))
+        self.trunk = Trunk()
+        self.tails = nn.ModuleDict({mode: Tail() for mode in modes})
         self.heads = nn.ModuleDict({mode: Head(num_classes) for mode in modes})
         self.to(memory_format=torch.channels_last)
 
@@ -37,18 +33,10 @@ class RegionNetwork(nn.Module):
 
     def summarise(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Tensor:
         """What a mode's outputs read of an image's boxes, [R, 1024 + 3136]."""
-        tail, head = cast(AnyTail, self.tails[mode]), cast(Head, self.heads[mode])
+        tail, head = cast(Tail, self.tails[mode]), cast(Head, self.heads[mode])
         places, summaries = [], []
         for part, features in region_features(mode, maps, tail, boxes):
             places.append(part)  # [P]
             summaries.append(head.summarise(features))  # of [P, 1024, 7, 7]
         order = np.argsort(np.concatenate(places))  # [R]
         return torch.cat(summaries)[order]
-
-
-def _new_parts(architecture: str, num_tails: int) -> tuple[AnyTrunk, list[AnyTail]]:
-    if architecture == "googlenet":
-        return Trunk(), [Tail() for _ in range(num_tails)]
-    if architecture == "torchvision":
-        return TorchvisionTrunk(), [TorchvisionTail() for _ in range(num_tails)]
-    raise UsageError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")

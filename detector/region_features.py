@@ -17,13 +17,11 @@ from torch import Tensor
 from ..backbone.features.shared_maps import SharedMaps, as_input
 from ..backbone.googlenet import STRIDE, TAIL_CHANNELS, Tail
 from ..backbone.roi_align import roi_align
-from ..backbone.torchvision_googlenet import TorchvisionTail
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from ..data.images.crops import warp_regions
 from .heads import WINDOW
 
-AnyTail = Tail | TorchvisionTail
 Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
 CROPS_AT_ONCE = 64  # a crop takes about 8 MB on its way through conv1 and conv2
@@ -40,7 +38,7 @@ def checked_mode(name: str) -> Mode:
     raise UsageError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
 
 
-def region_features(mode: Mode, maps: SharedMaps, tail: AnyTail, boxes: Boxes) -> Iterator[Part]:
+def region_features(mode: Mode, maps: SharedMaps, tail: Tail, boxes: Boxes) -> Iterator[Part]:
     """Every box's features, on the device of the maps, in parts that bound the memory: one at least, maybe empty.
 
     Parts need not follow the order of the boxes; each says which ones it has.
@@ -53,14 +51,14 @@ def region_features(mode: Mode, maps: SharedMaps, tail: AnyTail, boxes: Boxes) -
         yield from shared_features(maps, tail, boxes)
 
 
-def crop_features(maps: SharedMaps, tail: AnyTail, boxes: Boxes) -> Iterator[Part]:
+def crop_features(maps: SharedMaps, tail: Tail, boxes: Boxes) -> Iterator[Part]:
     """Every region warped to 224 x 224 with 16 pixels of context and run through trunk, pool4 and tail."""
     for part in _split(np.arange(len(boxes)), CROPS_AT_ONCE):
         crops = as_input(maps.trunk, warp_regions(maps.image, boxes[part]))  # [P, 3, 224, 224]
         yield part, tail(tail.pool4(maps.trunk(crops)))
 
 
-def shared_features(maps: SharedMaps, tail: AnyTail, boxes: Boxes) -> Iterator[Part]:
+def shared_features(maps: SharedMaps, tail: Tail, boxes: Boxes) -> Iterator[Part]:
     """Each region pooled from the map that suits it, in place of pool4, and run through the tail."""
     for places, feature_map, windows in maps.windows(boxes):
         for part in _split(np.arange(len(places)), REGIONS_AT_ONCE):

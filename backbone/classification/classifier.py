@@ -16,11 +16,10 @@ from ...data.errors import UsageError
 from ..features.shared_maps import as_input
 from ..googlenet import AuxiliaryHead, GoogLeNet
 from ..precision import autocast
-from ..torchvision_googlenet import TorchvisionGoogLeNet
 from ..training.distributed import totals
 from ..training.freezing import FREEZES
 from .batches import CropBatch
-from .model_folder import AnyClassifier, SavedClassifier
+from .model_folder import SavedClassifier
 
 NEW_RATE = 10.0  # how much faster layers without weights of an earlier training learn, as in R-CNN's fine-tuning
 CHUNK = 48  # crops in the network at once: 150 MB of maps in float32
@@ -28,18 +27,15 @@ CHUNK = 48  # crops in the network at once: 150 MB of maps in float32
 
 def new_classifier(
     init: SavedClassifier | None, classes: tuple[str, ...], *, auxiliary: bool
-) -> tuple[AnyClassifier, frozenset[str]]:
+) -> tuple[GoogLeNet, frozenset[str]]:
     """A network to train for these classes, and which of its parameters are new beside trained ones.
 
     From nothing all are equally new, and none is named. From an earlier classifier come trunk and tail, and the rest
-    too where it has the same classes. Auxiliary heads are those of the paper's network only.
+    too where it has the same classes.
     """
     if init is None:
         return GoogLeNet(len(classes), auxiliary), frozenset()
-    if isinstance(init.model, TorchvisionGoogLeNet):
-        model = TorchvisionGoogLeNet(len(classes))
-    else:
-        model = GoogLeNet(len(classes), auxiliary)
+    model = GoogLeNet(len(classes), auxiliary)
     same = init.classes == classes
     own = model.state_dict()
     kept = {
@@ -66,7 +62,7 @@ def parameter_groups(model: nn.Module, freeze: str, new: Collection[str], weight
     ]
 
 
-def classification_loss(model: AnyClassifier, batch: CropBatch) -> dict[str, Tensor]:
+def classification_loss(model: GoogLeNet, batch: CropBatch) -> dict[str, Tensor]:
     """Cross-entropy, plus that of each auxiliary head times its weight where the network has them.
 
     "class" is the main classifier's own, "accuracy" the share of the crops that it gets right. Of several processes
@@ -87,7 +83,7 @@ def classification_loss(model: AnyClassifier, batch: CropBatch) -> dict[str, Ten
 
 
 @torch.no_grad()
-def mean_softmax(models: Sequence[AnyClassifier], crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+def mean_softmax(models: Sequence[GoogLeNet], crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The probabilities [C, K] of crops (C, 224, 224, 3), averaged over the networks of an ensemble.
 
     The mean of an image's rows is the paper's answer; the largest over crops was worse (section 7).
@@ -100,7 +96,7 @@ def mean_softmax(models: Sequence[AnyClassifier], crops: NDArray[np.uint8]) -> N
     return torch.cat(answers).cpu().numpy()
 
 
-def _softmax(model: AnyClassifier, crops: NDArray[np.uint8]) -> Tensor:
+def _softmax(model: GoogLeNet, crops: NDArray[np.uint8]) -> Tensor:
     images = as_input(model.trunk, crops)
     with autocast(images.device):
         logits = model.eval()(images)

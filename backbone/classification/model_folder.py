@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...data.errors import DataError
 from ...data.files.atomic import write_atomically
@@ -15,14 +15,11 @@ from ...data.files.text_files import read_text
 from ...data.values import shown
 from ..bvlc import googlenet_from_bvlc, is_bvlc
 from ..googlenet import GoogLeNet
-from ..torchvision_googlenet import TorchvisionGoogLeNet, googlenet_from_torchvision, is_torchvision
 from ..weights import compact, count_outputs, load_checked, read_weights, save_weights
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT_VERSION = 1
 KIND = "classifier"  # what tells the folder of one from a detector's
-
-AnyClassifier = GoogLeNet | TorchvisionGoogLeNet
 
 
 @dataclass(frozen=True)
@@ -30,13 +27,8 @@ class SavedClassifier:
     """A classifier as it was read."""
 
     source: str  # what messages call it
-    model: AnyClassifier
+    model: GoogLeNet
     classes: tuple[str, ...]  # of its outputs, in order; none where the file does not name them
-
-
-def architecture_of(model: nn.Module) -> str:
-    """The name that configurations have for a network of this kind."""
-    return "torchvision" if isinstance(model, TorchvisionGoogLeNet) else "googlenet"
 
 
 def is_classifier_folder(folder: Path) -> bool:
@@ -48,18 +40,16 @@ def is_classifier_folder(folder: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def save_classifier(folder: Path, model: AnyClassifier, classes: tuple[str, ...], about: Mapping[str, Any]) -> None:
+def save_classifier(folder: Path, model: GoogLeNet, classes: tuple[str, ...], about: Mapping[str, Any]) -> None:
     """Write a classifier's folder, weights in fp16, without the auxiliary heads, which only training needs.
 
     `about` says in `config.json` how it was trained.
     """
     tensors = {name: each for name, each in model.state_dict().items() if not name.startswith("auxiliary")}
-    architecture = architecture_of(model)
-    save_weights(folder / WEIGHTS, compact(tensors), {"architecture": architecture})
+    save_weights(folder / WEIGHTS, compact(tensors), {})
     content = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
-        "architecture": architecture,
         "classes": classes,
         "trained_with": about,
     }
@@ -73,29 +63,19 @@ def read_classifier(path: str | Path) -> SavedClassifier:
         return SavedClassifier(str(path), classifier_of(read_weights(path), str(path)), ())
     classes = _read_classes(path / CONFIG)
     model = classifier_of(read_weights(path / WEIGHTS), str(path / WEIGHTS))
-    outputs = num_outputs(model)
+    outputs = model.classifier.out_features
     if outputs != len(classes):
         raise DataError(f"{path}: {CONFIG} names {len(classes)} classes, and {WEIGHTS} has {outputs} outputs")
     return SavedClassifier(str(path), model, classes)
 
 
-def num_outputs(model: AnyClassifier) -> int:
-    """For how many classes a classifier has outputs."""
-    return (model.fc if isinstance(model, TorchvisionGoogLeNet) else model.classifier).out_features
-
-
-def classifier_of(tensors: dict[str, Tensor], source: str) -> AnyClassifier:
-    """The classifier with these weights, under BVLC's names, torchvision's, or ours for either of the two networks."""
+def classifier_of(tensors: dict[str, Tensor], source: str) -> GoogLeNet:
+    """The classifier with these weights, under BVLC's names or ours."""
     if is_bvlc(tensors):
         return googlenet_from_bvlc(tensors, source)
-    if is_torchvision(tensors):
-        return googlenet_from_torchvision(tensors, source)
-    if "classifier.bias" in tensors:
-        model = GoogLeNet(count_outputs(tensors["classifier.bias"], source), auxiliary="auxiliary1.1.weight" in tensors)
-    elif "fc.bias" in tensors and "trunk.inception3a.branch1.conv.weight" in tensors:
-        model = TorchvisionGoogLeNet(count_outputs(tensors["fc.bias"], source))
-    else:
-        raise DataError(f"{source} holds neither BVLC's nor torchvision's GoogLeNet, nor a classifier trained here")
+    if "classifier.bias" not in tensors:
+        raise DataError(f"{source} holds neither BVLC's GoogLeNet nor a classifier trained here")
+    model = GoogLeNet(count_outputs(tensors["classifier.bias"], source), auxiliary="auxiliary1.1.weight" in tensors)
     load_checked(model, tensors, source)
     return model.eval()
 

@@ -13,16 +13,13 @@ from torch import Tensor
 from ...data.boxes import Boxes
 from ...data.images.crops import with_context
 from ..googlenet import CELL_SHIFT, Trunk
-from ..torchvision_googlenet import TorchvisionTrunk
 from .image_pyramid import SHORT_SIDES, nearest_short_sides, resize
-
-AnyTrunk = Trunk | TorchvisionTrunk
 
 
 class SharedMaps:
     """The maps of inception 4e of one image, each made when a region first needs it and kept."""
 
-    def __init__(self, trunk: AnyTrunk, image: NDArray[np.uint8], short_sides: tuple[float, ...] = SHORT_SIDES):
+    def __init__(self, trunk: Trunk, image: NDArray[np.uint8], short_sides: tuple[float, ...] = SHORT_SIDES):
         self.trunk, self.image, self.short_sides = trunk, image, short_sides
         self._made: dict[int, tuple[Tensor, NDArray[np.float64]]] = {}
 
@@ -54,7 +51,7 @@ class SharedMaps:
         return self._made[index]
 
 
-def as_input(trunk: AnyTrunk, images: NDArray[np.uint8]) -> Tensor:
+def as_input(trunk: Trunk, images: NDArray[np.uint8]) -> Tensor:
     """uint8 images (N, H, W, 3) as the trunk's input [N, 3, H, W] on its device, channels last in memory."""
     device = next(trunk.parameters()).device
     return trunk.preprocess(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))

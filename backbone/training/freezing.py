@@ -1,9 +1,9 @@
 """Which part of a network stays as it is in training: less to compute, less to forget where images are few."""
 
-# What the names of the parameters that stay begin with, in either network.
+# What the names of the parameters that stay begin with.
 FREEZES: dict[str, tuple[str, ...]] = {
     "none": (),
     "conv1": ("trunk.conv1.",),
-    "stem": ("trunk.conv", "trunk.inception_3", "trunk.inception3"),  # up to inception 3b
+    "stem": ("trunk.conv", "trunk.inception_3"),  # up to inception 3b
     "trunk": ("trunk.",),
 }

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbone.classification.classifier import CHUNK, mean_softmax
-from ...backbone.classification.model_folder import AnyClassifier, SavedClassifier, num_outputs, read_classifier
+from ...backbone.classification.model_folder import SavedClassifier, read_classifier
+from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
 from ...data.classification.class_folders import read_class_folders
 from ...data.classification.labelled_images import LabelledImages
@@ -59,16 +60,16 @@ def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> 
     for each in saved:
         if each.classes and each.classes != classes:
             raise UsageError(f"{each.source} has other classes than {first and first.source}; an ensemble shares them")
-        if num_outputs(each.model) != len(classes):
+        if (outputs := each.model.classifier.out_features) != len(classes):
             raise UsageError(
-                f"{each.source} has {num_outputs(each.model)} outputs, and there are {len(classes)} classes; "
+                f"{each.source} has {outputs} outputs, and there are {len(classes)} classes; "
                 "train it on them with `inception-rcnn train classifier --init`"
             )
     return classes
 
 
 def predict(
-    models: Sequence[AnyClassifier],
+    models: Sequence[GoogLeNet],
     images: LabelledImages,
     count: int,
     report: Callable[[str], None] = lambda line: None,

@@ -12,7 +12,8 @@ from torch import nn
 
 from ...backbone.classification.batches import ClassificationBatches
 from ...backbone.classification.classifier import classification_loss, new_classifier, parameter_groups
-from ...backbone.classification.model_folder import AnyClassifier, read_classifier, save_classifier
+from ...backbone.classification.model_folder import read_classifier, save_classifier
+from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
 from ...backbone.training.distributed import joined, only_first, require_shares
 from ...backbone.training.loop import State, check_out, train
@@ -76,10 +77,10 @@ def train_classifier(
         model,
         groups,
         ClassificationBatches(data, shown, options.crops, recipe.seed),
-        lambda network, batch: classification_loss(cast(AnyClassifier, network), batch),
+        lambda network, batch: classification_loss(cast(GoogLeNet, network), batch),
         recipe,
         out,
-        save=lambda network: save_classifier(out, cast(AnyClassifier, network), data.classes, about),
+        save=lambda network: save_classifier(out, cast(GoogLeNet, network), data.classes, about),
         validate=_validator(validation.with_classes(data.classes), options) if validation is not None else None,
         resume=resume,
         report=report,
@@ -158,7 +159,7 @@ def _validator(validation: LabelledImages, options: ClassifierOptions) -> Callab
         raise UsageError(f"{validation.name} has no images to validate on")
 
     def validate(network: nn.Module) -> float:
-        probabilities = predict([cast(AnyClassifier, network)], sample, 1)
+        probabilities = predict([cast(GoogLeNet, network)], sample, 1)
         return ClassificationResult(sample.classes, sample.targets, probabilities).top(1)
 
     return validate

@@ -214,7 +214,7 @@ def _with_one_mode(source: Source, classes: tuple[str, ...]) -> tuple[RegionNetw
     """A copy of the detector with nothing but the mode in use. For other classes than its own it has no deltas."""
     mode = source.config.mode
     config = replace(source.config, classes=classes, modes=(mode,))
-    network = RegionNetwork(len(classes), (mode,), config.architecture).eval()
+    network = RegionNetwork(len(classes), (mode,)).eval()
     network.trunk.load_state_dict(source.network.trunk.state_dict())
     network.tails[mode].load_state_dict(source.network.tails[mode].state_dict())
     head, earlier = cast(Head, network.heads[mode]), cast(Head, source.network.heads[mode])

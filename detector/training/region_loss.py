@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...backbone.features.shared_maps import SharedMaps, as_input
-from ...backbone.googlenet import TAIL_CHANNELS
+from ...backbone.googlenet import TAIL_CHANNELS, Tail
 from ...backbone.precision import autocast
 from ...backbone.training.distributed import totals
 from ...data.images.crops import warp_regions
 from ...proposals.common.box_coding import encode
 from ..heads import WINDOW
 from ..network import RegionNetwork
-from ..region_features import CROPS_AT_ONCE, AnyTail, Mode
+from ..region_features import CROPS_AT_ONCE, Mode
 from .batches import Example
 
 
@@ -72,7 +72,7 @@ def _look(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tupl
 
 def _look_at_crops(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
     """The same, with the crops of all images run through trunk and tail together: an image may have few."""
-    tail, head, device = cast(AnyTail, network.tails[mode]), network.heads[mode], next(network.parameters()).device
+    tail, head, device = cast(Tail, network.tails[mode]), network.heads[mode], next(network.parameters()).device
     features = [torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=device)]
     crops = [crop for each in batch for crop in warp_regions(each.image, each.sample.boxes)]
     for start in range(0, len(crops), CROPS_AT_ONCE):

@@ -8,6 +8,7 @@ from numba import njit
 from numba.core import event
 
 Function = TypeVar("Function", bound=Callable[..., object])
+_PROPOSALS = __name__.removesuffix(".common.compiling")
 
 
 def compiled(*, fastmath: bool = False) -> Callable[[Function], Function]:
@@ -34,9 +35,9 @@ class _FirstCompilation(event.Listener):
 
     def on_start(self, event: Any) -> None:
         module = getattr(getattr(event.data["dispatcher"], "py_func", None), "__module__", "")
-        if not self.said and module.startswith(__package__ or ""):
+        if not self.said and module.startswith(_PROPOSALS):
             self.said = True
-            logging.getLogger(__package__).warning("compiling Selective Search, once on this machine: some seconds")
+            logging.getLogger(_PROPOSALS).warning("compiling Selective Search, once on this machine: some seconds")
 
     def on_end(self, event: Any) -> None:
         pass

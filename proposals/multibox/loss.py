@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-from ...backbone.features.shared_maps import AnyTrunk, SharedMaps
+from ...backbone.features.shared_maps import SharedMaps
+from ...backbone.googlenet import Trunk
 from ...backbone.training.distributed import totals
 from ...data.boxes import ignored_overlaps
 from ..common.box_coding import decode, encode
@@ -23,7 +24,7 @@ NO_FIT = 0.3  # IoU from which on a box begins to count as sure
 class MultiBoxNetwork(nn.Module):
     """The head on a trunk that stays as it is."""
 
-    def __init__(self, trunk: AnyTrunk, head: MultiBoxHead):
+    def __init__(self, trunk: Trunk, head: MultiBoxHead):
         super().__init__()
         self.trunk, self.head = trunk.eval().requires_grad_(False), head
 

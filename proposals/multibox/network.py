@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-from ...backbone.features.shared_maps import AnyTrunk, SharedMaps
-from ...backbone.googlenet import STRIDE
+from ...backbone.features.shared_maps import SharedMaps
+from ...backbone.googlenet import STRIDE, Trunk
 from ...backbone.inception import ConvReLU
 from ...backbone.precision import autocast
 from ...backbone.roi_align import roi_align
@@ -93,9 +93,7 @@ class MultiBox:
     with the smaller half of the priors: small objects have priors near them only there.
     """
 
-    def __init__(
-        self, trunk: AnyTrunk, head: MultiBoxHead, *, crops: int = CROPS, nms_threshold: float = NMS_THRESHOLD
-    ):
+    def __init__(self, trunk: Trunk, head: MultiBoxHead, *, crops: int = CROPS, nms_threshold: float = NMS_THRESHOLD):
         self.trunk, self.head = trunk.eval(), head.eval()
         self.crops, self.nms_threshold = crops, nms_threshold
 

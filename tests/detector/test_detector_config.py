@@ -61,7 +61,7 @@ def test_what_is_left_out_takes_its_default(tmp_path):
         ({"members": 0}, "members is 0"),
         ({"box_deltas": 1}, "box_deltas is 1: need true or false"),
         ({"proposals": ["mix"]}, "proposals is"),
-        ({"architecture": "vgg"}, "architecture is 'vgg', need one of googlenet, torchvision"),
+        ({"architecture": "vgg"}, "the architecture is 'vgg', of an earlier release; train it anew"),
         ({"x" * 10**6: 1}, "unknown setting 'xxx"),
         ({"sha256": {"model.safetensors": "abc"}, "regoins": 1}, "did you mean 'regions'"),
         ({"score": None, "format_version": True}, "format_version True"),
@@ -163,7 +163,7 @@ def test_settings_of_a_model_that_is_there_can_be_changed_by_their_names_only():
         checked_options({"scores_": 0.5}, CONFIG)
     with pytest.raises(UsageError, match=r"unknown setting 'zzz'; known: mode, proposals, .*output_classes"):
         checked_options({"zzz": 1}, CONFIG)
-    for name in ("classes", "architecture", "modes", "scores", "members"):
+    for name in ("classes", "modes", "scores", "members"):
         with pytest.raises(UsageError, match=f"{name} belongs to a model's weights"):
             checked_options({name: getattr(CONFIG, name)}, CONFIG)
 

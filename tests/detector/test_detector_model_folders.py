@@ -88,7 +88,7 @@ def test_an_unknown_name_lists_what_ships():
 
 def test_a_classifier_brings_trunk_and_tail(classifier):
     network, config = initial_network(str(classifier), DetectorConfig(("a",), modes=("crops",)), keep_modes=False)
-    assert (config.modes, config.architecture) == (("crops",), "googlenet")
+    assert config.modes == ("crops",)
     torch.manual_seed(1)
     source = GoogLeNet()
     assert our_name("conv1/7x7_s2.weight") == "trunk.conv1.weight"
@@ -123,7 +123,7 @@ def test_other_classes_get_new_outputs(folder):
 def test_other_files_cannot_be_started_from(tmp_path):
     path = tmp_path / "other.safetensors"
     save_weights(path, {"layer.weight": torch.zeros(2)}, {})
-    with pytest.raises(DataError, match="neither BVLC's nor torchvision's"):
+    with pytest.raises(DataError, match="neither BVLC's GoogLeNet nor"):
         initial_network(str(path), CONFIG, keep_modes=False)
     with pytest.raises(UsageError, match="no model"):
         initial_network(str(tmp_path / "missing.safetensors"), CONFIG, keep_modes=False)

@@ -13,7 +13,6 @@ from inception_rcnn.backbone.classification.classifier import (
 )
 from inception_rcnn.backbone.classification.model_folder import SavedClassifier
 from inception_rcnn.backbone.googlenet import GoogLeNet
-from inception_rcnn.backbone.torchvision_googlenet import TorchvisionGoogLeNet
 from inception_rcnn.data.errors import UsageError
 
 
@@ -86,10 +85,9 @@ def test_the_loss_counts_each_side_classifier_three_tenths(rng, monkeypatch):
 
 def test_without_side_classifiers_the_loss_is_the_main_one(rng):
     some = batch([1], rng)
-    for model in (GoogLeNet(2), TorchvisionGoogLeNet(2)):
-        with torch.no_grad():
-            terms = classification_loss(model.eval(), some)
-        assert terms["loss"] is terms["class"]
+    with torch.no_grad():
+        terms = classification_loss(GoogLeNet(2).eval(), some)
+    assert terms["loss"] is terms["class"]
 
 
 def test_an_earlier_classifier_gives_what_fits():
@@ -106,13 +104,6 @@ def test_an_earlier_classifier_gives_what_fits():
     )
     assert not torch.equal(other.state_dict()["classifier.weight"], earlier.model.classifier.weight)
     assert new_classifier(None, ("a", "b"), auxiliary=True)[1] == frozenset()
-
-
-def test_torchvisions_network_is_taken_up_too():
-    earlier = SavedClassifier("earlier", TorchvisionGoogLeNet(5), ())
-    model, new = new_classifier(earlier, ("a", "b"), auxiliary=True)
-    assert isinstance(model, TorchvisionGoogLeNet)
-    assert new == {"fc.weight", "fc.bias"}
 
 
 @pytest.mark.parametrize(
@@ -134,13 +125,9 @@ def test_what_learns_and_how_fast(freeze, first):
         assert rates[id(each)] == (NEW_RATE if name.startswith("classifier") else 1.0, decay)
 
 
-def test_the_stem_of_torchvisions_network_ends_at_the_same_place():
-    model = TorchvisionGoogLeNet(2)
-    parameter_groups(model, "stem", (), 0.1)
-    learning = [name for name, each in model.named_parameters() if each.requires_grad]
-    assert learning[0].startswith("trunk.inception4a")
+def test_an_unknown_part_to_freeze_is_named():
     with pytest.raises(UsageError, match="stem"):
-        parameter_groups(model, "stern", (), 0.1)
+        parameter_groups(GoogLeNet(2), "stern", (), 0.1)
 
 
 def test_the_parts_of_two_processes_add_up_to_the_loss_of_one(rng, monkeypatch):

@@ -71,7 +71,7 @@ LEAVING = """
 import sys
 from pathlib import Path
 import torch
-from inception_rcnn.backbone.distributed import joined, wait_for_all
+from inception_rcnn.backbone.training.distributed import joined, wait_for_all
 
 with joined():
     torch.optim.SGD(torch.nn.Linear(2, 1).parameters())
@@ -95,7 +95,7 @@ FAILING = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[2])
-from inception_rcnn.backbone.distributed import joined, rank
+from inception_rcnn.backbone.training.distributed import joined, rank
 from inception_rcnn.data.errors import DataError
 from line_training import batch_at, run, squared_error
 

@@ -30,7 +30,7 @@ def test_the_first_process_compiles_and_says_so_and_the_next_ones_load(tmp_path)
     """What a process compiles depends on the types it is called with, so a whole image goes through, twice."""
     program = (
         "import numpy as np\n"
-        "from inception_rcnn.proposals.selective_search import selective_search\n"
+        "from inception_rcnn.proposals.selective_search.search import selective_search\n"
         "selective_search(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
