@@ -24,8 +24,8 @@ function boxesOf(image, threshold, number, withTruth) {
 }
 
 function startImages({ classes, images, threshold }) {
-  const [viewer, picker, classPicker, score, truth] = ["viewer", "image", "image-class", "score", "truth"].map(byId);
-  const [frame, image, svg, labels, list] = ["frame", "image", "boxes", "labels", "list"].map(byId);
+  const [viewer, picker, classPicker, score, truth] = ["viewer", "image-file", "image-class", "score", "truth"].map(byId);
+  const [frame, pixels, svg, labels, list] = ["frame", "image", "boxes", "labels", "list"].map(byId);
 
   function setUp() {
     const scores = images.flatMap((image) => image.found.map((row) => row[1]));
@@ -60,10 +60,10 @@ function startImages({ classes, images, threshold }) {
     if (list.contains(document.activeElement)) frame.focus();
     frame.style.aspectRatio = `${width} / ${height}`;
     frame.style.maxWidth = `calc(75vh * ${width / height})`;
-    image.hidden = image.image === null;
-    if (image.image === null) image.removeAttribute("src");
-    else image.src = image.image;
-    image.alt = image.file;
+    pixels.hidden = image.image === null;
+    if (image.image === null) pixels.removeAttribute("src");
+    else pixels.src = image.image;
+    pixels.alt = image.file;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     showBoxes();
   }

@@ -38,7 +38,8 @@ def main(monkeypatch, capsys):
 
 
 def test_help_lists_the_verbs_and_loads_nothing_heavy():
-    code = "import sys; from inception_rcnn.detector.cli import main; print({'torch', 'numba', 'cv2'} & set(sys.modules))"
+    main = "inception_rcnn.detector.cli.main"
+    code = f"import sys, {main}; print({{'torch', 'numba', 'cv2'}} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "set()"
     shown = CliRunner().invoke(cli.app, ["--help"])

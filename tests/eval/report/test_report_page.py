@@ -115,8 +115,8 @@ def _counts(page: "playwright.Page") -> dict[str, int]:
 
 
 def _show(page: "playwright.Page", file: str) -> None:
-    option = page.locator("#image option", has_text=file)
-    page.locator("#image").select_option(option.get_attribute("value"))
+    option = page.locator("#image-file option", has_text=file)
+    page.locator("#image-file").select_option(option.get_attribute("value"))
 
 
 def _num_detections(page: "playwright.Page") -> int:
@@ -195,16 +195,16 @@ def test_filter_by_class_and_ground_truth_switch(page: "playwright.Page") -> Non
 def test_filter_by_class_leaves_only_images_with_it(page: "playwright.Page") -> None:
     assert page.locator("#image-class option").all_text_contents() == ["all", HOSTILE, "cat", "class 9", "horse"]
     page.locator("#image-class").select_option(label=HOSTILE)
-    assert page.locator("#image option").count() == 1
+    assert page.locator("#image-file option").count() == 1
     assert page.locator("#image").get_attribute("alt") == HOSTILE_FILE.replace("\u2028", r"\u2028").replace(
         "\x07", r"\x07"
     ).replace("\udcff", r"\udcff")
     page.locator("#image-class").select_option(label="cat")
-    assert page.locator("#image option").count() == 2
+    assert page.locator("#image-file option").count() == 2
 
 
 def test_images_are_from_the_worst_to_the_best_and_a_missing_file_is_a_frame(page: "playwright.Page") -> None:
-    assert page.locator("#image option").all_text_contents()[::2] == [
+    assert page.locator("#image-file option").all_text_contents()[::2] == [
         "1 of 3 · worst.jpg · 2 mistakes",
         "3 of 3 · best.jpg · 0 mistakes",
     ]
@@ -361,7 +361,7 @@ def test_everything_is_reached_by_tab_alone(page: "playwright.Page") -> None:
         seen.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
         if page.evaluate("document.activeElement === document.body"):
             break
-    wanted = {"A", "BUTTON", "TR", "FIGURE", "LI", "filter", "previous", "next", "image", "image-class"}
+    wanted = {"A", "BUTTON", "TR", "FIGURE", "LI", "filter", "previous", "next", "image-file", "image-class"}
     assert wanted | {"score", "truth", "frame"} <= seen
 
 
