@@ -19,11 +19,17 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 _NAME = re.compile(r"(cpu|cuda|mps)(?::(\d{1,3}))?", re.ASCII)
 
+Device = str | int | torch.device | None  # what names one
 
-def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name, or the best there is for "auto"; SetupError says why a wanted GPU cannot be used."""
-    if name == "auto":
+
+def choose_device(name: Device = "auto") -> torch.device:
+    """The device of that name, or the best there is for "auto"; SetupError says why a wanted GPU cannot be used.
+
+    As in torch, a number is a CUDA device's, and None leaves the choice open.
+    """
+    if name is None or name == "auto":
         return _best_device()
+    name = f"cuda:{name}" if isinstance(name, int) else str(name)
     named = _NAME.fullmatch(name)
     if named is None or (named[1] != "cuda" and int(named[2] or 0) > 0):
         raise UsageError(f"unknown device {shown(name)}: use auto, cpu, cuda, cuda:N or mps")

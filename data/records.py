@@ -8,7 +8,7 @@ Shapes: N boxes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,6 +128,19 @@ class Detections(_Columns):
         if not np.isfinite(self.scores).all():
             raise DataError(f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number")
         self._set("xywh", _checked_xywh(self.xywh, self.boxes, "Detections"))
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, index: slice | NDArray[Any] | list[Any]) -> Self: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """One detection by its number; several, as detections, by a slice, indices or a mask."""
+        if isinstance(index, int | np.integer):
+            x1, y1, x2, y2 = self.boxes[index].tolist()
+            return Detection((x1, y1, x2, y2), str(self.labels[index]), float(self.scores[index]))
+        return super().__getitem__(index)
 
     def __iter__(self) -> Iterator[Detection]:
         rows = zip(self.boxes.tolist(), self.labels.tolist(), self.scores.tolist(), strict=True)

@@ -1,6 +1,7 @@
 """What a user may hand over as an image: an RGB array, the path of a file, or an image of Pillow's."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,19 @@ def as_rgb(image: AnyImage) -> NDArray[np.uint8]:
         raise DataError(f"{_WANTED}, got {image.dtype} of shape {image.shape}{_advice(image)}")
     # As torch and OpenCV need it: image[..., ::-1], from BGR, runs backwards, and what Pillow lends is read-only.
     return np.require(np.asarray(image), requirements=["C", "W"])
+
+
+def as_names(sources: Any) -> Sequence[str | Path]:
+    """The names of files, folders, globs or a data set that are given one by one or in a list; UsageError else."""
+    several = isinstance(sources, Iterable) and not isinstance(sources, str | bytes | np.ndarray)
+    names: list[Any] = list(sources) if several else [sources]
+    for name in names:
+        if not isinstance(name, str | os.PathLike):
+            what = type(name).__name__ if isinstance(name, np.ndarray | Image.Image) else shown(name)
+            raise UsageError(
+                f"stream takes files, folders, globs or a data set by name, got {what}; detect takes images"
+            )
+    return names
 
 
 def _described(value: Any) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..backbone.classification.model_folder import is_classifier_folder, read_classifier
 from ..backbone.googlenet import Trunk
-from ..backbone.precision import choose_device
+from ..backbone.precision import Device, choose_device
 from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.errors import DataError, UsageError
 from ..data.files.atomic import write_atomically
@@ -111,7 +111,7 @@ def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, c
         write_atomically(folder / "README.md", card)
 
 
-def load_multibox(folder: Path, device: str = "auto", trunk: Trunk | None = None) -> MultiBox:
+def load_multibox(folder: Path, device: Device = "auto", trunk: Trunk | None = None) -> MultiBox:
     """The MultiBox of a model folder, or the one that ships with the default model.
 
     It sits on the very `trunk` given where it was trained on that one, else on the one of its own folder.

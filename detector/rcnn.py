@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
 from ..backbone.features.shared_maps import SharedMaps
-from ..backbone.precision import autocast, choose_device
+from ..backbone.precision import Device, autocast, choose_device
 from ..data.boxes import Boxes
 from ..data.formats.specs import resolve_sources
 from ..data.records import ImageDetections, Proposals, Stages
@@ -26,7 +26,7 @@ from ..proposals.multibox.network import MultiBox
 from .config import DetectorConfig, checked_options
 from .ensemble import Ensemble
 from .heads import class_probabilities
-from .inputs import AnyImage, as_rgb
+from .inputs import AnyImage, as_names, as_rgb
 from .model_folders import load_detector, load_multibox, model_folder, save_detector, save_multibox
 from .network import RegionNetwork
 from .nms import suppress
@@ -46,7 +46,7 @@ class RCNN:
         self,
         network: RegionNetwork | Ensemble,
         config: DetectorConfig,
-        device: str = "auto",
+        device: Device = "auto",
         multibox: Callable[[], MultiBox] | None = None,
     ):
         self.config = config
@@ -68,7 +68,7 @@ class RCNN:
         return self._proposer.parameters
 
     @classmethod
-    def from_pretrained(cls, model: str | Path | None = None, *, device: str = "auto") -> Self:
+    def from_pretrained(cls, model: str | Path | None = None, *, device: Device = "auto") -> Self:
         """The detector that ships with the package, another by its name, or one from a model folder."""
         folder = model_folder(None if model is None else str(model))
         network, config = load_detector(folder)
@@ -123,7 +123,7 @@ class RCNN:
 
         An image that cannot be read gives one with an `error` and no detections.
         """
-        listed = resolve_sources([sources] if isinstance(sources, str | Path) else sources)
+        listed = resolve_sources(as_names(sources))
         return (looked.result for looked in detect_stream(self, listed))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,6 +88,9 @@ def restore(out: Path, training: Training) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint's content, with all parts that it must have."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # torch does not compare the checksums that it writes
+                raise DataError(f"its part {damaged} is not what was written")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds on a damaged file
         raise DataError(f"{path} is not a readable checkpoint ({_short(error)}); delete it to start anew") from error

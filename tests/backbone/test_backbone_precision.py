@@ -97,3 +97,11 @@ def test_whether_a_device_computes_is_tried_and_no_random_number_is_spent():
 def test_a_macs_gpu_computes_in_float32():
     with autocast(torch.device("mps")):
         assert not torch.is_autocast_enabled("mps")
+
+
+def test_a_device_may_be_torchs_own_or_a_number():
+    assert choose_device(None) == choose_device("auto")
+    assert choose_device(torch.device("cpu")) == torch.device("cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(SetupError, match="cuda:0"):
+            choose_device(0)

@@ -123,3 +123,14 @@ def test_a_image_iterates_prints_and_converts_as_its_line_does():
         assert image.file in str(image)
     assert "a.jpg (9 x 8)\nclass" in str(ImageDetections("a.jpg", 9, 8, found))
     assert str(ImageDetections("c.jpg", error="cannot be read")) == "c.jpg\ncannot be read"
+
+
+def test_a_detection_has_a_number() -> None:
+    found = Detections(np.array([[0, 0, 1, 1], [2, 0, 3, 1.5]]), np.array(["cat", "dog"]), np.array([0.9, 0.5]))
+    assert list(found) == [found[0], found[1]]
+    assert found[-1] == found[np.int64(1)] == ((2, 0, 3, 1.5), "dog", 0.5)
+    assert (
+        found[1:].labels.tolist() == found[found.scores < 0.6].labels.tolist() == found[[1]].labels.tolist() == ["dog"]
+    )
+    with pytest.raises(IndexError):
+        found[2]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images.decoding import encode_image, read_image
-from inception_rcnn.detector.inputs import as_rgb
+from inception_rcnn.detector.inputs import as_names, as_rgb
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
 
@@ -96,3 +96,19 @@ def test_anything_else_is_one_sentence_that_says_what_to_give(image, message):
         as_rgb(image)
     assert str(caught.value).startswith("an image must be uint8 RGB of shape (H, W, 3), a path or a PIL image, got ")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("given", ["a", Path("a"), ["a"], ("a",), [Path("a")]])
+def test_names_come_one_by_one_or_in_a_list(given):
+    assert list(map(str, as_names(given))) == ["a"]
+    assert list(as_names([])) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, b"a", 7, np.zeros((400, 600, 3), np.uint8), [np.zeros((9, 9, 3))], Image.new("RGB", (9, 9)), ["a", 7]],
+)
+def test_what_names_no_file_is_one_line(given):
+    with pytest.raises(UsageError, match="takes files, folders, globs or a data set by name") as caught:
+        as_names(given)
+    assert len(str(caught.value)) < 200

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from line_training import RECIPE, batch_at, judged, run
@@ -221,6 +222,21 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     path = tmp_path / "last.ckpt"
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(DataError, match=r"last\.ckpt"):
+        run(tmp_path, resume=True)
+
+
+def test_overwritten_bytes_in_a_checkpoint_are_noticed(tmp_path):
+    run(tmp_path)
+    path = tmp_path / "last.ckpt"
+    content, weights = bytearray(path.read_bytes()), torch.load(path, weights_only=True)["model"]
+    name, tensor = next(iter(weights.items()))
+    at = content.find(tensor.numpy().tobytes())
+    assert at > 0, name
+    content[at : at + 4] = np.float32(1024).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"last\.ckpt is not a readable checkpoint \(its part .* is not what was written"
+    ):
         run(tmp_path, resume=True)
 
 
