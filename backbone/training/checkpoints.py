@@ -19,6 +19,7 @@ from .log import TrainingLog
 
 CHECKPOINT = "last.ckpt"
 COUNT = Range(0, 10**9, whole=True)
+_AT_LEAST_ONE = Range(1, 10**9, whole=True)
 ANY_NUMBER = Range(-math.inf, math.inf)
 _SHOWN = 10  # differences in a message
 
@@ -109,8 +110,10 @@ def _fault(content: Any) -> str | None:
     state, log = content["state"], content["log"]
     if COUNT.fault(state.get("step")) or ANY_NUMBER.fault(state.get("best")):
         return f"its state is {shown(state)}"
-    sums = log.get("sums")
-    if COUNT.fault(log.get("count")) or not isinstance(sums, dict) or any(map(ANY_NUMBER.fault, sums.values())):
+    sums, counts = log.get("sums"), log.get("counts")
+    if not isinstance(sums, dict) or not isinstance(counts, dict) or sums.keys() != counts.keys():
+        return f"its log is {shown(log)}"
+    if any(map(ANY_NUMBER.fault, sums.values())) or any(map(_AT_LEAST_ONE.fault, counts.values())):
         return f"its log is {shown(log)}"
     return None
 

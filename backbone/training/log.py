@@ -41,7 +41,7 @@ class TrainingLog:
         self.folder, self.steps, self.report = folder, steps, report
         self.images, self.unit, self.metric = images, unit, metric
         self.sums: dict[str, float] = {}
-        self.count = 0
+        self.counts: dict[str, int] = {}  # of the steps that had each
         self.columns: list[str] = []
         self.begun, self.start = time.monotonic(), 0
         self._new_curves = _summary_writer() if tensorboard and folder else None
@@ -50,11 +50,11 @@ class TrainingLog:
     @property
     def unwritten(self) -> dict[str, Any]:
         """The sums since the last row, for a checkpoint that falls between two."""
-        return {"sums": dict(self.sums), "count": self.count}
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def go_on(self, step: int, unwritten: Mapping[str, Any]) -> None:
         """Begin at a step; what an earlier run logged after it is dropped, as it will be done, and logged, again."""
-        self.start, self.sums, self.count = step, dict(unwritten["sums"]), unwritten["count"]
+        self.start, self.sums, self.counts = step, dict(unwritten["sums"]), dict(unwritten["counts"])
         if self.folder is not None:
             rows = [row for row in _rows_in(self.folder / ROWS) if row["step"] <= step]
             write_atomically(self.folder / ROWS, "".join(json.dumps(row) + "\n" for row in rows))
@@ -66,20 +66,22 @@ class TrainingLog:
     ) -> None:
         """Take one step's terms, and its seconds, of which some `waited` for its batch.
 
-        Every so often, and at the end, their means since the last time are written and told.
+        Every so often, and at the end, their means since the last time are written and told: each over the steps in
+        which it was a number.
         """
-        self.count += 1
         for name, value in {**terms, "seconds": seconds, "waiting": waited}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        if not self.columns:
+            if not math.isnan(value):
+                self.sums[name] = self.sums.get(name, 0.0) + value
+                self.counts[name] = self.counts.get(name, 0) + 1
+        if not self.columns and terms:
             self._begin_table(["step", "rate", *terms, *TIMES, "score", "best"])
         if (step + 1) % LOG_EVERY and step + 1 != self.steps:
             return
-        means = {name: round(self.sums[name] / self.count, 5) for name in (*terms, "seconds")}
+        means = {name: round(value / self.counts[name], 5) for name, value in self.sums.items() if name != "waiting"}
         means["waiting"] = round(self.sums["waiting"] / max(self.sums["seconds"], 1e-9), 3)
-        self.sums, self.count = {}, 0
+        self.sums, self.counts = {}, {}
         self._write({"step": step + 1, "rate": round(rate, 9), **means})
-        self.report(self._line(step, terms, means))
+        self.report(self._line(step, means))
 
     def validated(self, step: int, score: float, best: bool) -> None:
         """Write and tell a score of the validation images, and whether these weights are kept."""
@@ -90,8 +92,8 @@ class TrainingLog:
         if self._curves is not None:
             self._curves.close()
 
-    def _line(self, step: int, terms: Mapping[str, float], means: Mapping[str, float]) -> str:
-        values = "  ".join(f"{name} {means[name]:.3f}" for name in terms)
+    def _line(self, step: int, means: Mapping[str, float]) -> str:
+        values = "  ".join(f"{name} {value:.3f}" for name, value in means.items() if name not in TIMES)
         speed = f"{means['seconds']:.2f} s/step"
         if self.images and means["seconds"]:
             speed += f"  {self.images / means['seconds']:.1f} {self.unit}/s"

@@ -61,9 +61,10 @@ def train(
     """Train `model` on `batch_at(0)`, `batch_at(1)`, … and `save` its averaged weights, the best by `validate`.
 
     `groups` are torch's parameter groups with a `scale` each: the multiple of the learning rate. `loss` gives named
-    terms; "loss" is the one descended, the others are logged. `out` receives `log.jsonl`, `log.csv` and `last.ckpt`;
-    with `resume` the run goes on from the latter, if it is of the same recipe and `facts` (any values, by name).
-    `metric` names what `validate` gives; `images`, how many a step looks at, or of what `unit`, is for the log.
+    terms; "loss" is the one descended, the others are logged, where they are numbers; none where a step has nothing.
+    `out` receives `log.jsonl`, `log.csv` and `last.ckpt`; with `resume` the run goes on from the latter, if it is of
+    the same recipe and `facts` (any values, by name). `metric` names what `validate` gives; `images`, how many a step
+    looks at, or of what `unit`, is for the log.
 
     Where `torchrun` started several processes, `batch_at` gives this one's share (`own_share`) and the terms are its
     parts of the whole, which are added up: sums, divided by a count that `totals` added up too.
@@ -139,10 +140,12 @@ def _descend(
     training.model.train()
     optimizer.zero_grad(set_to_none=True)
     torch.manual_seed(seed_of(recipe.seed, step, rank()))
-    terms = loss(training.model, batch)
+    terms = loss(training.model, batch)  # the same names in every process
     parts = [float(term.detach()) for term in terms.values()]
     *added, signals = sums(*parts, noticed.signal)
     values = dict(zip(terms, added, strict=True))
+    if not values:
+        return values, signals > 0
     if not np.isfinite(values["loss"]):
         _refuse(values["loss"], step, gathered(str(batch)))
     terms["loss"].backward()

@@ -1,7 +1,7 @@
 """The images and regions of a training step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from ...data.datasets.dataset import Dataset, image_at
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
 from ..region_features import Mode
-from .sampling import RegionSample, sample_regions, split_objects
+from .labelling import split_objects
+from .sampling import RegionSample, sample_regions
 
 OBJECT_SHARE = 0.6  # of the images are looked at in the size that suits an object, the others in a proposal's
 JITTER = 0.25  # octaves that an image's size is off at random, both ways: objects at many sizes make up for few photos
@@ -76,7 +77,7 @@ def _pick_size(
     """
     # Images that are not annotated in full give no background: without an object in sight they would give nothing.
     objects, _ = split_objects(truth, classes)
-    wanted = OBJECT_SHARE if truth.annotates(classes) else 1.0
+    wanted = OBJECT_SHARE if truth.exhaustive else 1.0
     boxes = objects.boxes if len(objects) and rng.random() < wanted else proposals
     indices = nearest_short_sides(boxes, shape, SHORT_SIDES)
     return int(rng.choice(indices)) if len(indices) else 0
@@ -85,4 +86,4 @@ def _pick_size(
 def mirrored(image: NDArray[np.uint8], sample: RegionSample) -> tuple[NDArray[np.uint8], RegionSample]:
     """An image and its regions, turned left to right."""
     flipped, boxes = mirror(image, np.concatenate([sample.boxes, sample.targets]))
-    return flipped, RegionSample(boxes[: len(sample)], sample.classes, boxes[len(sample) :])
+    return flipped, replace(sample, boxes=boxes[: len(sample)], targets=boxes[len(sample) :])

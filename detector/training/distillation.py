@@ -97,10 +97,11 @@ def distillation_loss(
     logits, deltas = look_at_regions(student, batch, mode)  # [R, K + 1], [R, K, 4]
     wanted, places = _taught(teacher, batch, mode, like=deltas)
     (num_regions,) = totals(len(logits))
-    count = max(num_regions, 1)
-    classification = F.cross_entropy(logits, wanted, reduction="sum") / count
-    regression = (wanted[:, 1:, None] * (deltas - places).abs()).sum() / count
-    agreement = (logits.argmax(dim=1) == wanted.argmax(dim=1)).sum() / count
+    if not num_regions:
+        return {}
+    classification = F.cross_entropy(logits, wanted, reduction="sum") / num_regions
+    regression = (wanted[:, 1:, None] * (deltas - places).abs()).sum() / num_regions
+    agreement = (logits.argmax(dim=1) == wanted.argmax(dim=1)).sum() / num_regions
     return {"loss": classification + regression, "class": classification, "box": regression, "agreement": agreement}
 
 

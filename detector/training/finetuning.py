@@ -29,9 +29,9 @@ from ..network import RegionNetwork
 from ..rcnn import RCNN
 from ..region_features import Mode
 from .batches import Batches, Example
+from .labelling import split_objects
 from .region_loss import region_loss
 from .resume_facts import data_fact
-from .sampling import split_objects
 from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
@@ -94,6 +94,8 @@ def finetune(
     classes = options.classes or data.classes
     _check_classes(classes, data)
     require_objects(data, classes, "to learn from", report)
+    if not any(truth.exhaustive for truth in data.images):
+        raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
     check_out(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the heads' first weights
     config = DetectorConfig(

@@ -64,6 +64,8 @@ def train_multibox(
     sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None and not any(truth.to_find.any() for truth in sample.images):
         raise UsageError(f"{sample.name} has no objects to measure recall on; choose other images for --val")
+    if not any(truth.annotates(data.classes) for truth in data.images):
+        raise UsageError(f"no image of {data.name} has objects of all its classes annotated, so nothing is background")
     torch.manual_seed(recipe.seed)  # for the head's first weights
     detector, config = load_network(out if resume else model_folder(init))
     priors = _priors(data, options.priors, recipe.seed)

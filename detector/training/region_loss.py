@@ -21,6 +21,8 @@ from ..heads import WINDOW
 from ..network import RegionNetwork
 from ..region_features import CROPS_AT_ONCE, Mode
 from .batches import Example
+from .labelling import BACKGROUND
+from .sampling import RegionSample
 
 
 def region_loss(
@@ -28,8 +30,10 @@ def region_loss(
 ) -> dict[str, Tensor]:
     """Cross-entropy over the classes plus the smooth L1 of the foreground's deltas, a mean over the regions.
 
-    "accuracy" is the share of the foreground that is given its class. The means are over all processes' regions, and
-    this gives the part of them that `batch` has. Without `box_deltas` only the classes are learnt.
+    Where an image's data set does not annotate some classes, background means: background or one of those. "accuracy"
+    is the share of the foreground that is given its class, NaN where there is none. The means are over all processes'
+    regions, and this gives the part of them that `batch` has; without any region there are no terms. Without
+    `box_deltas` only the classes are learnt.
     """
     logits, deltas = look_at_regions(network, batch, mode)
     device, samples = logits.device, [each.sample for each in batch]
@@ -40,14 +44,29 @@ def region_loss(
     targets = _stacked([each.targets for each in samples], device)  # [R, 4]
     foreground = torch.nonzero(classes)[:, 0]
     num_regions, num_foreground = totals(len(classes), len(foreground))
-    classification = F.cross_entropy(logits, classes, reduction="sum") / max(num_regions, 1)
-    right = (logits[foreground].argmax(dim=1) == classes[foreground]).sum() / max(num_foreground, 1)
+    if not num_regions:
+        return {}
+    wrong = torch.as_tensor(_wrong_classes(samples, logits.shape[1]), device=device)  # [R, K + 1]
+    right = logits.log_softmax(dim=1).masked_fill(wrong, -torch.inf).logsumexp(dim=1)  # [R], of one class: its own
+    classification = -right.sum() / num_regions
+    accuracy = (logits[foreground].argmax(dim=1) == classes[foreground]).sum() / num_foreground
     if not box_deltas:
-        return {"loss": classification, "class": classification, "accuracy": right}
+        return {"loss": classification, "class": classification, "accuracy": accuracy}
     chosen = deltas[foreground, classes[foreground] - 1]  # [foreground, 4]
     wanted = encode(boxes[foreground], targets[foreground])  # [foreground, 4]
-    regression = F.smooth_l1_loss(chosen, wanted, reduction="sum") / max(num_regions, 1)
-    return {"loss": classification + regression, "class": classification, "box": regression, "accuracy": right}
+    regression = F.smooth_l1_loss(chosen, wanted, reduction="sum") / num_regions
+    return {"loss": classification + regression, "class": classification, "box": regression, "accuracy": accuracy}
+
+
+def _wrong_classes(samples: list[RegionSample], num_outputs: int) -> NDArray[np.bool_]:
+    """The classes, with the background, that each region is known not to be, [R, K + 1]."""
+    parts = [np.ones((0, num_outputs), dtype=bool)]
+    for sample in samples:
+        wrong = np.ones((len(sample), num_outputs), dtype=bool)
+        wrong[np.arange(len(sample)), sample.classes] = False
+        wrong[np.ix_(sample.classes == BACKGROUND, sample.unannotated)] = False
+        parts.append(wrong)
+    return np.concatenate(parts)
 
 
 def look_at_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
 from ...backbone.training.distributed import own_share
 from ...backbone.training.random_state import seed_of
-from ...data.boxes import Boxes, box_iou, ignored_overlaps
 from ...data.datasets.dataset import Dataset
 from ...data.errors import UsageError
-from ...data.records import GroundTruth, Proposals
+from ...data.records import Proposals
 from ...data.resources import usable_cores
 from ..region_features import Mode
 from .batches import Example, mirrored
-from .sampling import FOREGROUND_IOU, RegionSample, split_objects
+from .labelling import BACKGROUND, label_candidates
+from .sampling import sample_of
 
 
 @dataclass(frozen=True)
@@ -31,39 +31,14 @@ class Windows:
     background: NDArray[np.int32]  # [B, 2]
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """An image's objects and proposals, and what each is."""
-
-    boxes: Boxes  # [G + P, 4]
-    classes: NDArray[np.int64]  # [G + P], 0 = background
-    targets: Boxes  # [G + P, 4], the object's box; the region's own for background
-    fair: NDArray[np.bool_]  # [G + P], False for what is no object, but may be one to ignore or not annotated
-
-
-def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, ...]) -> Candidates:
-    """Each candidate is of its best object's class from an IoU of .5 on, background below; objects are among them."""
-    index_of = {name: index + 1 for index, name in enumerate(classes)}
-    objects, skipped = split_objects(truth, classes)
-    boxes = np.concatenate([objects.boxes, proposals[_has_area(proposals)]])  # [G + P, 4]
-    overlaps = box_iou(boxes, objects.boxes)  # [G + P, G]
-    is_object = overlaps.max(axis=1, initial=0.0) >= FOREGROUND_IOU
-    labels, targets = np.zeros(len(boxes), dtype=np.int64), boxes.copy()
-    if is_object.any():
-        best = overlaps[is_object].argmax(axis=1)
-        labels[is_object] = [index_of[label] for label in objects.labels[best]]
-        targets[is_object] = objects.boxes[best]
-    doubtful = ignored_overlaps(boxes, skipped.boxes, skipped.crowd) >= FOREGROUND_IOU
-    return Candidates(boxes, labels, targets, is_object | (~doubtful & truth.annotates(classes)))
-
-
 def find_windows(dataset: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> Windows:
     """All windows of a data set; UsageError where there is nothing to learn or nothing to tell it from."""
     found: tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]] = ([], [])
     for number, truth in enumerate(dataset.images):
         candidates = label_candidates(truth, proposals[truth.file].boxes, classes)
-        for places, is_kind in zip(found, (candidates.classes > 0, candidates.classes == 0), strict=True):
-            chosen = np.flatnonzero(is_kind & candidates.fair).astype(np.int32)
+        kinds = candidates.classes > BACKGROUND, candidates.classes == BACKGROUND
+        for places, is_kind in zip(found, kinds, strict=True):
+            chosen = np.flatnonzero(is_kind).astype(np.int32)
             places.append(np.stack([np.full_like(chosen, number), chosen], axis=1))
     empty = np.zeros((0, 2), dtype=np.int32)
     foreground, background = (np.concatenate([empty, *places]) for places in found)
@@ -116,12 +91,8 @@ class WindowBatches:
         examples = []
         for size in np.unique(sizes):
             part = chosen[sizes == size]
-            sample = RegionSample(candidates.boxes[part], candidates.classes[part], candidates.targets[part])
+            sample = sample_of(candidates[part])
             seen, sample = mirrored(image, sample) if flip else (image, sample)
             seed = seed_of(self.seed, step, number, int(size))
             examples.append(Example(truth.file, seen, sample, (SHORT_SIDES[size],), seed))
         return examples
-
-
-def _has_area(boxes: Boxes) -> NDArray[np.bool_]:
-    return np.all(boxes[:, 2:] > boxes[:, :2], axis=1)

@@ -72,11 +72,11 @@ def multibox_loss(network: MultiBoxNetwork, batch: list[MultiBoxExample], alpha:
         sum(each.num_priors for each in batch),
         sum(len(each.boxes) for each in batch),
     )
-    location, confidence, fit = (
-        part / max(count, 1) for part, count in zip((location, confidence, fit), counts, strict=True)
-    )
-    loss = alpha * location + confidence + fit
-    return {"loss": loss, "location": location, "confidence": confidence, "fit": fit}
+    sums = {"location": location, "confidence": confidence, "fit": fit}
+    means = {name: sums[name] / max(count, 1) for name, count in zip(sums, counts, strict=True)}
+    loss = alpha * means["location"] + means["confidence"] + means["fit"]
+    nothing = {name: loss * torch.nan for name, count in zip(sums, counts, strict=True) if not count}
+    return {"loss": loss, **means, **nothing}
 
 
 def _overlap_loss(logits: Tensor, boxes: Tensor, objects: Tensor, example: MultiBoxExample) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 from inception_rcnn.backbone.training.log import TrainingLog
 from inception_rcnn.data.errors import DataError, SetupError
 
-NOTHING = {"sums": {}, "count": 0}
+NOTHING = {"sums": {}, "counts": {}}
 
 
 def rows(folder):
@@ -123,3 +123,14 @@ def test_numbers_that_json_does_not_have_are_null(tmp_path):
     for line in (tmp_path / "log.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
     assert [row.get("box", row.get("score")) for row in rows(tmp_path)] == [None, None]
+
+
+def test_means_are_over_the_steps_that_have_the_term(tmp_path):
+    log = new_log(tmp_path, 5)
+    for step, terms in enumerate(
+        ({}, {"loss": 2.0, "accuracy": 1.0}, {"loss": 1.0, "accuracy": math.nan}, {"loss": 0.0, "accuracy": 0.5}, {})
+    ):
+        log.add(step, terms, 0.5)
+    (row,) = rows(tmp_path)
+    assert (row["loss"], row["accuracy"]) == (1.0, 0.75)
+    assert (tmp_path / "log.csv").read_text().splitlines()[0].startswith("step,rate,loss,accuracy,seconds")

@@ -291,7 +291,7 @@ def change(content, path, value):
         ),
         *((("state", "step"), value) for value in (None, -1, 1.5, "9", True, 10**30)),
         *((("state", "best"), value) for value in (None, "high", math.nan)),
-        *((("log", "count"), value) for value in (None, "9", -1)),
+        *((("log", "counts"), value) for value in (None, "9", -1, {"loss": 0}, {"loss": "1"})),
         *((("log", "sums"), value) for value in (None, [], {"loss": "x"}, {"loss": torch.zeros(2)})),
         (("optimizer", "param_groups"), [3]),
         (("optimizer", "param_groups"), None),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -75,9 +77,30 @@ def test_the_parts_of_two_processes_add_up_to_the_whole(monkeypatch):
         torch.testing.assert_close(first[name] + second[name], term)
 
 
-def test_images_without_regions_cost_nothing():
-    terms = region_loss(Scripted(torch.zeros(0, 4), torch.zeros(0, 3, 4)), [example([], [], [])], "shared")
-    assert terms["loss"] == 0
+def test_images_without_regions_are_no_step():
+    assert region_loss(Scripted(torch.zeros(0, 4), torch.zeros(0, 3, 4)), [example([], [], [])], "shared") == {}
+
+
+def test_without_foreground_no_accuracy_is_known():
+    terms = region_loss(
+        Scripted(torch.zeros(1, 4), torch.zeros(1, 3, 4)), [example(BOXES[:1], [0], BOXES[:1])], "shared"
+    )
+    assert terms["accuracy"].isnan()
+    assert terms["loss"].isfinite()
+
+
+def test_background_of_an_image_may_be_a_class_that_is_not_annotated_there():
+    torch.manual_seed(0)
+    logits, deltas = torch.randn(3, 4, requires_grad=True), torch.randn(3, 3, 4)
+    one = example(BOXES, CLASSES, TARGETS)
+    partial = replace(one, sample=replace(one.sample, unannotated=np.array([1, 3])))
+    terms = region_loss(Scripted(logits, deltas), [partial], "shared", box_deltas=False)
+    expected = -sum(logits[i].softmax(0)[wanted].sum().log() for i, wanted in enumerate(([2], [0, 1, 3], [3]))) / 3
+    torch.testing.assert_close(terms["class"], expected)
+    (gradient,) = torch.autograd.grad(terms["loss"], logits)
+    assert gradient[1, 2] > 0 > gradient[1, 3]  # what might be a dog costs nothing
+    (other, plain) = (region_loss(Scripted(logits, deltas), [each], "shared") for each in (partial, one))
+    assert other["class"] < plain["class"]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +110,8 @@ def network():
 
 
 @pytest.mark.parametrize("mode", ["shared", "crops"])
-def test_a_process_without_images_takes_part_with_nothing(mode, network):
+def test_a_process_without_images_takes_part_with_nothing(mode, network, monkeypatch):
+    monkeypatch.setattr("inception_rcnn.detector.training.region_loss.totals", lambda *counts: [5, 3])
     terms = region_loss(network, [], mode)
     terms["loss"].backward()
     assert terms["loss"] == 0

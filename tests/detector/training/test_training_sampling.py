@@ -5,8 +5,8 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.records import GroundTruth
+from inception_rcnn.detector.training.labelling import label_candidates
 from inception_rcnn.detector.training.sampling import sample_regions
-from inception_rcnn.detector.training.window_batches import label_candidates
 
 CLASSES = ("cat", "dog")
 
@@ -112,22 +112,27 @@ def test_a_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
     assert len(sample_regions(replace(truth(), exhaustive=False), proposals, CLASSES, 64, rng)) == 0
 
 
-@pytest.mark.parametrize(("unjudged", "expected"), [((), {0, 1, 2}), (("tree",), {0, 1, 2}), (("cat",), {2})])
-def test_classes_that_nobody_is_judged_on_are_not_learned_from(rng, proposals, unjudged, expected):
-    """Nor is any background there, which may hold one more of them; a class that is not learned does not matter."""
+@pytest.mark.parametrize(
+    ("unjudged", "expected", "unannotated"),
+    [((), {0, 1, 2}, []), (("tree",), {0, 1, 2}, []), (("cat",), {0, 2}, [1]), (("cat", "dog"), {0}, [1, 2])],
+)
+def test_classes_that_are_not_evaluated_are_not_learned_from(rng, proposals, unjudged, expected, unannotated):
+    """What is background there may be one more of them; a class that is not learned does not matter."""
     thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", False))
     sample = sample_regions(replace(thing, unjudged=unjudged), proposals, CLASSES, 64, rng)
     assert set(sample.classes.tolist()) == expected
+    assert sample.unannotated.tolist() == unannotated
 
 
-def test_windows_of_all_images_keep_to_the_same_rule(rng, proposals):
+def test_candidates_of_an_image_keep_to_the_same_rule(proposals):
     thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", True))
     plain = label_candidates(thing, proposals, CLASSES)
-    assert (plain.classes[plain.fair] == 0).any()
-    for incomplete in (replace(thing, exhaustive=False), replace(thing, unjudged=("dog",))):
-        candidates = label_candidates(incomplete, proposals, CLASSES)
-        assert set(candidates.classes[candidates.fair].tolist()) == {1}
-        assert (plain.classes == candidates.classes).all()
+    assert set(plain.classes.tolist()) == {-1, 0, 1}
+    incomplete = label_candidates(replace(thing, exhaustive=False), proposals, CLASSES)
+    assert (incomplete.classes == np.where(plain.classes == 0, -1, plain.classes)).all()
+    merged = label_candidates(replace(thing, unjudged=("dog",)), proposals, CLASSES)
+    assert (merged.classes == plain.classes).all()
+    assert merged.unannotated.tolist() == [2]
 
 
 @pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"difficult": [True]}])
@@ -140,11 +145,13 @@ def test_objects_to_ignore_are_neither_foreground_nor_background(rng, changes):
     assert sorted(found.boxes.tolist()) == expected
     assert set(found.classes.tolist()) == {0}
     candidates = label_candidates(thing, proposals, CLASSES)
-    assert sorted(candidates.boxes[candidates.fair].tolist()) == expected
+    assert sorted(candidates.boxes[candidates.classes != -1].tolist()) == expected
 
 
-def test_merged_data_sets_give_no_background_where_a_class_is_not_annotated(rng, proposals):
+def test_background_of_merged_data_sets_may_be_what_one_of_them_does_not_annotate(rng, proposals):
     """An image of a data set without dogs may show one."""
     thing = replace(truth(([50, 50, 150, 150], "cat", False)), unjudged=("dog",))
-    assert set(sample_regions(thing, proposals, CLASSES, 64, rng).classes.tolist()) == {1}
-    assert set(sample_regions(thing, proposals, ("cat",), 64, rng).classes.tolist()) == {0, 1}
+    for classes, unannotated in ((CLASSES, [2]), (("cat",), [])):
+        sample = sample_regions(thing, proposals, classes, 64, rng)
+        assert set(sample.classes.tolist()) == {0, 1}
+        assert sample.unannotated.tolist() == unannotated

@@ -9,7 +9,8 @@ from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.detector.training import window_batches
-from inception_rcnn.detector.training.window_batches import WindowBatches, find_windows, label_candidates
+from inception_rcnn.detector.training.labelling import label_candidates
+from inception_rcnn.detector.training.window_batches import WindowBatches, find_windows
 
 CLASSES = ("cat", "dog")
 
@@ -50,12 +51,12 @@ def test_labels_are_the_definition_with_loops(seed):
         overlaps = [box_iou(box[None], other[None])[0, 0] for other, _ in wanted]
         if overlaps and max(overlaps) >= 0.5:
             best = int(np.argmax(overlaps))
-            expected.append((*box, CLASSES.index(wanted[best][1]) + 1, *wanted[best][0], True))
+            expected.append((*box, CLASSES.index(wanted[best][1]) + 1, *wanted[best][0]))
         else:
             fair = all(overlap_to_ignore(box, *other) < 0.5 for other in unfair)
-            expected.append((*box, 0, *box, fair))
-    rows = zip(found.boxes, found.classes, found.targets, found.fair, strict=True)
-    assert [(*box, label, *target, fair) for box, label, target, fair in rows] == expected
+            expected.append((*box, 0 if fair else -1, *box))
+    rows = zip(found.boxes, found.classes, found.targets, strict=True)
+    assert [(*box, label, *target) for box, label, target in rows] == expected
 
 
 @pytest.mark.parametrize("objects", [(), (([5, 5, 30, 30], "cat", True),)])
@@ -67,8 +68,7 @@ def test_no_proposals_and_no_objects_to_find_are_no_candidates(objects):
 def test_images_that_lack_annotations_give_no_background():
     image = replace(truth("a.png", ([5, 5, 30, 30], "cat", False)), exhaustive=False)
     found = label_candidates(image, as_boxes([[5, 5, 30, 29], [50, 5, 70, 30]]), CLASSES)
-    assert found.classes.tolist() == [1, 1, 0]
-    assert found.fair.tolist() == [True, True, False]
+    assert found.classes.tolist() == [1, 1, -1]
 
 
 @pytest.fixture
