@@ -12,6 +12,7 @@ from ..backbone.classification.model_folder import is_classifier_folder, read_cl
 from ..backbone.googlenet import Trunk
 from ..backbone.precision import Device, choose_device
 from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
+from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
 from ..data.files.atomic import write_atomically
 from ..proposals.methods import Proposer, proposer
@@ -74,9 +75,20 @@ def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
         raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
     tensors = _weights_in(folder, WEIGHTS)
     _check_outputs(tensors, config, folder)
+    _check_names(folder, config)
     network = RegionNetwork(len(config.classes), config.modes)
     load_checked(network, tensors, str(folder / WEIGHTS))
     return network.eval(), config
+
+
+def _check_names(folder: Path, config: DetectorConfig) -> None:
+    """DataError where the weights say that they are of other classes than the configuration."""
+    names = read_metadata(folder / WEIGHTS).get("classes")
+    if names is not None and names != "\n".join(config.classes):
+        raise DataError(
+            f"{folder}: {WEIGHTS} is of the classes {listed(names.splitlines())}, and {CONFIG} names "
+            f"{listed(config.classes)}: copy both from one model"
+        )
 
 
 def _check_outputs(tensors: Mapping[str, Tensor], config: DetectorConfig, folder: Path) -> None:

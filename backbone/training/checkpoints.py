@@ -2,6 +2,7 @@
 
 import io
 import math
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ...data.diagnostics import cut
 from ...data.errors import DataError, UsageError
-from ...data.files.atomic import write_atomically
+from ...data.files.atomic import naming_failures, write_atomically
 from ...data.ranges import Range
 from ...data.values import shown
 from .log import TrainingLog
 
 CHECKPOINT = "last.ckpt"
+FORMAT = 2  # of its content
 COUNT = Range(0, 10**9, whole=True)
 _AT_LEAST_ONE = Range(1, 10**9, whole=True)
 ANY_NUMBER = Range(-math.inf, math.inf)
@@ -56,9 +59,20 @@ def check_out(out: Path, resume: bool) -> None:
         raise UsageError(f"{path} holds an earlier run: add --resume to go on with it, or choose another --out")
 
 
+def check_model_folder(out: Path, resume: bool = False) -> None:
+    """The same before any work, and UsageError where a model is there; SetupError where nothing can be written."""
+    check_out(out, resume)
+    if not resume and (out / "config.json").exists():
+        raise UsageError(f"{out} holds a model, which would be overwritten: choose another --out, or delete it")
+    there = next((folder for folder in (out, *out.absolute().parents) if folder.exists()), out)
+    with naming_failures(out):
+        tempfile.TemporaryFile(dir=there).close()
+
+
 def write_checkpoint(out: Path, training: Training) -> None:
     """Write `last.ckpt` in place of an earlier one, whole or not at all."""
     content = {
+        "format": FORMAT,
         "model": training.model.state_dict(),
         "average": training.average.state_dict(),
         "optimizer": training.optimizer.state_dict(),
@@ -76,14 +90,27 @@ def restore(out: Path, training: Training) -> None:
     path = out / CHECKPOINT
     kept = _read(path)
     _require_same(path, kept["identity"], training.identity)
+    for name in ("model", "average"):
+        if not all(torch.isfinite(each).all() for each in kept[name].values() if isinstance(each, Tensor)):
+            raise DataError(f"{path}: its {name} has numbers that are not finite; delete it to start anew")
     try:
         training.model.load_state_dict(kept["model"])
         training.average.load_state_dict(kept["average"])
-        training.optimizer.load_state_dict(kept["optimizer"])
+        _restore_optimizer(training.optimizer, kept["optimizer"]["state"])
     except Exception as error:  # torch raises whatever a wrong type leads to, deep inside
         raise DataError(f"{path} is of another network ({_short(error)}); resume with the same options") from error
     training.state.step, training.state.best = kept["state"]["step"], float(kept["state"]["best"])
     training.log.go_on(training.state.step, kept["log"])
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Any]]) -> None:
+    """Its moments as they were; its groups and rates follow from the recipe. ValueError where they do not fit."""
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    for index, moments in state.items():
+        for name, moment in moments.items():
+            if isinstance(moment, Tensor) and moment.ndim and moment.shape != parameters[index].shape:
+                raise ValueError(f"{name} of parameter {index} has the shape {tuple(moment.shape)}")
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -95,6 +122,10 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds on a damaged file
         raise DataError(f"{path} is not a readable checkpoint ({_short(error)}); delete it to start anew") from error
+    if isinstance(content, dict) and "identity" in content and content.get("format") != FORMAT:
+        raise DataError(
+            f"{path} is of another release of this program: finish the run with that, or choose another --out"
+        )
     if fault := _fault(content):
         raise DataError(f"{path} is not a checkpoint of this program ({fault}); delete it to start anew")
     return content
@@ -110,6 +141,9 @@ def _fault(content: Any) -> str | None:
     state, log = content["state"], content["log"]
     if COUNT.fault(state.get("step")) or ANY_NUMBER.fault(state.get("best")):
         return f"its state is {shown(state)}"
+    groups = content["optimizer"].get("param_groups")
+    if not isinstance(content["optimizer"].get("state"), dict) or {*map(type, groups or [None])} != {dict}:
+        return "its optimizer has no state or groups"
     sums, counts = log.get("sums"), log.get("counts")
     if not isinstance(sums, dict) or not isinstance(counts, dict) or sums.keys() != counts.keys():
         return f"its log is {shown(log)}"
@@ -135,4 +169,6 @@ def _require_same(path: Path, kept: Mapping[str, object], now: Mapping[str, obje
 
 
 def _short(error: Exception) -> str:
-    return str(error)[:300]
+    """The first line of what an error says, without torch's advice to run what is in the file."""
+    line = str(error).strip().partition("\n")[0].strip()
+    return type(error).__name__ if not line or "weights_only" in line else cut(line, 150)

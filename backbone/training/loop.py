@@ -78,6 +78,7 @@ def train(
     folder, shown = out if is_first() else None, {"images": images, "unit": unit, "metric": metric}
     log = TrainingLog(folder, recipe.steps, report, **shown, tensorboard=tensorboard)
     identity = {**asdict(recipe), "warmup": recipe.warmup_steps, **(facts or {}), "metric": metric}
+    del identity["checkpoint_every"]  # it decides nothing
     training = _start(model, groups, recipe, out, log, resume, identity)
     state = training.state
     with noticing_signals() as noticed:

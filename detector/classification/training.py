@@ -15,8 +15,9 @@ from ...backbone.classification.classifier import classification_loss, new_class
 from ...backbone.classification.model_folder import read_classifier, save_classifier
 from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
+from ...backbone.training.checkpoints import check_model_folder
 from ...backbone.training.distributed import joined, only_first, require_shares
-from ...backbone.training.loop import State, check_out, train
+from ...backbone.training.loop import State, train
 from ...backbone.training.recipe import Recipe
 from ...data.classification.labelled_images import LabelledImages, groups_by_class
 from ...data.errors import UsageError
@@ -62,7 +63,7 @@ def train_classifier(
     With the schedule "step" the learning rate falls as the paper's does, in epochs of this data.
     """
     report = only_first(report)
-    check_out(out, resume)
+    check_model_folder(out, resume)
     _check_data(data, options)
     recipe = paper_schedule(recipe, len(data), options.crops)
     torch.manual_seed(recipe.seed)  # for the first weights

@@ -18,6 +18,7 @@ from torch import nn
 
 from ...backbone.googlenet import TAIL_CHANNELS
 from ...backbone.precision import choose_device
+from ...backbone.training.checkpoints import check_model_folder
 from ...data.datasets.dataset import Dataset, size_of, spread
 from ...data.datasets.object_counts import require_objects
 from ...data.errors import UsageError
@@ -130,7 +131,7 @@ def train_svm(
 
     With validation images the mAP of the detector as it was, and of both solvers' classifiers, is told.
     """
-    source = _open(data, validation, model, out, options, report)
+    source = _open(data, validation, model, out, options, report, of_each=True)
     classes = options.classes or source.config.classes
     before = None
     if classes == source.config.classes:
@@ -183,13 +184,20 @@ def _solve(solver: Solver, examples: Examples, classes: tuple[str, ...], width: 
 
 
 def _open(
-    data: Dataset, validation: Dataset | None, model: str | None, out: Path, options: LinearOptions, report: Report
+    data: Dataset,
+    validation: Dataset | None,
+    model: str | None,
+    out: Path,
+    options: LinearOptions,
+    report: Report,
+    *,
+    of_each: bool = False,
 ) -> Source:
     """Load the detector and compute the features of both data sets, or find them."""
     folder = model_folder(model)
-    if folder.resolve() == out.resolve():
-        raise UsageError(f"--out {out} is the model that is started from: choose another folder")
+    check_model_folder(out)
     network, config = load_network(folder)
+    require_objects(data, options.classes or config.classes, "to learn from", report, of_each=of_each)
     sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None:
         require_objects(sample, options.classes or config.classes, "to validate on", report)

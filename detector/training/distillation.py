@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
+from ...backbone.training.checkpoints import check_model_folder
 from ...backbone.training.distributed import joined, only_first, totals
-from ...backbone.training.loop import Recipe, State, check_out
+from ...backbone.training.loop import Recipe, State
 from ...backbone.weights import tensors_hash
 from ...data.datasets.dataset import Dataset
 from ...data.errors import UsageError
@@ -55,7 +56,7 @@ def distil(
         raise UsageError(f"--mode {options.mode}: {folder} looks at regions in these ways: {', '.join(config.modes)}")
     if config.scores != "softmax":
         raise UsageError(f"{folder} has {config.scores} scores; only a softmax can be taught")
-    check_out(out, resume)
+    check_model_folder(out, resume)
     torch.manual_seed(recipe.seed)
     options = replace(options, classes=config.classes, proposals=config.proposals, box_deltas=config.box_deltas)
     student, own = _student(init, folder, config, options)

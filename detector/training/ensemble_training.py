@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ...backbone.training.checkpoints import check_model_folder
 from ...backbone.training.distributed import is_first, joined, only_first
-from ...backbone.training.loop import CHECKPOINT, Recipe, State, check_out
+from ...backbone.training.loop import CHECKPOINT, Recipe, State
 from ...data.datasets.dataset import Dataset
 from ...data.files.atomic import write_atomically
 from ...data.ranges import check_range
@@ -40,8 +41,10 @@ def finetune_members(
     if members == 1:
         return [finetune(data, validation, init, out, options, recipe, resume=resume, report=report)]
     places = member_folders(out, members)
+    if not resume:
+        check_model_folder(out)
     for place in places[:1] if resume else places:
-        check_out(place, resume)  # before hours go into the first of them
+        check_model_folder(place, resume)  # before hours go into the first of them
     states, report = [], only_first(report)
     for number, place in enumerate(places):
         report(f"member {number + 1} of {members}")

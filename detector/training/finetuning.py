@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ...backbone.precision import choose_device
+from ...backbone.training.checkpoints import check_model_folder
 from ...backbone.training.distributed import first_alone, joined, only_first, require_shares
 from ...backbone.training.freezing import FREEZES
-from ...backbone.training.loop import Recipe, State, check_out, train
+from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import box_iou
 from ...data.datasets.dataset import Dataset, spread
 from ...data.datasets.object_counts import require_objects
@@ -96,7 +97,7 @@ def finetune(
     require_objects(data, classes, "to learn from", report)
     if not any(truth.exhaustive for truth in data.images):
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
-    check_out(out, resume)  # before minutes go into proposals
+    check_model_folder(out, resume)  # before minutes go into proposals
     torch.manual_seed(recipe.seed)  # for the heads' first weights
     config = DetectorConfig(
         classes=classes, modes=(options.mode,), proposals=options.proposals, box_deltas=options.box_deltas
@@ -211,10 +212,11 @@ def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[s
         foreground += int(overlaps.any(axis=1).sum())
         boxes, objects = boxes + len(overlaps), objects + len(wanted)
         covered += int(overlaps.any(axis=0).sum())
+    nowhere = "; NO OBJECT IS COVERED: run `inception-rcnn check` on the boxes" if objects and not covered else ""
     return (
         f"{len(data)} images, {objects} objects of {len(classes)} classes; {boxes / max(len(data), 1):.0f} proposals "
         f"an image cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
-        "proposals are foreground"
+        f"proposals are foreground{nowhere}"
     )
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
+from ...backbone.training.checkpoints import check_model_folder
 from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shares
-from ...backbone.training.loop import Recipe, State, check_out, train
+from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, spread
 from ...data.errors import UsageError
@@ -59,7 +60,7 @@ def train_multibox(
 ) -> State:
     """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
     report = only_first(report)
-    check_out(out, resume)  # before minutes go into proposals
+    check_model_folder(out, resume)  # before minutes go into proposals
     require_shares(options.images, "--images")
     sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None and not any(truth.to_find.any() for truth in sample.images):
@@ -76,6 +77,7 @@ def train_multibox(
         others = kept_proposals(data, proposer(MIXED), report)
     batches = MultiBoxBatches(data, others, priors, options.images, recipe.seed)
     facts = {
+        "init": init,
         "priors": options.priors,
         "alpha": options.alpha,
         "images": options.images,

@@ -261,3 +261,11 @@ def test_weights_of_another_number_of_classes_are_refused_before_anything_is_mad
     monkeypatch.setattr(pretrained, "RegionNetwork", pytest.fail)
     with pytest.raises(DataError, match=r"classifier has 3 outputs, and config.json names 10000 classes"):
         load_network(tmp_path / "model")
+
+
+def test_weights_of_other_classes_than_the_configuration_are_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    config = tmp_path / "model" / "config.json"
+    config.write_text(config.read_text().replace('"cat"', '"x"').replace('"dog"', '"cat"').replace('"x"', '"dog"'))
+    with pytest.raises(DataError, match=r"is of the classes cat, dog, and config\.json names dog, cat"):
+        load_network(tmp_path / "model")

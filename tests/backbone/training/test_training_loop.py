@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from line_training import RECIPE, batch_at, judged, run
+from line_training import RECIPE, batch_at, judged, run, squared_error
 
+from inception_rcnn.backbone.training.checkpoints import check_model_folder
 from inception_rcnn.backbone.training.loop import Recipe
-from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.errors import DataError, SetupError, UsageError
 
 SCRIPT = str(Path(__file__).with_name("line_training.py"))
 
@@ -296,6 +297,9 @@ def change(content, path, value):
         (("optimizer", "param_groups"), [3]),
         (("optimizer", "param_groups"), None),
         (("optimizer", "state"), [1]),
+        (("optimizer", "state", 0), {"exp_avg": torch.zeros(7, 7)}),
+        (("optimizer", "state", 99), {"exp_avg": torch.zeros(7, 7)}),
+        (("model", "layer.weight"), torch.full((1, 2), torch.nan)),
         (("model", "layer.weight"), "weights"),
         (("model", "layer.weight"), torch.zeros(5)),
         (("model", "layer.weight"), None),
@@ -332,3 +336,40 @@ def test_damaged_checkpoints_go_on_or_are_one_sentence(tmp_path):
         (tmp_path / "last.ckpt").write_bytes(content)
         with contextlib.suppress(DataError, UsageError):
             run(tmp_path, recipe=recipe, resume=True)
+
+
+def test_a_model_folder_is_not_overwritten(tmp_path):
+    check_model_folder(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds a model, which would be overwritten"):
+        check_model_folder(tmp_path)
+    with pytest.raises(SetupError, match="cannot be written"):
+        check_model_folder(tmp_path / "config.json" / "below")
+
+
+def test_a_checkpoint_of_another_release_says_so(tmp_path):
+    run(tmp_path)
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.save({name: value for name, value in content.items() if name != "format"}, tmp_path / "last.ckpt")
+    with pytest.raises(DataError, match="is of another release of this program"):
+        run(tmp_path, resume=True)
+
+
+def test_how_often_a_checkpoint_is_written_may_change(tmp_path):
+    run(tmp_path, recipe=replace(RECIPE, checkpoint_every=7))
+    run(tmp_path, recipe=replace(RECIPE, checkpoint_every=9), resume=True)
+
+
+def test_a_step_without_anything_to_learn_changes_nothing(tmp_path):
+    """Nor do its moments or its weight decay."""
+
+    def empty(network, batch):
+        return {} if batch[0] % 2 else squared_error(network, batch)
+
+    recipe = replace(RECIPE, warmup=0, schedule="step")
+    twice, *_ = run(tmp_path / "twice", loss=empty, recipe=replace(recipe, steps=2))
+    once, *_ = run(tmp_path / "once", loss=empty, recipe=replace(recipe, steps=1))
+    assert_same(twice, once)
+    (row,), (other,) = without_times(tmp_path / "twice"), without_times(tmp_path / "once")
+    assert (row["step"], row["loss"]) == (2, other["loss"])

@@ -157,7 +157,7 @@ def test_regressors_take_the_place_of_the_deltas(squares, beginner, tmp_path):
 
 
 def test_the_model_that_is_started_from_is_never_overwritten(squares, beginner):
-    with pytest.raises(UsageError, match="choose another folder"):
+    with pytest.raises(UsageError, match="choose another --out"):
         train_svm(squares, None, str(beginner), beginner, OPTIONS)
 
 
@@ -167,8 +167,8 @@ def test_images_without_objects_or_of_unknown_size(squares, beginner, tmp_path):
         train_boxes(squares, nothing, str(beginner), tmp_path / "out", OPTIONS)
     unknown = replace(squares, images=tuple(replace(truth, width=0, height=0) for truth in squares.images))
     told = []
-    for validation in (squares, unknown):  # boxes are cut to the image, whether or not its size is stated
-        train_boxes(squares, validation, str(beginner), tmp_path / "out", OPTIONS, report=told.append)
+    for name, validation in (("a", squares), ("b", unknown)):  # boxes are cut to the image, whether its size is stated
+        train_boxes(squares, validation, str(beginner), tmp_path / name, OPTIONS, report=told.append)
     before = [line for line in told if line.startswith("before: mAP")]
     assert len(before) == 2
     assert before[0] == before[1] != "before: mAP 0.0000"
@@ -178,7 +178,7 @@ def test_what_does_not_exist_is_refused(squares, beginner, tmp_path):
     with pytest.raises(UsageError, match="unknown --solver 'sgd'; known: mined, ridge"):
         checked_solver("sgd")
     options = LinearOptions(("cow",), None, METHOD, 20, device="cpu")
-    with pytest.raises(UsageError, match="no object of class 'cow'"):
+    with pytest.raises(UsageError, match="no object to learn from, of cow"):
         train_svm(squares, None, str(beginner), tmp_path / "out", options)
 
 
