@@ -9,8 +9,7 @@ from ...proposals.cache import home
 from ...proposals.methods import METHODS
 from ..inference.detect_run import versions
 from ..model_folders import MODELS
-from ..training.ilsvrc_preset import ILSVRC
-from ..training.presets import PRESETS
+from ..training.presets import ILSVRC, PRESETS
 
 
 def describe() -> str:

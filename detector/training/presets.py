@@ -7,6 +7,7 @@ from typing import Any
 
 from ...backbone.training.recipe import Recipe
 from ...data.errors import UsageError
+from ...data.formats.ilsvrc.annotations import ILSVRC_CLASSES
 from .finetuning import FinetuneOptions
 
 
@@ -16,6 +17,26 @@ class Preset:
 
     options: FinetuneOptions
     recipe: Recipe
+
+
+@dataclass(frozen=True)
+class IlsvrcPreset:
+    """How the entry can be trained again: on which images, for which classes, how, and how often with another seed."""
+
+    data: tuple[str, ...]  # SPECs; ROOT stands for where the data are
+    validation: str
+    classes: tuple[str, ...]
+    init: str  # the classifier to start from
+    training: Preset
+    members: int
+
+    def __str__(self) -> str:
+        recipe, options = self.training.recipe, self.training.options
+        return (
+            f"{' + '.join(self.data)}, judged on {self.validation}; {len(self.classes)} classes; {self.members} nets "
+            f"from {self.init}; {options.proposals}, {options}; {recipe.steps} steps of {recipe.optimizer}, rate "
+            f"{recipe.learning_rate:g} times {recipe.decay:g} every {recipe.decay_every}"
+        )
 
 
 # R-CNN, section 2.3, and its solver's settings: the gradient's limit is ours, far above what it meets.
@@ -50,6 +71,17 @@ PRESETS = {
     "entry": ENTRY,
     "ilsvrc": replace(ENTRY, recipe=replace(ENTRY.recipe, steps=50_000)),  # R-CNN's on ILSVRC
 }
+
+# R-CNN's val1 + train1k: half of the exhaustive images, and of `train`, which gives no background, 1,000 objects of
+# each class. `train ilsvrc-split --training-objects 1000` writes the lists.
+ILSVRC = IlsvrcPreset(
+    data=("ilsvrc:ROOT:val1", "ilsvrc:ROOT:train1000"),
+    validation="ilsvrc:ROOT:val2",
+    classes=ILSVRC_CLASSES,
+    init="bvlc_googlenet.caffemodel",
+    training=PRESETS["ilsvrc"],
+    members=6,
+)
 
 
 def preset_named(name: str) -> Preset:

@@ -119,8 +119,8 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
         finetune(squares, None, str(beginner), tmp_path, FinetuneOptions(classes=("circle",)), Recipe())
     with pytest.raises(UsageError, match="--freeze"):
         FinetuneOptions(freeze="conv7")
-    with pytest.raises(UsageError, match="--sampling 'images'; known: images, windows"):
-        FinetuneOptions(sampling="images")
+    with pytest.raises(UsageError, match="--sampling 'pictures'; known: images, windows"):
+        FinetuneOptions(sampling="pictures")
     with pytest.raises(UsageError, match="--images 0: need at least 1"):
         FinetuneOptions(images=0)
     nothing = Dataset("nothing", (), (), tmp_path)

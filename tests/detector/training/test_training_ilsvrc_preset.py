@@ -18,8 +18,7 @@ from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.cli import main as cli
 from inception_rcnn.detector.cli.information import describe
 from inception_rcnn.detector.training.finetuning import FinetuneOptions, finetune
-from inception_rcnn.detector.training.ilsvrc_preset import ILSVRC
-from inception_rcnn.detector.training.presets import PRESETS
+from inception_rcnn.detector.training.presets import ILSVRC, PRESETS
 from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
 from inception_rcnn.eval.metrics.table import tabulate
 
