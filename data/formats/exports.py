@@ -96,7 +96,7 @@ def write_voc_results(
 
 
 def voc_paths(files: Sequence[str], classes: Sequence[str], split: str = "test") -> list[str]:
-    """What `write_voc_results` writes of images of these names; an error where their names or the classes' do not go."""
+    """What `write_voc_results` writes of images of these names; an error where a name does not go."""
     check_class_names(classes)
     if any(c in split for c in "_/\0"):
         raise UsageError(f"split {split!r}: the name of a result file needs one without _ and /")
