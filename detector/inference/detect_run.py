@@ -28,7 +28,7 @@ from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
 from .formats import Formats, formats_named, remove_formats
 from .image_run import Summary, detect_folder
-from .previous_run import DRAWN, forget
+from .previous_run import DRAWN, forget, has_results
 from .run_images import command_to_go_on, gather_sources
 from .settings import differences, pictures_from, read_settings
 from .stored_proposals import StoredProposals
@@ -137,11 +137,21 @@ class DetectRun:
 
     def _check_earlier(self, settings: dict[str, Any]) -> list[str]:
         """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on."""
-        path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
         if self.overwrite:
             forget(self.out)
-        if not ledger.exists():
+        if not (self.out / LEDGER_NAME).exists():
             return settings["pictures_from"]
+        try:
+            return self._to_go_on(settings)
+        except UsageError:
+            if has_results(self.out):
+                raise
+        forget(self.out)
+        return settings["pictures_from"]
+
+    def _to_go_on(self, settings: dict[str, Any]) -> list[str]:
+        """The folders of an earlier run's images; UsageError where its settings are others."""
+        path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
         try:
             earlier = read_settings(path)
         except DataError as error:

@@ -560,3 +560,20 @@ def test_a_run_whose_files_cannot_hold_a_name_is_refused_before_or_told_after(mo
     assert "written to" in lines[-1]
     assert json.loads((out / "run.json").read_text())["finished"]
     assert (out / "detections.csv").exists()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_of_which_everything_failed_stands_in_no_other_s_way(model, photos, tmp_path, told):
+    out, lines = tmp_path / "out", []
+    with pytest.raises(LimitError):
+        run(model, tmp_path / "9.png", out).execute()
+    if not told:
+        (out / "run.json").unlink()
+    assert run(model, photos, out, options={"score": 0.9}).execute(lines.append).images == 2
+    assert [image.file for image in read_predictions(out)] == ["1.png", "2.png"]
+    assert not any("earlier" in line for line in lines)
+    with pytest.raises(UsageError, match="other settings"):
+        run(model, photos, out).execute()
+    (out / "detections.jsonl").write_text("[]\n")
+    with pytest.raises(UsageError, match="other settings"):
+        run(model, photos, out).execute()

@@ -88,10 +88,7 @@ def test_a_format_that_fails_keeps_no_other_away(tmp_path):
 def test_what_a_data_set_has_no_number_for_is_left_out_and_told(tmp_path, name):
     formats = Formats((name,), data_of("a.jpg"))
     (line,) = formats.check(["a.jpg"], ["cat", "cow"])
-    assert (
-        line
-        == f"classes that the data set mine does not have, cow: left out of {name}; --classes says which are detected"
-    )
+    assert line.startswith(f"classes that the data set mine does not have, cow: left out of {name}; --classes")
     assert formats.check(["a.jpg"], ["cat"]) == []
     rows = [found("a.jpg", "cow", "cat", "cow"), found("b.jpg", "cat"), ImageDetections("c.jpg", error="empty")]
     written = formats.write(rows, tmp_path, ["cat", "cow"])
