@@ -31,11 +31,11 @@ MULTIBOX = "multibox.safetensors"
 
 def model_folder(name: str | None = None) -> Path:
     """The folder of a model: one that ships, by name (the default without one), or the user's own."""
-    name = name or DEFAULT_MODEL
+    name = DEFAULT_MODEL if name is None else name
     shipped = sorted(path.parent.name for path in MODELS.glob("*/config.json"))
     if name in shipped:
         return MODELS / name
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():  # an empty path is the current folder
         return Path(name)
     near = difflib.get_close_matches(name, shipped, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"models that ship: {', '.join(shipped) or 'none'}."

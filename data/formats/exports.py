@@ -84,18 +84,26 @@ def write_voc_results(
     A line is `id score xmin ymin xmax ymax`, 1-based inclusive, in full precision: rounded scores would make ties.
     """
     images = _usable(images, classes)
-    if any(c in split for c in "_/\0"):
-        raise UsageError(f"split {split!r}: the name of a result file needs one without _ and /")
-    if unfit := [name for name in classes if "/" in name or "\0" in name]:
-        raise UsageError(f"class {unfit[0]!r}: cannot be part of a file's name; rename the class")
+    paths = voc_paths([image.file for image in images], classes, split)
     lines: dict[str, list[str]] = {name: [] for name in classes}
-    for image, name in zip(images, _names_without_suffix(images), strict=True):
+    for image, name in zip(images, _names_without_suffix([image.file for image in images]), strict=True):
         found = image.detections
         boxes = half_open_to_inclusive(found.boxes).tolist()
         for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), boxes, strict=True):
             lines[label].append(" ".join([name, repr(score), *map(repr, box)]) + "\n")
-    for name in classes:
-        write_atomically(Path(folder) / f"comp4_det_{split}_{name}.txt", "".join(lines[name]))
+    for name, path in zip(classes, paths, strict=True):
+        write_atomically(Path(folder) / path, "".join(lines[name]))
+
+
+def voc_paths(files: Sequence[str], classes: Sequence[str], split: str = "test") -> list[str]:
+    """What `write_voc_results` writes of images of these names; an error where a name does not go."""
+    check_class_names(classes)
+    if any(c in split for c in "_/\0"):
+        raise UsageError(f"split {split!r}: the name of a result file needs one without _ and /")
+    if unfit := [name for name in classes if "/" in name]:
+        raise UsageError(f"class {cut(unfit[0])!r}: cannot be part of a file's name; rename the class")
+    _names_without_suffix(files)
+    return [f"comp4_det_{split}_{name}.txt" for name in classes]
 
 
 def write_csv(images: Iterable[ImageDetections], path: str | Path) -> None:
@@ -120,23 +128,28 @@ def write_yolo(images: Iterable[ImageDetections], folder: str | Path, classes: S
     """
     folder, images = Path(folder), _usable(images, classes)
     numbers = {name: i for i, name in enumerate(classes)}
-    for image, path in zip(images, _yolo_paths(images), strict=True):
-        write_atomically(folder / "labels" / path, _yolo_lines(image, numbers))
-    write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in classes))
+    *paths, names = yolo_paths([image.file for image in images], classes)
+    for image, path in zip(images, paths, strict=True):
+        write_atomically(folder / path, _yolo_lines(image, numbers))
+    write_atomically(folder / names, "".join(f"{name}\n" for name in classes))
 
 
-def _yolo_paths(images: Sequence[ImageDetections]) -> list[str]:
-    """Where each image's file is below `labels`: never out of it, wherever the image was."""
+def yolo_paths(files: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """What `write_yolo` writes of images of these names, the list of classes last; an error where names do not go.
+
+    No image's file is out of `labels`, wherever the image was.
+    """
+    check_class_names(classes)
     paths: list[str] = []
     taken: dict[str, str] = {}
-    for image, name in zip(images, _names_without_suffix(images), strict=True):
+    for file, name in zip(files, _names_without_suffix(files), strict=True):
         path = "/".join(part for part in PurePosixPath(name).parts if part not in ("/", ".."))
         if not path:
-            raise DataError(f"{image.file!r}: is no name of an image's file; rename the file")
-        if (other := taken.setdefault(path, image.file)) != image.file:
-            raise DataError(f"{other} and {image.file}: would have one file of labels, {path}.txt; rename one of them")
-        paths.append(f"{path}.txt")
-    return paths
+            raise DataError(f"{file!r}: is no name of an image's file; rename the file")
+        if (other := taken.setdefault(path, file)) != file:
+            raise DataError(f"{other} and {file}: would have one file of labels, {path}.txt; rename one of them")
+        paths.append(f"labels/{path}.txt")
+    return [*paths, "classes.txt"]
 
 
 def _yolo_lines(image: ImageDetections, numbers: Mapping[str, int]) -> str:
@@ -164,21 +177,30 @@ def write_label_studio(
 
 def _usable(images: Iterable[ImageDetections], classes: Sequence[str]) -> list[ImageDetections]:
     """The images without failures, once the classes are sure to be able to name what is on them."""
-    if unfit := [name for name in classes if any(c in name for c in "\n\r\0")]:
-        raise UsageError(f"class {cut(unfit[0])!r}: has a line break or a zero; rename the class")
+    check_class_names(classes)
     images = [image for image in images if image.error is None]
     for image in images:
         check_classes(image.detections.labels.tolist(), classes, image.file)
     return images
 
 
-def _names_without_suffix(images: Sequence[ImageDetections]) -> list[str]:
-    """What line-based formats call each image: its file without the extension, unless two would share that."""
-    for image in images:
-        if any(c in image.file for c in "\n\r\0"):
+def check_class_names(classes: Sequence[str]) -> None:
+    """UsageError where a line of a file cannot hold the name of a class."""
+    if unfit := [name for name in classes if any(c in name for c in "\n\r\0")]:
+        raise UsageError(f"class {cut(unfit[0])!r}: has a line break or a zero; rename the class")
+
+
+def _names_without_suffix(files: Sequence[str]) -> list[str]:
+    """What line-based formats call each image: its file without the extension, unless that could be another.
+
+    >>> _names_without_suffix(["a.jpg", "b.jpg", "b.jpeg", "b.jpg.jpg"])
+    ['a', 'b.jpg', 'b.jpeg', 'b.jpg.jpg']
+    """
+    for file in files:
+        if any(c in file for c in "\n\r\0"):
             raise DataError(
-                f"{image.file!r}: this format cannot hold a line break or a zero in a file's name; rename the file"
+                f"{cut(file)!r}: this format cannot hold a line break or a zero in a file's name; rename the file"
             )
-    stems = [os.path.splitext(image.file)[0] for image in images]
-    times = Counter(stems)
-    return [stem if times[stem] == 1 else image.file for stem, image in zip(stems, images, strict=True)]
+    stems = {file: os.path.splitext(file)[0] for file in files}
+    times = Counter(stems.values())
+    return [stem if times[stem := stems[file]] == 1 and stem not in stems else file for file in files]

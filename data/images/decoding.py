@@ -36,6 +36,8 @@ from PIL import Image, UnidentifiedImageError
 
 from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError, SetupError
+from ..ranges import ABOVE_ZERO, check_range
+from ..values import shown
 from .decoding_errors import HEIF_BRANDS, NO_HEIC, not_a_file, reason_of
 from .jpeg_scans import ENDS, codes_all, count_scans, is_filled_up, without_filler
 from .orientation import is_upright, orientation_of, upright
@@ -106,6 +108,7 @@ def limit_megapixels(most: float) -> None:
 
     It is Pillow's own guard that is moved, and its warnings of half of that are not wanted then.
     """
+    check_range(f"--max-megapixels {shown(most)}", most, ABOVE_ZERO)
     Image.MAX_IMAGE_PIXELS = max(int(most * 1e6 / 2), 1)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 

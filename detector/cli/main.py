@@ -74,7 +74,7 @@ def detect(
     model: Model = None,
     score: Score = None,
     iou: Overlap = None,
-    classes: OutputClasses = "",
+    classes: OutputClasses = None,
     max_det: MaxDet = None,
     agnostic_nms: AgnosticNms = None,
     proposals: Annotated[str | None, typer.Option(help="A method's name, or a file that `propose` wrote.")] = None,
@@ -185,14 +185,15 @@ def evaluate(
         list[Path] | None, typer.Option(help="A file of proposals, to measure recall; may be given again.")
     ] = None,
     metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc, coco, with commas.")] = "voc10,voc07",
-    classes: Classes = "",
+    classes: Classes = None,
     blacklist: Annotated[Path | None, typer.Option(help="In place of ILSVRC's own: lines `index wnid`.")] = None,
     explain: Annotated[str | None, typer.Option(help="An image: tell what became of each object in it.")] = None,
 ) -> None:
     """Judge predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
     from ...eval.evaluate import Judging
 
-    show(Judging(predictions, data, out, metric, classes, proposals or (), blacklist, explain).execute())
+    names = ",".join(names_of(classes))
+    show(Judging(predictions, data, out, metric, names, proposals or (), blacklist, explain).execute())
     say(f"written to {out}")
 
 
@@ -202,7 +203,7 @@ def compare(
     b: Annotated[Path, typer.Argument(help="Other predictions on the same images.")],
     data: OneData,
     metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc or coco.")] = "voc10",
-    classes: Classes = "",
+    classes: Classes = None,
     fail_if_drop: Annotated[
         float | None, typer.Option(help="Exit 1 if B's mean is more than this below A's, as .01.", **NUMBER)
     ] = None,
@@ -212,7 +213,7 @@ def compare(
     from ...eval.analysis.comparison import format_comparison, write_comparison
     from ...eval.evaluate import check_drop, compare_files
 
-    comparison = compare_files(a, b, data, metric, classes, say)
+    comparison = compare_files(a, b, data, metric, ",".join(names_of(classes)), say)
     if json is not None:
         write_comparison(comparison, json)
     show(format_comparison(comparison))

@@ -1,7 +1,8 @@
-"""The numbers that options of the command line can take: typer's limits, which `--help` shows, and no NaN."""
+"""The numbers that options of the command line can take: the limits that `--help` shows, and no NaN."""
 
 import math
-from typing import Any, TypedDict
+from collections.abc import Callable
+from typing import TypedDict
 
 import typer
 
@@ -11,17 +12,23 @@ class Limits(TypedDict, total=False):
 
     min: float
     max: float
-    callback: Any
+    metavar: str
+    callback: Callable[[float | None], float | None]
 
 
-def finite(value: Any) -> Any:
-    """The value itself; NaN and infinity, which compare with no limit as they should, are refused."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a number that can be used")
-    return value
+def _within(what: str, fits: Callable[[float], bool]) -> Limits:
+    """Limits of a number with a fraction, in words: typer's own name the wrong limit for NaN, and none is open."""
+
+    def checked(value: float | None) -> float | None:
+        if value is not None and not (math.isfinite(value) and fits(value)):
+            raise typer.BadParameter(f"{value:g}: need a number {what}")
+        return value
+
+    return {"metavar": f"<number {what}>", "callback": checked}
 
 
 COUNT: Limits = {"min": 1}
 SEED: Limits = {"min": 0, "max": 2**32 - 1}
-SHARE: Limits = {"min": 0, "max": 1, "callback": finite}
-NUMBER: Limits = {"min": 0, "callback": finite}
+SHARE = _within("from 0 to 1", lambda value: 0 <= value <= 1)
+NUMBER = _within("from 0", lambda value: value >= 0)
+ABOVE_ZERO = _within("above 0", lambda value: value > 0)

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .numbers import COUNT, NUMBER, SEED, SHARE
+from ...data.diagnostics import cut
+from ...data.errors import UsageError
+from .numbers import ABOVE_ZERO, COUNT, SEED, SHARE
 
 # For the end of the help of the verbs that take one. A marker keeps the lines as they are.
 SPEC_HELP = """\b
@@ -31,22 +33,22 @@ PREDICTIONS = "What detect wrote, or COCO's, VOC's, ILSVRC's, YOLO's or Label St
 Json = Annotated[Path | None, typer.Option(help="Write the rows to this file too.")]
 Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint in --out.")]
 Steps = Annotated[int, typer.Option(**COUNT)]
-Rate = Annotated[float, typer.Option(help="Above 0.", **NUMBER)]
+Rate = Annotated[float, typer.Option(**ABOVE_ZERO)]
 Seed = Annotated[int, typer.Option(**SEED)]
 Images = Annotated[int, typer.Option(help="Images a step.", **COUNT)]
 ValidateEvery = Annotated[int, typer.Option(help="Steps.", **COUNT)]
 CheckpointEvery = Annotated[int, typer.Option(help="Steps; so many are lost at most.", **COUNT)]
 ValidationImages = Annotated[int, typer.Option(help="Evenly spread over --val.", **COUNT)]
 Tensorboard = Annotated[bool, typer.Option(help="Write curves for TensorBoard too, an extra.")]
-Classes = Annotated[str, typer.Option(help="Class names, separated by commas; all without.")]
+Classes = Annotated[str | None, typer.Option(help="Class names, separated by commas; all without.")]
 Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]
 Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
 Regions = Annotated[int | None, typer.Option(help="Look at so many proposals, the best [the model's].", **COUNT)]
 FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
 IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
-TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **NUMBER)]
+TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **ABOVE_ZERO)]
 MaxMegapixels = Annotated[
-    float | None, typer.Option(help="Do not read larger images, of so many million pixels [179].", **NUMBER)
+    float | None, typer.Option(help="Do not read larger images, of so many million pixels [179].", **ABOVE_ZERO)
 ]
 Features = Annotated[Path | None, typer.Option(help="A folder to keep the features in [the user's cache].")]
 Score = Annotated[
@@ -59,7 +61,7 @@ MaxDet = Annotated[
     int | None, typer.Option("--max-det", help="Detections an image, the best [the model's, 100].", **COUNT)
 ]
 OutputClasses = Annotated[
-    str, typer.Option("--classes", help="Detect these classes only, separated by commas [all of the model's].")
+    str | None, typer.Option("--classes", help="Detect these classes only, separated by commas [all of the model's].")
 ]
 AgnosticNms = Annotated[
     bool | None,
@@ -67,13 +69,16 @@ AgnosticNms = Annotated[
 ]
 
 
-def names_of(text: str) -> tuple[str, ...]:
-    """The names in a text with commas between them.
+def names_of(text: str | None) -> tuple[str, ...]:
+    """The names that `--classes` has, with commas between them; none where it is not given.
 
-    >>> names_of("person, dog,")
-    ('person', 'dog')
+    >>> names_of("person, dog,"), names_of(None)
+    (('person', 'dog'), ())
     """
-    return tuple(name for part in text.split(",") if (name := part.strip()))
+    names = tuple(name for part in (text or "").split(",") if (name := part.strip()))
+    if text is not None and not names:
+        raise UsageError(f"--classes {cut(text)!r}: name one class at least, or leave the option out")
+    return names
 
 
 def given(**options: object) -> dict[str, object]:

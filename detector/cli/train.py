@@ -47,7 +47,7 @@ def finetune(
         str, typer.Option(help="default, rcnn (R-CNN's way), entry (without deltas) or ilsvrc.")
     ] = "default",
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
-    classes: Classes = "",
+    classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
     proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
@@ -197,7 +197,7 @@ def svm(
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before and of both solvers is told.")] = None,
     solver: Annotated[str, typer.Option(help="mined (R-CNN's) or ridge (one pass); which is written.")] = "mined",
-    classes: Annotated[str, typer.Option(help="Class names, separated by commas [the model's].")] = "",
+    classes: Annotated[str | None, typer.Option(help="Class names, separated by commas [the model's].")] = None,
     mode: Mode = None,
     proposals: Method = None,
     regions: Regions = None,

@@ -13,23 +13,11 @@ from typing import Any
 
 from ...backbone.training.interruption import leave, noticing_signals
 from ...backbone.weights import weights_sha256
-from ...data.datasets.dataset import Dataset
-from ...data.errors import DataError, LimitError, UsageError
+from ...data.errors import DataError, InceptionRcnnError, UsageError
 from ...data.files.atomic import write_atomically
-from ...data.formats.exports import (
-    write_coco,
-    write_coco_results,
-    write_csv,
-    write_label_studio,
-    write_voc_results,
-    write_yolo,
-)
-from ...data.formats.ilsvrc.results import write_ilsvrc_results
-from ...data.formats.predictions import COCO_NAME
-from ...data.formats.specs import is_spec, open_dataset
 from ...data.images.file_identity import roots_of
 from ...data.images.sources import Source
-from ...data.records import ImageDetections, Proposals
+from ...data.records import Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME
 from ...data.stores.proposal_store import hash_of
 from ...proposals.cache import check_fresh, image_releases
@@ -38,14 +26,13 @@ from ..model_folders import model_folder, proposer_named, weights_files
 from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
+from .formats import Formats, formats_named, remove_formats
 from .image_run import Summary, detect_folder
-from .previous_run import DRAWN, forget
+from .previous_run import DRAWN, forget, has_results
 from .run_images import command_to_go_on, gather_sources
 from .settings import differences, pictures_from, read_settings
 from .stored_proposals import StoredProposals
 
-FORMATS = ("coco", "voc", "yolo", "csv", "label-studio", "coco-results", "ilsvrc")
-NUMBERED = ("coco-results", "ilsvrc")  # have a data set's numbers in place of names
 PACKAGES = ("inception-rcnn", "torch", "torchvision", "numpy", "numba", "opencv-contrib-python-headless", "pillow")
 RUN_NAME = "run.json"
 # Bumped whenever the same settings, weights and proposals give other detections than before.
@@ -76,17 +63,22 @@ class DetectRun:
         """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
 
         A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done,
-        and the process is left as the signal asks. LimitError where too many images failed, once all is written.
+        and the process is left as the signal asks. LimitError where too many images failed, once all is written, and
+        the error of a format that cannot hold the results, once all others are.
         """
-        formats, limit = _checked_formats(self.formats), FailureLimit(self.fail_on_error)
+        limit = FailureLimit(self.fail_on_error)
         check_seconds(self.time_limit)
-        data = _numbered_data(self.sources) if {*formats} & {*NUMBERED} else None
+        formats = formats_named(self.formats, self.sources)
         sources, notices = gather_sources(self.sources, skip=self.out / DRAWN, ignore_exif=self.ignore_exif)
         folder = model_folder(self.model)
         model, kept = self._model(folder, sources)
+        classes = model.config.detected_classes
+        left_out = formats.check([source.file for source in sources], classes)
         settings = self._settings(model, folder, sources)
         settings["pictures_from"] = roots = self._check_earlier(settings)
         report(f"{len(sources)} images, {model.config.mode} regions on {model.device}, model {folder.name}")
+        for line in (*left_out, *self._forget_formats(formats)):
+            report(line)
         self._write_run(settings, None)
         with noticing_signals() as noticed:
             rows, summary = detect_folder(
@@ -101,15 +93,19 @@ class DetectRun:
                 noticed=noticed,
                 report=report,
             )
-            summary = replace(summary, notices=(*summary.notices, *notices))
-            _export(rows, self.out, model.config.detected_classes, formats, data)
+            written = formats.write(rows, self.out, classes)
+            summary = replace(summary, notices=(*summary.notices, *written.notices, *notices))
             self._write_run(settings, summary)
+        for error in written.failures if noticed.signal else written.failures[1:]:
+            report(f"not written: {error}")
         if noticed.signal:
             report(f"stopped with {summary.left} of {len(sources)} images left; to go on: {command_to_go_on()}")
             leave(noticed.signal)
         try:
+            for error in written.failures:
+                raise error
             limit.check(summary.failed, of=summary.images, example=summary.failure)
-        except LimitError:
+        except InceptionRcnnError:
             report(str(summary))
             raise
         return summary
@@ -141,11 +137,21 @@ class DetectRun:
 
     def _check_earlier(self, settings: dict[str, Any]) -> list[str]:
         """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on."""
-        path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
         if self.overwrite:
             forget(self.out)
-        if not ledger.exists():
+        if not (self.out / LEDGER_NAME).exists():
             return settings["pictures_from"]
+        try:
+            return self._to_go_on(settings)
+        except UsageError:
+            if has_results(self.out):
+                raise
+        forget(self.out)
+        return settings["pictures_from"]
+
+    def _to_go_on(self, settings: dict[str, Any]) -> list[str]:
+        """The folders of an earlier run's images; UsageError where its settings are others."""
+        path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
         try:
             earlier = read_settings(path)
         except DataError as error:
@@ -158,6 +164,11 @@ class DetectRun:
                 f"{self.out} holds a run with other settings ({changed}): add --overwrite or choose another --out"
             )
         return before
+
+    def _forget_formats(self, formats: Formats) -> list[str]:
+        """Remove what an earlier run wrote in any format, which may fit the ledger no more; tells what stays away."""
+        gone = ",".join(name for name in remove_formats(self.out) if name not in formats.names)
+        return [f"removed what the earlier run wrote as {gone}: --format {gone} writes it anew"] if gone else []
 
     def _write_run(self, settings: dict[str, Any], summary: Summary | None) -> None:
         content = {
@@ -177,43 +188,6 @@ class DetectRun:
 def _is_stored(path: Path) -> bool:
     """Whether this names proposals on disk rather than a method."""
     return path.is_file() or (path.is_dir() and any(path.glob("*.safetensors")))
-
-
-def _checked_formats(text: str) -> tuple[str, ...]:
-    formats = tuple(filter(None, text.split(",")))
-    for name in formats:
-        if name not in FORMATS:
-            raise UsageError(f"unknown --format {name!r}; known: {', '.join(FORMATS)}")
-    return formats
-
-
-def _numbered_data(sources: Sequence[str]) -> Dataset:
-    """The one data set that is detected in, which has numbers for its images and classes."""
-    if len(sources) == 1 and is_spec(sources[0]):
-        data = open_dataset(sources[0], allow_unannotated=True)
-        if data.image_ids and data.class_ids:
-            return data
-    raise UsageError(
-        f"--format {' and '.join(NUMBERED)} need one SOURCE, an ilsvrc: or coco: data set, for its numbers"
-    )
-
-
-def _export(
-    rows: list[ImageDetections], out: Path, classes: tuple[str, ...], formats: tuple[str, ...], data: Dataset | None
-) -> None:
-    write_coco(rows, out / COCO_NAME, classes)  # always: every viewer and evaluator reads it
-    if "voc" in formats:
-        write_voc_results(rows, out / "voc", classes)
-    if "yolo" in formats:
-        write_yolo(rows, out / "yolo", classes)
-    if "csv" in formats:
-        write_csv(rows, out / "detections.csv")
-    if "label-studio" in formats:
-        write_label_studio(rows, out / "predictions.label-studio.json")
-    if data is not None and "coco-results" in formats:
-        write_coco_results(rows, out / "results.coco.json", data)
-    if data is not None and "ilsvrc" in formats:
-        write_ilsvrc_results(rows, out / "results.ilsvrc.txt", data)
 
 
 def versions() -> dict[str, str]:

@@ -63,6 +63,14 @@ def take_over(out: Path, sources: Sequence[Source], roots: Sequence[str], keep_s
     return Earlier(done, others, len(stale), len(gone), drawings)
 
 
+def has_results(out: Path) -> bool:
+    """Whether an earlier run could detect in any image, or may have: its ledger may be damaged."""
+    try:
+        return any(row.error is None for row in read_ledger(out / LEDGER_NAME))
+    except DataError:
+        return True
+
+
 def forget(out: Path) -> None:
     """Remove all that an earlier run wrote of its images: drawings, stages, and then the ledger."""
     path = out / LEDGER_NAME

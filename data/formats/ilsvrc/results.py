@@ -62,7 +62,7 @@ def write_ilsvrc_results(images: Iterable[ImageDetections], path: str | Path, da
 
     An image is known by its path below the data set's folder, or by its name without folder and ending.
     """
-    _require_numbers(data.image_ids, data)
+    require_numbers(data.image_ids, data)
     numbers = dict(zip(data.classes, data.class_ids, strict=True))
     named = list(zip((truth.file for truth in data.images), data.image_ids, strict=True))
     ids = {PurePosixPath(file).stem: index for file, index in named} | dict(named)
@@ -116,14 +116,15 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _places(values: NDArray[np.float64], ids: Sequence[str], data: Dataset) -> NDArray[np.int64]:
     """Where each number stands among the ids, the first place of equal ones; -1 where it does not."""
-    _require_numbers(ids, data)
+    require_numbers(ids, data)
     numbers = np.array([*map(float, ids), np.inf])
     order = np.argsort(numbers, kind="stable")
     places = order[np.searchsorted(numbers, values, sorter=order).clip(max=len(ids))]
     return np.where(numbers[places] == values, places, -1)
 
 
-def _require_numbers(ids: Sequence[str], data: Dataset) -> None:
+def require_numbers(ids: Sequence[str], data: Dataset) -> None:
+    """UsageError where what the images or classes of a data set are called by are no numbers."""
     if not all(text.isdecimal() for text in ids) or (len(data) and not ids):
         raise UsageError(f"{data.name}: its images and classes have no numbers; give a data set as ilsvrc:ROOT:SPLIT")
 

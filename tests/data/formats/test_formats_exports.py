@@ -80,6 +80,19 @@ def test_voc_lines_are_one_based_and_exact(tmp_path: Path) -> None:
     assert (tmp_path / "comp4_det_test_cat.txt").read_text() == "a 0.3333333333333333 1.0 1.0 20.0 10.0\n"
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_no_two_images_share_a_name(tmp_path: Path, reverse: bool) -> None:
+    files = ["same.jpg", "same.jpeg", "same.jpg.jpg", "same.jpg.jpg.png", "other.jpg"]
+    expected = dict(zip(files, [*files[:3], "same.jpg.jpg.png", "other"], strict=True))
+    images = [_image(file, "cat") for file in (files[::-1] if reverse else files)]
+    write_voc_results(images, tmp_path / "voc", ["cat"])
+    lines = (tmp_path / "voc" / "comp4_det_test_cat.txt").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == [expected[image.file] for image in images]
+    write_yolo(images, tmp_path / "yolo", ["cat"])
+    labels = (tmp_path / "yolo" / "labels").iterdir()
+    assert sorted(path.name for path in labels) == sorted(f"{name}.txt" for name in expected.values())
+
+
 def test_csv(tmp_path: Path) -> None:
     write_csv(HOSTILE, tmp_path / "p.csv")
     with (tmp_path / "p.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as stream:

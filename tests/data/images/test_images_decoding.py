@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images import decoding as images
 from inception_rcnn.data.images.decoding import (
     IMAGE_EXTENSIONS,
@@ -373,6 +373,9 @@ def test_the_most_pixels_can_be_chosen(tmp_path: Path, monkeypatch: pytest.Monke
         assert "100 pixels" in refused(path)
         limit_megapixels(100e-6)
         assert read_image(path).shape == (10, 10, 3)
+    for most in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="--max-megapixels"):
+            limit_megapixels(most)
 
 
 def test_header_claiming_a_huge_image_costs_no_memory(tmp_path: Path) -> None:

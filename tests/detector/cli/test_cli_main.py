@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -178,6 +179,39 @@ def test_every_number_has_its_range(main, verb, option, kind):
         assert (code, out) == (2, ""), value
         assert option in err or f"{option[2:].replace('-', '_')} is" in err
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--score", "nan", "nan: need a number from 0 to 1"),
+        ("--iou", "2", "2: need a number from 0 to 1"),
+        ("--time-limit", "0", "0: need a number above 0"),
+        ("--max-megapixels", "0", "0: need a number above 0"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_as_the_help_has_it(main, option, value, said):
+    code, _, err = main("detect", "x.jpg", "--out", "x", option, value)
+    assert (code, said in err) == (2, True)
+    text = " ".join(main("detect", "-h")[1].split())
+    assert re.search(rf"{option}\b.{{0,20}} <{said.partition('need a ')[2]}>", text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("detect x.jpg --out x --classes", "detect x.jpg --out x --model", "evaluate --data x --out x --classes"),
+        *("compare a b --data x --classes", "train finetune --data x --out x --classes"),
+        *("train svm --data x --out x --classes", "propose x.jpg --out x.npz --proposals multibox:200 --model"),
+    ],
+)
+def test_an_option_that_is_given_and_empty_is_refused(main, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.jpg").write_bytes(b"")
+    code, out, err = main(*words.split(), "")
+    assert (code, out) == (2, "")
+    assert "--classes '': name one" in err or "there is no model ''" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.jpg"]
 
 
 def test_options_of_detect_reach_the_model(main, monkeypatch, tmp_path):

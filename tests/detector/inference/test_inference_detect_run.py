@@ -527,3 +527,53 @@ def test_results_of_a_test_set_without_annotations(model, photos, tmp_path):
     assert {row["image_id"] for row in results} == {71, 72}
     assert {row["category_id"] for row in results} == {9}
     assert (out / "voc" / "comp4_det_test_thing.txt").is_file()
+
+
+def test_files_of_further_formats_never_contradict_the_ledger(model, photos, tmp_path):
+    out, lines = tmp_path / "out", []
+    run(model, photos, out, formats="yolo,csv").execute()
+    (photos / "1.png").write_bytes(b"<html>")
+    run(model, photos, out, formats="yolo, csv").execute(lines.append)
+    assert {path.name for path in (out / "yolo" / "labels").iterdir()} == {"2.txt"}
+    assert not any(line.startswith("removed") for line in lines)
+    run(model, photos, out, formats="voc").execute(lines.append)
+    (line,) = [line for line in lines if line.startswith("removed")]
+    assert "--format yolo,csv writes it anew" in line
+    assert not (out / "yolo").exists()
+    assert not (out / "detections.csv").exists()
+    run(model, photos, out, options={"score": 0.9}, overwrite=True).execute()
+    assert not (out / "voc").exists()
+
+
+def test_a_run_whose_files_cannot_hold_a_name_is_refused_before_or_told_after(model, photos, tmp_path):
+    (photos / "1.png").rename(photos / "a\nb.png")
+    options = {"proposals": "selective-search:single"}
+    with pytest.raises(DataError, match="line break"):
+        run(model, photos, tmp_path / "out", options=options, formats="csv,voc").execute()
+    assert not (tmp_path / "out").exists()
+    run(model, photos, tmp_path / "out", options=options).execute()
+    out, lines = tmp_path / "out", []
+    (photos / "2.png").rename(photos / "c.png")
+    with pytest.raises(DataError, match="line break"):  # a row of the earlier run
+        run(model, photos / "c.png", out, options=options, formats="voc,yolo,csv").execute(lines.append)
+    assert [line.startswith("not written: ") for line in lines].count(True) == 1
+    assert "written to" in lines[-1]
+    assert json.loads((out / "run.json").read_text())["finished"]
+    assert (out / "detections.csv").exists()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_of_which_everything_failed_stands_in_no_other_s_way(model, photos, tmp_path, told):
+    out, lines = tmp_path / "out", []
+    with pytest.raises(LimitError):
+        run(model, tmp_path / "9.png", out).execute()
+    if not told:
+        (out / "run.json").unlink()
+    assert run(model, photos, out, options={"score": 0.9}).execute(lines.append).images == 2
+    assert [image.file for image in read_predictions(out)] == ["1.png", "2.png"]
+    assert not any("earlier" in line for line in lines)
+    with pytest.raises(UsageError, match="other settings"):
+        run(model, photos, out).execute()
+    (out / "detections.jsonl").write_text("[]\n")
+    with pytest.raises(UsageError, match="other settings"):
+        run(model, photos, out).execute()
