@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError
 from ..files.folder_walk import files_below, files_matching
-from ..files.name_lists import names_from, read_name_list, with_separators
+from ..files.name_lists import named_path, names_from, read_name_list, with_separators
 from ..files.natural_order import natural_key
 from ..values import shown
 from .decoding import read_image, readable_extensions
@@ -137,7 +137,7 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
         return _listed(read_name_list(source[1:]), listing)
     if "\0" in source:
         raise DataError(f"{shown(source)}: there is no such file or folder")
-    source = with_separators(source)
+    source = with_separators(named_path(source))
     if os.path.isdir(source):
         return _in_folder(source, listing)
     if not os.path.lexists(source):
@@ -186,7 +186,7 @@ def _below(base: str, file: _Found) -> _Found:
 def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     """The files named in a list, relative to the folder they share; a folder in the list gives its images."""
     places: dict[str, str] = {}
-    for name in names:
+    for name in map(named_path, names):
         for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
             places.setdefault(found.place, found.path)
     if not places:
