@@ -16,6 +16,7 @@ from ...backbone.weights import weights_sha256
 from ...data.datasets.dataset import Dataset
 from ...data.errors import DataError, LimitError, UsageError
 from ...data.files.atomic import write_atomically
+from ...data.files.folder_walk import DRAWN
 from ...data.formats.exports import (
     write_coco,
     write_coco_results,
@@ -39,7 +40,7 @@ from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
 from .image_run import Summary, detect_folder
-from .previous_run import DRAWN, forget
+from .previous_run import forget
 from .run_images import command_to_go_on, gather_sources
 from .settings import differences, pictures_from, read_settings
 from .stored_proposals import StoredProposals

@@ -171,6 +171,21 @@ def test_every_file_that_is_passed_over_is_counted_by_its_kind() -> None:
     assert passed_over(["photos/10.jpg", "photos/*.JPG"]) == []
 
 
+@pytest.mark.parametrize("left", ["run.json", "detections.jsonl"])
+def test_what_an_earlier_run_drew_is_passed_over(left: str) -> None:
+    make(f"photos/found/{left}", "photos/found/drawn/2.JPG", "photos/found/drawn/b/1.png", "photos/drawn/3.jpg")
+    kinds = Counter({"drawn by an earlier run": 2, Path(left).suffix: 1})
+    listed = ["2.JPG", "10.jpg", "b/1.png", "drawn/3.jpg"]  # the last is of somebody who draws
+    for source in ("photos", "photos/", "./photos", "photos/**", "photos/*"):
+        assert {*files([source])} == {*listed}
+        assert passed_over([source]) == [kinds + Counter({".txt": 1})]
+    assert files(["photos/found/drawn"]) == files(["photos/found/drawn/**"]) == ["2.JPG", "b/1.png"]  # is asked for
+    assert files(["photos/*/drawn/*.JPG", "photos/found/drawn/b/1.png"]) == ["found/drawn/2.JPG", "1.png"]
+    message = refused(["photos", "photos/found"])
+    assert message.endswith(f"found 2 drawn by an earlier run, 1 {Path(left).suffix}")
+    assert passed_over_text(kinds).startswith("passed over: 2 drawn by an earlier run, ")
+
+
 def test_where_its_decoder_is_installed_heic_is_an_image() -> None:
     make("phone/1.heic", "phone/2.HIF", "phone/3.jpg")
     expected = ["1.heic", "2.HIF", "3.jpg"] if find_spec("pillow_heif") else ["3.jpg"]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, LimitError, UsageError
+from inception_rcnn.data.files.folder_walk import RUN_FILES
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import encode_image
@@ -111,6 +112,7 @@ def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos)
         ({"formats": "coco,pdf"}, UsageError, "unknown --format 'pdf'"),
         ({"options": {"mode": "crops"}}, UsageError, "mode is 'crops', need modes among shared"),
         ({"options": {"proposals": "selective-search:fats"}}, UsageError, "did you mean 'fast'"),
+        ({"options": {"proposals": "no.npz"}}, UsageError, r"^no\.npz: there is no such file of proposals$"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(model, photos, tmp_path, changes, error, message):
@@ -410,6 +412,15 @@ def test_too_many_failures_fail_a_run_once_all_is_written(model, photos, tmp_pat
     with pytest.raises(UsageError, match="--time-limit"):
         run(model, photos, tmp_path / "d", time_limit=float("nan")).execute()
     assert not (tmp_path / "d").exists()
+
+
+def test_drawings_of_an_earlier_run_are_no_images(model, photos, tmp_path):
+    run(model, photos, photos / "found").execute()
+    left = {path.name for path in (photos / "found").iterdir() if path.is_file()}
+    assert left >= {*RUN_FILES}
+    said = str(run(model, photos, tmp_path / "elsewhere").execute())
+    assert said.startswith("2 images ")
+    assert "2 drawn by an earlier run" in said
 
 
 def test_what_was_passed_over_is_told_at_the_end(model, photos, five, tmp_path):
