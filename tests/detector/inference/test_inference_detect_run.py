@@ -163,6 +163,47 @@ def test_proposals_of_a_file_that_was_replaced_are_of_no_use(model, photos, tmp_
     assert [image.error for image in read_predictions(tmp_path / "new")] == [None, None]
 
 
+@pytest.mark.parametrize("as_stored", [False, True])
+def test_proposals_of_the_pixels_as_stored_are_none_of_the_upright_image(model, photos, tmp_path, as_stored):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down: of the same size
+    with Image.open(photos / "2.png") as image:
+        image.save(photos / "2.png", exif=exif)
+    path = tmp_path / "p.safetensors"
+    propose_to_file([str(photos)], path, Method("m").proposer, print, ignore_exif=as_stored)
+    for ignore_exif in (False, True):
+        out = tmp_path / f"out {ignore_exif}"
+        run(model, photos, out, options={"proposals": str(path)}, ignore_exif=ignore_exif).execute()
+        first, second = read_predictions(out)
+        assert first.error is None  # is no other, however it is read
+        assert (second.error is None) == (as_stored == ignore_exif)
+    how = "" if as_stored else ", as stored"
+    [error] = {image.error for image in read_predictions(tmp_path / f"out {not as_stored}")} - {None}
+    assert error.endswith(f"has none for this image as it is now and is read{how}: make the proposals anew")
+
+
+@pytest.mark.parametrize(
+    ("box", "fails"),
+    [
+        ((0, 0, 80, 60), False),
+        ((-9, 59, 1, 99), False),  # a pixel of it is inside
+        ((80, 0, 90, 60), True),
+        ((0, 60, 80, 61), True),
+        ((-9, 0, 0, 60), True),
+        ((5000, 5000, 6000, 6000), True),
+    ],
+)
+def test_proposals_outside_their_image_are_of_another(model, photos, tmp_path, box, fails):
+    numbers = ",".join(map(str, box))
+    (tmp_path / "p.csv").write_text(f"file,x1,y1,x2,y2,score\n1.png,0,0,9,9,1\n1.png,{numbers},.5\n2.png,0,0,9,9,1\n")
+    run(model, photos, tmp_path / "out", options={"proposals": str(tmp_path / "p.csv")}).execute()
+    first, second = read_predictions(tmp_path / "out")
+    shown = f"({', '.join(map(str, box))})"
+    sentence = f"1.png: is 80 x 60 pixels large, and 1 of its 2 proposals are outside it, as {shown}: "
+    assert first.error == (f"{sentence}make the proposals anew" if fails else None)
+    assert second.error is None
+
+
 def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
     (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2,score\n1.png,0,0,30,40,1\n2.png\n")
     (tmp_path / "shards").mkdir()
