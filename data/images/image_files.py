@@ -62,6 +62,14 @@ def image_name(stated: Any, folder: Path | None) -> str | None:
     return name
 
 
+def literal_name(stated: Any) -> str | None:
+    """A relative path as it stands, backslashes and all, or None where it is none or leads out of its folder."""
+    if not _can_be_a_name(stated) or posixpath.isabs(stated):
+        return None
+    name = posixpath.normpath(stated)
+    return None if name == "." or _climbs(name) or _climbs(_split_root(name)[1]) else name
+
+
 def existing_name(name: str, folder: Path) -> str | None:
     """What the file that a relative name means is really called below `folder`; None where there is none, or several.
 

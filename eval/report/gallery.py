@@ -13,7 +13,7 @@ from ...data.errors import DataError, SetupError, UsageError
 from ...data.files.atomic import DiskFullError
 from ...data.formats.predictions import merge_parts, read_predictions
 from ...data.formats.specs import open_dataset
-from ...data.images.decoding import IMAGE_EXTENSIONS, read_image
+from ...data.images.decoding import read_image, readable_extensions
 from ...data.images.image_files import image_name
 from ...data.images.pairing import NOT_PAIRED, pair_files
 from ...data.records import GroundTruth, ImageDetections
@@ -88,19 +88,12 @@ def _truths(images: list[ImageDetections], dataset: Dataset | None) -> list[Grou
 
 
 def _find(images: Path, file: str) -> str:
-    """The name, below the folder, of the image that predictions call `file`.
+    """The name, below the folder, of the image that predictions call `file`, first as it stands.
 
     VOC's result files name images without their extension, dots and all; those of other machines in their own way.
     """
-    kinds = (each for lower in IMAGE_EXTENSIONS for each in (lower, lower.upper()))
+    kinds = (each for lower in readable_extensions() for each in (lower, lower.upper()))
     for name in (file, *(f"{file}{kind}" for kind in kinds)):
-        if _is_there(images, name):
+        if os.path.isfile(images / name):  # a folder may have the name of an image without its extension
             return name
     return image_name(file, images) or file
-
-
-def _is_there(images: Path, name: str) -> bool:
-    try:
-        return os.path.exists(images / name)
-    except ValueError:  # a name that no file can have
-        return False

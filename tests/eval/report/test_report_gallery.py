@@ -1,7 +1,10 @@
 """Drawn images as files: where they land, what is on them, and what is left out."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, SetupError, UsageError
+from inception_rcnn.data.formats.exports import write_coco, write_csv, write_label_studio, write_voc_results
 from inception_rcnn.data.formats.voc.annotations import write_voc_annotation
 from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
@@ -217,6 +221,42 @@ def test_names_of_other_machines_are_found_and_drawn_under_those_of_this_one(tmp
     said, lines, files = _draw(tmp_path, [_found("sub\\a.png", 0.9), _found("C:\\data\\b.png", 0.9)])
     assert (said.split(",")[0], lines) == ("2 of 2 images drawn", [])
     assert files == ["b.png", "sub/a.png"]
+
+
+ODD = (
+    *("back\\slash.png", "back\\dir.png", "back/dir.png", "\\abs.png", "C:\\x.png", "C:/x.png", "..x.png", "~a.png"),
+    *("tail .png", "tab\t.png", " lead.png", "u\u3000.png", "dir /a .png", "x 1 2 3 4.png", "sub.png", "sub/x.png"),
+    *("a%20b.png", "a?b.png", "a#b.png", "a+b.png", "deadbeef-a.png", "caf\udce9.png", "a.b.png", "noext", "A.Png"),
+)
+WRITERS: dict[str, Callable[[list[ImageDetections], Path], None]] = {
+    "detections.jsonl": write_ledger,
+    "p.json": lambda rows, path: write_coco(rows, path, ["cat"]),
+    "p.csv": write_csv,
+    "tasks.json": write_label_studio,
+    "voc": lambda rows, path: write_voc_results(rows, path, ["cat"]),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these names cannot be had there")
+@pytest.mark.parametrize("kind", WRITERS)
+def test_odd_names_that_we_wrote_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    (tmp_path / "photos" / "back\\slash").mkdir(parents=True)  # a folder, named as an image without its extension
+    for file in ODD:
+        (tmp_path / "photos" / file).parent.mkdir(exist_ok=True)
+        Image.fromarray(GREY).save(tmp_path / "photos" / file, "PNG")
+    rows = [replace(_found(file, 0.9 - number / 1000), width=80) for number, file in enumerate(ODD)]
+    WRITERS[kind](rows, tmp_path / kind)
+    read: list[str] = []
+
+    def spy(path: Path, **how: Any) -> np.ndarray:
+        read.append(path.relative_to(tmp_path / "photos").as_posix())
+        return read_image(path, **how)
+
+    monkeypatch.setattr("inception_rcnn.eval.report.gallery.read_image", spy)
+    lines: list[str] = []
+    draw_predictions(tmp_path / kind, tmp_path / "photos", tmp_path / "out", None, 0.3, lines.append)
+    assert lines == []
+    assert sorted(read) == sorted(ODD)
 
 
 def test_one_drawing_that_cannot_be_written_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
