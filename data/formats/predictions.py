@@ -93,6 +93,11 @@ def read_predictions(
             return read_ledger(path, on_problem)
 
 
+def needs_sizes(path: Path) -> bool:
+    """Whether boxes are parts of the sizes of images, which predictions do not state: those of YOLO's folders."""
+    return path.is_dir() and not (path / LEDGER_NAME).is_file() and labels_folder(path) is not None
+
+
 def read_categories(
     path: str | Path, images: Iterable[ImageDetections], data: Dataset | None = None
 ) -> tuple[str, ...]:

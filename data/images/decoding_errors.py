@@ -60,7 +60,7 @@ def reason_of(error: Exception, head: bytes) -> str:
         case MemoryError():
             return "the image does not fit into memory; scale it down first"
         case OSError() if error.errno and error.strerror:  # of the system; the decoder's own have no number
-            return f"cannot be read ({error.strerror.lower()}); check its name and the disk"
+            return f"cannot be read ({error.strerror}); check its name and the disk"
     return f"cannot be decoded ({cut(str(error)) or type(error).__name__}); replace or convert the file"
 
 

@@ -258,7 +258,7 @@ def test_what_the_system_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").symlink_to("b.jpg")
     (tmp_path / "b.jpg").symlink_to("a.jpg")
     assert refused(tmp_path / "a.jpg").endswith("a.jpg: is a link that leads back to itself; link it to the image")
-    assert "x: cannot be read (file name too long); check its name" in refused(tmp_path / ("x" * 300))
+    assert "x: cannot be read (File name too long); check its name" in refused(tmp_path / ("x" * 300))
 
 
 def test_transparency_is_composited_on_white(tmp_path: Path) -> None:
