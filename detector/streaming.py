@@ -118,7 +118,7 @@ def _prepare(model: TwoSteps, source: Source, kept: Mapping[str, Proposals] | No
         image = source.read()
         start = seconds.since("decode", start)
         if kept is not None and source.file not in kept:
-            how = f"as it is now and is read{', as stored' * source.as_stored}: make the proposals anew"
+            how = f"as it is now, read {'as stored' if source.as_stored else 'upright'}: make the proposals anew"
             raise DataError(f"{source.file}: the file of proposals has none for this image {how}")
         proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
         if proposals is not None:

@@ -177,9 +177,9 @@ def test_proposals_of_the_pixels_as_stored_are_none_of_the_upright_image(model, 
         first, second = read_predictions(out)
         assert first.error is None  # is no other, however it is read
         assert (second.error is None) == (as_stored == ignore_exif)
-    how = "" if as_stored else ", as stored"
+    how = "upright" if as_stored else "as stored"
     [error] = {image.error for image in read_predictions(tmp_path / f"out {not as_stored}")} - {None}
-    assert error.endswith(f"has none for this image as it is now and is read{how}: make the proposals anew")
+    assert error.endswith(f"has none for this image as it is now, read {how}: make the proposals anew")
 
 
 @pytest.mark.parametrize(
