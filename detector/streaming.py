@@ -118,12 +118,26 @@ def _prepare(model: TwoSteps, source: Source, kept: Mapping[str, Proposals] | No
         image = source.read()
         start = seconds.since("decode", start)
         if kept is not None and source.file not in kept:
-            raise DataError(f"{source.file}: the file of proposals has none for this image as it is now")
+            how = f"as it is now, read {'as stored' if source.as_stored else 'upright'}: make the proposals anew"
+            raise DataError(f"{source.file}: the file of proposals has none for this image {how}")
         proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
+        if proposals is not None:
+            _check_inside(proposals, image, source.file)
         seconds.since("propose", start)
         return _Prepared(source, image, proposals, searched, origin, is_animation(source.path))
     except Exception as error:
         return _Prepared(source, error=str(failure_of(error, source.file)))
+
+
+def _check_inside(proposals: Proposals, image: NDArray[np.uint8], file: str) -> None:
+    """DataError where proposals made elsewhere are wholly outside the (H, W, 3) image: they are another one's."""
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = proposals.boxes.T
+    outside = np.flatnonzero((x1 >= width) | (y1 >= height) | (x2 <= 0) | (y2 <= 0))
+    if len(outside):
+        box = ", ".join(f"{side:g}" for side in proposals.boxes[outside[0]])
+        what = f"{len(outside)} of its {len(proposals)} proposals are outside it, as ({box})"
+        raise DataError(f"{file}: is {width} x {height} pixels large, and {what}: make the proposals anew")
 
 
 def _looked(model: TwoSteps, ready: _Prepared, seconds: StageSeconds) -> Looked:

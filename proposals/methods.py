@@ -1,6 +1,7 @@
 """The methods of proposing regions by name, and ways to run one over many images on every core."""
 
 import difflib
+import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
+from ..data.stores.proposal_files import ENDINGS
 from ..data.values import shown
 from .common.ranking import DECAY, TWINS
 from .external import opencv_selective_search, package_selective_search
@@ -89,9 +91,19 @@ def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None
         return Proposer(method, parameters, package_selective_search)
     if method == "mix" or family == "multibox":
         return _with_network(method, family, variant, seed, multibox)
+    if _names_a_file(method):
+        if os.path.lexists(method):
+            raise UsageError(f"{method}: is no method, nor a file or folder of proposals that can be taken here")
+        raise UsageError(f"{method}: there is no such file of proposals")
     near = difflib.get_close_matches(method, METHODS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise UsageError(f"unknown way to propose regions {method!r}{hint} Known: {', '.join(METHODS)}")
+
+
+def _names_a_file(method: str) -> bool:
+    """Whether a text is a path, or looks like one; behind an equals sign are settings, which have slashes too."""
+    separated = {*method.partition("=")[0]} & {*"/\\"}
+    return bool(separated) or method.lower().endswith(ENDINGS) or os.path.lexists(method)
 
 
 def _with_network(

@@ -10,6 +10,9 @@ from fnmatch import fnmatchcase
 
 from ..errors import DataError
 
+DRAWN = "drawn"  # the folder of drawn images, below that of a run of `detect`
+RUN_FILES = ("run.json", "detections.jsonl")  # of which such a run leaves one at least
+
 
 def files_below(root: str, skip: str | None) -> Iterator[str]:
     """Every file below `root` that is not hidden.
@@ -31,6 +34,13 @@ def files_below(root: str, skip: str | None) -> Iterator[str]:
                 links.append(entry.path)
             else:
                 yield entry.path
+
+
+def is_drawn(path: str, root: str) -> bool:
+    """Whether a file was drawn by an earlier run: it is in a folder `drawn`, below `root`, beside the run's files."""
+    folders = path.removeprefix(os.path.join(root, "")).split(os.sep)[:-1]
+    runs = (os.path.join(root, *folders[:depth]) for depth, name in enumerate(folders) if name == DRAWN)
+    return any(os.path.isfile(os.path.join(run, name)) for run in runs for name in RUN_FILES)
 
 
 def _entries(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:

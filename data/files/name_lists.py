@@ -1,12 +1,19 @@
 """Lists of names of files, one a line or separated by NUL bytes, from a file or standard input."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import BinaryIO, TextIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .text_files import check_names, decode_text, lines_of
+
+# That no text has: not Escape, which colours what `ls` lists, nor Ctrl-Z, which ends old texts.
+_BINARY = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of a letter more than a drive has
 
 
 def read_name_list(path: str) -> list[str]:
@@ -22,7 +29,13 @@ def read_name_list(path: str) -> list[str]:
 def names_from(stdin: TextIO | BinaryIO | None) -> list[str]:
     """The names on standard input, or another stream."""
     stream = sys.stdin if stdin is None else stdin
-    content = getattr(stream, "buffer", stream).read()  # bytes where they can be had: names may not be UTF-8
+    if stream is None:
+        raise DataError("standard input: is closed; pipe the names in, or give @list.txt")
+    try:
+        content = getattr(stream, "buffer", stream).read()  # bytes where they can be had: names may not be UTF-8
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"standard input: cannot be read ({reason}); pipe the names in, or give @list.txt") from error
     return _names(os.fsencode(content) if isinstance(content, str) else content, "standard input")
 
 
@@ -33,9 +46,29 @@ def with_separators(name: str) -> str:
     return slashed if not os.path.lexists(name) and not name.startswith("\\") and os.path.lexists(slashed) else name
 
 
+def named_path(name: str) -> str:
+    """The path that a name stands for, be it a URL of this machine's; UsageError for one of another's.
+
+    >>> named_path("file:///photos/a%20b.jpg"), named_path("photos/a%20b.jpg")
+    ('/photos/a b.jpg', 'photos/a%20b.jpg')
+    """
+    if not _URL.match(name) or os.path.lexists(name):
+        return name
+    try:
+        parts = urlsplit(name)
+        if parts.scheme == "file" and parts.netloc in ("", "localhost") and "%00" not in parts.path:
+            return url2pathname(parts.path)
+    except ValueError:  # a host in brackets that is none
+        pass
+    raise UsageError(f"{name}: is a URL: download it first")
+
+
 def _names(content: bytes, origin: str) -> list[str]:
     text = decode_text(content, origin)
     names = [name for name in (text.split("\0") if "\0" in text else lines_of(text)) if name.strip()]
+    binary = [name for name in names if _BINARY.search(name)]
+    if binary and not any(map(os.path.lexists, binary)):
+        raise DataError(f"{origin}: is an image or another binary file, not a list of names; name the image itself")
     check_names(names, origin)
     if "\0" not in text:
         names = [name for line in names if (name := _name_in(line))]

@@ -93,6 +93,11 @@ def read_predictions(
             return read_ledger(path, on_problem)
 
 
+def needs_sizes(path: Path) -> bool:
+    """Whether boxes are parts of the sizes of images, which predictions do not state: those of YOLO's folders."""
+    return path.is_dir() and not (path / LEDGER_NAME).is_file() and labels_folder(path) is not None
+
+
 def read_categories(
     path: str | Path, images: Iterable[ImageDetections], data: Dataset | None = None
 ) -> tuple[str, ...]:
@@ -244,17 +249,30 @@ def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[
 
 
 def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
-    """Lines `id score xmin ymin xmax ymax`; what is before the last five numbers is the id, spaces and all."""
+    """Lines `id score xmin ymin xmax ymax`; what is before the last five numbers is the id, spaces and all.
+
+    Spaces at the id's ends are its own where the line is written as we do it: others line columns up by them.
+    """
     for i, line in enumerate(lines_of(read_text(path)), 1):
         if not line.strip():
             continue
         try:
-            name, *numbers = line.strip().rsplit(maxsplit=5)
+            name, *numbers = _own_words(line) or line.strip().rsplit(maxsplit=5)
             score, *box = map(_finite, numbers)
             _, _, _, _ = box
         except ValueError:
             raise DataError(f"{path}: line {i} is {line[:80]!r}: need id score xmin ymin xmax ymax") from None
         yield name, label, score, box
+
+
+def _own_words(line: str) -> list[str] | None:
+    """The id and the five numbers of a line as `write_voc_results` has it; None for another's."""
+    words = line.rsplit(" ", 5)
+    try:
+        own = len(words) == 6 and bool(words[0].strip()) and all(word == repr(float(word)) for word in words[1:])
+    except ValueError:
+        return None
+    return words if own else None
 
 
 def _finite(text: str) -> float:

@@ -1,5 +1,6 @@
 """Why an image file cannot be read, in the words of whoever has to mend it."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def reason_of(error: Exception, head: bytes) -> str:
             return "there is no such file"
         case PermissionError():
             return "permission denied; make the file readable"
+        case OSError() if error.errno == errno.ELOOP:
+            return "is a link that leads back to itself; link it to the image"
         case UnidentifiedImageError():
             return _looks_like(head)
         case SetupError():  # a package that is missing: of this file, as others may be read without it
@@ -56,6 +59,8 @@ def reason_of(error: Exception, head: bytes) -> str:
             return f"{cut(str(error))} Scale the image down, or raise --max-megapixels"
         case MemoryError():
             return "the image does not fit into memory; scale it down first"
+        case OSError() if error.errno and error.strerror:  # of the system; the decoder's own have no number
+            return f"cannot be read ({error.strerror}); check its name and the disk"
     return f"cannot be decoded ({cut(str(error)) or type(error).__name__}); replace or convert the file"
 
 

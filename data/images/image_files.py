@@ -62,6 +62,14 @@ def image_name(stated: Any, folder: Path | None) -> str | None:
     return name
 
 
+def literal_name(stated: Any) -> str | None:
+    """A relative path as it stands, backslashes and all, or None where it is none or leads out of its folder."""
+    if not _can_be_a_name(stated) or posixpath.isabs(stated):
+        return None
+    name = posixpath.normpath(stated)
+    return None if name == "." or _climbs(name) or _climbs(_split_root(name)[1]) else name
+
+
 def existing_name(name: str, folder: Path) -> str | None:
     """What the file that a relative name means is really called below `folder`; None where there is none, or several.
 
@@ -206,6 +214,14 @@ def is_animation(path: str | Path) -> bool:
     if os.path.isfile(path):
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
             return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return False
+
+
+def is_turned(path: str | Path) -> bool:
+    """Whether the upright image has other pixels than its file as stored: EXIF data say how to turn or mirror it."""
+    if os.path.isfile(path):
+        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+            return orientation_of(image) in range(2, 9)
     return False
 
 

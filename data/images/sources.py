@@ -11,8 +11,8 @@ A source is
 
 A file that is named or listed stays even if it is missing: reading it gives an error of its own, and a typing mistake
 in one of a thousand lines costs one image. Folders and globs give only the images that are read here, by their names'
-endings (`readable_extensions`), and what they pass over is counted. A backslash separates folders, as on Windows, where
-nothing has it in its name.
+endings (`readable_extensions`), and that no earlier run has drawn; what they pass over is counted. A backslash
+separates folders, as on Windows, where nothing has it in its name.
 """
 
 import glob
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError
-from ..files.folder_walk import files_below, files_matching
-from ..files.name_lists import names_from, read_name_list, with_separators
+from ..files.folder_walk import DRAWN, files_below, files_matching, is_drawn
+from ..files.name_lists import named_path, names_from, read_name_list, with_separators
 from ..files.natural_order import natural_key
 from ..values import shown
 from .decoding import read_image, readable_extensions
@@ -41,6 +41,7 @@ OnPassedOver = Callable[[Counter[str]], None]
 
 _HEIF = (".heic", ".heif", ".hif")  # read where pillow-heif is installed
 _KINDS_SHOWN = 8
+_DRAWN = "drawn by an earlier run"
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,15 @@ def list_sources(
     `a/1.jpg` and `b/1.jpg`.
     """
     found: dict[str, _Found] = {}
-    listing = _Listing(None if skip is None else os.path.realpath(skip))
+    passed_over: dict[str, str] = {}
     for source in sources:
+        listing = _Listing(None if skip is None else os.path.realpath(skip))
         for image in _expand(os.fspath(source), listing, stdin):
             found.setdefault(image.place, image)
+        passed_over |= listing.passed_over
     files = _unique_names(list(found.items()))
-    if on_passed_over is not None and (passed_over := listing.passed_over - found.keys()):
-        on_passed_over(_kinds(passed_over))
+    if on_passed_over is not None and passed_over.keys() - found.keys():
+        on_passed_over(Counter(kind for place, kind in passed_over.items() if place not in found))
     return [Source(Path(image.path), file) for image, file in zip(found.values(), files, strict=True)]
 
 
@@ -107,27 +110,35 @@ def passed_over_text(kinds: Counter[str]) -> str:
 
 
 class _Listing:
-    """The listing of folders: a folder that is left out, and all files that were passed over so far."""
+    """The listing of a source's folders: a folder that is left out, and all files that were passed over so far."""
 
     def __init__(self, skip: str | None) -> None:
         self.skip = skip
-        self.passed_over: set[str] = set()  # absolute, without symbolic links above the file
+        self.passed_over: dict[str, str] = {}  # absolute, without symbolic links above the file, and of which kind
 
-    def images(self, files: Iterable[_Found]) -> list[_Found]:
-        """Those of the files that are images; the others are passed over."""
+    def images(self, files: Iterable[_Found], root: str | None) -> list[_Found]:
+        """Those of the files that are images, and that no run below `root` has drawn; the others are passed over."""
         images: list[_Found] = []
         for file in files:
-            if is_image_name(file.path):
-                images.append(file)
+            if not is_image_name(file.path):
+                self.passed_over[file.place] = _kind(file.path)
+            elif root is not None and is_drawn(file.path, root):
+                self.passed_over[file.place] = _DRAWN
             else:
-                self.passed_over.add(file.place)
+                images.append(file)
         return images
 
     def images_in(self, folder: str) -> list[_Found]:
         """The images below a folder, in natural order."""
         base, prefix = os.path.realpath(folder), os.path.join(folder, "")
         files = (_Found(path, base, path.removeprefix(prefix)) for path in files_below(folder, self.skip))
-        return sorted(self.images(files), key=lambda image: natural_key(image.path))
+        return sorted(self.images(files, folder), key=lambda image: natural_key(image.path))
+
+    def instead(self) -> str:
+        """What was looked for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
+        kinds = Counter(self.passed_over.values()).most_common(4)
+        there = ", ".join(f"{count} {kind}" for kind, count in kinds) or "no files"
+        return f"(looked for {' '.join(readable_extensions())}); found {there}"
 
 
 def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> list[_Found]:
@@ -137,7 +148,7 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
         return _listed(read_name_list(source[1:]), listing)
     if "\0" in source:
         raise DataError(f"{shown(source)}: there is no such file or folder")
-    source = with_separators(source)
+    source = with_separators(named_path(source))
     if os.path.isdir(source):
         return _in_folder(source, listing)
     if not os.path.lexists(source):
@@ -156,7 +167,7 @@ def _file(path: str) -> _Found:
 def _in_folder(folder: str, listing: _Listing) -> list[_Found]:
     images = listing.images_in(folder)
     if not images:
-        raise DataError(f"no images in {folder} {_instead(files_below(folder, listing.skip))}")
+        raise DataError(f"no images in {folder} {listing.instead()}")
     return images
 
 
@@ -170,10 +181,11 @@ def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
     base = os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0])
     found: dict[str, _Found] = {}
     shortest_first = sorted(paths, key=lambda path: (path.count(os.sep), path))
-    for file in listing.images(map(_file, shortest_first)):
+    asked_for_drawn = DRAWN in pattern.split("/")
+    for file in listing.images(map(_file, shortest_first), None if asked_for_drawn else base):
         found.setdefault(file.place, _below(base, file))  # the shortest of several paths, by links, names it
     if not found:
-        raise DataError(f"no images match {pattern} {_instead(paths)}")
+        raise DataError(f"no images match {pattern} {listing.instead()}")
     return sorted(found.values(), key=lambda image: natural_key(image.path))
 
 
@@ -186,11 +198,11 @@ def _below(base: str, file: _Found) -> _Found:
 def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     """The files named in a list, relative to the folder they share; a folder in the list gives its images."""
     places: dict[str, str] = {}
-    for name in names:
+    for name in map(named_path, names):
         for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
             places.setdefault(found.place, found.path)
     if not places:
-        raise DataError(f"no images in the folders of the list, {names[0]} the first {_instead(listing.passed_over)}")
+        raise DataError(f"no images in the folders of the list, {names[0]} the first {listing.instead()}")
     try:
         base = os.path.commonpath([os.path.dirname(place) for place in places])
     except ValueError:  # on several drives of Windows
@@ -198,16 +210,10 @@ def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     return [_Found(path, base, place.removeprefix(os.path.join(base, ""))) for place, path in places.items()]
 
 
-def _kinds(paths: Iterable[str]) -> Counter[str]:
-    """How many files there are of each kind, by the endings of their names."""
-    endings = (os.path.splitext(path)[1].lower() for path in paths)
-    return Counter(ending if re.fullmatch(r"\.[\w-]{1,12}", ending) else "without extension" for ending in endings)
-
-
-def _instead(paths: Iterable[str]) -> str:
-    """What was looked for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
-    there = ", ".join(f"{count} {kind}" for kind, count in _kinds(paths).most_common(4)) or "no files"
-    return f"(looked for {' '.join(readable_extensions())}); found {there}"
+def _kind(path: str) -> str:
+    """The kind of a file, by the ending of its name."""
+    ending = os.path.splitext(path)[1].lower()
+    return ending if re.fullmatch(r"\.[\w-]{1,12}", ending) else "without extension"
 
 
 def _unique_names(images: Sequence[tuple[str, _Found]]) -> list[str]:

@@ -58,7 +58,7 @@ def read_proposal_file(path: str | Path) -> NamedProposals:
         store = read_proposals(path)
         return NamedProposals(store, store.method, store.parameters)
     if ending not in _READERS:
-        raise UsageError(f"{path}: no format of proposals; known endings are {', '.join(('.safetensors', *_READERS))}")
+        raise UsageError(f"{path}: no format of proposals; known endings are {', '.join(ENDINGS)}")
     try:
         return NamedProposals(_READERS[ending](path))
     except DataError as error:
@@ -183,6 +183,7 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Proposals]]] = {
     ".json": _read_json,
     ".mat": _read_mat,
 }
+ENDINGS = (".safetensors", *_READERS)  # of the names of files that are read here
 
 
 def shard_names(files: Iterable[str], size: int) -> dict[str, list[str]]:

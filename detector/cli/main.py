@@ -77,7 +77,10 @@ def detect(
     classes: OutputClasses = None,
     max_det: MaxDet = None,
     agnostic_nms: AgnosticNms = None,
-    proposals: Annotated[str | None, typer.Option(help="A method's name, or a file that `propose` wrote.")] = None,
+    proposals: Annotated[
+        str | None,
+        typer.Option(help="A method's name, or what `propose` wrote; only .safetensors knows images that changed."),
+    ] = None,
     regions: Regions = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",

@@ -15,6 +15,7 @@ from ...backbone.training.interruption import leave, noticing_signals
 from ...backbone.weights import weights_sha256
 from ...data.errors import DataError, InceptionRcnnError, UsageError
 from ...data.files.atomic import write_atomically
+from ...data.files.folder_walk import DRAWN
 from ...data.images.file_identity import roots_of
 from ...data.images.sources import Source
 from ...data.records import Proposals
@@ -28,7 +29,7 @@ from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
 from .formats import Formats, formats_named, remove_formats
 from .image_run import Summary, detect_folder
-from .previous_run import DRAWN, forget, has_results
+from .previous_run import forget, has_results
 from .run_images import command_to_go_on, gather_sources
 from .settings import differences, pictures_from, read_settings
 from .stored_proposals import StoredProposals

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.errors import DataError
+from ...data.files.folder_walk import DRAWN
 from ...data.images.file_identity import is_gone, origin_of
 from ...data.images.sources import Source
 from ...data.records import ImageDetections
 from ...data.stores.detections_jsonl import LEDGER_NAME, read_ledger, write_ledger
 from ...data.stores.stage_files import has_stages, remove_stages, remove_stages_of
 from ...eval.report.drawn_files import Drawings
-
-DRAWN = "drawn"  # the folder of drawn images, below a run's own
 
 
 @dataclass(frozen=True)

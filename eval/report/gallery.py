@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ...data.datasets.dataset import Dataset, read_truth
 from ...data.errors import DataError, SetupError, UsageError
 from ...data.files.atomic import DiskFullError
-from ...data.formats.predictions import merge_parts, read_predictions
+from ...data.formats.predictions import merge_parts, needs_sizes, read_predictions
 from ...data.formats.specs import open_dataset
-from ...data.images.decoding import IMAGE_EXTENSIONS, read_image
-from ...data.images.image_files import image_name
+from ...data.images.decoding import read_image, readable_extensions
+from ...data.images.image_files import image_name, size_if_there
 from ...data.images.pairing import NOT_PAIRED, pair_files
+from ...data.images.sources import list_sources
 from ...data.records import GroundTruth, ImageDetections
 from .drawing import draw_detections
 from .drawn_files import Drawings
@@ -41,10 +42,10 @@ def draw_predictions(
     Boxes are of the pixels as stored where `ignore_exif` says so; else the stated sizes tell. An image that cannot be
     read, and a drawing that cannot be written, is reported and left out; where none can, that is an error.
     """
-    if out.resolve() == images.resolve():
-        raise UsageError(f"{out}: drawing there would overwrite the images; choose another --out")
+    _check_folders(images, out)
     dataset = None if data is None else open_dataset(data, allow_unannotated=True)
-    results = [each for each in merge_parts(read_predictions(predictions, dataset)) if each.error is None]
+    sized = _sized(images, ignore_exif) if dataset is None and needs_sizes(predictions) else dataset
+    results = [each for each in merge_parts(read_predictions(predictions, sized)) if each.error is None]
     names = [_find(images, result.file) for result in results]
     # A name of another machine is drawn under the one that the image has here.
     drawn_as = [name if "\\" in result.file else result.file for name, result in zip(names, results, strict=True)]
@@ -68,6 +69,27 @@ def draw_predictions(
     return f"{drawn} of {len(results)} images drawn, written to {out}"
 
 
+def _check_folders(images: Path, out: Path) -> None:
+    """Refuse, before any image is asked for, folders with which none can be drawn."""
+    if not images.is_dir():
+        what = "is no folder" if os.path.lexists(images) else "there is no such folder"
+        raise DataError(f"{images}: {what}; give the folder of the images as --images")
+    if out.resolve() == images.resolve():
+        raise UsageError(f"{out}: drawing there would overwrite the images; choose another --out")
+    there = next(each for each in (out, *out.absolute().parents) if os.path.lexists(each))
+    if not there.is_dir():
+        raise SetupError(f"{out}: {there} is a file, so that no drawing can be written there; choose another --out")
+
+
+def _sized(images: Path, ignore_exif: bool) -> Dataset:
+    """The images of a folder as a data set that knows no more of them than their sizes."""
+    sizes = {file.file: size_if_there(file.path, upright=not ignore_exif) for file in list_sources([images])}
+    no_boxes = (np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
+    # What cannot be read is left out: as it is drawn its reason is told.
+    truths = (GroundTruth(file, *size, *no_boxes) for file, size in sizes.items() if all(size))
+    return Dataset(str(images), (), tuple(truths), images, annotated=False)
+
+
 def _read(path: Path, image: ImageDetections, truth: GroundTruth | None, ignore_exif: bool) -> NDArray[np.uint8]:
     """The pixels that the boxes are of: as the annotation says, else the predictions, of the image's size."""
     if ignore_exif:
@@ -88,19 +110,12 @@ def _truths(images: list[ImageDetections], dataset: Dataset | None) -> list[Grou
 
 
 def _find(images: Path, file: str) -> str:
-    """The name, below the folder, of the image that predictions call `file`.
+    """The name, below the folder, of the image that predictions call `file`, first as it stands.
 
     VOC's result files name images without their extension, dots and all; those of other machines in their own way.
     """
-    kinds = (each for lower in IMAGE_EXTENSIONS for each in (lower, lower.upper()))
+    kinds = (each for lower in readable_extensions() for each in (lower, lower.upper()))
     for name in (file, *(f"{file}{kind}" for kind in kinds)):
-        if _is_there(images, name):
+        if os.path.isfile(images / name):  # a folder may have the name of an image without its extension
             return name
     return image_name(file, images) or file
-
-
-def _is_there(images: Path, name: str) -> bool:
-    try:
-        return os.path.exists(images / name)
-    except ValueError:  # a name that no file can have
-        return False

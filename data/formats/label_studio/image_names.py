@@ -1,5 +1,6 @@
 """What the images of Label Studio's tasks are called: from their addresses back to files."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ...diagnostics import Unusable
-from ...images.image_files import existing_name, image_name, is_image_name
+from ...images.image_files import existing_name, image_name, is_image_name, literal_name
 from ...values import shown
 
 _LOCAL = "/data/local-files/"  # where Label Studio serves files of its machine: ?d=PATH
@@ -25,9 +26,12 @@ def local_address(file: str) -> str:
 def task_file(task: Mapping[str, Any], folder: Path | None, where: str) -> str:
     """The image's path below `folder`, from its address; without a folder as the address has it."""
     stated = _address(task["data"])
-    names = _possible_names(stated) if stated is not None else []
-    there = [found for name in names if folder is not None and (found := existing_name(name, folder))]
-    file = image_name(max(there, key=len) if there else next(iter(names), None), folder)
+    local = _local_name(stated) if stated is not None else None
+    file = literal_name(local) if folder is None or (local and os.path.isfile(folder / local)) else None
+    if file is None:
+        names = _possible_names(stated) if stated is not None else []
+        there = [found for name in names if folder is not None and (found := existing_name(name, folder))]
+        file = image_name(max(there, key=len) if there else next(iter(names), None), folder)
     if file is None:
         what = f"its image is {shown(task['data'].get('image', stated))}: need the address of an image"
         raise Unusable("image without a usable name", where, what, "correct the task's data")
@@ -56,8 +60,8 @@ def _possible_names(address: str) -> list[str]:
         parts = urlsplit(address)
     except ValueError:  # a host in brackets that is none
         return [address]
-    if parts.path == _LOCAL:
-        return _tails(parse_qs(parts.query, errors="surrogateescape").get("d", [""])[0])
+    if (local := _local_name(address)) is not None:
+        return _tails(local)
     if not parts.scheme and not address.startswith("/"):
         return [address]
     path = unquote(parts.path, errors="surrogateescape")
@@ -65,6 +69,17 @@ def _possible_names(address: str) -> list[str]:
         name = _tails(path)[-1]
         return list(dict.fromkeys([_UPLOAD_PREFIX.sub("", name, count=1), name]))
     return _tails(path)[::-1]
+
+
+def _local_name(address: str) -> str | None:
+    """What a file on Label Studio's disk is called there; None for an address of another kind."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a host in brackets that is none
+        return None
+    if parts.path != _LOCAL:
+        return None
+    return parse_qs(parts.query, errors="surrogateescape").get("d", [""])[0].strip("/")
 
 
 def _tails(path: str) -> list[str]:

@@ -81,7 +81,7 @@ def yolo_names(labels: Path, data: Dataset | None) -> tuple[str, ...]:
     if path is not None:
         names = lines_of(read_text(path))
         return tuple(names if names[-1] else names[:-1])
-    if data is not None and data.class_ids == counted(data.classes):
+    if data is not None and data.classes and data.class_ids == counted(data.classes):
         return data.classes
     raise DataError(
         f"{labels.parent}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set"

@@ -306,6 +306,22 @@ def test_voc_results_of_any_competition(tmp_path: Path, competition: str) -> Non
     assert read_predictions(tmp_path)[0].detections.labels.tolist() == ["traffic_light"]
 
 
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("a  0.5 1.0 2.0 3.0 4.0", "a "),  # as we write it: the second space is the name's
+        (" a 0.5 1.0 2.0 3.0 4.0", " a"),
+        ("a\t 0.5 1.0 2.0 3.0 4.0", "a\t"),
+        ("a  .50 1.0 2.0 3.0 4.0", "a"),  # as others do, to line numbers up
+        ("a  0.5 1 2 3 4", "a"),
+        (" a  0.5  1.0  2.0  3.0  4.0 ", "a"),
+    ],
+)
+def test_spaces_at_the_ends_of_a_name_in_voc_results(tmp_path: Path, line: str, file: str) -> None:
+    (tmp_path / "comp4_det_test_cat.txt").write_text(f"{line}\n")
+    assert [image.file for image in read_predictions(tmp_path)] == [file]
+
+
 def test_empty_voc_results(tmp_path: Path) -> None:
     assert read_predictions(_voc(tmp_path, cat="", dog="\n")) == []
 

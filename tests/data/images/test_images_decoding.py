@@ -254,6 +254,13 @@ def test_palette_gray_and_bilevel(tmp_path: Path) -> None:
     assert read_image(bilevel).tolist() == [[[0] * 3, [255] * 3]]
 
 
+def test_what_the_system_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").symlink_to("b.jpg")
+    (tmp_path / "b.jpg").symlink_to("a.jpg")
+    assert refused(tmp_path / "a.jpg").endswith("a.jpg: is a link that leads back to itself; link it to the image")
+    assert "x: cannot be read (File name too long); check its name" in refused(tmp_path / ("x" * 300))
+
+
 def test_transparency_is_composited_on_white(tmp_path: Path) -> None:
     rgba = np.array([[[200, 0, 0, 255], [200, 0, 0, 0], [0, 0, 0, 51]]], dtype=np.uint8)
     white = [[[200, 0, 0], [255, 255, 255], [204, 204, 204]]]

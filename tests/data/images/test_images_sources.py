@@ -1,6 +1,7 @@
 """What each kind of source lists, in which order, and what the results call the images."""
 
 import contextlib
+import errno
 import io
 import ntpath
 import os
@@ -10,11 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from inception_rcnn.data.errors import DataError
+from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images import sources
 from inception_rcnn.data.images.decoding import IMAGE_EXTENSIONS
 from inception_rcnn.data.images.sources import Source, list_sources, passed_over_text
@@ -166,6 +169,21 @@ def test_every_file_that_is_passed_over_is_counted_by_its_kind() -> None:
     assert passed_over(["photos/b/*"]) == [Counter({".heic": 1, ".mp4": 1})]
     assert passed_over(["photos/b", "photos/b/1.HEIC"]) == [Counter({".mp4": 1})]  # the other is named
     assert passed_over(["photos/10.jpg", "photos/*.JPG"]) == []
+
+
+@pytest.mark.parametrize("left", ["run.json", "detections.jsonl"])
+def test_what_an_earlier_run_drew_is_passed_over(left: str) -> None:
+    make(f"photos/found/{left}", "photos/found/drawn/2.JPG", "photos/found/drawn/b/1.png", "photos/drawn/3.jpg")
+    kinds = Counter({"drawn by an earlier run": 2, Path(left).suffix: 1})
+    listed = ["2.JPG", "10.jpg", "b/1.png", "drawn/3.jpg"]  # the last is of somebody who draws
+    for source in ("photos", "photos/", "./photos", "photos/**", "photos/*"):
+        assert {*files([source])} == {*listed}
+        assert passed_over([source]) == [kinds + Counter({".txt": 1})]
+    assert files(["photos/found/drawn"]) == files(["photos/found/drawn/**"]) == ["2.JPG", "b/1.png"]  # is asked for
+    assert files(["photos/*/drawn/*.JPG", "photos/found/drawn/b/1.png"]) == ["found/drawn/2.JPG", "1.png"]
+    message = refused(["photos", "photos/found"])
+    assert message.endswith(f"found 2 drawn by an earlier run, 1 {Path(left).suffix}")
+    assert passed_over_text(kinds).startswith("passed over: 2 drawn by an earlier run, ")
 
 
 def test_where_its_decoder_is_installed_heic_is_an_image() -> None:
@@ -325,6 +343,59 @@ def test_what_is_no_list_of_names_is_refused_in_a_sentence() -> None:
     assert message == "standard input: has a line of 1,000,000 characters; is it a list of names?"
     assert len(refused(["@a\0.txt"])) < 200
     assert "there is no such file" in refused(["photos\0/x.jpg"])
+
+
+def _encoded(kind: str) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_an_image_is_no_list_of_names(kind: str) -> None:
+    for content in (_encoded(kind), _encoded(kind) * 100):  # the latter with lines of any length
+        Path("a.jpg").write_bytes(content)
+        sentence = "is an image or another binary file, not a list of names; name the image itself"
+        assert refused(["-"], stdin=io.BytesIO(content)) == f"standard input: {sentence}"
+        assert refused(["@a.jpg"]) == f"a.jpg: {sentence}"
+
+
+def test_names_with_control_characters_are_those_of_files_that_are_there() -> None:
+    make("photos/\x01.jpg")
+    assert files(["-"], stdin=io.BytesIO(b"photos/\x01.jpg\0photos/\x02.jpg\0")) == ["\x01.jpg", "\x02.jpg"]
+    assert "not a list" in refused(["-"], stdin=io.BytesIO(b"photos/10.jpg\0photos/\x02.jpg\0"))
+
+
+class _Broken(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+
+
+def test_a_standard_input_that_cannot_be_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = "pipe the names in, or give @list.txt"
+    assert refused(["-"], stdin=_Broken()) == f"standard input: cannot be read (Is a directory); {how}"
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it where it is closed
+    assert refused(["-"]) == f"standard input: is closed; {how}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/a.jpg", "s3://bucket/a.jpg", "file://host/a.jpg", "file:///%00", "http://[x/"]
+)
+def test_a_url_is_to_be_downloaded_first(url: str) -> None:
+    for arguments in ({"sources": ["photos", url]}, {"sources": ["-"], "stdin": io.BytesIO(f"{url}\n".encode())}):
+        with pytest.raises(UsageError) as caught:
+            list_sources(**arguments)  # pyright: ignore[reportArgumentType]
+        assert str(caught.value) == f"{url}: is a URL: download it first"
+
+
+def test_a_url_of_this_machine_is_a_path(photos: Path) -> None:
+    make("photos/a b.jpg")
+    for url in (f"file://{photos}/a%20b.jpg", f"file://localhost{photos}/a%20b.jpg"):
+        assert list_sources([url]) == [Source(photos / "a b.jpg", "a b.jpg")]
+    assert files([f"file://{photos}"]) == ["2.JPG", "10.jpg", "a b.jpg", "b/1.png"]
+    make("http://x.jpg")  # a file of this name
+    assert files(["http://x.jpg"]) == ["x.jpg"]
 
 
 @settings(deadline=None, max_examples=200)

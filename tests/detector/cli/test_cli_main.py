@@ -71,6 +71,10 @@ def test_it_runs_as_a_module_and_without_a_verb_it_explains_itself():
         (["draw", "{tmp}/none.jsonl", "--images", "{tmp}", "--out", "{tmp}/out"], 4, "does not exist"),
         (["train", "finetune", "--data", "voc:{tmp}:train", "--out", "{tmp}/o"], 4, "has no split"),
         (["propose", "{tmp}", "--out", "{tmp}/p.safetensors", "--proposals", "edge-boxes"], 2, "unknown way"),
+        (["propose", "{tmp}", "--out", "{tmp}/p.npz", "--proposals", "no.npz"], 2, "no.npz: there is no such file of"),
+        (["propose", "{tmp}", "--out", "{tmp}/p.npz", "--proposals", "{tmp}/no"], 2, "no: there is no such file of"),
+        (["propose", "{tmp}", "--out", "{tmp}/p.npz", "--proposals", "{tmp}"], 2, ": is no method, nor a file"),
+        (["propose", "{tmp}", "--out", "{tmp}/p.npz", "--proposals", "selectivesearch:fast,scales=5/9"], 2, "unknown"),
     ],
 )
 def test_bad_input_is_one_sentence_and_the_right_exit_code(main, tmp_path, arguments, code, message):

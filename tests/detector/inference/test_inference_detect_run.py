@@ -11,6 +11,7 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, LimitError, UsageError
+from inception_rcnn.data.files.folder_walk import RUN_FILES
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import encode_image
@@ -111,6 +112,7 @@ def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos)
         ({"formats": "coco,pdf"}, UsageError, "unknown --format 'pdf'"),
         ({"options": {"mode": "crops"}}, UsageError, "mode is 'crops', need modes among shared"),
         ({"options": {"proposals": "selective-search:fats"}}, UsageError, "did you mean 'fast'"),
+        ({"options": {"proposals": "no.npz"}}, UsageError, r"^no\.npz: there is no such file of proposals$"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(model, photos, tmp_path, changes, error, message):
@@ -159,6 +161,47 @@ def test_proposals_of_a_file_that_was_replaced_are_of_no_use(model, photos, tmp_
     propose_to_file([str(photos)], tmp_path / name, method, lambda line: None)
     run(model, photos, tmp_path / "new", options=options).execute()
     assert [image.error for image in read_predictions(tmp_path / "new")] == [None, None]
+
+
+@pytest.mark.parametrize("as_stored", [False, True])
+def test_proposals_of_the_pixels_as_stored_are_none_of_the_upright_image(model, photos, tmp_path, as_stored):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down: of the same size
+    with Image.open(photos / "2.png") as image:
+        image.save(photos / "2.png", exif=exif)
+    path = tmp_path / "p.safetensors"
+    propose_to_file([str(photos)], path, Method("m").proposer, print, ignore_exif=as_stored)
+    for ignore_exif in (False, True):
+        out = tmp_path / f"out {ignore_exif}"
+        run(model, photos, out, options={"proposals": str(path)}, ignore_exif=ignore_exif).execute()
+        first, second = read_predictions(out)
+        assert first.error is None  # is no other, however it is read
+        assert (second.error is None) == (as_stored == ignore_exif)
+    how = "upright" if as_stored else "as stored"
+    [error] = {image.error for image in read_predictions(tmp_path / f"out {not as_stored}")} - {None}
+    assert error.endswith(f"has none for this image as it is now, read {how}: make the proposals anew")
+
+
+@pytest.mark.parametrize(
+    ("box", "fails"),
+    [
+        ((0, 0, 80, 60), False),
+        ((-9, 59, 1, 99), False),  # a pixel of it is inside
+        ((80, 0, 90, 60), True),
+        ((0, 60, 80, 61), True),
+        ((-9, 0, 0, 60), True),
+        ((5000, 5000, 6000, 6000), True),
+    ],
+)
+def test_proposals_outside_their_image_are_of_another(model, photos, tmp_path, box, fails):
+    numbers = ",".join(map(str, box))
+    (tmp_path / "p.csv").write_text(f"file,x1,y1,x2,y2,score\n1.png,0,0,9,9,1\n1.png,{numbers},.5\n2.png,0,0,9,9,1\n")
+    run(model, photos, tmp_path / "out", options={"proposals": str(tmp_path / "p.csv")}).execute()
+    first, second = read_predictions(tmp_path / "out")
+    shown = f"({', '.join(map(str, box))})"
+    sentence = f"1.png: is 80 x 60 pixels large, and 1 of its 2 proposals are outside it, as {shown}: "
+    assert first.error == (f"{sentence}make the proposals anew" if fails else None)
+    assert second.error is None
 
 
 def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
@@ -410,6 +453,15 @@ def test_too_many_failures_fail_a_run_once_all_is_written(model, photos, tmp_pat
     with pytest.raises(UsageError, match="--time-limit"):
         run(model, photos, tmp_path / "d", time_limit=float("nan")).execute()
     assert not (tmp_path / "d").exists()
+
+
+def test_drawings_of_an_earlier_run_are_no_images(model, photos, tmp_path):
+    run(model, photos, photos / "found").execute()
+    left = {path.name for path in (photos / "found").iterdir() if path.is_file()}
+    assert left >= {*RUN_FILES}
+    said = str(run(model, photos, tmp_path / "elsewhere").execute())
+    assert said.startswith("2 images ")
+    assert "2 drawn by an earlier run" in said
 
 
 def test_what_was_passed_over_is_told_at_the_end(model, photos, five, tmp_path):

@@ -1,7 +1,10 @@
 """Drawn images as files: where they land, what is on them, and what is left out."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, SetupError, UsageError
+from inception_rcnn.data.formats.exports import write_coco, write_csv, write_label_studio, write_voc_results, write_yolo
 from inception_rcnn.data.formats.voc.annotations import write_voc_annotation
 from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
@@ -86,6 +90,7 @@ def test_a_image_too_large_for_its_kind_becomes_a_png(tmp_path: Path, file: str,
 
 
 def test_no_predictions_make_no_drawings(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
     assert _draw(tmp_path, []) == (f"0 of 0 images drawn, written to {tmp_path / 'out'}", [], [])
 
 
@@ -134,6 +139,7 @@ def test_missing_and_broken_images_are_reported_and_left_out(tmp_path: Path) -> 
 
 
 def test_no_image_at_all_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match=r"has none of the 2 images .*check --images"):
         _draw(tmp_path, [_found("a.png"), _found("b.png")])
     assert not (tmp_path / "out").exists()
@@ -217,6 +223,88 @@ def test_names_of_other_machines_are_found_and_drawn_under_those_of_this_one(tmp
     said, lines, files = _draw(tmp_path, [_found("sub\\a.png", 0.9), _found("C:\\data\\b.png", 0.9)])
     assert (said.split(",")[0], lines) == ("2 of 2 images drawn", [])
     assert files == ["b.png", "sub/a.png"]
+
+
+ODD = (
+    *("back\\slash.png", "back\\dir.png", "back/dir.png", "\\abs.png", "C:\\x.png", "C:/x.png", "~a.png"),
+    *("tail .png", "tab\t.png", " lead.png", "u\u3000.png", "dir /a .png", "x 1 2 3 4.png", "sub.png", "sub/x.png"),
+    *("a%20b.png", "a?b.png", "a#b.png", "a+b.png", "deadbeef-a.png", "caf\udce9.png", "a.b.png", "noext", "A.Png"),
+)
+WRITERS: dict[str, Callable[[list[ImageDetections], Path], None]] = {
+    "detections.jsonl": write_ledger,
+    "p.json": lambda rows, path: write_coco(rows, path, ["cat"]),
+    "p.csv": write_csv,
+    "tasks.json": write_label_studio,
+    "voc": lambda rows, path: write_voc_results(rows, path, ["cat"]),
+    "yolo": lambda rows, path: write_yolo(rows, path, ["cat"]),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these names cannot be had there")
+@pytest.mark.parametrize("kind", WRITERS)
+def test_odd_names_that_we_wrote_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    (tmp_path / "photos" / "back\\slash").mkdir(parents=True)  # a folder, named as an image without its extension
+    for file in ODD:
+        (tmp_path / "photos" / file).parent.mkdir(exist_ok=True)
+        Image.fromarray(GREY).save(tmp_path / "photos" / file, "PNG")
+    rows = [replace(_found(file, 0.9 - number / 1000), width=80) for number, file in enumerate(ODD)]
+    WRITERS[kind](rows, tmp_path / kind)
+    read: list[str] = []
+
+    def spy(path: Path, **how: Any) -> np.ndarray:
+        read.append(path.relative_to(tmp_path / "photos").as_posix())
+        return read_image(path, **how)
+
+    monkeypatch.setattr("inception_rcnn.eval.report.gallery.read_image", spy)
+    lines: list[str] = []
+    draw_predictions(tmp_path / kind, tmp_path / "photos", tmp_path / "out", None, 0.3, lines.append)
+    assert lines == []
+    assert sorted(read) == sorted(ODD)
+
+
+@pytest.mark.parametrize("ignore_exif", [False, True])
+def test_boxes_of_yolo_are_parts_of_the_sizes_of_the_images_there(tmp_path: Path, ignore_exif: bool) -> None:
+    _save(tmp_path / "photos" / "a.png")
+    _save(tmp_path / "photos" / "sub" / "turned.png", orientation=6)
+    (tmp_path / "photos" / "broken.png").write_bytes(b"")
+    turned = replace(_found("sub/turned.png", 0.9), **({} if ignore_exif else {"width": 60, "height": 80}))
+    write_yolo([_found("a.png", 0.9), turned, _found("broken.png", 0.9)], tmp_path / "found" / "yolo", ["cat"])
+    lines: list[str] = []
+    for predictions in (tmp_path / "found" / "yolo", tmp_path / "found" / "yolo" / "labels"):
+        how = {"ignore_exif": ignore_exif}
+        said = draw_predictions(predictions, tmp_path / "photos", tmp_path / "out", None, 0.3, lines.append, **how)
+        assert said.startswith("2 of 3 images drawn")
+        assert lines.pop() == f"left out: {tmp_path / 'photos' / 'broken.png'}: is empty (0 bytes); fetch it again"
+        assert lines == []
+    for name, shape in (("a.png", (60, 80)), ("sub/turned.png", (60, 80) if ignore_exif else (80, 60))):
+        drawn = read_image(tmp_path / "out" / name)
+        assert drawn.shape[:2] == shape
+        assert tuple(drawn[LEFT_EDGE]) == class_colour("cat")
+    (tmp_path / "found" / "yolo" / "classes.txt").unlink()
+    with pytest.raises(DataError, match=r"has no classes\.txt"):
+        draw_predictions(tmp_path / "found" / "yolo", tmp_path / "photos", tmp_path / "out", None, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("images", "out", "message"),
+    [
+        ("nowhere", "out", "nowhere: there is no such folder; give the folder of the images as --images"),
+        ("photos/a.png", "out", "a.png: is no folder; give the folder of the images as --images"),
+        ("photos", "photos/a.png", "a.png is a file, so that no drawing can be written there; choose another --out"),
+        ("photos", "photos/a.png/b/c", "a.png is a file, so that no drawing can be written there; choose"),
+    ],
+)
+def test_folders_with_which_nothing_can_be_drawn_are_told_once(
+    tmp_path: Path, images: str, out: str, message: str
+) -> None:
+    _save(tmp_path / "photos" / "a.png")
+    write_ledger([_found("a.png", 0.9), _found("b.png", 0.9)], tmp_path / "found.jsonl")
+    lines: list[str] = []
+    with pytest.raises((DataError, SetupError)) as caught:
+        draw_predictions(tmp_path / "found.jsonl", tmp_path / images, tmp_path / out, None, 0.3, lines.append)
+    assert message in str(caught.value)
+    assert lines == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_drawing_that_cannot_be_written_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -82,6 +82,15 @@ def test_addresses(tmp_path: Path, image: str, there: str, file: str) -> None:
     assert read_label_studio(_write(tmp_path, _task(image=image)), tmp_path).images[0].file == file
 
 
+def test_a_backslash_in_the_name_of_an_image_stays(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for file in ("b/a.jpg", "b\\a.jpg"):
+        (tmp_path / file).touch()
+        truth = GroundTruth(file, 20, 10, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, bool))
+        write_label_studio_truth(Dataset("x", (), (truth,), tmp_path), tmp_path / "x.json")
+        assert read_label_studio(tmp_path / "x.json", tmp_path).images[0].file == file
+
+
 def test_of_two_images_that_are_there_the_longer_path_is_meant(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for file in ("a.jpg", "sub/a.jpg"):
