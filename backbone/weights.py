@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from ..data.files.atomic import write_atomically
+from ..data.files.tensor_files import CHECKSUM, with_checksum
 from ..data.values import shown
 from .caffe import read_caffemodel
-from .checksums import KEY, check_sum, with_checksum
+from .checksums import check_sum
 
 SUFFIXES = (".safetensors", ".caffemodel", ".pth", ".pt")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the weights in a checkpoint
@@ -150,7 +151,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     """What a safetensors file says of itself."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            return {name: value for name, value in (file.metadata() or {}).items() if name != KEY}
+            return {name: value for name, value in (file.metadata() or {}).items() if name != CHECKSUM}
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({_short(error)})") from error
 

@@ -9,9 +9,10 @@ import PIL
 
 from ..data.datasets.dataset import Dataset
 from ..data.errors import DataError, UsageError
+from ..data.files.atomic import naming_failures
 from ..data.records import Proposals
 from ..data.stores.proposal_files import NamedProposals
-from ..data.stores.proposal_store import hash_of, read_proposals, write_proposals
+from ..data.stores.proposal_store import ProposalStore, hash_of, read_proposals, write_proposals
 from .methods import Proposer, propose_all
 
 REPORT_EVERY = 200  # images
@@ -28,7 +29,8 @@ def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], N
     """The proposals of every image of a data set, from disk if the same method saw the same files before.
 
     The file's name carries a hash of the method, its settings, the releases that decode and resize, each image's
-    name, size and time of change, and of what decides how it is turned, so what is found is never stale.
+    name, size and time of change, and of what decides how it is turned, so what is found is never stale. A file that
+    is damaged, or holds anything else, is made anew.
     """
     marks = tuple(
         (truth.file, truth.width, truth.height, truth.upright, *mark_of(dataset.path(truth)))
@@ -37,8 +39,12 @@ def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], N
     key = hash_of(*method.parameters, image_releases(), marks)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
-        report(f"proposals of {dataset.name}: found in {path}")
-        return read_proposals(path)
+        if (stored := _stored(path, dataset, method)) is not None:
+            report(f"proposals of {dataset.name}: found in {path}")
+            return stored
+        report(f"proposals of {dataset.name}: {path} is damaged, or of other images; they are made anew")
+        with naming_failures(path):
+            path.unlink(missing_ok=True)  # so that what cannot be replaced is told before hours of work
     report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} images, kept in {path}")
     made = {}
     all_found = propose_all(method, dataset.images, dataset.read)
@@ -50,6 +56,16 @@ def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], N
             report(f"proposals: {len(made)} of {len(dataset)} images")
     write_proposals(path, made, method.name, method.parameters)
     return read_proposals(path)
+
+
+def _stored(path: Path, dataset: Dataset, method: Proposer) -> ProposalStore | None:
+    """The proposals on file, if they are whole, of these very images, and by this method."""
+    try:
+        store = read_proposals(path)
+    except DataError:
+        return None
+    names = dict.fromkeys(truth.file for truth in dataset.images)
+    return store if [*store] == [*names] and store.parameters == hash_of(*method.parameters) else None
 
 
 def check_fresh(path: Path, stored: NamedProposals, method_named: Callable[[str], Proposer]) -> None:

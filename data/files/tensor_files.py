@@ -2,15 +2,20 @@
 
 `open_tensors` reads what a file says of itself and its arrays; whatever a damaged or foreign file does, a number format
 that NumPy lacks, an array that is not there, is a DataError of one sentence.
+
+The header's metadata states the sha256 of all else in the file: names, shapes, other metadata and numbers. File and
+checksum are thus written, copied and replaced as one, and overwritten bytes are noticed. Files of earlier releases and
+those that others have written state none, and are read without.
 """
 
+import hashlib
 import json
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +33,63 @@ T = TypeVar("T")
 FLOATS = ("F16", "F32", "F64")
 INTEGERS = ("I64",)
 
+CHECKSUM = "content_sha256"  # its name in the metadata
+_CHUNK = 2**20  # bytes that are read at once
+_SHOWN = 12  # digits in a message
+
 
 def write_tensors(path: str | Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, str]) -> None:
     """Write a file, whole or not at all; the same arrays and texts give the same bytes."""
-    write_atomically(path, with_sorted_header(save(dict(arrays)), about))
+    write_atomically(path, with_checksum(save(dict(arrays)), about))
 
 
-def with_sorted_header(content: bytes, about: Mapping[str, str]) -> bytes:
-    """A safetensors file's bytes with other texts about it, in order: safetensors writes them in one that changes."""
+def with_checksum(content: bytes, about: Mapping[str, str]) -> bytes:
+    """A safetensors file's bytes with these texts about it, in order, and a checksum.
+
+    safetensors writes the texts in the random order of a hash table, and equal content would be other bytes.
+    """
     (length,) = struct.unpack_from("<Q", content)
+    numbers = memoryview(content)[8 + length :]
     header = {"__metadata__": dict(sorted(about.items())), **json.loads(content[8 : 8 + length])}
-    encoded = json.dumps(header, separators=(",", ":")).encode()
-    encoded += b" " * (-len(encoded) % 8)  # the format aligns the numbers to eight bytes
-    return struct.pack("<Q", len(encoded)) + encoded + content[8 + length :]
+    digest = begin_checksum(header)
+    digest.update(numbers)
+    return encode_header(header, digest.hexdigest()) + numbers
+
+
+def encode_header(header: Mapping[str, Any], checksum: str) -> bytes:
+    """What is before a file's numbers, as long with any other checksum."""
+    about = {**header["__metadata__"], CHECKSUM: checksum}
+    text = json.dumps({**header, "__metadata__": about}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format aligns the numbers to eight bytes
+    return struct.pack("<Q", len(text)) + text
+
+
+def begin_checksum(header: Mapping[str, Any]) -> Any:
+    """A sha256 of a file's header without its checksum, to be updated with the numbers."""
+    about = {name: value for name, value in (header.get("__metadata__") or {}).items() if name != CHECKSUM}
+    return hashlib.sha256(json.dumps({**header, "__metadata__": about}, sort_keys=True).encode())
+
+
+def own_checksums(file: BinaryIO) -> tuple[str, str] | None:
+    """The checksum of what a valid file holds, and the one that it states; None where it states none."""
+    (length,) = struct.unpack("<Q", file.read(8))
+    header = json.loads(file.read(length))
+    stated = (header.get("__metadata__") or {}).get(CHECKSUM)
+    if stated is None:
+        return None
+    digest = begin_checksum(header)
+    for chunk in iter(lambda: file.read(_CHUNK), b""):
+        digest.update(chunk)
+    return digest.hexdigest(), stated
+
+
+def check_same(path: Path, found: str, stated: str, fix: str) -> None:
+    """DataError, with what to do, where a file's checksum is not the one that was stated."""
+    if found != stated:
+        raise DataError(
+            f"{path}: is damaged or was changed: its sha256 is {found[:_SHOWN]}… and was {stated[:_SHOWN]}… when it "
+            f"was written; {fix}"
+        )
 
 
 @dataclass(frozen=True)
@@ -79,14 +128,26 @@ class OpenTensors:
 
 
 @contextmanager
-def open_tensors(path: Path, what: str, fix: str) -> Iterator[OpenTensors]:
-    """Open a file to read; whatever goes wrong meanwhile is told as: it cannot be read as `what`, and what to do."""
+def open_tensors(path: Path, what: str, fix: str, *, compare: bool = True) -> Iterator[OpenTensors]:
+    """Open a file to read; whatever goes wrong meanwhile is told as: it cannot be read as `what`, and what to do.
+
+    Its checksum is compared first, for which all of it is read, unless that is not wanted.
+    """
     try:
         with safe_open(str(path), framework="numpy") as file:
-            yield OpenTensors(file.metadata() or {}, file)
+            if compare:
+                _compare(path, fix)
+            about = {name: text for name, text in (file.metadata() or {}).items() if name != CHECKSUM}
+            yield OpenTensors(about, file)
     except DataError:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such {what.partition(' ')[2]}") from error
     except (SafetensorError, OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise DataError(f"{path}: cannot be read as {what} ({cut(str(error))}); {fix}") from error
+
+
+def _compare(path: Path, fix: str) -> None:
+    with path.open("rb") as file:
+        if sums := own_checksums(file):
+            check_same(path, *sums, fix)

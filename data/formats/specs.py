@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..boxes import Size
 from ..datasets.dataset import Dataset
 from ..diagnostics import Notices, OnProblem, listed, refuse
 from ..errors import DataError, UsageError
+from ..images.image_files import is_turned
 from ..images.near_annotations import image_folder_of
 from ..images.sources import OnPassedOver, Source, list_sources
 from ..records import GroundTruth
@@ -73,7 +75,9 @@ def open_datasets(
     datasets = [open_dataset(spec, notices, allow_unannotated=allow_unannotated) for spec in specs]
     for line in notices.lines():
         report(line)
-    return datasets[0] if len(datasets) == 1 else _merged(datasets, report)
+    dataset = datasets[0] if len(datasets) == 1 else _merged(datasets, report)
+    _check_readings(dataset)
+    return dataset
 
 
 def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Dataset:
@@ -99,6 +103,23 @@ def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Datas
         ]
     name, annotated = " + ".join(each.name for each in datasets), all(each.annotated for each in datasets)
     return Dataset(name, classes, tuple(images), folder, annotated=annotated)
+
+
+def _check_readings(dataset: Dataset) -> None:
+    """DataError where a file is read upright for some boxes and as stored for others: it has proposals only once."""
+
+    def reading(truth: GroundTruth) -> tuple[bool, Size]:
+        return truth.upright, (truth.width, truth.height)
+
+    readings: dict[str, tuple[bool, Size]] = {}
+    for truth in dataset.images:
+        ways = {readings.setdefault(truth.file, reading(truth)), reading(truth)}
+        path = dataset.path(truth)
+        if len(ways) > 1 and len({is_turned(path, upright=upright, stated=stated) for upright, stated in ways}) > 1:
+            raise DataError(
+                f"{path}: has boxes of the image turned as its EXIF data say, and others of its pixels as stored; use "
+                "the data sets one at a time"
+            )
 
 
 def resolve_sources(

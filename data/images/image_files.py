@@ -187,17 +187,30 @@ def image_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOW
     Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the size that its annotation
     states.
     """
+    if header := _size_and_orientation(path):
+        size, orientation = header
+        as_seen = orientation in TURNED and is_upright(size, orientation, stated, habit=upright)
+        return (size[1], size[0]) if as_seen else size
+    height, width, _ = read_image(path, ignore_exif=not upright, size=stated).shape
+    return width, height
+
+
+def is_turned(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> bool:
+    """Whether an image's pixels are turned or mirrored, as its EXIF data say, when it is read in this way."""
+    size, orientation = _size_and_orientation(path) or (UNKNOWN_SIZE, 1)
+    return orientation in range(2, 9) and is_upright(size, orientation, stated, habit=upright)
+
+
+def _size_and_orientation(path: str | Path) -> tuple[Size, Any] | None:
+    """Of the pixels as stored, from the file's header; None if that does not tell."""
     if os.path.isfile(path):  # else opening it might wait for ever
         # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
-            orientation, size = orientation_of(image), image.size
-            turned = orientation in TURNED
+            (width, height), orientation = image.size, orientation_of(image)
             # Of TIFFs Pillow gives the size once they are turned.
-            width, height = size[::-1] if turned and image.format == "TIFF" else size
-            as_seen = turned and is_upright((width, height), orientation, stated, habit=upright)
-            return (height, width) if as_seen else (width, height)
-    height, width, _ = read_image(path, ignore_exif=not upright, size=stated).shape
-    return width, height
+            swapped = orientation in TURNED and image.format == "TIFF"
+            return ((height, width) if swapped else (width, height)), orientation
+    return None
 
 
 def pixels_stated(path: str | Path) -> int:

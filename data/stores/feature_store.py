@@ -29,6 +29,8 @@ BYTES_OF_BOX = 16
 BYTES_OF_FEATURE = 2
 SPARE_BYTES = 2**28  # left free on the disk for everything else
 
+_FIX = "delete it and run the same again"
+
 
 @dataclass(frozen=True, eq=False)
 class RegionFeatures:
@@ -62,7 +64,7 @@ class Shard:
 
     def read(self, places: Sequence[int]) -> Iterator[RegionFeatures]:
         """Some of its images, one in memory at a time."""
-        with _opened(self.path) as content:
+        with _opened(self.path, compare=False) as content:
             boxes, features = content.slice("boxes", FLOATS), content.slice("features", FLOATS)
             for place in places:
                 start, stop = (int(offset) for offset in self.offsets[place : place + 2])
@@ -72,6 +74,17 @@ class Shard:
                     _rows(boxes, start, stop).astype(np.float64),
                     _rows(features, start, stop).astype(np.float16),
                 )
+
+    def check_regions(self, expected: Sequence[tuple[int, Boxes]]) -> None:
+        """DataError unless its images have so many objects, and these boxes."""
+        with _opened(self.path, compare=False) as content:
+            boxes = content.slice("boxes", FLOATS)
+            for index, (num_objects, wanted) in enumerate(expected):
+                start, stop = (int(offset) for offset in self.offsets[index : index + 2])
+                stored = _rows(boxes, start, stop)
+                if self.num_objects[index] != num_objects or not np.array_equal(stored, wanted.astype(np.float32)):
+                    file = cut(self.files[index])
+                    raise DataError(f"{self.path}: has other boxes of {file} than the data set and proposals: {_FIX}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +149,10 @@ def write_shard(path: Path, images: Sequence[RegionFeatures], parameters: str) -
 
 def has_shard(path: Path, files: Sequence[str], parameters: str) -> bool:
     """Whether an earlier run left this very shard; DataError, with both hashes, if it was made otherwise."""
-    return path.exists() and _read_shard(path, files, parameters)[0].files == tuple(files)
+    if not path.exists():
+        return False
+    _read_shard(path, files, parameters, compare=False)
+    return True
 
 
 def open_features(folder: Path, shards: dict[str, list[str]], parameters: str) -> FeatureStore:
@@ -148,21 +164,22 @@ def open_features(folder: Path, shards: dict[str, list[str]], parameters: str) -
     return FeatureStore(tuple(shard for shard, _ in opened), widths.pop() if widths else 0)
 
 
-def _read_shard(path: Path, files: Sequence[str], parameters: str) -> tuple[Shard, int]:
+def _read_shard(path: Path, files: Sequence[str], parameters: str, *, compare: bool = True) -> tuple[Shard, int]:
     """A shard without its features, and how many there are of each region."""
-    with _opened(path) as content:
+    with _opened(path, compare=compare) as content:
         if content.about.get("format") != FORMAT:
             raise DataError(f"{path} is no file of features: delete it, or choose another folder")
         if content.text("parameters") != parameters:
             raise DataError(
                 f"{path} was made with parameters {cut(content.text('parameters'))}, which now are {parameters}: "
-                "the model, the proposals or the images have changed; delete the folder, or choose another"
+                "it is of an earlier release, or of another model, other settings, proposals or images; delete the "
+                "folder, or choose another"
             )
         num_objects, offsets = (content.array(name, INTEGERS) for name in ("num_objects", "offsets"))
         shapes = [content.slice(name, FLOATS).get_shape() for name in ("boxes", "features")]
         shard = Shard(path, tuple(content.json("files", list[str])), num_objects, offsets)
     if shard.files != tuple(files) or not _fit_together(shard, shapes):
-        raise DataError(f"{path}: its images and numbers do not fit together; delete it and run the same again")
+        raise DataError(f"{path}: is damaged, or of another data set: its images and numbers do not fit; {_FIX}")
     return shard, shapes[1][1]
 
 
@@ -185,5 +202,5 @@ def _fit_together(shard: Shard, shapes: list[Any]) -> bool:
     )
 
 
-def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
-    return open_tensors(path, "a file of features", "delete it and run the same again")
+def _opened(path: Path, *, compare: bool = True) -> AbstractContextManager[OpenTensors]:
+    return open_tensors(path, "a file of features", _FIX, compare=compare)

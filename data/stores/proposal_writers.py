@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,10 +19,10 @@ from safetensors import SafetensorError, safe_open
 from ..errors import DataError
 from ..files.atomic import writing_atomically
 from ..files.json_files import parse_json
+from ..files.tensor_files import begin_checksum, encode_header
 from ..records import Origin, Proposals
 from .proposal_store import header_of
 
-_ALIGNMENT = 8  # bytes, of a safetensors file's header
 WRITTEN = (".safetensors", ".npz", ".csv", ".json")  # endings of the names of files that can be written
 CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
 
@@ -103,11 +104,14 @@ def _write_safetensors(
     for name, kind, shape, width in tensors:
         start, end = end, end + width * int(np.prod(shape))
         header[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    stream.write(len(text).to_bytes(8, "little") + text + offsets.astype("<i8").tobytes())
-    for part in (_boxes, _scores):
-        _write_parts(stream, proposals, part)
+    digest = begin_checksum(header)
+    stream.write(encode_header(header, digest.hexdigest()))  # to be written anew when the numbers are known
+    parts = (part(found) for part in (_boxes, _scores) for found in proposals.values())
+    for numbers in chain([offsets.astype("<i8").tobytes()], parts):
+        digest.update(numbers)
+        stream.write(numbers)
+    stream.seek(0)
+    stream.write(encode_header(header, digest.hexdigest()))
 
 
 def _write_parts(stream: Any, proposals: Mapping[str, Proposals], part: Callable[[Proposals], bytes]) -> None:

@@ -101,13 +101,13 @@ def _path(out: str | Path, file: str) -> Path:
     return Path(out) / STAGES_NAME / f"{hash_of(file)}{_ENDING}"
 
 
-def _opened(path: Path) -> AbstractContextManager[OpenTensors]:
-    return open_tensors(path, "an image's stages", "remove it and run detect again")
+def _opened(path: Path, *, compare: bool = True) -> AbstractContextManager[OpenTensors]:
+    return open_tensors(path, "an image's stages", "remove it and run detect again", compare=compare)
 
 
 def _read_header(path: Path) -> str:
-    """The image's name; the rules are checked beside it."""
-    with _opened(path) as content:
+    """The image's name; the rules are checked beside it, the numbers when they are read."""
+    with _opened(path, compare=False) as content:
         return _checked_header(content, path)[0]
 
 

@@ -57,18 +57,21 @@ def kept_features(
     parameters = _parameters(network, mode, data, boxes)
     folder = folder or home() / "features" / parameters
     shards = shard_files([truth.file for truth in data.images], num_regions, SUMMARY)
+    # By their order: two data sets may each say something of the same file.
+    in_order = iter(data.images)
+    truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
     missing = {name: files for name, files in shards.items() if not has_shard(folder / name, files, parameters)}
     if missing:
-        # By their order: two data sets may each say something of the same file.
-        in_order = iter(data.images)
-        truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
         wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
         report(f"features of {data.name}: {check_room(folder, regions, SUMMARY)}; kept in {folder}")
         _make(network, mode, data, boxes, folder, wanted, parameters, report)
     else:
         report(f"features of {data.name}: found in {folder}")
-    return open_features(folder, shards, parameters)
+    store = open_features(folder, shards, parameters)
+    for shard, truths_there in zip(store.shards, truths.values(), strict=True):
+        shard.check_regions([(len(truth), _regions(truth, boxes)) for truth in truths_there])
+    return store
 
 
 def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
@@ -90,6 +93,11 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
     return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, number_format, image_releases(), images)
 
 
+def _regions(truth: GroundTruth, boxes: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The boxes of an image's objects, then those of its proposals, [R, 4]."""
+    return np.concatenate([truth.boxes, boxes[truth.file]])
+
+
 def _device_of(network: RegionNetwork) -> torch.device:
     return next(network.parameters()).device
 
@@ -109,7 +117,7 @@ def _make(
     for name, truths in wanted.items():
         made = []
         for truth, image in zip(truths, mapped(data.read, truths), strict=True):
-            looked_at = np.concatenate([truth.boxes, boxes[truth.file]])  # [R, 4]
+            looked_at = _regions(truth, boxes)
             features = _in_half_precision(region_summaries(network, mode, image, looked_at), truth.file)
             made.append(RegionFeatures(truth.file, len(truth), looked_at, features))
             done += 1

@@ -21,7 +21,6 @@ from safetensors import safe_open
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
-from inception_rcnn.backbone.checksums import KEY
 from inception_rcnn.backbone.classification.model_folder import classifier_of
 from inception_rcnn.backbone.weights import (
     compact,
@@ -33,6 +32,7 @@ from inception_rcnn.backbone.weights import (
     weights_sha256,
 )
 from inception_rcnn.data.errors import DataError, SetupError
+from inception_rcnn.data.files.tensor_files import CHECKSUM
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_saved_weights_come_back_with_their_metadata(tmp_path: Path, tensors: di
     assert_same(read_weights(path), tensors)
     assert read_metadata(path) == metadata
     with safe_open(path, "pt") as file:
-        assert {name: value for name, value in file.metadata().items() if name != KEY} == metadata
+        assert {name: value for name, value in file.metadata().items() if name != CHECKSUM} == metadata
     (length,) = struct.unpack("<Q", path.read_bytes()[:8])
     assert length % 8 == 0  # the format's alignment
 

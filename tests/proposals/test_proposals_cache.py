@@ -1,6 +1,7 @@
 """Proposals of a data set that are computed once and found again, as long as nothing has changed."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import save
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
-from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.errors import DataError, SetupError, UsageError
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.data.stores.proposal_files import NamedProposals, read_proposal_file, write_proposal_file
-from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals
+from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals, write_proposals
 from inception_rcnn.proposals import cache as kept
 from inception_rcnn.proposals import methods
 from inception_rcnn.proposals.cache import check_fresh, home, kept_proposals
@@ -70,6 +72,7 @@ def _ask(dataset: Dataset, method: str = "selective-search:fast") -> dict[str, l
     }
 
 
+FAST = "selective-search:fast"
 EXPECTED = {"b.png": [[0, 0, 30, 20]], "sub/a.png": [[0, 0, 40, 50]]}
 
 
@@ -166,15 +169,73 @@ def test_a_person_is_told_what_happens(
     assert (stored.method, stored.parameters) == ("opencv:fast", hash_of(*proposer("opencv:fast").parameters))
 
 
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def _overwrite(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4] + b"abcd")
+
+
+def _of_another_kind(path: Path) -> None:
+    path.write_bytes(save({"a": np.zeros(1)}, {"format": "x"}))
+
+
+def _of_other_images(path: Path) -> None:
+    write_proposals(path, {"x.png": Proposals(as_boxes([]), np.zeros(0))}, FAST, proposer(FAST).parameters)
+
+
+def _in_another_order(path: Path) -> None:
+    stored = read_proposals(path)
+    write_proposals(path, {file: stored[file] for file in reversed([*stored])}, FAST, proposer(FAST).parameters)
+
+
+def _of_another_seed(path: Path) -> None:
+    write_proposals(path, read_proposals(path), FAST, proposer(FAST, seed=1).parameters)
+
+
+CHANGES = [_cut, _overwrite, _of_another_kind, _of_other_images, _in_another_order, _of_another_seed]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_damaged_or_of_anything_else_is_made_anew(
+    photos: Dataset, own_home: Path, seen: list[tuple[int, int]], change: Callable[[Path], None]
+) -> None:
+    _ask(photos)
+    (path,) = own_home.rglob("*.safetensors")
+    whole = path.read_bytes()
+    change(path)
+    lines: list[str] = []
+    assert dict(kept_proposals(photos, proposer(FAST), lines.append)).keys() == EXPECTED.keys()
+    assert lines[0] == f"proposals of photos val: {path} is damaged, or of other images; they are made anew"
+    assert (path.read_bytes(), len(seen)) == (whole, 4)
+    assert _ask(photos) == EXPECTED
+
+
+def test_what_cannot_be_replaced_is_told_before_any_work(
+    photos: Dataset, own_home: Path, seen: list[tuple[int, int]]
+) -> None:
+    _ask(photos)
+    (path,) = own_home.rglob("*.safetensors")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SetupError, match="cannot be written"):
+        _ask(photos)
+    assert len(seen) == 2
+
+
+def test_a_data_set_that_names_an_image_twice_finds_its_proposals(photos: Dataset, seen: list[tuple[int, int]]) -> None:
+    twice = _dataset(photos.folder, "b.png", "sub/a.png", "b.png")
+    assert _ask(twice) == _ask(twice) == EXPECTED
+    assert len(seen) == 3
+
+
 def test_a_method_is_run_on_the_pixels(tmp_path: Path) -> None:
     image = np.full((80, 500, 3), 90, np.uint8)
     image[20:60, 100:400] = (200, 30, 40)
     Image.fromarray(image).save(tmp_path / "a.png")
     boxes = np.array(_ask(_dataset(tmp_path, "a.png"), "opencv:fast")["a.png"])
     assert np.abs(boxes - [100, 20, 400, 60]).max(axis=1).min() <= 3
-
-
-FAST = "selective-search:fast"
 
 
 def _stored(tmp_path: Path, method: str, parameters: tuple[object, ...], ending: str) -> tuple[Path, NamedProposals]:

@@ -146,6 +146,42 @@ def test_sets_of_upright_and_of_stored_images_are_read_each_by_its_habit(tmp_pat
     assert [source.as_stored for source in resolve_sources(specs)] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("orientation", "other", "refused"),
+    [
+        (1, "coco 20 10", False),
+        (1, "label-studio", False),  # nothing to turn
+        (3, "coco 20 10", False),
+        (3, "label-studio", True),  # upside down both have the size: what is the habit of the format differs
+        (6, "coco 20 10", False),
+        (6, "coco 10 20", True),
+        (6, "label-studio", True),
+    ],
+)
+def test_a_file_that_two_sets_read_in_different_orientations_is_refused(
+    tmp_path: Path, orientation: int, other: str, refused: bool
+) -> None:
+    _make(tmp_path / "voc", "door")
+    xml, images = tmp_path / "voc" / "Annotations" / "a.xml", tmp_path / "voc" / "JPEGImages"
+    xml.write_text(xml.read_text().replace("<width>2</width><height>2<", "<width>20</width><height>10<"))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", (20, 10)).save(images / "a.jpg", exif=exif)
+    kind, *size = other.split()
+    if kind == "coco":
+        entry = {"id": 1, "file_name": "a.jpg", "width": int(size[0]), "height": int(size[1])}
+        content: Any = {"images": [entry], "annotations": [], "categories": [{"id": 1, "name": "door"}]}
+    else:
+        content = [{"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": []}]}]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    specs = [f"voc:{tmp_path / 'voc'}:val", f"{kind}:{tmp_path / 'a.json'}:{images}"]
+    if refused:
+        with pytest.raises(DataError, match=r"a\.jpg: has boxes of the image turned as its EXIF data say, and others"):
+            open_datasets(specs)
+    else:
+        assert [truth.file for truth in open_datasets(specs).images] == ["a.jpg", "a.jpg"]
+
+
 def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_images(tmp_path: Path) -> None:
     _make(tmp_path / "one", "door", "bell")
     _make(tmp_path / "two", "wheel", "door")

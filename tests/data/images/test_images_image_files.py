@@ -2,6 +2,7 @@ import ntpath
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from PIL import ExifTags, Image
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.images.image_files import find_images, image_name, image_size, size_if_there
+from inception_rcnn.data.images.image_files import find_images, image_name, image_size, is_turned, size_if_there
 from inception_rcnn.data.images.pairing import NOT_PAIRED, pair_files
 
 
@@ -164,6 +165,21 @@ def test_sizes_are_those_that_the_decoder_gives(tmp_path: Path, name: str, orien
         for stated in ((9, 4), (4, 9), (18, 8)):
             height, width, _ = read_image(tmp_path / name, ignore_exif=not upright, size=stated).shape
             assert image_size(tmp_path / name, upright=upright, stated=stated) == (width, height)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif", "a.png"])
+def test_what_is_turned_has_other_pixels_than_as_stored(tmp_path: Path, name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.effect_noise((16, 8), 99).convert("RGB").save(tmp_path / name, exif=exif)
+    stored = read_image(tmp_path / name, ignore_exif=True)
+    for upright in (False, True):
+        for stated in ((0, 0), (16, 8), (8, 16)):
+            pixels = read_image(tmp_path / name, ignore_exif=not upright, size=stated)
+            turned = is_turned(tmp_path / name, upright=upright, stated=stated)
+            assert turned is not np.array_equal(pixels, stored)
+    assert not is_turned(tmp_path / "none.jpg", upright=True)
 
 
 STEMS = st.from_regex(r"([xy]/)?[a-c]", fullmatch=True)

@@ -99,7 +99,9 @@ def test_a_shard_made_otherwise_is_refused_with_both_hashes(folder):
     name, files = next(iter(SHARDS.items()))
     assert has_shard(folder / name, files, "0123")
     for call in (lambda: has_shard(folder / name, files, "4567"), lambda: open_features(folder, SHARDS, "4567")):
-        with pytest.raises(DataError, match=r"parameters 0123, which now are 4567: .*delete the folder"):
+        with pytest.raises(
+            DataError, match=r"parameters 0123, which now are 4567: it is of an earlier release, or .*delete the folder"
+        ):
             call()
 
 
@@ -134,7 +136,7 @@ def test_numbers_that_do_not_fit_together_are_refused(folder, name, value):
     path = folder / "features-00000.safetensors"
     about = {"format": FORMAT, "parameters": "0123", "files": '["b.jpg", "none/猫.jpg"]'}
     save_file({**load_file(path), name: value}, path, about)
-    with pytest.raises(DataError, match="do not fit together"):
+    with pytest.raises(DataError, match="numbers do not fit; delete it and run the same again"):
         open_features(folder, SHARDS, "0123")
 
 
@@ -149,8 +151,20 @@ def test_other_files_are_refused(folder, about):
 
 
 def test_other_images_are_refused(folder):
-    with pytest.raises(DataError, match="do not fit together"):
+    with pytest.raises(DataError, match="is damaged, or of another data set"):
         open_features(folder, {"features-00000.safetensors": ["b.jpg"]}, "0123")
+
+
+def test_boxes_are_compared_with_those_that_are_asked_for(folder):
+    shard = open_features(folder, SHARDS, "0123").shards[0]
+    expected = [(each.num_objects, each.boxes) for each in IMAGES[:2]]
+    shard.check_regions(expected)
+    boxes = IMAGES[0].boxes
+    for other in ((1, boxes), (2, boxes[:3]), (2, boxes[::-1]), (2, np.concatenate([boxes, boxes]))):
+        with pytest.raises(DataError, match=r"has other boxes of b\.jpg than .*delete it and run the same again"):
+            shard.check_regions([other, expected[1]])
+    with pytest.raises(DataError, match="has other boxes of none/猫"):
+        shard.check_regions([expected[0], (0, boxes)])
 
 
 def test_shards_of_different_widths_are_refused(folder):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import Origin, Proposals
 from inception_rcnn.data.stores.proposal_files import read_proposal_file
 from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals
@@ -49,6 +50,15 @@ def test_our_own_format_says_how_and_of_which_files_they_are(tmp_path):
         assert set(file.keys()) == {"offsets", "boxes", "scores"}
     assert write(tmp_path / "b.safetensors").read_bytes() == path.read_bytes()
     assert (8 + int.from_bytes(path.read_bytes()[:8], "little")) % 8 == 0
+
+
+@pytest.mark.parametrize("at", [-1, -20])
+def test_bytes_that_were_overwritten_are_noticed(tmp_path, at):
+    content = bytearray(write(tmp_path / "a.safetensors").read_bytes())
+    content[at] ^= 1
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match="is damaged or was changed: its sha256 is"):
+        read_proposals(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import DataError, SetupError
+from inception_rcnn.data.files.tensor_files import CHECKSUM
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.data.stores import feature_store
@@ -181,6 +184,27 @@ def test_features_of_an_image_turned_otherwise_are_refused(network, data, propos
     turned = replace(data, images=tuple(replace(truth, **change) for truth in data.images))
     with pytest.raises(DataError, match="which now are"):
         kept_features(network, "shared", turned, proposals, NUM_REGIONS, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("name", ["num_objects", "boxes", "offsets"])
+def test_features_of_other_objects_are_refused_though_their_file_states_no_checksum(
+    network, data, proposals, tmp_path, monkeypatch, name
+):
+    monkeypatch.setattr(feature_store, "SHARD_BYTES", 2**29)
+    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    (path,) = (tmp_path / "kept").iterdir()
+    with safe_open(path, "numpy") as file:
+        about = {key: text for key, text in file.metadata().items() if key != CHECKSUM}
+    arrays = load_file(path)
+    if name == "offsets":
+        arrays[name][1] += 1
+    elif name == "boxes":
+        arrays[name] = arrays[name][::-1].copy()
+    else:
+        arrays[name][1] = 0
+    save_file(arrays, path, about)
+    with pytest.raises(DataError, match=r"has other boxes of \d\.png than the data set"):
+        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
 
 
 @pytest.mark.parametrize(
