@@ -230,14 +230,6 @@ def is_animation(path: str | Path) -> bool:
     return False
 
 
-def is_turned(path: str | Path) -> bool:
-    """Whether the upright image has other pixels than its file as stored: EXIF data say how to turn or mirror it."""
-    if os.path.isfile(path):
-        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
-            return orientation_of(image) in range(2, 9)
-    return False
-
-
 @cache
 def _formats() -> tuple[str, ...]:
     """Pillow's names for what the decoder reads."""
