@@ -253,7 +253,7 @@ def _logs() -> Iterator[tuple[str, Reader]]:
 
     def resume_log(folder: Path) -> None:
         log = TrainingLog(folder, 99, lambda line: None)
-        log.go_on(30, {"sums": {"loss": 1.0}, "count": 5})
+        log.go_on(30, {"sums": {"loss": 1.0}, "counts": {"loss": 5}})
         log.add(30, {"loss": 1.0}, 0.1)
 
     yield "training log", Reader("log.jsonl", {"log.jsonl": f"{row}\n{row}\n".encode()}, resume_log)

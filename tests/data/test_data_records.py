@@ -48,7 +48,7 @@ def test_ground_truth_says_what_is_to_be_found():
     assert truth[truth.to_find].labels.tolist() == ["a"]
 
 
-def test_a_image_annotates_classes_that_it_is_evaluated_on_if_it_lacks_none():
+def test_an_image_annotates_classes_that_it_is_evaluated_on_if_it_lacks_none():
     truth = GroundTruth("a.jpg", 9, 9, np.zeros((0, 4)), [], [], unjudged=("b",))
     assert truth.annotates(["a"])
     assert not truth.annotates(["a", "b"])
@@ -108,7 +108,7 @@ def test_no_detections_iterate_print_and_convert():
     assert Detections().to_dict() == {"detections": []}
 
 
-def test_a_image_iterates_prints_and_converts_as_its_line_does():
+def test_an_image_iterates_prints_and_converts_as_its_line_does():
     found = Detections([[0, 0, 5, 5]], ["cat"], [0.5])
     for image in (
         ImageDetections("a.jpg", 9, 8, found),

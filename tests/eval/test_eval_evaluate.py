@@ -298,7 +298,7 @@ def test_the_kept_stages_are_in_the_story(tmp_path: Path, data: str, stages: Pat
     assert "not proposed" in _evaluate(stages, data, "voc10", "", tmp_path / "out", explain="2.jpg")
 
 
-def test_a_image_that_is_not_there_cannot_be_explained(tmp_path: Path, data: str, ledger: Path) -> None:
+def test_an_image_that_is_not_there_cannot_be_explained(tmp_path: Path, data: str, ledger: Path) -> None:
     with pytest.raises(UsageError, match=r"12\.jpg is no image of own val; did you mean 2\.jpg\?"):
         _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="12.jpg")
     with pytest.raises(UsageError, match="--explain needs --predictions"):

@@ -113,7 +113,7 @@ def test_a_changed_image_is_computed_anew(photos: Dataset, seen: list[tuple[int,
     assert len(seen) == 4
 
 
-def test_a_image_of_the_same_size_but_another_time_is_computed_anew(
+def test_an_image_of_the_same_size_but_another_time_is_computed_anew(
     photos: Dataset, seen: list[tuple[int, int]]
 ) -> None:
     _ask(photos)
@@ -122,7 +122,7 @@ def test_a_image_of_the_same_size_but_another_time_is_computed_anew(
     assert len(seen) == 4
 
 
-def test_a_image_more_or_fewer_or_of_another_name_is_computed_anew(
+def test_an_image_more_or_fewer_or_of_another_name_is_computed_anew(
     photos: Dataset, seen: list[tuple[int, int]]
 ) -> None:
     _ask(photos)

@@ -304,7 +304,7 @@ def test_whatever_goes_wrong_with_one_image_is_its_own_failure() -> None:
     assert [str(each).split(":")[0] for each in outcomes[1:4]] == ["1.png", "2.png", "3.png"]
 
 
-def test_a_image_that_takes_too_long_is_a_failure() -> None:
+def test_an_image_that_takes_too_long_is_a_failure() -> None:
     release = threading.Event()
 
     def read(item: int) -> np.ndarray:

@@ -118,7 +118,7 @@ def test_box_of_a_file_that_counts_from_1(tmp_path: Path, corners: str, kind: st
     assert report.unusable == ()
     assert [problem.kind for problem in report.doubtful] == ([kind] if kind else [])
     if kind:
-        assert str(report.doubtful[0]).startswith(f"a.jpg (cat): the box is xmin ymin xmax ymax = {corners} in a pict")
+        assert str(report.doubtful[0]).startswith(f"a.jpg (cat): the box is xmin ymin xmax ymax = {corners} in an image")
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_two_splits_of_one_folder_keep_their_names(tmp_path: Path) -> None:
     assert both.folder == tmp_path / "own" / "JPEGImages"
 
 
-def test_a_image_that_is_a_link_to_elsewhere_keeps_its_name(tmp_path: Path) -> None:
+def test_an_image_that_is_a_link_to_elsewhere_keeps_its_name(tmp_path: Path) -> None:
     for name in ("one", "two"):
         _make(tmp_path / "sets" / name)
         (tmp_path / f"{name}.jpg").touch()
@@ -232,7 +232,7 @@ def test_images_of_several_specs_have_names_of_their_own(tmp_path: Path) -> None
     assert all(source.as_stored for source in sources)
 
 
-def test_a_image_of_two_splits_is_looked_at_once(tmp_path: Path) -> None:
+def test_an_image_of_two_splits_is_looked_at_once(tmp_path: Path) -> None:
     _make(tmp_path / "own")
     (tmp_path / "own" / "ImageSets" / "Main" / "all.txt").write_text("b\na\n")
     (tmp_path / "own" / "Annotations" / "b.xml").write_bytes((tmp_path / "own/Annotations/a.xml").read_bytes())

@@ -415,7 +415,7 @@ ENCODED = _encoded()
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=4),
     kept=st.sampled_from([1.0, 1.0, 0.5, 0.97]),
 )
-def test_a_damaged_file_gives_a_image_or_a_data_error(
+def test_a_damaged_file_gives_an_image_or_a_data_error(
     original: bytes, edits: list[tuple[float, bytes]], kept: float
 ) -> None:
     data = bytearray(original[: int(len(original) * kept)])

@@ -139,7 +139,7 @@ def test_boxes_published_for_r_cnn_are_read(tmp_path: Path, upright: bool, compr
     assert (found.method, found.parameters) == ("", "")
 
 
-def test_a_image_is_found_by_its_own_name_first_and_else_without_folder_and_ending() -> None:
+def test_an_image_is_found_by_its_own_name_first_and_else_without_folder_and_ending() -> None:
     found = NamedProposals({"a": ONE, "a.jpg": TWO, "b.jpg": TWO, "c.v2": ONE})
     assert [len(found[file]) for file in ("a", "a.jpg", "a.png", "sub/a.jpg", "c.v2.png")] == [1, 2, 1, 1, 1]
     for file in ("b", "b.png", "sub/b.jpg", "A", ""):

@@ -53,7 +53,7 @@ def test_hostile_names_come_back_as_they_were(tmp_path: Path, name: str) -> None
     assert list(_round_trip(tmp_path, {"before": TWO, name: ONE})) == ["before", name]
 
 
-def test_a_image_that_was_not_written_is_not_there(tmp_path: Path) -> None:
+def test_an_image_that_was_not_written_is_not_there(tmp_path: Path) -> None:
     stored = _round_trip(tmp_path, {"a.jpg": ONE})
     assert "b.jpg" not in stored
     with pytest.raises(KeyError):

@@ -41,7 +41,7 @@ def images(rng, count=5):
 
 
 @pytest.mark.parametrize(("count", "chunk"), [(1, 48), (1, 2), (10, 48), (10, 7), (144, 48)])
-def test_a_image_gets_the_mean_over_its_own_crops_and_all_networks(count, chunk, rng, monkeypatch):
+def test_an_image_gets_the_mean_over_its_own_crops_and_all_networks(count, chunk, rng, monkeypatch):
     monkeypatch.setattr(classifying, "CHUNK", chunk)
     data, models = images(rng, 2 if count == 144 else 5), [Colours(2.0), Colours(9.0)]
     found = predict(models, data, count)

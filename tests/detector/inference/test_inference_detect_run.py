@@ -288,7 +288,7 @@ def test_images_that_came_since_are_added_and_the_others_not_asked_about_again(f
     assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 8)]
 
 
-def test_a_image_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
+def test_an_image_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
     out = tmp_path / "shards"
     propose(five, out, "same")
     (five / "1.png").unlink()  # all move up
@@ -299,7 +299,7 @@ def test_a_image_that_is_gone_is_left_out_of_all_shards(five, tmp_path):
     assert len([*out.iterdir()]) == 2  # the third shard is empty and gone
 
 
-def test_a_image_whose_file_is_another_now_is_asked_about_again(five, tmp_path):
+def test_an_image_whose_file_is_another_now_is_asked_about_again(five, tmp_path):
     for out in (tmp_path / "shards", tmp_path / "p.safetensors"):
         propose(five, out, "same")
         (five / "2.png").write_bytes(encode_image(np.zeros((10, 30, 3), np.uint8), ".png"))
@@ -316,7 +316,7 @@ def test_shards_are_never_lost_to_a_run_on_fewer_images(five, tmp_path):
     assert list(read_proposal_file(out)) == [f"{i}.png" for i in range(1, 6)]
 
 
-def test_a_image_that_cannot_be_read_does_not_undo_its_shard(five, tmp_path):
+def test_an_image_that_cannot_be_read_does_not_undo_its_shard(five, tmp_path):
     out = tmp_path / "shards"
     (five / "2.png").write_bytes(b"<html>")
     _, lines, _ = propose(five, out, "same")

@@ -302,7 +302,7 @@ def test_whatever_goes_wrong_with_one_image_is_its_failure(photos, tmp_path, mon
     assert all(row.error.startswith(row.file) or row.file == "broken.jpg" for row in rows)
 
 
-def test_a_image_that_takes_too_long_is_a_failure(photos, tmp_path, monkeypatch):
+def test_an_image_that_takes_too_long_is_a_failure(photos, tmp_path, monkeypatch):
     release, read = threading.Event(), Source.read
 
     def slow(source):

@@ -106,7 +106,7 @@ def test_mining_leaves_easy_negatives_out_and_learns_from_hard_ones(monkeypatch)
 
 
 @pytest.mark.parametrize("limit", [1, 7, 20])
-def test_the_cache_never_outgrows_its_memory_by_more_than_a_image(limit, monkeypatch):
+def test_the_cache_never_outgrows_its_memory_by_more_than_an_image(limit, monkeypatch):
     monkeypatch.setattr(svm, "RETRAIN_AFTER", 10_000)  # nothing else would bound it
     rng = np.random.default_rng(0)
     mine = Mine(rng.normal(size=(5, WIDTH)).astype(np.float32), limit)
@@ -174,7 +174,7 @@ def test_objects_are_positives_and_proposals_that_miss_them_negatives():
     np.testing.assert_allclose(example.features, 2 * regions_of(truth, proposals).features.astype(np.float32))
 
 
-def test_a_class_that_a_image_is_not_judged_on_has_no_negatives_there():
+def test_a_class_that_an_image_is_not_judged_on_has_no_negatives_there():
     truth = truth_of([], [], unjudged=("dog",))
     example = example_of(truth, regions_of(truth, [[0, 0, 9, 9]]), CLASSES, 1.0)
     assert example.negatives.tolist() == [[True, False]]

@@ -53,7 +53,7 @@ def test_boxes_stay_on_their_object_when_the_image_is_mirrored(batches, monkeypa
     assert sides == {5, 65}
 
 
-def test_a_images_regions_suit_the_size_it_is_looked_at_in(batches):
+def test_an_images_regions_suit_the_size_it_is_looked_at_in(batches):
     """The object is 30 of 60 pixels high: with context 35, which is nearest to 224 at a short side of 400."""
     proposals = {file: Proposals(as_boxes([[6, 11, 34, 39], [60, 10, 68, 18]]), [1, 0.9]) for file in batches.proposals}
     seen = []

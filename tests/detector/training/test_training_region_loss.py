@@ -124,7 +124,7 @@ def in_float32(monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["shared", "crops"])
-def test_a_image_meets_the_same_chance_whoever_looks_at_it(mode, network, in_float32, rng, monkeypatch):
+def test_an_image_meets_the_same_chance_whoever_looks_at_it(mode, network, in_float32, rng, monkeypatch):
     """Dropout is on: two images together, in any order, are the sum of each alone."""
     images = [
         example(

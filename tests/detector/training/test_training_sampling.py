@@ -28,7 +28,7 @@ def test_no_objects_and_no_proposals_give_no_regions(rng):
     assert sample.boxes.shape == sample.targets.shape == (0, 4)
 
 
-def test_a_image_without_objects_gives_background_only(rng, proposals):
+def test_an_image_without_objects_gives_background_only(rng, proposals):
     sample = sample_regions(truth(), proposals, CLASSES, 64, rng)
     assert len(sample) == 64
     assert (sample.classes == 0).all()
@@ -104,7 +104,7 @@ def test_no_region_comes_twice_and_the_seed_decides(proposals):
     assert not np.array_equal(first, other)
 
 
-def test_a_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
+def test_an_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
     thing = truth(([50, 50, 150, 150], "cat", False), ([200, 200, 300, 300], "tree", False))
     sample = sample_regions(replace(thing, exhaustive=False), proposals, CLASSES, 64, rng)
     assert set(sample.classes.tolist()) == {1}

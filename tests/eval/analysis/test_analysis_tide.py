@@ -140,7 +140,7 @@ def test_equals_the_tool_where_images_have_more_than_100_detections(tidecv: dict
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_equals_the_tool_where_a_image_comes_in_parts(tidecv: dict[str, Any], seed: int) -> None:
+def test_equals_the_tool_where_an_image_comes_in_parts(tidecv: dict[str, Any], seed: int) -> None:
     """Rows of the table need not be image by image."""
     table = random_table(seed, levels=3)
     rng = np.random.default_rng(seed)

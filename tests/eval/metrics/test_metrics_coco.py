@@ -138,7 +138,7 @@ def test_outcomes_explain_the_numbers(tmp_path: Path, seed: int, levels: int) ->
             assert found == pytest.approx(precision[i, :, number].mean(), abs=1e-9)
 
 
-def test_only_the_best_hundred_of_a_image_and_class_are_looked_at(tmp_path: Path) -> None:
+def test_only_the_best_hundred_of_an_image_and_class_are_looked_at(tmp_path: Path) -> None:
     box = [0.0, 0.0, 50.0, 50.0]
     truths = [GroundTruth("a", 500, 500, as_boxes([box]), np.array(["ant"]), np.zeros(1, bool))]
     boxes = as_boxes([[200, 200, 240, 240]] * 100 + [box])

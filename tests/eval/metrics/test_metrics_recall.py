@@ -107,7 +107,7 @@ def test_no_images_and_no_objects_have_no_recall() -> None:
         assert all(math.isnan(each.average_recall) for each in (*found.sizes.values(), *found.budgets.values()))
 
 
-def test_a_image_without_boxes_counts_its_objects_as_not_found() -> None:
+def test_an_image_without_boxes_counts_its_objects_as_not_found() -> None:
     truths = [_truth("a.jpg", ("cat", A)), _truth("b.jpg", ("cat", A))]
     found = evaluate_recall("x", {"a.jpg": _boxes(), "b.jpg": _boxes(A)}, truths)
     assert _numbers(found.all) == (2, 0.5, 0.5, 0.5, 0.5)

@@ -53,7 +53,7 @@ def test_no_predictions_and_no_objects() -> None:
     assert (evaluation.map, evaluation.without_objects) == (0, ("dog",))
 
 
-def test_false_positives_on_a_image_without_objects_count() -> None:
+def test_false_positives_on_an_image_without_objects_count() -> None:
     truth = [_truth("a.jpg", ("cat", A)), _truth("empty.jpg")]
     images = [_found("empty.jpg", ("cat", 0.9, A)), _found("a.jpg", ("cat", 0.8, A))]
     assert _judge(images, truth, ["cat"], "voc10").map == 0.5

@@ -87,7 +87,7 @@ def test_stages_tell_where_an_object_was_lost() -> None:
     assert "object 2, dog at 200 0 300 100: found; by detection 1 (score 0.90, overlap 1.00)" in text
 
 
-def test_a_image_without_stages_was_not_looked_at_and_stages_of_another_run_are_refused() -> None:
+def test_an_image_without_stages_was_not_looked_at_and_stages_of_another_run_are_refused() -> None:
     kept = {"1.jpg": _stages((A, 0.9, 0.0, A))}
     evaluation = _evaluation(kept, [_truth(("cat", A)), _truth(("cat", A), file="2.jpg")])
     assert "not looked at; there are no stages of its image" in explain(evaluation, "2.jpg", kept)

@@ -83,7 +83,7 @@ def test_a_drawing_has_the_images_own_name_below_the_folder(tmp_path: Path, file
         ("a.png", 65_501, "a.png"),
     ],
 )
-def test_a_image_too_large_for_its_kind_becomes_a_png(tmp_path: Path, file: str, width: int, written: str) -> None:
+def test_an_image_too_large_for_its_kind_becomes_a_png(tmp_path: Path, file: str, width: int, written: str) -> None:
     path = write_drawing(tmp_path, file, np.zeros((1, width, 3), dtype=np.uint8))
     assert path.name == written
     assert read_image(path).shape == (1, width, 3)
@@ -94,7 +94,7 @@ def test_no_predictions_make_no_drawings(tmp_path: Path) -> None:
     assert _draw(tmp_path, []) == (f"0 of 0 images drawn, written to {tmp_path / 'out'}", [], [])
 
 
-def test_a_image_without_detections_is_drawn_as_it_is(tmp_path: Path) -> None:
+def test_an_image_without_detections_is_drawn_as_it_is(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png")
     said, lines, files = _draw(tmp_path, [_found("a.png")])
     assert (said.split(",")[0], lines, files) == ("1 of 1 images drawn", [], ["a.png"])
@@ -119,7 +119,7 @@ def test_weak_detections_are_left_out(tmp_path: Path, score: float, drawn: bool)
     assert (read_image(tmp_path / "out" / "a.png") != 128).any() == drawn
 
 
-def test_parts_of_a_image_are_drawn_together(tmp_path: Path) -> None:
+def test_parts_of_an_image_are_drawn_together(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png")
     said, _, _ = _draw(tmp_path, [_found("a.png", 0.9), _found("a.png")])
     assert said.startswith("1 of 1")
@@ -194,7 +194,7 @@ def test_images_of_a_data_set_are_drawn_as_stored_and_others_upright(tmp_path: P
     assert read_image(tmp_path / "out" / "other.png").shape == (80, 60, 3)
 
 
-def test_a_image_is_drawn_as_the_size_of_its_annotation_says(tmp_path: Path) -> None:
+def test_an_image_is_drawn_as_the_size_of_its_annotation_says(tmp_path: Path) -> None:
     data = _voc(tmp_path, "a.png", size=(60, 80))
     _save(tmp_path / "photos" / "a.png", orientation=6)
     _draw(tmp_path, [_found("a.png")], data)

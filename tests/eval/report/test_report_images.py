@@ -128,7 +128,7 @@ def test_boxes_by_eye() -> None:
     json.dumps(content, allow_nan=False)
 
 
-def test_a_image_has_its_best_boxes_and_says_how_many_are_left_out() -> None:
+def test_an_image_has_its_best_boxes_and_says_how_many_are_left_out() -> None:
     found = _found("a.jpg", *[(i / 1000, C) for i in range(MOST_BOXES + 3)])
     (image,) = image_content(_evaluate([_truth("a.jpg", A)], [found]), _unreadable)["images"]
     assert image["left_out"] == 3

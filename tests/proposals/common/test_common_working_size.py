@@ -24,7 +24,7 @@ def test_sizes(height, width, expected):
     assert working.shape == (*expected, 3)
 
 
-def test_without_a_width_a_image_stays_as_it_is_up_to_a_limit(monkeypatch):
+def test_without_a_width_an_image_stays_as_it_is_up_to_a_limit(monkeypatch):
     assert to_working_size(np.zeros((30, 1000, 3), np.uint8), None).shape == (30, 1000, 3)
     monkeypatch.setattr(working_size, "MAX_PIXELS_UNSCALED", 10_000)
     assert to_working_size(np.zeros((100, 400, 3), np.uint8), None).shape == (50, 200, 3)

@@ -173,7 +173,7 @@ def test_images_that_lack_annotations_say_so(batches, changes):
     assert all(example.complete for example in examples(batches, 3))
 
 
-def test_a_image_that_gives_no_background_is_seen_in_the_size_of_an_object(rng):
+def test_an_image_that_gives_no_background_is_seen_in_the_size_of_an_object(rng):
     sizes, matched = np.array([0, 1, 2, 0, 1, 2]), np.array([-1, 0, -1, -1, -1, -1])
     seen = {share: {_pick_size(sizes, matched, 6, share, rng) for _ in range(200)} for share in (0.7, 1.0)}
     assert seen == {0.7: {0, 1, 2}, 1.0: {1}}
@@ -210,7 +210,7 @@ def test_objects_that_the_window_does_not_show_have_no_prior(batches, monkeypatc
     assert {(i, count) for i in (0, 1) for count in (0, SLOTS)} <= counts
 
 
-def test_a_image_brings_no_more_others_than_there_is_room_for(batches):
+def test_an_image_brings_no_more_others_than_there_is_room_for(batches):
     many = {file: Proposals(as_boxes([OTHER] * 1000), np.ones(1000)) for file in batches.others}
     numbers = [len(example.boxes) - example.num_priors for example in examples(replace(batches, others=many))]
     assert max(numbers) == OTHERS

@@ -151,7 +151,7 @@ def test_a_constant_or_tiny_image_gives_itself(shape, channels):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 19), (2000, 19)])
-def test_a_image_below_the_smallest_side_gives_itself_whatever_it_shows(shape):
+def test_an_image_below_the_smallest_side_gives_itself_whatever_it_shows(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert selective_search(image).boxes.tolist() == [[0, 0, shape[1], shape[0]]]
 

@@ -99,7 +99,7 @@ def test_of_two_images_that_are_there_the_longer_path_is_meant(tmp_path: Path) -
     assert read_label_studio(path, tmp_path).images[0].file == "sub/a.jpg"
 
 
-def test_a_image_under_another_key(tmp_path: Path) -> None:
+def test_an_image_under_another_key(tmp_path: Path) -> None:
     path = _write(tmp_path, _task(data={"photo": "a.jpg", "width": 3, "height": 2}))
     assert read_label_studio(path, tmp_path).images[0].file == "a.jpg"
 
@@ -181,7 +181,7 @@ def test_tasks_that_nobody_annotated_are_counted(tmp_path: Path) -> None:
         read_label_studio(_write(tmp_path, *tasks[1:]), tmp_path)
 
 
-def test_a_image_on_which_nothing_is_drawn_has_the_size_of_its_file(tmp_path: Path) -> None:
+def test_an_image_on_which_nothing_is_drawn_has_the_size_of_its_file(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=exif)
