@@ -99,7 +99,7 @@ def _numbers(version: str) -> list[int]:
 def test_reading_and_judging_and_the_command_line_do_not_wait_for_torch() -> None:
     names = [name.removesuffix(".__init__") for name in FILES if name.startswith(("data.", "eval."))]
     assert len(names) > 20
-    code = "\n".join([*(f"import inception_rcnn.{name}" for name in [*names, "detector.cli.main"]), "import sys"])
+    code = "\n".join([*(f"import inception_rcnn.{name}" for name in [*names, "detector.cli.app"]), "import sys"])
     code += "\nprint(*sorted({'torch', 'torchvision', 'numba', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

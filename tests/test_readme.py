@@ -5,7 +5,7 @@ from conftest import REPOSITORY
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from inception_rcnn.detector.cli.main import app
+from inception_rcnn.detector.cli.app import app
 
 
 def blocks(language, page="README.md"):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.detector.cli.main import main
+from inception_rcnn.detector.cli.app import main
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork

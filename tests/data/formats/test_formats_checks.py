@@ -17,7 +17,7 @@ from inception_rcnn.data.formats.check_report import ClassCount, Report
 from inception_rcnn.data.formats.checks import check_dataset, check_images
 from inception_rcnn.data.images import image_files as image_files
 from inception_rcnn.data.records import GroundTruth
-from inception_rcnn.detector.cli import main as cli
+from inception_rcnn.detector.cli import app as cli
 
 _Objects = Sequence[tuple[str, str]]  # class, and xmin ymin xmax ymax
 
@@ -118,7 +118,9 @@ def test_box_of_a_file_that_counts_from_1(tmp_path: Path, corners: str, kind: st
     assert report.unusable == ()
     assert [problem.kind for problem in report.doubtful] == ([kind] if kind else [])
     if kind:
-        assert str(report.doubtful[0]).startswith(f"a.jpg (cat): the box is xmin ymin xmax ymax = {corners} in an image")
+        assert str(report.doubtful[0]).startswith(
+            f"a.jpg (cat): the box is xmin ymin xmax ymax = {corners} in an image"
+        )
 
 
 @pytest.mark.parametrize(

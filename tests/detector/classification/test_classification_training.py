@@ -16,7 +16,7 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.detector.classification import training as classifier_training
 from inception_rcnn.detector.classification.testing import classify, open_labelled
 from inception_rcnn.detector.classification.training import ClassifierOptions, paper_schedule, train_classifier
-from inception_rcnn.detector.cli import main as cli
+from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.config import DetectorConfig, read_config
 from inception_rcnn.detector.model_folders import initial_network
 

@@ -16,7 +16,7 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.stores.feature_store import RegionFeatures
 from inception_rcnn.detector import RCNN
-from inception_rcnn.detector.cli import main as cli
+from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.config import DetectorConfig, read_config
 from inception_rcnn.detector.heads import SUMMARY, Head
 from inception_rcnn.detector.linear import training as linear_training

@@ -15,7 +15,7 @@ from inception_rcnn.data.formats.specs import open_dataset, open_datasets
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import ImageDetections
 from inception_rcnn.detector import RCNN
-from inception_rcnn.detector.cli import main as cli
+from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.cli.information import describe
 from inception_rcnn.detector.training.finetuning import FinetuneOptions, finetune
 from inception_rcnn.detector.training.presets import ILSVRC, PRESETS

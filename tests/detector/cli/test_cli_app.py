@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.formats import specs
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.detector.cli import main as cli
+from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.cli import options as cli_options
 
 VERBS = ("detect", "propose", "train", "classify", "evaluate", "compare", "check", "draw", "benchmark", "demo", "info")
@@ -39,7 +39,7 @@ def main(monkeypatch, capsys):
 
 
 def test_help_lists_the_verbs_and_loads_nothing_heavy():
-    main = "inception_rcnn.detector.cli.main"
+    main = "inception_rcnn.detector.cli.app"
     code = f"import sys, {main}; print({{'torch', 'numba', 'cv2'}} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "set()"
