@@ -35,6 +35,7 @@ from .options import (
     Score,
     Sources,
     TimeLimit,
+    current_name,
     given,
     names_of,
 )
@@ -46,7 +47,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": current_name},
 )
 app.add_typer(train_app, name="train")
 app.add_typer(benchmark_app, name="benchmark")

@@ -69,6 +69,15 @@ AgnosticNms = Annotated[
 ]
 
 
+def current_name(name: str) -> str:
+    """What an option is called now: scripts may have its name of an earlier release.
+
+    >>> current_name("validation-pictures"), current_name("steps")
+    ('validation-images', 'steps')
+    """
+    return name.replace("pictures", "images") if name in ("pictures", "validation-pictures") else name
+
+
 def names_of(text: str | None) -> tuple[str, ...]:
     """The names that `--classes` has, with commas between them; none where it is not given.
 

@@ -330,3 +330,9 @@ def test_what_the_system_refuses_is_one_sentence_and_code_3(main, monkeypatch, e
     assert code == 3
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_options_keep_their_names_of_an_earlier_release(tmp_path):
+    for name in ("--pictures", "--images", "--validation-pictures", "--validation-images"):
+        result = CliRunner().invoke(cli.app, ["train", "finetune", "--data", "x", "--out", str(tmp_path), name, "0"])
+        assert f"Invalid value for '{name.replace('pictures', 'images')}'" in result.output
