@@ -35,6 +35,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def pictures(self) -> tuple[GroundTruth, ...]:
+        """What release 0.1.0 called `images`, until the next release."""
+        return self.images
+
     def path(self, image: GroundTruth) -> Path:
         """Where the file of one of the images is."""
         return self.folder / image.file

@@ -24,6 +24,7 @@ def test_path_is_below_the_folder() -> None:
     dataset = Dataset("x", (), (_truth(),), Path("/images"))
     assert len(dataset) == 1
     assert dataset.path(dataset.images[0]) == Path("/images/sub/a.jpg")
+    assert dataset.pictures is dataset.images
 
 
 @pytest.mark.parametrize(
