@@ -6,6 +6,7 @@ last layers: the model folder that comes out is one like any other.
 Shapes: R regions of one image, K classes.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -195,6 +196,8 @@ def _open(
 ) -> Source:
     """Load the detector and compute the features of both data sets, or find them."""
     folder = model_folder(model)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("train svm and train boxes run in one process: start them without torchrun")
     check_model_folder(out)
     network, config = load_network(folder)
     require_objects(data, options.classes or config.classes, "to learn from", report, of_each=of_each)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import check_model_folder
-from ...backbone.training.distributed import first_alone, joined, only_first, require_shares
+from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shares
 from ...backbone.training.freezing import FREEZES
 from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import box_iou
 from ...data.datasets.dataset import Dataset, spread
 from ...data.datasets.object_counts import require_objects
-from ...data.errors import UsageError
+from ...data.errors import DataError, UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
 from ...eval.metrics.table import tabulate
@@ -25,7 +25,7 @@ from ...eval.metrics.voc import evaluate_voc
 from ...proposals.cache import kept_proposals
 from ...proposals.methods import Proposer
 from ..config import DetectorConfig
-from ..model_folders import initial_network, load_multibox, model_folder, proposer_named, save_network
+from ..model_folders import WEIGHTS, initial_network, load_multibox, model_folder, proposer_named, save_network
 from ..network import RegionNetwork
 from ..rcnn import RCNN
 from ..region_features import Mode
@@ -149,7 +149,7 @@ def train_on_regions(
     report(_outlook(data, proposals, config.classes))
     report(f"{options}; {recipe}")
     batches, images = _batches(data, proposals, config.classes, options, recipe.seed)
-    return train(
+    state = train(
         network,
         parameter_groups(network, options, recipe.weight_decay),
         batches,
@@ -166,6 +166,9 @@ def train_on_regions(
         unit="images" if options.sampling == "images" else "regions",
         tensorboard=options.tensorboard,
     )
+    if is_first() and not (out / WEIGHTS).exists():
+        raise DataError(f"{out}: its run is done and its {WEIGHTS} is gone; train anew with another --out")
+    return state
 
 
 def _facts(

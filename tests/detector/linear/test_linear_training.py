@@ -212,3 +212,9 @@ def test_sure_scores_stay_apart_up_to_the_detections(monkeypatch):
     (image,) = detections(head, config, Dataset("one", ("cat",), (truth,), Path()), [regions])
     assert image.detections.boxes.tolist() == boxes[[1, 2, 0]].tolist()
     assert len(set(image.detections.scores.tolist())) == 3
+
+
+def test_several_processes_are_refused(squares, beginner, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="start them without torchrun"):
+        train_svm(squares, None, str(beginner), tmp_path / "out", OPTIONS)

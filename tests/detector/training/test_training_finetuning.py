@@ -9,7 +9,7 @@ from inception_rcnn.backbone.training.loop import Recipe
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.datasets.object_counts import require_objects
-from inception_rcnn.data.errors import UsageError
+from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.detector import RCNN
@@ -94,6 +94,10 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert rows[0]["step"] == 3
     assert {"loss", "class", "box", "accuracy"} <= rows[0].keys()
+    if validated:
+        (tmp_path / "out" / "model.safetensors").unlink()
+        with pytest.raises(DataError, match=r"its run is done and its model\.safetensors is gone"):
+            finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, resume=True)
 
 
 def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, monkeypatch):
