@@ -8,20 +8,15 @@
 Some of these hold ids or parts of an image's size, which only the data set explains that they are about.
 """
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum, auto
-from graphlib import CycleError, TopologicalSorter
-from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
 
-from ..boxes import inclusive_to_half_open
 from ..datasets.dataset import Dataset
-from ..detections_by_image import emptied
 from ..diagnostics import OnProblem, refuse
 from ..errors import DataError
 from ..files.json_files import load_json, parse_json
@@ -32,22 +27,17 @@ from .coco.results import category_names, coco_list_predictions, coco_prediction
 from .ilsvrc.results import read_ilsvrc_results
 from .label_studio.tasks import is_label_studio, label_studio_predictions
 from .tables import read_csv_predictions
+from .voc.results import class_of, read_voc_results, result_files
 from .yolo.results import labels_folder, read_yolo_predictions, yolo_names
 
 COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside its ledger
 CSV_NAME = "detections.csv"  # of the one with `--format csv`
 RUN_NAME = "run.json"  # of the one with its settings
 
-# comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not. Fast R-CNN
-# and its children put a random word behind the competition's.
-_VOC_NAME = re.compile(r"comp[34]([_-](?!det_)[^_]+)?_det_(?P<split>[^_]+)_(?P<label>.+?)\.txt(\.gz)?")
-
 _HEAD = 2**16  # bytes of a file that tell its form
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
 _LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
 _TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
-
-_Row = tuple[str, str, float, list[float]]  # image, label, score, box
 
 
 class _Form(Enum):
@@ -88,7 +78,7 @@ def read_predictions(
         case _Form.ILSVRC:
             return _read_ilsvrc(path, data, on_problem)
         case _Form.VOC:
-            return _read_voc([(path, _voc_label(path))], on_problem)
+            return read_voc_results([(path, class_of(path) or "")], on_problem)
         case _Form.LEDGER:
             return read_ledger(path, on_problem)
 
@@ -120,13 +110,13 @@ def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tupl
     if path.is_dir() and not (path / LEDGER_NAME).is_file():
         if (labels := labels_folder(path)) is not None:
             return yolo_names(labels, data)
-        return tuple(sorted({label for _, label in _voc_files(path)})) if data is None else None
+        return tuple(sorted({label for _, label in result_files(path)})) if data is None else None
     if path.is_dir() or path.name in (LEDGER_NAME, CSV_NAME):
         return _categories_of_run(path if path.is_dir() else path.parent, seen)
     form = _form(path)
     if form is _Form.JSON and not isinstance(content := load_json(path), list):
         return category_names(content, path) or None  # an empty list says nothing
-    return (_voc_label(path),) if form is _Form.VOC else None
+    return (class_of(path) or "",) if form is _Form.VOC else None
 
 
 def _categories_of_run(folder: Path, seen: set[str]) -> tuple[str, ...] | None:
@@ -148,7 +138,7 @@ def _configured_classes(path: Path) -> tuple[str, ...] | None:
 
 def _form(path: Path) -> _Form:
     """The form of a file, by its first line."""
-    if _VOC_NAME.fullmatch(path.name):
+    if class_of(path) is not None:
         return _Form.VOC
     line = lines_of(read_head(path, _HEAD).lstrip())[0].rstrip()
     if line.startswith("{"):
@@ -200,37 +190,7 @@ def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> l
         return read_ledger(folder / LEDGER_NAME, on_problem)
     if (labels := labels_folder(folder)) is not None:
         return read_yolo_predictions(labels, data, on_problem)
-    return _read_voc(_voc_files(folder), on_problem)
-
-
-def _read_voc(files: list[tuple[Path, str]], on_problem: OnProblem) -> list[ImageDetections]:
-    rows = [row for path, label in files for row in _read_voc_rows(path, label)]
-    return _images_in_tie_order(rows, str(files[0][0].parent), on_problem)
-
-
-def _voc_label(path: Path) -> str:
-    match = _VOC_NAME.fullmatch(path.name)
-    return match["label"] if match else ""
-
-
-def _voc_files(folder: Path) -> list[tuple[Path, str]]:
-    """VOC's result files, each with its class; in the folder, or where the devkit has them below it."""
-    folders = [folder, *sorted(folder.glob("VOC*/Main")), *sorted(folder.glob("results/VOC*/Main"))]
-    held = [each for each in folders if any(_VOC_NAME.fullmatch(path.name) for path in each.iterdir())]
-    folder = held[0] if held else folder
-    matches = {path: _VOC_NAME.fullmatch(path.name) for path in sorted(folder.iterdir())}
-    files = [(path, match["label"]) for path, match in matches.items() if match]
-    splits = sorted({match["split"] for match in matches.values() if match})
-    if not files:
-        raise DataError(
-            f"{folder}: has neither {LEDGER_NAME} nor comp4_det_<split>_<class>.txt nor YOLO's labels; "
-            "is it the right folder?"
-        )
-    if len(splits) > 1 or len({label for _, label in files}) < len(files):
-        raise DataError(
-            f"{folder}: has several result files of one class (splits {', '.join(splits)}); keep one set here"
-        )
-    return files
+    return read_voc_results(result_files(folder), on_problem)
 
 
 def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
@@ -246,79 +206,3 @@ def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[
     if isinstance(content, list):
         return coco_list_predictions(content, path, data, on_problem)
     return coco_predictions(content, path, on_problem)
-
-
-def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
-    """Lines `id score xmin ymin xmax ymax`; what is before the last five numbers is the id, spaces and all.
-
-    Spaces at the id's ends are its own where the line is written as we do it: others line columns up by them.
-    """
-    for i, line in enumerate(lines_of(read_text(path)), 1):
-        if not line.strip():
-            continue
-        try:
-            name, *numbers = _own_words(line) or line.strip().rsplit(maxsplit=5)
-            score, *box = map(_finite, numbers)
-            _, _, _, _ = box
-        except ValueError:
-            raise DataError(f"{path}: line {i} is {line[:80]!r}: need id score xmin ymin xmax ymax") from None
-        yield name, label, score, box
-
-
-def _own_words(line: str) -> list[str] | None:
-    """The id and the five numbers of a line as `write_voc_results` has it; None for another's."""
-    words = line.rsplit(" ", 5)
-    try:
-        own = len(words) == 6 and bool(words[0].strip()) and all(word == repr(float(word)) for word in words[1:])
-    except ValueError:
-        return None
-    return words if own else None
-
-
-def _finite(text: str) -> float:
-    """The number that a text is; ValueError for one without end, and for `1_0`, which is one to Python alone."""
-    number = float(text)
-    if not math.isfinite(number) or "_" in text:
-        raise ValueError(text)
-    return number
-
-
-def _images_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[ImageDetections]:
-    boxes = emptied(inclusive_to_half_open([box for *_, box in rows]), owner, on_problem).tolist()
-    rows = [(name, label, score, box) for (name, label, score, _), box in zip(rows, boxes, strict=True)]
-    order = _order_that_keeps_ties(rows)
-    if order is None:
-        groups = [list(group) for _, group in groupby(rows, key=lambda row: row[:2])]
-    else:
-        gathered: dict[str, list[_Row]] = {name: [] for name in order}
-        for row in rows:
-            gathered[row[0]].append(row)
-        groups = list(gathered.values())
-    return list(map(_image, groups))
-
-
-def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
-    """An order of the images that leaves equal scores of a class as the files have them, or None if there is none."""
-    before: dict[str, set[str]] = {name: set() for name in sorted({row[0] for row in rows})}
-    ranked = sorted(rows, key=lambda row: (row[1], -row[2]))
-    for one, other in pairwise(ranked):
-        if one[1:3] == other[1:3] and one[0] != other[0]:
-            before[other[0]].add(one[0])
-    try:
-        return list(TopologicalSorter(before).static_order())
-    except CycleError:
-        return None
-
-
-def _image(rows: list[_Row]) -> ImageDetections:
-    """An image of unknown size with all its rows."""
-    file, rows = rows[0][0], sorted(rows, key=lambda row: -row[2])
-    try:
-        found = Detections(
-            boxes=np.array([box for *_, box in rows], dtype=np.float64),
-            labels=np.array([label for _, label, _, _ in rows], dtype=np.str_),
-            scores=np.array([score for _, _, score, _ in rows], dtype=np.float64),
-        )
-    except DataError as error:
-        raise DataError(f"predictions for {file}: {error}") from error
-    return ImageDetections(file, detections=found)

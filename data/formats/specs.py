@@ -91,7 +91,7 @@ def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Datas
         # What this data set does not annotate may still be in its images.
         missing = [name for name in classes if name not in each.classes] if each.annotated else []
         if missing:
-            report(f"{each.name} does not annotate {listed(missing)}: ignored in its images")
+            report(f"{each.name} does not annotate {listed(missing)}: what is background in its images may be one")
         images += [
             # The folder alone is resolved: an image that is a link to elsewhere keeps its name in the data set.
             replace(

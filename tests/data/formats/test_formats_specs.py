@@ -188,8 +188,8 @@ def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_images(tmp_path:
     told: list[str] = []
     one, two = open_datasets([f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"], told.append).images
     assert told == [
-        "one val does not annotate wheel: ignored in its images",
-        "two val does not annotate bell: ignored in its images",
+        "one val does not annotate wheel: what is background in its images may be one",
+        "two val does not annotate bell: what is background in its images may be one",
     ]
     assert (one.unjudged, two.unjudged) == (("wheel",), ("bell",))
     assert one.annotates(["door", "bell"])
