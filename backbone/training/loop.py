@@ -77,15 +77,14 @@ def train(
     check_out(out, resume)
     folder, shown = out if is_first() else None, {"images": images, "unit": unit, "metric": metric}
     log = TrainingLog(folder, recipe.steps, report, **shown, tensorboard=tensorboard)
-    identity = {**asdict(recipe), "warmup": recipe.warmup_steps, **(facts or {}), "metric": metric}
-    del identity["checkpoint_every"]  # it decides nothing
-    training = _start(model, groups, recipe, out, log, resume, identity)
+    training = _start(model, groups, recipe, out, log, resume, _identity(recipe, facts or {}, metric))
     state = training.state
     with noticing_signals() as noticed:
         for step, batch, waited in _prefetched(batch_at, state.step, recipe.steps):
             begun = time.monotonic()
             terms, interrupted = _descend(training, loss, batch, recipe, step, noticed)
-            _average(training.average, model, min(recipe.average, (step + 1) / (step + 10)))
+            if terms:
+                _average(training.average, model, min(recipe.average, (step + 1) / (step + 10)))
             state.step = step + 1
             log.add(step, terms, rate_at(step, recipe), seconds=waited + time.monotonic() - begun, waited=waited)
             last = state.step == recipe.steps
@@ -102,6 +101,12 @@ def train(
     wait_for_all()
     log.close()
     return state
+
+
+def _identity(recipe: Recipe, facts: Mapping[str, object], metric: str) -> dict[str, object]:
+    """What a resumed run must have in common with what it goes on with; how often it is saved decides nothing."""
+    settings = {**asdict(recipe), "warmup": recipe.warmup_steps, **facts, "metric": metric}
+    return {name: value for name, value in settings.items() if name != "checkpoint_every"}
 
 
 def _leave_together(log: TrainingLog, noticed: Interruption) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
 from ...backbone.training.checkpoints import check_model_folder
-from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shares
+from ...backbone.training.distributed import first_alone, joined, only_first, require_shares
 from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, spread
@@ -68,7 +68,7 @@ def train_multibox(
     if not any(truth.annotates(data.classes) for truth in data.images):
         raise UsageError(f"no image of {data.name} has objects of all its classes annotated, so nothing is background")
     torch.manual_seed(recipe.seed)  # for the head's first weights
-    detector, config = load_network(out if resume else model_folder(init))
+    detector, config = load_network(model_folder(init))
     priors = _priors(data, options.priors, recipe.seed)
     head = MultiBoxHead(len(priors))
     head.priors.copy_(torch.as_tensor(priors))
@@ -76,17 +76,10 @@ def train_multibox(
     with first_alone():
         others = kept_proposals(data, proposer(MIXED), report)
     batches = MultiBoxBatches(data, others, priors, options.images, recipe.seed)
-    facts = {
-        "init": init,
-        "priors": options.priors,
-        "alpha": options.alpha,
-        "images": options.images,
-        "validation_images": options.validation_images,
-        "data": data_fact(data),
-        "validation": data_fact(validation),
-    }
-    if not resume and is_first():
+
+    def save(model: nn.Module) -> None:
         save_network(out, detector, config)
+        save_multibox(out, detector.trunk, cast(MultiBoxNetwork, model).head)
 
     def loss(model: nn.Module, batch: list[MultiBoxExample]) -> dict[str, Tensor]:
         with autocast(next(model.parameters()).device):
@@ -100,15 +93,22 @@ def train_multibox(
         loss,
         recipe,
         out,
-        save=lambda model: save_multibox(out, detector.trunk, cast(MultiBoxNetwork, model).head),
+        save=save,
         validate=_validator(sample) if sample is not None else None,
         resume=resume,
         report=report,
-        facts=facts,
+        facts=_facts(data, validation, init, options),
         metric="average recall of the validation images",
         images=options.images,
         tensorboard=options.tensorboard,
     )
+
+
+def _facts(data: Dataset, validation: Dataset | None, init: str | None, options: MultiBoxOptions) -> dict[str, object]:
+    """What a resumed run must have in common with what it goes on with."""
+    names = ("priors", "alpha", "images", "validation_images")
+    chosen = {name: getattr(options, name) for name in names}
+    return {"init": init, **chosen, "data": data_fact(data), "validation": data_fact(validation)}
 
 
 def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:

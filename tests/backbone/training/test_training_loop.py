@@ -368,8 +368,9 @@ def test_a_step_without_anything_to_learn_changes_nothing(tmp_path):
         return {} if batch[0] % 2 else squared_error(network, batch)
 
     recipe = replace(RECIPE, warmup=0, schedule="step")
-    twice, *_ = run(tmp_path / "twice", loss=empty, recipe=replace(recipe, steps=2))
-    once, *_ = run(tmp_path / "once", loss=empty, recipe=replace(recipe, steps=1))
+    twice, saved, _ = run(tmp_path / "twice", loss=empty, recipe=replace(recipe, steps=2))
+    once, expected, _ = run(tmp_path / "once", loss=empty, recipe=replace(recipe, steps=1))
     assert_same(twice, once)
+    assert all(torch.equal(saved[0][name], average) for name, average in expected[0].items())
     (row,), (other,) = without_times(tmp_path / "twice"), without_times(tmp_path / "once")
     assert (row["step"], row["loss"]) == (2, other["loss"])

@@ -107,6 +107,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(trained, squares, 
         with pytest.raises(KeyboardInterrupt):
             train_multibox(squares, None, str(beginner), tmp_path, OPTIONS, recipe)
     assert not (tmp_path / MULTIBOX).exists()
+    assert not (tmp_path / "config.json").exists()  # one that was killed before its first checkpoint starts anew
     with pytest.raises(UsageError, match="--resume"):
         train_multibox(squares, None, str(beginner), tmp_path, OPTIONS, recipe)
     assert train_multibox(squares, None, str(beginner), tmp_path, OPTIONS, recipe, resume=True).step == 4
