@@ -131,6 +131,8 @@ def _entry_images(entry: str, roots: Sequence[Path], path: Path) -> list[Path]:
     found = _below(entry, roots)
     if found is None:
         raise DataError(f"{path}: there is no {str(roots[0] / entry)[:200]}; correct the path in the file")
+    if found.resolve() == Path(found.resolve().anchor):  # whose listing takes minutes, and is never meant
+        raise DataError(f"{path}: {shown(entry)} is the whole disk; name the folder of the images")
     if found.is_dir():
         inside = filter(is_image_name, files_below(str(found), None))
         return [Path(file) for file in sorted(inside, key=natural_key)]

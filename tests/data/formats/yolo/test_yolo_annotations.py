@@ -222,6 +222,12 @@ def test_paths_of_another_machine_mean_what_is_below_the_folder(root: Path, desc
     assert data.folder == root / "images" / "val"
 
 
+def test_the_whole_disk_is_no_folder_of_images(root: Path) -> None:
+    (root / "data.yaml").write_text(f"val: {'../' * 30}\nnames: [cat]\n")
+    with pytest.raises(DataError, match="is the whole disk; name the folder of the images"):
+        read_yolo(root / "data.yaml", "val")
+
+
 def test_lists_of_darknet_have_a_folder_that_is_not_there(root: Path) -> None:
     _labels(root / "val.txt", "data/images/val/a.jpg", "data/images/val/b.jpg")
     (root / "data.yaml").write_text("val: val.txt\nnames: [cat, dog]\n")
