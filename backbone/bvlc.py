@@ -17,9 +17,9 @@ _BRANCHES = {
     "pool_proj": "pool_proj",
 }
 _LAYERS = {
-    "conv1/7x7_s2": "trunk.conv1",
-    "conv2/3x3_reduce": "trunk.conv2_reduce",
-    "conv2/3x3": "trunk.conv2",
+    "conv1/7x7_s2": "backbone.conv1",
+    "conv2/3x3_reduce": "backbone.conv2_reduce",
+    "conv2/3x3": "backbone.conv2",
     "loss3/classifier": "classifier",
     "loss1/conv": "auxiliary1.1",
     "loss1/fc": "auxiliary1.3",
@@ -34,7 +34,7 @@ def our_name(name: str) -> str | None:
     """What a parameter of BVLC's is called here; None for a name that is not one of theirs.
 
     >>> our_name("inception_3a/3x3_reduce.weight")
-    'trunk.inception_3a.reduce3x3.weight'
+    'backbone.inception_3a.reduce3x3.weight'
     """
     layer, _, kind = name.rpartition(".")
     if layer in _LAYERS:
@@ -42,7 +42,7 @@ def our_name(name: str) -> str | None:
     found = re.fullmatch(r"(inception_([345])[a-e])/(\w+)", layer)
     if found is None or found[3] not in _BRANCHES:
         return None
-    part = "tail" if found[2] == "5" else "trunk"
+    part = "box_head" if found[2] == "5" else "backbone"
     return f"{part}.{found[1]}.{_BRANCHES[found[3]]}.{kind}"
 
 
@@ -67,8 +67,8 @@ def googlenet_from_bvlc(tensors: dict[str, Tensor], source: str) -> GoogLeNet:
     renamed = {our_name(name) or name: tensor for name, tensor in tensors.items()}
     num_classes = count_outputs(renamed["classifier.bias"], source) if "classifier.bias" in renamed else 1000
     model = GoogLeNet(num_classes, auxiliary="auxiliary1.1.weight" in renamed)
-    conv1 = renamed.get("trunk.conv1.weight")
+    conv1 = renamed.get("backbone.conv1.weight")
     if conv1 is not None and conv1.ndim == 4:
-        renamed["trunk.conv1.weight"] = conv1.flip(1)  # Caffe's channels are blue, green, red
+        renamed["backbone.conv1.weight"] = conv1.flip(1)  # Caffe's channels are blue, green, red
     load_checked(model, renamed, source)
     return model.eval()

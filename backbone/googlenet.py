@@ -1,6 +1,6 @@
 """GoogLeNet as Table 1 of "Going deeper with convolutions" and the BVLC prototxt give it.
 
-The net is in two parts because a detector shares the first: `Trunk` (to inception 4e) and `Tail` (pool4, 5a, 5b).
+The net is in two parts because a detector shares the first: `Backbone` (to inception 4e) and `Tail` (pool4, 5a, 5b).
 Inputs are RGB, 0-255, minus `MEAN`; weights trained on Caffe's BGR are turned when they are loaded.
 
 Shapes: N images; the comments show a 224 x 224 input.
@@ -15,7 +15,7 @@ from .inception import ConvReLU, Inception
 MEAN = (123.0, 117.0, 104.0)  # RGB, of ImageNet's pixels; BVLC subtracts it and scales nothing
 STRIDE = 16  # pixels between neighbouring cells of 4e
 CELL_SHIFT = 6.5  # pixels: Caffe's unpadded pools put the centre of cell i of 4e at 16 i + 14.5, not at 16 i + 8
-TAIL_CHANNELS = 1024
+FEATURE_CHANNELS = 1024
 
 
 def local_response_norm(x: Tensor) -> Tensor:
@@ -30,8 +30,8 @@ def local_response_norm(x: Tensor) -> Tensor:
     return x * scale.pow(-0.75)
 
 
-class Trunk(nn.Module):
-    """From the image to inception 4e: what one image pays once."""
+class Backbone(nn.Module):
+    """From the image to inception 4e: run once for an image, or for each crop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,8 +72,8 @@ class Trunk(nn.Module):
         return images.float() - torch.tensor(MEAN, device=images.device)[:, None, None]
 
 
-class Tail(nn.Module):
-    """Inception 5a and 5b, on a 7 x 7 window: what every region pays. `pool4` makes that window of a whole crop."""
+class BoxHead(nn.Module):
+    """Inception 5a and 5b on a 7 x 7 window, run on every region. `pool4` makes that window of a whole crop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,23 +107,23 @@ class GoogLeNet(nn.Module):
 
     def __init__(self, num_classes: int = 1000, auxiliary: bool = False):
         super().__init__()
-        self.trunk = Trunk()
-        self.tail = Tail()
+        self.backbone = Backbone()
+        self.box_head = BoxHead()
         self.dropout = nn.Dropout(0.4)
-        self.classifier = nn.Linear(TAIL_CHANNELS, num_classes)
+        self.classifier = nn.Linear(FEATURE_CHANNELS, num_classes)
         self.auxiliary1 = AuxiliaryHead(512, num_classes) if auxiliary else None
         self.auxiliary2 = AuxiliaryHead(528, num_classes) if auxiliary else None
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, num_classes] of images [N, 3, 224, 224]."""
-        return self._classify(self.trunk(images))
+        return self._classify(self.backbone(images))
 
     def forward_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits of the main and of the two auxiliary classifiers, for training."""
         if self.auxiliary1 is None or self.auxiliary2 is None:
             raise RuntimeError("this GoogLeNet was made without auxiliary heads; pass auxiliary=True")
-        stage_4a, stage_4d, stage_4e = self.trunk.forward_stages(images)
+        stage_4a, stage_4d, stage_4e = self.backbone.forward_stages(images)
         return self._classify(stage_4e), self.auxiliary1(stage_4a), self.auxiliary2(stage_4d)
 
     def loss(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class GoogLeNet(nn.Module):
         return main + AuxiliaryHead.WEIGHT * sum(auxiliary)
 
     def _classify(self, stage_4e: Tensor) -> Tensor:
-        x = self.tail(self.tail.pool4(stage_4e))  # [N, 1024, 7, 7]
+        x = self.box_head(self.box_head.pool4(stage_4e))  # [N, 1024, 7, 7]
         return self.classifier(self.dropout(x.mean(dim=(2, 3))))  # [N, num_classes]
 
 

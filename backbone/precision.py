@@ -9,7 +9,7 @@ import torch
 
 from ..data.errors import SetupError, UsageError
 from ..data.values import shown
-from .googlenet import STRIDE, Trunk
+from .googlenet import STRIDE, Backbone
 from .roi_align import roi_align
 
 # oneDNN keeps a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a folder
@@ -65,8 +65,8 @@ def computes(device: torch.device) -> bool:
     """Whether a device does all that the network asks of it, tried in small: MPS lacks what a torch does not bring."""
     try:
         with torch.random.fork_rng(devices=[]):  # random weights will do, and must not change those that follow
-            trunk = Trunk().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        features = trunk(torch.zeros(1, 3, 64, 64, device=device))
+            backbone = Backbone().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        features = backbone(torch.zeros(1, 3, 64, 64, device=device))
         pooled = roi_align(features, torch.tensor([[0.0, 0, 48, 48]], device=device), STRIDE, 7)
         return bool(pooled.isfinite().all())
     except (RuntimeError, TypeError):  # NotImplementedError is one of the former

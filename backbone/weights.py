@@ -24,6 +24,7 @@ SUFFIXES = (".safetensors", ".caffemodel", ".pth", ".pt")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the weights in a checkpoint
 _FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others hold scaled or whole numbers
 MOST_OUTPUTS = 100_000
+_EARLIER_NAMES = {"trunk": "backbone", "tail": "box_head", "tails": "box_heads", "heads": "box_predictors"}  # of 0.1.0
 _SHOWN = 3  # names in a message of each kind of misfit
 _LENGTH = 200  # characters, of a name or a reason in a message
 _COMPARED = 1000  # names, in search of the nearest
@@ -52,7 +53,12 @@ def read_weights(path: str | Path, sha256: str | None = None) -> dict[str, Tenso
             raise DataError(f"{path}: no file of weights ends in {other!r}; known are {', '.join(SUFFIXES)}")
     if not tensors:
         raise DataError(f"{path}: holds no tensors")
-    return tensors
+    return {_current_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _current_name(name: str) -> str:
+    first, dot, rest = name.partition(".")
+    return _EARLIER_NAMES.get(first, first) + dot + rest
 
 
 def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:

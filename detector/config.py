@@ -16,7 +16,7 @@ from ..data.files.json_files import parse_json
 from ..data.files.text_files import read_text
 from ..data.ranges import COUNT, SHARE, Range, check_ranges
 from ..data.values import shown
-from .heads import SCORES, Scores
+from .box_predictor import SCORES, Scores
 from .region_features import MODES, Mode
 
 FORMAT_VERSION = 1
@@ -41,7 +41,7 @@ class DetectorConfig:
     """Frozen facts of a trained detector, and the defaults it detects with; UsageError where one cannot be."""
 
     classes: tuple[str, ...]  # the classifier's outputs 1..K; 0 is background
-    modes: tuple[Mode, ...] = ("shared",)  # the ways of looking at regions it has a tail and a head for
+    modes: tuple[Mode, ...] = ("shared",)  # the ways of looking at regions it has a box head and a head for
     mode: Mode = None  # pyright: ignore[reportAssignmentType]  # its default way; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
     regions: int = 1000  # proposals looked at, the best first

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbone.features.shared_maps import SharedMaps
-from ..backbone.googlenet import Trunk
+from ..backbone.googlenet import Backbone
 from ..backbone.weights import tensors_hash
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
@@ -28,20 +28,20 @@ Answer = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R,
 class Ensemble(nn.Module):
     """(maps, boxes) -> logits and deltas, as a `RegionNetwork`, through all of its members.
 
-    Members whose trunks hold the same numbers get one trunk, and the maps of an image are then made once for them.
+    Members whose backbones hold the same numbers get one backbone, which then runs once an image for all of them.
     """
 
     def __init__(self, members: Sequence[RegionNetwork]):
         super().__init__()
         if not members:
             raise UsageError("an ensemble needs at least one member")
-        _share_trunks(members)
+        _share_backbones(members)
         self.members = nn.ModuleList(members)
 
     @property
-    def trunk(self) -> Trunk:
+    def backbone(self) -> Backbone:
         """The first member's: proposals that ask a network ask this one."""
-        return cast(RegionNetwork, self.members[0]).trunk
+        return cast(RegionNetwork, self.members[0]).backbone
 
     def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Answer:
         """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of an image's boxes."""
@@ -49,11 +49,11 @@ class Ensemble(nn.Module):
 
     def answers(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> list[Answer]:
         """What each member says of the same boxes; `maps` say of which image, and at which sizes it is looked at."""
-        seen = {id(maps.trunk): maps}
+        seen = {id(maps.backbone): maps}
         answers = []
         for member in self.members:
-            trunk = cast(RegionNetwork, member).trunk
-            own = seen.setdefault(id(trunk), SharedMaps(trunk, maps.image, maps.short_sides))
+            backbone = cast(RegionNetwork, member).backbone
+            own = seen.setdefault(id(backbone), SharedMaps(backbone, maps.image, maps.short_sides))
             answers.append(member(mode, own, boxes))
         return answers
 
@@ -79,8 +79,8 @@ def mean_deltas(deltas: Tensor) -> Tensor:
     return torch.cat([deltas[..., :2].mean(dim=0), sides], dim=-1)
 
 
-def _share_trunks(members: Sequence[RegionNetwork]) -> None:
-    """Give all members whose trunks hold the same numbers, in the half precision of files, that of the first such."""
-    trunks: dict[str, Trunk] = {}
+def _share_backbones(members: Sequence[RegionNetwork]) -> None:
+    """Give members whose backbones hold the same numbers, in the half precision of files, one backbone."""
+    backbones: dict[str, Backbone] = {}
     for member in members:
-        member.trunk = trunks.setdefault(tensors_hash(member.trunk), member.trunk)
+        member.backbone = backbones.setdefault(tensors_hash(member.backbone), member.backbone)

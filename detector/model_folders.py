@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor
 
 from ..backbone.classification.model_folder import is_classifier_folder, read_classifier
-from ..backbone.googlenet import Trunk
+from ..backbone.googlenet import Backbone
 from ..backbone.precision import Device, choose_device
 from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.diagnostics import listed
@@ -17,9 +17,9 @@ from ..data.errors import DataError, UsageError
 from ..data.files.atomic import write_atomically
 from ..proposals.methods import Proposer, proposer
 from ..proposals.multibox.network import MultiBox, MultiBoxHead
+from .box_predictor import BoxPredictor
 from .config import DetectorConfig, read_config, read_hashes
 from .ensemble import Ensemble
-from .heads import Head
 from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
@@ -94,7 +94,7 @@ def _check_names(folder: Path, config: DetectorConfig) -> None:
 def _check_outputs(tensors: Mapping[str, Tensor], config: DetectorConfig, folder: Path) -> None:
     """DataError where the weights are of another number of classes, before a network of so many is made."""
     for mode in config.modes:
-        biases = tensors.get(f"heads.{mode}.classifier.bias")
+        biases = tensors.get(f"box_predictors.{mode}.classifier.bias")
         if biases is not None and biases.numel() != len(config.classes) + 1:
             raise DataError(
                 f"{folder / WEIGHTS}: its classifier has {biases.numel()} outputs, and {CONFIG} names "
@@ -123,23 +123,24 @@ def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, c
         write_atomically(folder / "README.md", card)
 
 
-def load_multibox(folder: Path, device: Device = "auto", trunk: Trunk | None = None) -> MultiBox:
+def load_multibox(folder: Path, device: Device = "auto", backbone: Backbone | None = None) -> MultiBox:
     """The MultiBox of a model folder, or the one that ships with the default model.
 
-    It sits on the very `trunk` given where it was trained on that one, else on the one of its own folder.
+    It sits on the very `backbone` given where it was trained on that one, else on the one of its own folder.
     """
     folder = folder if (folder / MULTIBOX).exists() else MODELS / DEFAULT_MODEL
     tensors = _weights_in(folder, MULTIBOX)
     priors = tensors.get("priors")
     head = MultiBoxHead(0 if priors is None or not priors.ndim else len(priors))
     load_checked(head, tensors, str(folder / MULTIBOX))
-    trained_on = read_metadata(folder / MULTIBOX).get("trunk")
-    if trunk is None or tensors_hash(trunk) != trained_on:
-        trunk = load_detector(folder)[0].trunk
-    if tensors_hash(trunk) != trained_on:
-        raise DataError(f"{folder / MULTIBOX} was trained on another trunk than {folder / WEIGHTS}: train it anew")
+    metadata = read_metadata(folder / MULTIBOX)
+    trained_on = metadata.get("backbone", metadata.get("trunk"))  # the latter in files of 0.1.0
+    if backbone is None or tensors_hash(backbone) != trained_on:
+        backbone = load_detector(folder)[0].backbone
+    if tensors_hash(backbone) != trained_on:
+        raise DataError(f"{folder / MULTIBOX} was trained on another backbone than {folder / WEIGHTS}: train it anew")
     place = choose_device(device)
-    return MultiBox(trunk.to(place), head.to(place))
+    return MultiBox(backbone.to(place), head.to(place))
 
 
 def proposer_named(name: str, model: str | None = None, device: str = "auto") -> Proposer:
@@ -147,13 +148,13 @@ def proposer_named(name: str, model: str | None = None, device: str = "auto") ->
     return proposer(name, multibox=lambda: load_multibox(model_folder(model), device))
 
 
-def save_multibox(folder: Path, trunk: Trunk, head: MultiBoxHead) -> None:
-    """Write a head into the model folder whose trunk it was trained on, in fp16."""
-    save_weights(folder / MULTIBOX, compact(head.state_dict()), {"trunk": tensors_hash(trunk)})
+def save_multibox(folder: Path, backbone: Backbone, head: MultiBoxHead) -> None:
+    """Write a head into the model folder whose backbone it was trained on, in fp16."""
+    save_weights(folder / MULTIBOX, compact(head.state_dict()), {"backbone": tensors_hash(backbone)})
 
 
 def copy_multibox(folder: Path, out: Path) -> None:
-    """Give a folder the MultiBox of another with the same trunk, if that has one, with a checksum."""
+    """Give a folder the MultiBox of another with the same backbone, if that has one, with a checksum."""
     if (folder / MULTIBOX).exists():
         save_weights(out / MULTIBOX, _weights_in(folder, MULTIBOX), read_metadata(folder / MULTIBOX))
 
@@ -169,10 +170,11 @@ def initial_network(
 ) -> tuple[RegionNetwork, DetectorConfig]:
     """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
 
-    A detector brings its trunk, and the tail and head nearest to those wanted. The head's outputs, its two last layers,
-    are new where the classes or the kind of their scores differ, or `new_outputs` are wanted. With `keep_modes` (right
-    only if the trunk will not change) its other modes come along, and its default stays. A classifier (BVLC's, or one
-    trained here: its folder will do) brings trunk and tail. The configuration that comes back has the modes found.
+    A detector brings its backbone, and box head and box predictor of the mode, or of its first one. The last layers
+    are new where the classes or the kind of their scores differ, or `new_outputs` are wanted. With `keep_modes`
+    (right only if the backbone will not change) its other modes come along, and its default stays. A classifier
+    (BVLC's, or one trained here: its folder will do) brings backbone and box head. The configuration that comes back
+    has the modes found.
     """
     if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
         return _from_classifier(Path(init), config)
@@ -183,8 +185,8 @@ def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork,
     model = read_classifier(path).model
     config = replace(config, modes=(config.mode,))
     network = RegionNetwork(len(config.classes), config.modes)
-    network.trunk.load_state_dict(model.trunk.state_dict())
-    network.tails[config.mode].load_state_dict(model.tail.state_dict())
+    network.backbone.load_state_dict(model.backbone.state_dict())
+    network.box_heads[config.mode].load_state_dict(model.box_head.state_dict())
     return network, config
 
 
@@ -198,11 +200,11 @@ def _from_detector(
     default = was.mode if kept else config.mode
     config = replace(config, modes=modes, mode=default)
     network = RegionNetwork(len(config.classes), modes)
-    network.trunk.load_state_dict(earlier.trunk.state_dict())
+    network.backbone.load_state_dict(earlier.backbone.state_dict())
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]
-        network.tails[mode].load_state_dict(earlier.tails[nearest].state_dict())
-        head, before = cast(Head, network.heads[mode]), cast(Head, earlier.heads[nearest])
+        network.box_heads[mode].load_state_dict(earlier.box_heads[nearest].state_dict())
+        head, before = network.box_predictor(mode), cast(BoxPredictor, earlier.box_predictors[nearest])
         if same_outputs and not (new_outputs and mode == learning):
             head.load_state_dict(before.state_dict())
         else:

@@ -1,6 +1,6 @@
-"""The network of a detector: one trunk, and for each way of looking at regions a tail and a head of its own.
+"""The network of a detector: one backbone, and for each mode of region features a box head and a box predictor.
 
-Shapes: R regions of one (H, W, 3) uint8 image, K classes (0 = background in the logits, absent from the deltas).
+Shapes: R regions of one or more (H, W, 3) uint8 images, K classes (0 = background in the logits, not in the deltas).
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,38 @@ import torch
 from torch import Tensor, nn
 
 from ..backbone.features.shared_maps import SharedMaps
-from ..backbone.googlenet import Tail, Trunk
+from ..backbone.googlenet import Backbone, BoxHead
 from ..data.boxes import Boxes
-from .heads import Head
-from .region_features import Mode, region_features
+from .box_predictor import BoxPredictor
+from .region_features import Mode, Regions, region_features
 
 
 class RegionNetwork(nn.Module):
-    """(maps, boxes) -> logits and deltas, through the trunk and the tail and head of one mode."""
+    """(maps, boxes) -> logits and deltas, through the backbone and one mode's box head and box predictor."""
 
     def __init__(self, num_classes: int, modes: Sequence[Mode]):
         super().__init__()
-        self.trunk = Trunk()
-        self.tails = nn.ModuleDict({mode: Tail() for mode in modes})
-        self.heads = nn.ModuleDict({mode: Head(num_classes) for mode in modes})
+        self.backbone = Backbone()
+        self.box_heads = nn.ModuleDict({mode: BoxHead() for mode in modes})
+        self.box_predictors = nn.ModuleDict({mode: BoxPredictor(num_classes) for mode in modes})
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of an image's boxes; `maps` are the image seen by the trunk."""
-        return cast(Head, self.heads[mode]).judge(self.summarise(mode, maps, boxes))
+    def box_head(self, mode: Mode) -> BoxHead:
+        return cast(BoxHead, self.box_heads[mode])
 
-    def summarise(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Tensor:
-        """What a mode's outputs read of an image's boxes, [R, 1024 + 3136]."""
-        tail, head = cast(Tail, self.tails[mode]), cast(Head, self.heads[mode])
-        places, summaries = [], []
-        for part, features in region_features(mode, maps, tail, boxes):
-            places.append(part)  # [P]
-            summaries.append(head.summarise(features))  # of [P, 1024, 7, 7]
-        order = np.argsort(np.concatenate(places))  # [R]
-        return torch.cat(summaries)[order]
+    def box_predictor(self, mode: Mode) -> BoxPredictor:
+        return cast(BoxPredictor, self.box_predictors[mode])
+
+    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        """Logits [R, K + 1] and deltas [R, K, 4] of the boxes (R, 4) of the image that `maps` are of."""
+        return self.box_predictor(mode).predict(self.pooled_features(mode, [(maps, boxes)]))
+
+    def pooled_features(self, mode: Mode, regions: Regions) -> Tensor:
+        """The input of the box predictor's last layers for the boxes of all images, in order, [R, 1024 + 3136]."""
+        predictor = self.box_predictor(mode)
+        indices, pooled = [], []
+        for part, features in region_features(mode, self.box_head(mode), regions):
+            indices.append(part)  # [P]
+            pooled.append(predictor.pool(features))  # of [P, 1024, 7, 7]
+        order = np.argsort(np.concatenate(indices))  # [R]
+        return torch.cat(pooled)[order]

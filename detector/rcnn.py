@@ -23,9 +23,9 @@ from ..data.records import ImageDetections, Proposals, Stages
 from ..proposals.common.box_coding import decode
 from ..proposals.methods import proposer
 from ..proposals.multibox.network import MultiBox
+from .box_predictor import class_probabilities
 from .config import DetectorConfig, checked_options
 from .ensemble import Ensemble
-from .heads import class_probabilities
 from .inputs import AnyImage, as_names, as_rgb
 from .model_folders import load_detector, load_multibox, model_folder, save_detector, save_multibox
 from .network import RegionNetwork
@@ -72,7 +72,7 @@ class RCNN:
         """The detector that ships with the package, another by its name, or one from a model folder."""
         folder = model_folder(None if model is None else str(model))
         network, config = load_detector(folder)
-        return cls(network, config, device, partial(load_multibox, folder, device, network.trunk))
+        return cls(network, config, device, partial(load_multibox, folder, device, network.backbone))
 
     def with_options(self, **changes: Any) -> Self:
         """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
@@ -80,10 +80,10 @@ class RCNN:
         return type(self)(self.network, config, str(self.device), self._multibox)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model folder that `from_pretrained` reads, with the MultiBox that was trained on its trunk."""
+        """Write the model folder that `from_pretrained` reads, with the MultiBox that was trained on its backbone."""
         save_detector(Path(folder), self.network, self.config)
-        if self._multibox is not None and (multibox := self._multibox()).trunk is self.network.trunk:
-            save_multibox(Path(folder), multibox.trunk, multibox.head)
+        if self._multibox is not None and (multibox := self._multibox()).backbone is self.network.backbone:
+            save_multibox(Path(folder), multibox.backbone, multibox.head)
 
     def detect(
         self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None
@@ -97,7 +97,7 @@ class RCNN:
 
     def look(self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None) -> Stages:
         """All that it thinks of an image, up to suppression; takes what `detect` takes."""
-        maps = SharedMaps(self.network.trunk, as_rgb(image))
+        maps = SharedMaps(self.network.backbone, as_rgb(image))
         proposals = self.propose(maps, searched) if proposals is None else proposals
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]

@@ -1,12 +1,13 @@
-"""Two ways to look at an image's regions, behind one interface: (image, boxes) -> features, part by part.
+"""Region features by two modes, behind one interface: images with boxes -> features, part by part.
 
-`crops` is the paper: every region is warped and runs through the whole net. `shared` runs the trunk over the whole
-image, in a few sizes, and pools each region from one of the maps, in place of pool4: an order of magnitude less work.
+`crops` is the paper: every region is warped and runs through the whole net. `shared` runs the backbone over the whole
+image, at a few sizes, and pools each region from one of the maps, in place of pool4: an order of magnitude less work.
 
-Shapes: R regions of one (H, W, 3) uint8 image, of which P make a part; features [P, 1024, 7, 7].
+Shapes: R regions of all images, of which P make a part; features [P, 1024, 7, 7].
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -15,19 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbone.features.shared_maps import SharedMaps, as_input
-from ..backbone.googlenet import STRIDE, TAIL_CHANNELS, Tail
+from ..backbone.googlenet import FEATURE_CHANNELS, STRIDE, BoxHead
 from ..backbone.roi_align import roi_align
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from ..data.images.crops import warp_regions
-from .heads import WINDOW
+from .box_predictor import WINDOW
 
 Mode = Literal["shared", "crops"]
 MODES: tuple[Mode, ...] = ("shared", "crops")
 CROPS_AT_ONCE = 64  # a crop takes about 8 MB on its way through conv1 and conv2
 REGIONS_AT_ONCE = 64  # take 50 MB between the two products of the pooling
 
-Part = tuple[NDArray[np.intp], Tensor]  # places [P] in the boxes, and those regions' features
+Regions = Sequence[tuple[SharedMaps, Boxes]]  # the images, each with its boxes (N, 4)
+Part = tuple[NDArray[np.intp], Tensor]  # indices [P] into the boxes of all images, and those regions' features
 
 
 def checked_mode(name: str) -> Mode:
@@ -38,32 +40,34 @@ def checked_mode(name: str) -> Mode:
     raise UsageError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
 
 
-def region_features(mode: Mode, maps: SharedMaps, tail: Tail, boxes: Boxes) -> Iterator[Part]:
-    """Every box's features, on the device of the maps, in parts that bound the memory: one at least, maybe empty.
+def region_features(mode: Mode, box_head: BoxHead, regions: Regions) -> Iterator[Part]:
+    """The features of every box, in parts that bound the memory: one at least, maybe empty.
 
-    Parts need not follow the order of the boxes; each says which ones it has.
+    Parts need not follow the order of the boxes. The maps of all images are of one backbone.
     """
-    if len(boxes) == 0:
-        yield np.empty(0, dtype=np.intp), torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=maps.device)
-    elif mode == "crops":
-        yield from crop_features(maps, tail, boxes)
+    if any(len(boxes) for _, boxes in regions):
+        yield from (crop_features if mode == "crops" else shared_features)(box_head, regions)
     else:
-        yield from shared_features(maps, tail, boxes)
+        device = next(box_head.parameters()).device
+        yield np.empty(0, dtype=np.intp), torch.zeros(0, FEATURE_CHANNELS, WINDOW, WINDOW, device=device)
 
 
-def crop_features(maps: SharedMaps, tail: Tail, boxes: Boxes) -> Iterator[Part]:
-    """Every region warped to 224 x 224 with 16 pixels of context and run through trunk, pool4 and tail."""
-    for part in _split(np.arange(len(boxes)), CROPS_AT_ONCE):
-        crops = as_input(maps.trunk, warp_regions(maps.image, boxes[part]))  # [P, 3, 224, 224]
-        yield part, tail(tail.pool4(maps.trunk(crops)))
+def crop_features(box_head: BoxHead, regions: Regions) -> Iterator[Part]:
+    """Every region warped to 224 x 224 with 16 pixels of context and run through backbone, pool4 and box head."""
+    backbone, start = regions[0][0].backbone, 0
+    crops = (crop for maps, boxes in regions for box in boxes for crop in warp_regions(maps.image, box[None]))
+    while part := list(islice(crops, CROPS_AT_ONCE)):
+        images = as_input(backbone, np.stack(part))  # [P, 3, 224, 224]
+        yield np.arange(start, start + len(part)), box_head(box_head.pool4(backbone(images)))
+        start += len(part)
 
 
-def shared_features(maps: SharedMaps, tail: Tail, boxes: Boxes) -> Iterator[Part]:
-    """Each region pooled from the map that suits it, in place of pool4, and run through the tail."""
-    for places, feature_map, windows in maps.windows(boxes):
-        for part in _split(np.arange(len(places)), REGIONS_AT_ONCE):
-            yield places[part], tail(roi_align(feature_map, windows[part], STRIDE, WINDOW))
-
-
-def _split(places: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
-    return [places[start : start + size] for start in range(0, len(places), size)]
+def shared_features(box_head: BoxHead, regions: Regions) -> Iterator[Part]:
+    """Each region pooled from the map that suits it, in place of pool4, and run through the box head."""
+    first = 0
+    for maps, boxes in regions:
+        for indices, feature_map, windows in maps.windows(boxes):
+            for start in range(0, len(indices), REGIONS_AT_ONCE):
+                part = slice(start, start + REGIONS_AT_ONCE)
+                yield first + indices[part], box_head(roi_align(feature_map, windows[part], STRIDE, WINDOW))
+        first += len(boxes)

@@ -25,7 +25,7 @@ def home() -> Path:
     return Path(own) if own else Path(cache) / "inception-rcnn"
 
 
-def kept_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
+def cached_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
     """The proposals of every image of a data set, from disk if the same method saw the same files before.
 
     The file's name carries a hash of the method, its settings, the releases that decode and resize, each image's

@@ -63,13 +63,13 @@ class Proposer:
         return self.finish(self.search(image), image)
 
     def finish(self, searched: Proposals, image_or_maps: Image | SharedMaps) -> Proposals:
-        """The proposals, from what `search` found; maps by the same trunk save a second look at the image."""
+        """The proposals, from what `search` found; maps by the same backbone save a second look at the image."""
         if self.complete is None or self.multibox is None:
             return searched
-        if isinstance(image_or_maps, SharedMaps) and image_or_maps.trunk is self.multibox.trunk:
+        if isinstance(image_or_maps, SharedMaps) and image_or_maps.backbone is self.multibox.backbone:
             return self.complete(searched, image_or_maps)
         image = image_or_maps.image if isinstance(image_or_maps, SharedMaps) else image_or_maps
-        return self.complete(searched, SharedMaps(self.multibox.trunk, image))
+        return self.complete(searched, SharedMaps(self.multibox.backbone, image))
 
 
 def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None = None) -> Proposer:
@@ -114,7 +114,7 @@ def _with_network(
     if family == "multibox":
         count, crops = _multibox_variant(method, variant)
         network = multibox()
-        network = MultiBox(network.trunk, network.head, crops=crops)
+        network = MultiBox(network.backbone, network.head, crops=crops)
         parameters = (method, network.fingerprint, TWINS, DECAY, ALGORITHM)
         return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
     searched, network = proposer(MIXED, seed), multibox()

@@ -163,7 +163,7 @@ def test_import_paths_of_an_earlier_release_work() -> None:
     from inception_rcnn.proposals import cache
     from inception_rcnn.proposals.kept import kept_proposals
 
-    assert (open_dataset, kept_proposals) == (specs.open_dataset, cache.kept_proposals)
+    assert (open_dataset, kept_proposals) == (specs.open_dataset, cache.cached_proposals)
 
 
 def test_every_import_is_noticed() -> None:

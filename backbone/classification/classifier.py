@@ -30,8 +30,8 @@ def new_classifier(
 ) -> tuple[GoogLeNet, frozenset[str]]:
     """A network to train for these classes, and which of its parameters are new beside trained ones.
 
-    From nothing all are equally new, and none is named. From an earlier classifier come trunk and tail, and the rest
-    too where it has the same classes.
+    From nothing all are equally new, and none is named. From an earlier classifier come backbone and box head, and the
+    rest too where it has the same classes.
     """
     if init is None:
         return GoogLeNet(len(classes), auxiliary), frozenset()
@@ -41,7 +41,7 @@ def new_classifier(
     kept = {
         name: tensor
         for name, tensor in init.model.state_dict().items()
-        if name in own and (same or name.startswith(("trunk.", "tail.")))
+        if name in own and (same or name.startswith(("backbone.", "box_head.")))
     }
     model.load_state_dict({**own, **kept})
     return model, frozenset(own.keys() - kept.keys())
@@ -69,7 +69,7 @@ def classification_loss(model: GoogLeNet, batch: CropBatch) -> dict[str, Tensor]
     each gives its part of these means, which add up. Dropout has its own chance in each, so that their number shows in
     the weights, though not on average.
     """
-    images = as_input(model.trunk, batch.crops)
+    images = as_input(model.backbone, batch.crops)
     targets = torch.as_tensor(batch.targets, device=images.device)
     (count,) = totals(len(targets))
     with autocast(images.device):
@@ -97,7 +97,7 @@ def mean_softmax(models: Sequence[GoogLeNet], crops: NDArray[np.uint8]) -> NDArr
 
 
 def _softmax(model: GoogLeNet, crops: NDArray[np.uint8]) -> Tensor:
-    images = as_input(model.trunk, crops)
+    images = as_input(model.backbone, crops)
     with autocast(images.device):
         logits = model.eval()(images)
     return logits.cpu().double().softmax(dim=1)  # on the CPU: MPS has no float64

@@ -1,6 +1,6 @@
 """The sizes at which an image is looked at for the shared maps, and which of them suits a region.
 
-The trunk was trained on objects that fill 224 x 224 pixels. So every region is pooled from that map of its image
+The backbone was trained on objects that fill 224 x 224 pixels. So every region is pooled from that map of its image
 on which it comes nearest to this size (He et al., "Spatial pyramid pooling", section 4.1), as if it had been cropped.
 
 Shapes: R regions.

@@ -3,7 +3,8 @@
 # What the names of the parameters that stay begin with.
 FREEZES: dict[str, tuple[str, ...]] = {
     "none": (),
-    "conv1": ("trunk.conv1.",),
-    "stem": ("trunk.conv", "trunk.inception_3"),  # up to inception 3b
-    "trunk": ("trunk.",),
+    "conv1": ("backbone.conv1.",),
+    "stem": ("backbone.conv", "backbone.inception_3"),  # up to inception 3b
+    "backbone": ("backbone.",),
+    "trunk": ("backbone.",),  # what 0.1.0 called it
 }

@@ -67,7 +67,7 @@ def train_classifier(
     _check_data(data, options)
     recipe = paper_schedule(recipe, len(data), options.crops)
     torch.manual_seed(recipe.seed)  # for the first weights
-    auxiliary = options.auxiliary and options.freeze != "trunk"  # all that these heads teach is the trunk
+    auxiliary = options.auxiliary and options.freeze != "backbone"  # all that these heads teach is the backbone
     model, new = new_classifier(read_classifier(init) if init else None, data.classes, auxiliary=auxiliary)
     groups = parameter_groups(model, options.freeze, new, recipe.weight_decay)
     model.to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

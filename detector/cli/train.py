@@ -31,7 +31,7 @@ from .options import (
 )
 from .streams import say, show
 
-FREEZE = "What stays as it is: none, conv1, stem (to 3b) or trunk (to 4e)."
+FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
@@ -164,7 +164,7 @@ def multibox(
     data: Data,
     out: Out,
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are kept.")] = None,
-    init: Annotated[str | None, typer.Option(help="The detector whose trunk it sits on [the one that ships].")] = None,
+    init: Annotated[str | None, typer.Option(help="The detector whose backbone it uses [the one that ships].")] = None,
     resume: Resume = False,
     priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
     alpha: Annotated[float, typer.Option(help="Weight of the location loss.", **NUMBER)] = 0.1,

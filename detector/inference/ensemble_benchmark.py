@@ -86,7 +86,7 @@ def _without(everyone: Nets, net: int) -> Nets:
 def _look(model: RCNN, image: NDArray[np.uint8], groups: Sequence[Nets]) -> tuple[list[Answer], dict[Nets, Detections]]:
     """Each member's answers on an image, and the detections of each group of members."""
     assert isinstance(model.network, Ensemble)
-    maps = SharedMaps(model.network.trunk, as_rgb(image))
+    maps = SharedMaps(model.network.backbone, as_rgb(image))
     proposals = model.propose(maps)
     boxes = proposals.boxes[: model.config.regions]  # [R, 4]
     with autocast(model.device):

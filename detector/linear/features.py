@@ -6,7 +6,6 @@ Shapes: R regions of one image, D features of a region.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from ...data.stores.feature_store import (
 from ...data.stores.proposal_store import hash_of
 from ...proposals.cache import home, image_releases, mark_of
 from ...proposals.methods import mapped
-from ..heads import SUMMARY, Head
+from ..box_predictor import POOLED
 from ..network import RegionNetwork
 from ..region_features import Mode
 
@@ -39,7 +38,7 @@ HALF_MAX = float(np.finfo(np.float16).max)
 REPORT_EVERY = 50  # images
 
 
-def kept_features(
+def cached_features(
     network: RegionNetwork,
     mode: Mode,
     data: Dataset,
@@ -48,7 +47,7 @@ def kept_features(
     folder: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> FeatureStore:
-    """The summaries of every image's objects and first `num_regions` proposals, from disk if they are there.
+    """The features of every image's objects and first `num_regions` proposals, from disk if they are there.
 
     Without a `folder` of the user's choice they go to a folder of their own below the package's home. A run that was
     stopped goes on at the next shard; features that another model, or other boxes, gave are refused.
@@ -56,7 +55,7 @@ def kept_features(
     boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.images}
     parameters = _parameters(network, mode, data, boxes)
     folder = folder or home() / "features" / parameters
-    shards = shard_files([truth.file for truth in data.images], num_regions, SUMMARY)
+    shards = shard_files([truth.file for truth in data.images], num_regions, POOLED)
     # By their order: two data sets may each say something of the same file.
     in_order = iter(data.images)
     truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
@@ -64,7 +63,7 @@ def kept_features(
     if missing:
         wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
-        report(f"features of {data.name}: {check_room(folder, regions, SUMMARY)}; kept in {folder}")
+        report(f"features of {data.name}: {check_room(folder, regions, POOLED)}; kept in {folder}")
         _make(network, mode, data, boxes, folder, wanted, parameters, report)
     else:
         report(f"features of {data.name}: found in {folder}")
@@ -76,8 +75,8 @@ def kept_features(
 
 def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
     """A hash of everything that decides the features: the network's parts they pass, the images, the boxes, how."""
-    head = cast(Head, network.heads[mode])
-    parts = (network.trunk, network.tails[mode], head.reduce)
+    head = network.box_predictor(mode)
+    parts = (network.backbone, network.box_heads[mode], head.reduce)
     images = tuple(
         (
             truth.file,
@@ -117,9 +116,9 @@ def _make(
     for name, truths in wanted.items():
         made = []
         for truth, image in zip(truths, mapped(data.read, truths), strict=True):
-            looked_at = _regions(truth, boxes)
-            features = _in_half_precision(region_summaries(network, mode, image, looked_at), truth.file)
-            made.append(RegionFeatures(truth.file, len(truth), looked_at, features))
+            boxes_of_image = _regions(truth, boxes)
+            features = _in_half_precision(image_features(network, mode, image, boxes_of_image), truth.file)
+            made.append(RegionFeatures(truth.file, len(truth), boxes_of_image, features))
             done += 1
             if done % REPORT_EVERY == 0:
                 report(f"features: {done} of {total} images")
@@ -127,14 +126,14 @@ def _make(
 
 
 @torch.inference_mode()
-def region_summaries(
+def image_features(
     network: RegionNetwork, mode: Mode, image: NDArray[np.uint8], boxes: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """What the outputs of a mode's head read of an image's boxes, [R, D]."""
-    maps = SharedMaps(network.trunk, image)
+    maps = SharedMaps(network.backbone, image)
     with autocast(maps.device):
-        summaries = network.summarise(mode, maps, boxes)
-    return summaries.to("cpu", torch.float32).numpy()
+        features = network.pooled_features(mode, [(maps, boxes)])
+    return features.to("cpu", torch.float32).numpy()
 
 
 def _in_half_precision(features: NDArray[np.float32], file: str) -> NDArray[np.float16]:

@@ -10,14 +10,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...backbone.googlenet import TAIL_CHANNELS
+from ...backbone.googlenet import FEATURE_CHANNELS
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import check_model_folder
 from ...data.datasets.dataset import Dataset, size_of, spread
@@ -31,10 +31,10 @@ from ...eval.analysis.intervals import find_intervals
 from ...eval.metrics.evaluation import Evaluation
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
-from ...proposals.cache import kept_proposals
+from ...proposals.cache import cached_proposals
 from ...proposals.common.box_coding import USUAL_SIZE
+from ..box_predictor import POOLED, BoxPredictor, class_probabilities
 from ..config import DetectorConfig, checked_options
-from ..heads import SUMMARY, Head, class_probabilities
 from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
 from ..network import RegionNetwork
 from ..nms import suppress
@@ -42,14 +42,14 @@ from ..rcnn import conclude
 from ..region_features import Mode
 from .calibration import IMAGES, fit_sigmoids
 from .classifiers import Examples, LinearClassifiers, examples_of, feature_scale
-from .features import kept_features
+from .features import cached_features
 from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
 from .svm import mined_svms
 
 Report = Callable[[str], None]
 Solver = Literal["mined", "ridge"]
 SOLVERS: tuple[Solver, ...] = ("mined", "ridge")  # R-CNN's machines with mined negatives, and least squares
-LAYOUT = slice(TAIL_CHANNELS, SUMMARY)  # of a summary, what the box deltas read
+LAYOUT = slice(FEATURE_CHANNELS, POOLED)  # of a summary, what the box deltas read
 LOWEST_SCORE = 0.0001  # of detections that are judged: average precision asks for nearly all
 
 
@@ -106,7 +106,7 @@ class Source:
         """
         if self.validation is None or self.validation_store is None:
             return None
-        head = cast(Head, network.heads[config.mode])
+        head = network.box_predictor(config.mode)
         found = detections(head, config, self.validation, self.validation_store)
         judged = evaluate_voc(tabulate(found, self.validation.images, config.classes), "voc10")
         around = find_intervals(judged).map
@@ -145,7 +145,7 @@ def train_svm(
         classifiers = _solve(each, examples, classes, source.store.width)
         sample = _spread_labelled(data, source.store, IMAGES)
         sigmoids = fit_sigmoids(sample, classifiers, classes, scale)
-        put_classifiers(cast(Head, network.heads[config.mode]), classifiers, scale, sigmoids)
+        set_classifiers(network.box_predictor(config.mode), classifiers, scale, sigmoids)
         source.judge(each, network, config, report, before)
         if each == solver:
             _save(source, out, network, config)
@@ -168,12 +168,12 @@ def train_boxes(
     source = _open(data, validation, model, out, options, report)
     before = source.judge("before", source.network, source.config, report)
     network, config = _with_one_mode(source, source.config.classes)
-    head = cast(Head, network.heads[config.mode])
+    head = network.box_predictor(config.mode)
     scale = feature_scale(source.store, LAYOUT)
     regressors = ridge_boxes(source.labelled, config.classes, head.deltas.in_features, scale, LAYOUT, penalty)
     pairs = ", ".join(f"{name} {each.num_pairs}" for name, each in zip(config.classes, regressors, strict=True))
     report(f"pairs of a proposal and its object: {pairs}")
-    put_regressors(head, regressors, scale)
+    set_regressors(head, regressors, scale)
     config = replace(config, box_deltas=True)
     source.judge("ridge", network, config, report, before)
     source.judge("no regression", network, replace(config, box_deltas=False), report, before)
@@ -211,8 +211,8 @@ def _open(
     method = proposer_named(config.proposals, str(folder), options.device)
 
     def features(of: Dataset, place: Path | None) -> FeatureStore:
-        proposals = kept_proposals(of, method, report)
-        return kept_features(network, config.mode, of, proposals, config.regions, place, report)
+        proposals = cached_proposals(of, method, report)
+        return cached_features(network, config.mode, of, proposals, config.regions, place, report)
 
     store = features(data, options.features)
     if sample is None:
@@ -226,9 +226,9 @@ def _with_one_mode(source: Source, classes: tuple[str, ...]) -> tuple[RegionNetw
     mode = source.config.mode
     config = replace(source.config, classes=classes, modes=(mode,))
     network = RegionNetwork(len(classes), (mode,)).eval()
-    network.trunk.load_state_dict(source.network.trunk.state_dict())
-    network.tails[mode].load_state_dict(source.network.tails[mode].state_dict())
-    head, earlier = cast(Head, network.heads[mode]), cast(Head, source.network.heads[mode])
+    network.backbone.load_state_dict(source.network.backbone.state_dict())
+    network.box_heads[mode].load_state_dict(source.network.box_heads[mode].state_dict())
+    head, earlier = network.box_predictor(mode), source.network.box_predictor(mode)
     if classes == source.config.classes:
         head.load_state_dict(earlier.state_dict())
     else:
@@ -248,7 +248,9 @@ def _save(source: Source, out: Path, network: RegionNetwork, config: DetectorCon
 
 
 @torch.no_grad()
-def put_classifiers(head: Head, classifiers: LinearClassifiers, scale: float, sigmoids: NDArray[np.float64]) -> None:
+def set_classifiers(
+    head: BoxPredictor, classifiers: LinearClassifiers, scale: float, sigmoids: NDArray[np.float64]
+) -> None:
     """Make a head's logits the margins of linear classifiers on features times `scale`, after their sigmoids' lines."""
     slopes, offsets = sigmoids.T  # [K] each
     weights = classifiers.weights * (slopes * scale)[:, None]  # [K, D]
@@ -259,7 +261,7 @@ def put_classifiers(head: Head, classifiers: LinearClassifiers, scale: float, si
 
 
 @torch.no_grad()
-def put_regressors(head: Head, regressors: Sequence[BoxRegressor], scale: float) -> None:
+def set_regressors(head: BoxPredictor, regressors: Sequence[BoxRegressor], scale: float) -> None:
     """Make a head's deltas those of linear regressors on its layout's features times `scale`."""
     usual = np.array(USUAL_SIZE)
     weights = np.concatenate([each.weights * scale / usual[:, None] for each in regressors])  # [4 K, 3136]
@@ -268,14 +270,14 @@ def put_regressors(head: Head, regressors: Sequence[BoxRegressor], scale: float)
 
 
 @torch.no_grad()
-def detections(head: Head, config: DetectorConfig, data: Dataset, store: FeatureStore) -> list[ImageDetections]:
+def detections(head: BoxPredictor, config: DetectorConfig, data: Dataset, store: FeatureStore) -> list[ImageDetections]:
     """What a head finds in every image of a data set, from the features of its regions."""
     found = []
     config, device = replace(config, score=LOWEST_SCORE), head.classifier.weight.device
     for truth, regions in zip(data.images, store, strict=True):
         boxes = regions.boxes[regions.num_objects :]  # [R, 4]
-        summaries = torch.from_numpy(regions.features[regions.num_objects :]).to(device, torch.float32)
-        logits, deltas = head.judge(summaries)
+        features = torch.from_numpy(regions.features[regions.num_objects :]).to(device, torch.float32)
+        logits, deltas = head.predict(features)
         probabilities = class_probabilities(logits, config.scores).cpu()
         width, height = size_of(data, truth)
         stages = conclude(config, (height, width), boxes, probabilities, deltas.cpu())

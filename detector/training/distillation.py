@@ -27,7 +27,7 @@ from ..network import RegionNetwork
 from ..region_features import Mode
 from .batches import Example
 from .finetuning import FinetuneOptions, train_on_regions
-from .region_loss import look_at_regions
+from .region_loss import predict_regions
 
 Teacher = RegionNetwork | Ensemble
 
@@ -83,7 +83,7 @@ def _student(
     """The net to teach, with the settings of its teacher."""
     first = folder if config.members == 1 else member_folders(folder, config.members)[0]
     wanted = replace(config, members=1, mode=options.mode)
-    return initial_network(init or str(first), wanted, keep_modes=options.freeze == "trunk")
+    return initial_network(init or str(first), wanted, keep_modes=options.freeze == "backbone")
 
 
 def distillation_loss(
@@ -95,7 +95,7 @@ def distillation_loss(
     it: where it sees none, its box means nothing. Both are means over the regions of all processes, of which this gives
     the part that `batch` has; "agreement" is the share of the regions that both give the same class.
     """
-    logits, deltas = look_at_regions(student, batch, mode)  # [R, K + 1], [R, K, 4]
+    logits, deltas = predict_regions(student, batch, mode)  # [R, K + 1], [R, K, 4]
     wanted, places = _taught(teacher, batch, mode, like=deltas)
     (num_regions,) = totals(len(logits))
     if not num_regions:
@@ -112,7 +112,7 @@ def _taught(teacher: nn.Module, batch: list[Example], mode: Mode, like: Tensor) 
     answers = [(like.new_zeros(0, like.shape[1] + 1), like.new_zeros(0, *like.shape[1:]))]
     with autocast(like.device):
         for each in batch:
-            maps = SharedMaps(cast(Teacher, teacher).trunk, each.image, each.short_sides)
+            maps = SharedMaps(cast(Teacher, teacher).backbone, each.image, each.short_sides)
             answers.append(teacher(mode, maps, each.sample.boxes))
     logits, deltas = (torch.cat(parts) for parts in zip(*answers, strict=True))
     return logits.softmax(dim=1), deltas

@@ -22,7 +22,7 @@ from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
-from ...proposals.cache import kept_proposals
+from ...proposals.cache import cached_proposals
 from ...proposals.methods import Proposer
 from ..config import DetectorConfig
 from ..model_folders import WEIGHTS, initial_network, load_multibox, model_folder, proposer_named, save_network
@@ -103,7 +103,7 @@ def finetune(
         classes=classes, modes=(options.mode,), proposals=options.proposals, box_deltas=options.box_deltas
     )
     network, config = initial_network(
-        init, config, keep_modes=options.freeze == "trunk", new_outputs=options.new_outputs
+        init, config, keep_modes=options.freeze == "backbone", new_outputs=options.new_outputs
     )
     return train_on_regions(
         network,
@@ -145,7 +145,7 @@ def train_on_regions(
         require_objects(sample, config.classes, "to validate on", report)
     network.to(choose_device(options.device))
     with first_alone():
-        proposals = kept_proposals(data, method, report)
+        proposals = cached_proposals(data, method, report)
     report(_outlook(data, proposals, config.classes))
     report(f"{options}; {recipe}")
     batches, images = _batches(data, proposals, config.classes, options, recipe.seed)
@@ -232,7 +232,7 @@ def _validator(
 ) -> Callable[[nn.Module], float]:
     """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation images."""
     with first_alone():
-        proposals = kept_proposals(sample, method, report)
+        proposals = cached_proposals(sample, method, report)
 
     def validate(network: nn.Module) -> float:
         settings = replace(config, mode=options.mode, score=0.001)
@@ -250,17 +250,17 @@ def _validator(
 def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_decay: float) -> list[dict[str, Any]]:
     """The parameters that learn: the head faster than what was trained before, biases undecayed.
 
-    What `options.freeze` names stays as it is, as do the other mode's tail and head and, where no box deltas are
+    What `options.freeze` names stays as it is, as do the other mode's box head and head and, where no box deltas are
     learnt, their layer.
     """
     mode = options.mode
     network.requires_grad_(False)
-    rates = {network.tails[mode]: 1.0, network.heads[mode]: options.head_rate, network.trunk: 1.0}
+    rates = {network.box_heads[mode]: 1.0, network.box_predictors[mode]: options.head_rate, network.backbone: 1.0}
     for module in rates:
         module.requires_grad_(True)
-    for name, parameter in network.trunk.named_parameters(prefix="trunk"):
+    for name, parameter in network.backbone.named_parameters(prefix="backbone"):
         parameter.requires_grad_(not name.startswith(FREEZES[options.freeze]))
-    network.heads[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
+    network.box_predictors[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
     groups = []
     for module, scale in rates.items():
         named = [(name, each) for name, each in module.named_parameters() if each.requires_grad]

@@ -1,4 +1,4 @@
-"""Training the MultiBox of a detector: a head on its trunk, which stays as it is, so both see the same maps."""
+"""Training the MultiBox of a detector: a head on its backbone, which stays as it is, so both see the same maps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ...data.datasets.dataset import Dataset, spread
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
 from ...eval.metrics.recall import evaluate_recall
-from ...proposals.cache import kept_proposals
+from ...proposals.cache import cached_proposals
 from ...proposals.methods import MIXED, proposer
 from ...proposals.mix import NUM_OWN
 from ...proposals.multibox.batches import MultiBoxBatches, MultiBoxExample
@@ -58,7 +58,7 @@ def train_multibox(
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> State:
-    """Train a MultiBox on a detector's trunk; `out` becomes that detector with it, the best by validation recall."""
+    """Train a MultiBox on a detector's backbone; `out` becomes that detector with it, the best by validation recall."""
     report = only_first(report)
     check_model_folder(out, resume)  # before minutes go into proposals
     require_shares(options.images, "--images")
@@ -72,14 +72,16 @@ def train_multibox(
     priors = _priors(data, options.priors, recipe.seed)
     head = MultiBoxHead(len(priors))
     head.priors.copy_(torch.as_tensor(priors))
-    network = MultiBoxNetwork(detector.trunk, head).to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    network = MultiBoxNetwork(detector.backbone, head).to(
+        choose_device(options.device), memory_format=torch.channels_last
+    )  # pyright: ignore[reportCallIssue]
     with first_alone():
-        others = kept_proposals(data, proposer(MIXED), report)
+        others = cached_proposals(data, proposer(MIXED), report)
     batches = MultiBoxBatches(data, others, priors, options.images, recipe.seed)
 
     def save(model: nn.Module) -> None:
         save_network(out, detector, config)
-        save_multibox(out, detector.trunk, cast(MultiBoxNetwork, model).head)
+        save_multibox(out, detector.backbone, cast(MultiBoxNetwork, model).head)
 
     def loss(model: nn.Module, batch: list[MultiBoxExample]) -> dict[str, Tensor]:
         with autocast(next(model.parameters()).device):
@@ -124,9 +126,9 @@ def _validator(sample: Dataset) -> Callable[[nn.Module], float]:
 
     def validate(model: nn.Module) -> float:
         network = cast(MultiBoxNetwork, model)
-        multibox = MultiBox(network.trunk, network.head)
+        multibox = MultiBox(network.backbone, network.head)
         found = {
-            truth.file: multibox.propose(SharedMaps(network.trunk, sample.read(truth)), NUM_OWN)
+            truth.file: multibox.propose(SharedMaps(network.backbone, sample.read(truth)), NUM_OWN)
             for truth in sample.images
         }
         return evaluate_recall("multibox", found, sample.images).all.average_recall

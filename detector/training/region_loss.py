@@ -1,9 +1,7 @@
-"""What regions are asked for in training: their class, and for the foreground where the object is.
+"""The loss of R-CNN: cross-entropy over the classes and, of the foreground, smooth L1 of the box deltas.
 
 Shapes: R regions over the images of a step, K classes (0 = background).
 """
-
-from typing import cast
 
 import numpy as np
 import torch
@@ -11,15 +9,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...backbone.features.shared_maps import SharedMaps, as_input
-from ...backbone.googlenet import TAIL_CHANNELS, Tail
+from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast
 from ...backbone.training.distributed import totals
-from ...data.images.crops import warp_regions
 from ...proposals.common.box_coding import encode
-from ..heads import WINDOW
 from ..network import RegionNetwork
-from ..region_features import CROPS_AT_ONCE, Mode
+from ..region_features import Mode
 from .batches import Example
 from .labelling import BACKGROUND
 from .sampling import RegionSample
@@ -35,7 +30,7 @@ def region_loss(
     regions, and this gives the part of them that `batch` has; without any region there are no terms. Without
     `box_deltas` only the classes are learnt.
     """
-    logits, deltas = look_at_regions(network, batch, mode)
+    logits, deltas = predict_regions(network, batch, mode)
     device, samples = logits.device, [each.sample for each in batch]
     classes = torch.as_tensor(
         np.concatenate([np.zeros(0, dtype=np.int64), *(each.classes for each in samples)]), device=device
@@ -69,39 +64,17 @@ def _wrong_classes(samples: list[RegionSample], num_outputs: int) -> NDArray[np.
     return np.concatenate(parts)
 
 
-def look_at_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:
+def predict_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:
     """Logits [R, K + 1] and deltas [R, K, 4] of all regions of a step, image by image."""
+    regions = [(SharedMaps(network.backbone, each.image, each.short_sides), each.sample.boxes) for each in batch]
     with autocast(next(network.parameters()).device):
-        outputs = _look(network, batch, mode)
+        pooled = network.pooled_features(mode, regions)  # [R, 4160]
+        outputs = [network.box_predictor(mode).predict(pooled[:0])]
+        for each, own in zip(batch, pooled.split([len(each.sample) for each in batch]), strict=True):
+            torch.manual_seed(each.seed)  # dropout is the image's own, in whichever process
+            outputs.append(network.box_predictor(mode).predict(own))
     logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     return logits, deltas
-
-
-def _look(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
-    """Logits and deltas of each image's regions; dropout's chance is the image's own, whoever looks at it."""
-    if mode == "crops" or not batch:
-        return _look_at_crops(network, batch, mode)
-    outputs = []
-    for each in batch:
-        torch.manual_seed(each.seed)
-        maps = SharedMaps(network.trunk, each.image, each.short_sides)
-        outputs.append(network(mode, maps, each.sample.boxes))
-    return outputs
-
-
-def _look_at_crops(network: RegionNetwork, batch: list[Example], mode: Mode) -> list[tuple[Tensor, Tensor]]:
-    """The same, with the crops of all images run through trunk and tail together: an image may have few."""
-    tail, head, device = cast(Tail, network.tails[mode]), network.heads[mode], next(network.parameters()).device
-    features = [torch.zeros(0, TAIL_CHANNELS, WINDOW, WINDOW, device=device)]
-    crops = [crop for each in batch for crop in warp_regions(each.image, each.sample.boxes)]
-    for start in range(0, len(crops), CROPS_AT_ONCE):
-        images = as_input(network.trunk, np.stack(crops[start : start + CROPS_AT_ONCE]))  # [P, 3, 224, 224]
-        features.append(tail(tail.pool4(network.trunk(images))))  # [P, 1024, 7, 7]
-    outputs = [head(features[0])]
-    for each, own in zip(batch, torch.cat(features).split([len(each.sample) for each in batch]), strict=True):
-        torch.manual_seed(each.seed)
-        outputs.append(head(own))
-    return outputs
 
 
 def _stacked(boxes: list[NDArray[np.float64]], device: torch.device) -> Tensor:

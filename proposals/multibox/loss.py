@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from ...backbone.features.shared_maps import SharedMaps
-from ...backbone.googlenet import Trunk
+from ...backbone.googlenet import Backbone
 from ...backbone.training.distributed import totals
 from ...data.boxes import ignored_overlaps
 from ..common.box_coding import decode, encode
@@ -22,18 +22,18 @@ NO_FIT = 0.3  # IoU from which on a box begins to count as sure
 
 
 class MultiBoxNetwork(nn.Module):
-    """The head on a trunk that stays as it is."""
+    """The head on a backbone that stays as it is."""
 
-    def __init__(self, trunk: Trunk, head: MultiBoxHead):
+    def __init__(self, backbone: Backbone, head: MultiBoxHead):
         super().__init__()
-        self.trunk, self.head = trunk.eval().requires_grad_(False), head
+        self.backbone, self.head = backbone.eval().requires_grad_(False), head
 
     def train(self, mode: bool = True) -> Self:
         self.head.train(mode)
         return self
 
     def forward(self, example: MultiBoxExample) -> tuple[Tensor, Tensor, Tensor]:
-        return self.head(SharedMaps(self.trunk, example.image, example.short_sides), example.boxes)
+        return self.head(SharedMaps(self.backbone, example.image, example.short_sides), example.boxes)
 
 
 def overlap_target(overlaps: Tensor) -> Tensor:

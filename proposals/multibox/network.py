@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from ...backbone.features.shared_maps import SharedMaps
-from ...backbone.googlenet import STRIDE, Trunk
+from ...backbone.googlenet import STRIDE, Backbone
 from ...backbone.inception import ConvReLU
 from ...backbone.precision import autocast
 from ...backbone.roi_align import roi_align
@@ -87,20 +87,22 @@ def crop_windows(shape: tuple[int, ...], crops: int) -> Boxes:
 
 
 class MultiBox:
-    """A trained head on its trunk, ready to propose.
+    """A trained head on its backbone, ready to propose.
 
     `crops` looks at the image in so many times so many overlapping windows too (Szegedy et al., section 4.3), each
     with the smaller half of the priors: small objects have priors near them only there.
     """
 
-    def __init__(self, trunk: Trunk, head: MultiBoxHead, *, crops: int = CROPS, nms_threshold: float = NMS_THRESHOLD):
-        self.trunk, self.head = trunk.eval(), head.eval()
+    def __init__(
+        self, backbone: Backbone, head: MultiBoxHead, *, crops: int = CROPS, nms_threshold: float = NMS_THRESHOLD
+    ):
+        self.backbone, self.head = backbone.eval(), head.eval()
         self.crops, self.nms_threshold = crops, nms_threshold
 
     @property
     def fingerprint(self) -> str:
         """Changes with the weights and the settings."""
-        return f"{tensors_hash(self.trunk)} {tensors_hash(self.head)} {self.crops} {self.nms_threshold}"
+        return f"{tensors_hash(self.backbone)} {tensors_hash(self.head)} {self.crops} {self.nms_threshold}"
 
     def propose(self, maps: SharedMaps, count: int) -> Proposals:
         """The best `count` boxes, ordered so that any prefix is a good choice; a score is what a box adds, 0..1."""

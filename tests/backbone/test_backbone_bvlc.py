@@ -18,7 +18,7 @@ def under_caffes_names(model):
         if layer not in layers:
             _, module, branch = layer.split(".")
             layers[layer] = f"{module}/{branches[branch]}"
-        tensors[f"{layers[layer]}.{kind}"] = tensor.flip(1) if name == "trunk.conv1.weight" else tensor
+        tensors[f"{layers[layer]}.{kind}"] = tensor.flip(1) if name == "backbone.conv1.weight" else tensor
     return tensors
 
 
@@ -46,7 +46,7 @@ def test_another_network_is_refused(tmp_path):
 
 
 def test_names_that_are_not_theirs_have_no_counterpart():
-    assert our_name("inception_5b/pool_proj.bias") == "tail.inception_5b.pool_proj.bias"
+    assert our_name("inception_5b/pool_proj.bias") == "box_head.inception_5b.pool_proj.bias"
     assert our_name("conv9/3x3.weight") is None
     assert our_name("inception_3a/7x7.weight") is None
 
@@ -60,7 +60,7 @@ def test_the_published_weights_know_a_cat(shared):
     centre = chelsea[:, (chelsea.shape[1] - chelsea.shape[0]) // 2 :][:, : chelsea.shape[0]]
     crop = cv2.resize(np.ascontiguousarray(centre), (224, 224), interpolation=cv2.INTER_AREA)
     with torch.no_grad():
-        logits = model(model.trunk.preprocess(torch.from_numpy(crop).permute(2, 0, 1)[None]))
+        logits = model(model.backbone.preprocess(torch.from_numpy(crop).permute(2, 0, 1)[None]))
     probabilities, classes = logits.softmax(1)[0].topk(3)
     names = (shared / "data" / "imagenet_synset_words.txt").read_text().splitlines()
     assert any(281 <= index <= 285 for index in classes.tolist()), [names[index] for index in classes]

@@ -3,35 +3,35 @@ import torch
 import torch.nn.functional as F
 from test_backbone_inception import multiply_adds
 
-from inception_rcnn.backbone.googlenet import MEAN, AuxiliaryHead, GoogLeNet, Tail, Trunk, local_response_norm
+from inception_rcnn.backbone.googlenet import MEAN, AuxiliaryHead, Backbone, BoxHead, GoogLeNet, local_response_norm
 
 # Weights and biases of each stage in BVLC's train_val.prototxt.
 PARAMETERS = {
-    "trunk.conv1": 9_472,
-    "trunk.inception_3a": 163_696,
-    "trunk.inception_3b": 388_736,
-    "trunk.inception_4a": 376_176,
-    "trunk.inception_4b": 449_160,
-    "trunk.inception_4c": 510_104,
-    "trunk.inception_4d": 605_376,
-    "trunk.inception_4e": 868_352,
-    "tail.inception_5a": 1_043_456,
-    "tail.inception_5b": 1_444_080,
+    "backbone.conv1": 9_472,
+    "backbone.inception_3a": 163_696,
+    "backbone.inception_3b": 388_736,
+    "backbone.inception_4a": 376_176,
+    "backbone.inception_4b": 449_160,
+    "backbone.inception_4c": 510_104,
+    "backbone.inception_4d": 605_376,
+    "backbone.inception_4e": 868_352,
+    "box_head.inception_5a": 1_043_456,
+    "box_head.inception_5b": 1_444_080,
     "classifier": 1_025_000,
     "auxiliary1": 3_188_840,
     "auxiliary2": 3_190_888,
 }
 # Output of each stage for a 224 x 224 input, Table 1.
 SHAPES = {
-    "trunk.conv1": (64, 112, 112),
-    "trunk.conv2": (192, 56, 56),
-    "trunk.inception_3a": (256, 28, 28),
-    "trunk.inception_3b": (480, 28, 28),
-    "trunk.inception_4a": (512, 14, 14),
-    "trunk.inception_4d": (528, 14, 14),
-    "trunk.inception_4e": (832, 14, 14),
-    "tail.inception_5a": (832, 7, 7),
-    "tail.inception_5b": (1024, 7, 7),
+    "backbone.conv1": (64, 112, 112),
+    "backbone.conv2": (192, 56, 56),
+    "backbone.inception_3a": (256, 28, 28),
+    "backbone.inception_3b": (480, 28, 28),
+    "backbone.inception_4a": (512, 14, 14),
+    "backbone.inception_4d": (528, 14, 14),
+    "backbone.inception_4e": (832, 14, 14),
+    "box_head.inception_5a": (832, 7, 7),
+    "box_head.inception_5b": (1024, 7, 7),
 }
 
 
@@ -49,7 +49,7 @@ def test_parameters_are_those_of_the_paper(model):
     assert num_parameters(GoogLeNet()) == 6_998_552
     assert num_parameters(model) == 13_378_280
     assert {name: num_parameters(model.get_submodule(name)) for name in PARAMETERS} == PARAMETERS
-    conv2 = num_parameters(model.trunk.conv2_reduce) + num_parameters(model.trunk.conv2)
+    conv2 = num_parameters(model.backbone.conv2_reduce) + num_parameters(model.backbone.conv2)
     assert conv2 == 114_944
 
 
@@ -80,12 +80,12 @@ def test_response_normalisation_is_caffes():
     torch.testing.assert_close(local_response_norm(shape), by_hand)
 
 
-def test_both_normalisations_are_in_the_trunk(monkeypatch):
+def test_both_normalisations_are_in_the_backbone(monkeypatch):
     calls = []
     monkeypatch.setattr(
         "inception_rcnn.backbone.googlenet.local_response_norm", lambda x: calls.append(tuple(x.shape)) or x
     )
-    Trunk()(torch.zeros(1, 3, 224, 224))
+    Backbone()(torch.zeros(1, 3, 224, 224))
     assert calls == [(1, 64, 56, 56), (1, 192, 56, 56)]
 
 
@@ -109,7 +109,7 @@ def test_auxiliary_heads_drop_seven_tenths_and_the_classifier_four(model):
 
 
 def test_new_weights_start_as_bvlc_started_them(model):
-    convolution = model.trunk.inception_3a.conv3x3
+    convolution = model.backbone.inception_3a.conv3x3
     bound = (6 / (9 * (96 + 128))) ** 0.5
     assert convolution.weight.abs().max() <= bound
     assert convolution.weight.abs().max() > 0.95 * bound
@@ -120,12 +120,12 @@ def test_new_weights_start_as_bvlc_started_them(model):
 def test_preprocessing_only_subtracts_the_mean():
     images = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
     images[:, 0] = 200
-    out = Trunk.preprocess(images)
+    out = Backbone.preprocess(images)
     assert out.dtype == torch.float32
     assert out[0, :, 0, 0].tolist() == [200 - MEAN[0], -MEAN[1], -MEAN[2]]
 
 
-def test_the_tail_takes_what_pool4_makes_of_the_trunk():
-    tail = Tail()
-    assert tail.pool4(torch.zeros(1, 832, 14, 14)).shape == (1, 832, 7, 7)
-    assert tail(torch.zeros(0, 832, 7, 7)).shape == (0, 1024, 7, 7)
+def test_the_box_head_takes_what_pool4_makes_of_the_backbone():
+    box_head = BoxHead()
+    assert box_head.pool4(torch.zeros(1, 832, 14, 14)).shape == (1, 832, 7, 7)
+    assert box_head(torch.zeros(0, 832, 7, 7)).shape == (0, 1024, 7, 7)

@@ -381,7 +381,7 @@ def test_tensors_of_any_format_and_shape_are_a_network_or_one_sentence(tmp_path:
     """Under the names by which the networks are told apart."""
     rng, path = random.Random(seed), tmp_path / "a.safetensors"
     names = ("conv1/7x7_s2.weight", "loss3/classifier.bias", "classifier.bias", "auxiliary1.1.weight", "fc.bias")
-    names += ("inception3a.branch1.conv.weight", "trunk.inception3a.branch1.conv.weight", "priors")
+    names += ("inception3a.branch1.conv.weight", "backbone.inception3a.branch1.conv.weight", "priors")
     for _ in range(100):
         header, end = {}, 0
         for name in rng.sample(names, rng.randrange(1, 4)):

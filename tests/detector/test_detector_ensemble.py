@@ -31,12 +31,12 @@ CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), proposals="se
 BOXES = as_boxes([[4, 4, 40, 44], [0, 0, 64, 48], [20, 10, 50, 30]])
 
 
-def network(seed, trunk=None):
+def network(seed, backbone=None):
     torch.manual_seed(seed)
     made = RegionNetwork(2, CONFIG.modes)
-    if trunk is not None:
-        made.trunk.load_state_dict(trunk.state_dict())
-    for head in made.heads.values():  # new heads say nearly nothing: let them differ
+    if backbone is not None:
+        made.backbone.load_state_dict(backbone.state_dict())
+    for head in made.box_predictors.values():  # new heads say nearly nothing: let them differ
         torch.nn.init.normal_(head.classifier.weight, std=0.5)
         torch.nn.init.normal_(head.deltas.weight, std=0.05)
     return made.eval()
@@ -44,9 +44,9 @@ def network(seed, trunk=None):
 
 @pytest.fixture(scope="module")
 def members():
-    """Two nets on one trunk and a third on its own, as files would give them back: in half precision."""
+    """Two nets on one backbone and a third on its own, as files would give them back: in half precision."""
     first = network(1)
-    made = (first, network(2, first.trunk), network(3))
+    made = (first, network(2, first.backbone), network(3))
     return [each.half().float() for each in made]
 
 
@@ -94,18 +94,18 @@ def test_what_is_certain_or_huge_stays_finite():
     torch.testing.assert_close(box[2] - box[0], torch.tensor(500.0))  # the mean of 1000 and 0
 
 
-def test_members_with_the_same_trunk_share_its_maps(members, image, monkeypatch):
+def test_members_with_the_same_backbone_share_its_maps(members, image, monkeypatch):
     ensemble = Ensemble(copy.deepcopy(members))
-    assert ensemble.members[0].trunk is ensemble.members[1].trunk is ensemble.trunk
-    assert ensemble.members[2].trunk is not ensemble.trunk
+    assert ensemble.members[0].backbone is ensemble.members[1].backbone is ensemble.backbone
+    assert ensemble.members[2].backbone is not ensemble.backbone
     runs = []
     for number in (0, 2):
-        ensemble.members[number].trunk.register_forward_hook(lambda trunk, *_: runs.append(trunk))
+        ensemble.members[number].backbone.register_forward_hook(lambda backbone, *_: runs.append(backbone))
     with torch.inference_mode():
-        answers = ensemble.answers("shared", SharedMaps(ensemble.trunk, image, (64,)), BOXES)
-        assert sorted(run is ensemble.trunk for run in runs) == [False, True]
+        answers = ensemble.answers("shared", SharedMaps(ensemble.backbone, image, (64,)), BOXES)
+        assert sorted(run is ensemble.backbone for run in runs) == [False, True]
         for member, (logits, deltas) in zip(members, answers, strict=True):
-            alone = member("shared", SharedMaps(member.trunk, image, (64,)), BOXES)
+            alone = member("shared", SharedMaps(member.backbone, image, (64,)), BOXES)
             torch.testing.assert_close(logits, alone[0])
             torch.testing.assert_close(deltas, alone[1])
 

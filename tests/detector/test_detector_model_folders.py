@@ -86,15 +86,15 @@ def test_an_unknown_name_lists_what_ships():
         model_folder("googlenet-voc7")
 
 
-def test_a_classifier_brings_trunk_and_tail(classifier):
+def test_a_classifier_brings_backbone_and_box_head(classifier):
     network, config = initial_network(str(classifier), DetectorConfig(("a",), modes=("crops",)), keep_modes=False)
     assert config.modes == ("crops",)
     torch.manual_seed(1)
     source = GoogLeNet()
-    assert our_name("conv1/7x7_s2.weight") == "trunk.conv1.weight"
-    torch.testing.assert_close(network.trunk.conv1.weight, source.trunk.conv1.weight)
+    assert our_name("conv1/7x7_s2.weight") == "backbone.conv1.weight"
+    torch.testing.assert_close(network.backbone.conv1.weight, source.backbone.conv1.weight)
     torch.testing.assert_close(
-        network.tails["crops"].inception_5b.conv1x1.weight, source.tail.inception_5b.conv1x1.weight
+        network.box_heads["crops"].inception_5b.conv1x1.weight, source.box_head.inception_5b.conv1x1.weight
     )
 
 
@@ -113,10 +113,10 @@ def test_a_detector_of_the_same_classes_brings_its_heads(folder):
 def test_other_classes_get_new_outputs(folder):
     network, config = initial_network(str(folder), DetectorConfig(("cow",), modes=("shared",)), keep_modes=True)
     assert config.modes == ("shared",)
-    assert network.heads["shared"].classifier.out_features == 2
+    assert network.box_predictors["shared"].classifier.out_features == 2
     before = load_network(folder)[0]
-    torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
-    reduce, reduced = (each.heads["shared"].reduce.weight for each in (network, before))
+    torch.testing.assert_close(network.backbone.conv2.weight, before.backbone.conv2.weight)
+    reduce, reduced = (each.box_predictors["shared"].reduce.weight for each in (network, before))
     torch.testing.assert_close(reduce, reduced)
 
 
@@ -131,13 +131,13 @@ def test_other_files_cannot_be_started_from(tmp_path):
 
 @pytest.fixture(scope="module")
 def with_multibox(folder, tmp_path_factory):
-    """A copy of the model folder with a head of three priors for its trunk."""
+    """A copy of the model folder with a head of three priors for its backbone."""
     path = tmp_path_factory.mktemp("multibox") / "model"
     shutil.copytree(folder, path)
     torch.manual_seed(2)
     head = MultiBoxHead(3)
     head.priors.copy_(torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]))
-    save_multibox(path, load_network(path)[0].trunk, head)
+    save_multibox(path, load_network(path)[0].backbone, head)
     return path
 
 
@@ -150,7 +150,7 @@ def test_a_detector_is_saved_with_its_multibox(with_multibox, tmp_path):
     assert RCNN.from_pretrained(tmp_path, device="cpu").proposal_parameters == model.proposal_parameters
 
 
-def test_the_multibox_of_another_trunk_is_not_saved(folder, tmp_path):
+def test_the_multibox_of_another_backbone_is_not_saved(folder, tmp_path):
     RCNN.from_pretrained(folder, device="cpu").save_pretrained(tmp_path)  # it has none of its own
     assert not (tmp_path / "multibox.safetensors").exists()
 
@@ -163,17 +163,17 @@ def test_a_multibox_comes_back_in_half_precision(with_multibox):
             torch.testing.assert_close(multibox.head.state_dict()[name], tensor.half().float())
     assert multibox.head.priors.tolist() == [[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]
     assert not multibox.head.training
-    assert not multibox.trunk.training
+    assert not multibox.backbone.training
 
 
-def test_a_multibox_sits_on_the_trunk_given_if_it_was_trained_on_that(with_multibox):
+def test_a_multibox_sits_on_the_backbone_given_if_it_was_trained_on_that(with_multibox):
     network = load_network(with_multibox)[0]
-    own = load_multibox(with_multibox, "cpu", network.trunk)
-    assert own.trunk is network.trunk
+    own = load_multibox(with_multibox, "cpu", network.backbone)
+    assert own.backbone is network.backbone
     torch.manual_seed(3)
-    other = RegionNetwork(2, ("shared",)).trunk
+    other = RegionNetwork(2, ("shared",)).backbone
     foreign = load_multibox(with_multibox, "cpu", other)
-    assert foreign.trunk is not other
+    assert foreign.backbone is not other
     assert foreign.fingerprint == own.fingerprint == load_multibox(with_multibox, "cpu").fingerprint
 
 
@@ -228,12 +228,13 @@ def test_new_weights_beside_the_hashes_of_old_ones_load(tmp_path):
     network, config = load_network(model_folder())
     (tmp_path / "config.json").write_bytes((model_folder() / "config.json").read_bytes())
     with torch.no_grad():
-        network.heads["shared"].classifier.bias += 1
+        network.box_predictors["shared"].classifier.bias += 1
     save_network(tmp_path / "other", network, config)
     shutil.copy(tmp_path / "other" / WEIGHTS, tmp_path / WEIGHTS)
     loaded, _ = load_network(tmp_path)
     assert not torch.equal(
-        loaded.heads["shared"].classifier.bias, load_network(model_folder())[0].heads["shared"].classifier.bias
+        loaded.box_predictors["shared"].classifier.bias,
+        load_network(model_folder())[0].box_predictors["shared"].classifier.bias,
     )
 
 
@@ -249,9 +250,9 @@ def test_a_copied_multibox_is_the_same_and_carries_a_checksum(with_multibox, fol
 def test_a_weight_beyond_half_precision_survives(tmp_path):
     network = RegionNetwork(1, ("shared",))
     with torch.no_grad():
-        network.heads["shared"].classifier.weight[1, 5] = 1e6
+        network.box_predictors["shared"].classifier.weight[1, 5] = 1e6
     save_network(tmp_path, network, DetectorConfig(("cat",)))
-    assert load_network(tmp_path)[0].heads["shared"].classifier.weight[1, 5] == 1e6
+    assert load_network(tmp_path)[0].box_predictors["shared"].classifier.weight[1, 5] == 1e6
 
 
 def test_weights_of_another_number_of_classes_are_refused_before_anything_is_made(folder, tmp_path, monkeypatch):

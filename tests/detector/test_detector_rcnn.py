@@ -31,7 +31,7 @@ class Scripted(torch.nn.Module):
         self.asked = []
 
     @property
-    def trunk(self):
+    def backbone(self):
         return self
 
     def forward(self, mode, maps, boxes):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
-from inception_rcnn.backbone.googlenet import CELL_SHIFT, STRIDE, Tail, Trunk
+from inception_rcnn.backbone.googlenet import CELL_SHIFT, STRIDE, Backbone, BoxHead
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.crops import warp_regions
@@ -14,7 +14,7 @@ from inception_rcnn.detector.region_features import checked_mode, crop_features,
 @pytest.fixture(scope="module")
 def parts():
     torch.manual_seed(0)
-    return Trunk().eval().requires_grad_(False), Tail().eval().requires_grad_(False)
+    return Backbone().eval().requires_grad_(False), BoxHead().eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -24,42 +24,47 @@ def image(rng):
 
 def joined(parts):
     """The features of all regions, in the order of their boxes."""
-    places, features = zip(*parts, strict=True)
-    places = np.concatenate(places)
-    assert sorted(places) == list(range(len(places)))
-    return torch.cat(features)[np.argsort(places)]
+    indices, features = zip(*parts, strict=True)
+    indices = np.concatenate(indices)
+    assert sorted(indices) == list(range(len(indices)))
+    return torch.cat(features)[np.argsort(indices)]
 
 
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_no_boxes_give_no_features(parts, image, mode):
-    assert joined(region_features(mode, SharedMaps(parts[0], image), parts[1], as_boxes([]))).shape == (0, 1024, 7, 7)
+    assert joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), as_boxes([]))])).shape == (
+        0,
+        1024,
+        7,
+        7,
+    )
 
 
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_a_region_does_not_depend_on_its_company(parts, image, mode, monkeypatch):
     boxes = as_boxes([[0, 0, 200, 150], [20, 30, 90, 120], [100, 10, 180, 60]])
-    together = joined(region_features(mode, SharedMaps(parts[0], image), parts[1], boxes))
+    together = joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), boxes)]))
     monkeypatch.setattr(regions, "CROPS_AT_ONCE", 2)
     monkeypatch.setattr(regions, "REGIONS_AT_ONCE", 2)
     torch.testing.assert_close(
-        joined(region_features(mode, SharedMaps(parts[0], image), parts[1], boxes)), together, rtol=1e-3, atol=1e-3
+        joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), boxes)])), together, rtol=1e-3, atol=1e-3
     )
-    alone = joined(region_features(mode, SharedMaps(parts[0], image), parts[1], boxes[1:2]))
+    alone = joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), boxes[1:2])]))
     torch.testing.assert_close(alone[0], together[1], rtol=1e-3, atol=1e-3)
 
 
 def test_a_crop_goes_through_the_whole_net(parts, image):
-    trunk, tail = parts
+    backbone, box_head = parts
     boxes = as_boxes([[20, 30, 90, 120]])
     pixels = torch.from_numpy(warp_regions(image, boxes)).permute(0, 3, 1, 2)
-    expected = tail(tail.pool4(trunk(trunk.preprocess(pixels))))
+    expected = box_head(box_head.pool4(backbone(backbone.preprocess(pixels))))
     torch.testing.assert_close(
-        joined(crop_features(SharedMaps(trunk, image), tail, boxes)), expected, rtol=1e-3, atol=1e-3
+        joined(crop_features(box_head, [(SharedMaps(backbone, image), boxes)])), expected, rtol=1e-3, atol=1e-3
     )
 
 
 class Ramp(torch.nn.Module):
-    """A trunk whose map says where each cell looks: channel 0 its centre's x in the input, channel 1 its y."""
+    """A backbone whose map says where each cell looks: channel 0 its centre's x in the input, channel 1 its y."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +86,7 @@ def test_a_region_is_pooled_from_the_cells_that_see_it():
     """The middle of the 7 x 7 window must look at the middle of the box, in the pixels of the resized image."""
     image = np.zeros((300, 400, 3), dtype=np.uint8)  # looked at in twice the size
     boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220]])
-    windows = joined(shared_features(SharedMaps(Ramp(), image, (600,)), torch.nn.Identity(), boxes))  # [2, 2, 7, 7]
+    windows = joined(shared_features(torch.nn.Identity(), [(SharedMaps(Ramp(), image, (600,)), boxes)]))  # [2, 2, 7, 7]
     centres = windows[:, :, 3, 3]
     torch.testing.assert_close(centres, torch.tensor([[300.0, 260.0], [470.0, 320.0]]))
     # With 16 of 224 pixels of context on each side, neighbouring cells are a seventh of 7/6 box sides apart.
@@ -92,14 +97,27 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
     """Asked region by region or all at once, and only maps that a region needs are made."""
     image = np.zeros((300, 400, 3), dtype=np.uint8)
     boxes = as_boxes([[10, 10, 390, 290], [100, 100, 150, 150], [0, 0, 380, 300], [50, 60, 200, 220]])
-    trunk = Ramp()
-    together = joined(shared_features(SharedMaps(trunk, image), torch.nn.Identity(), boxes))
-    assert trunk.sizes == [(200, 267), (400, 533), (800, 1067)]
-    alone = [joined(shared_features(SharedMaps(trunk, image), torch.nn.Identity(), boxes[i : i + 1])) for i in range(4)]
+    backbone = Ramp()
+    together = joined(shared_features(torch.nn.Identity(), [(SharedMaps(backbone, image), boxes)]))
+    assert backbone.sizes == [(200, 267), (400, 533), (800, 1067)]
+    alone = [
+        joined(shared_features(torch.nn.Identity(), [(SharedMaps(backbone, image), boxes[i : i + 1])]))
+        for i in range(4)
+    ]
     torch.testing.assert_close(together, torch.cat(alone))
     small = Ramp()
-    joined(shared_features(SharedMaps(small, image), torch.nn.Identity(), boxes[1:2]))
+    joined(shared_features(torch.nn.Identity(), [(SharedMaps(small, image), boxes[1:2])]))
     assert small.sizes == [(800, 1067)]
+
+
+@pytest.mark.parametrize("mode", regions.MODES)
+def test_regions_of_several_images_are_those_of_each(parts, image, mode):
+    first, second = as_boxes([[0, 0, 200, 150], [20, 30, 90, 120]]), as_boxes([[100, 10, 180, 60]])
+    other = image[::-1].copy()
+    images = [(SharedMaps(parts[0], image), first), (SharedMaps(parts[0], other), second)]
+    together = joined(region_features(mode, parts[1], images))
+    each = [joined(region_features(mode, parts[1], [one])) for one in images]
+    torch.testing.assert_close(together, torch.cat(each), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (3000, 2)])
@@ -107,7 +125,7 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
 def test_images_of_any_shape_have_features(parts, size, mode):
     image = np.zeros((*size, 3), dtype=np.uint8)
     features = joined(
-        region_features(mode, SharedMaps(parts[0], image), parts[1], as_boxes([[0, 0, size[1], size[0]]]))
+        region_features(mode, parts[1], [(SharedMaps(parts[0], image), as_boxes([[0, 0, size[1], size[0]]]))])
     )
     assert features.shape == (1, 1024, 7, 7)
     assert torch.isfinite(features).all()

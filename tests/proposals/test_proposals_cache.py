@@ -20,7 +20,7 @@ from inception_rcnn.data.stores.proposal_files import NamedProposals, read_propo
 from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals, write_proposals
 from inception_rcnn.proposals import cache as kept
 from inception_rcnn.proposals import methods
-from inception_rcnn.proposals.cache import check_fresh, home, kept_proposals
+from inception_rcnn.proposals.cache import cached_proposals, check_fresh, home
 from inception_rcnn.proposals.methods import proposer
 
 
@@ -68,7 +68,8 @@ def photos(tmp_path: Path) -> Dataset:
 
 def _ask(dataset: Dataset, method: str = "selective-search:fast") -> dict[str, list[list[float]]]:
     return {
-        file: each.boxes.tolist() for file, each in kept_proposals(dataset, proposer(method), lambda line: None).items()
+        file: each.boxes.tolist()
+        for file, each in cached_proposals(dataset, proposer(method), lambda line: None).items()
     }
 
 
@@ -157,7 +158,7 @@ def test_a_person_is_told_what_happens(
     monkeypatch.setattr(kept, "REPORT_EVERY", 2)
     lines: list[str] = []
     for _ in range(2):
-        kept_proposals(photos, proposer("opencv:fast"), lines.append)
+        cached_proposals(photos, proposer("opencv:fast"), lines.append)
     (path,) = own_home.rglob("*.safetensors")
     assert lines == [
         f"proposals of photos val: opencv:fast on 2 images, kept in {path}",
@@ -206,7 +207,7 @@ def test_what_is_damaged_or_of_anything_else_is_made_anew(
     whole = path.read_bytes()
     change(path)
     lines: list[str] = []
-    assert dict(kept_proposals(photos, proposer(FAST), lines.append)).keys() == EXPECTED.keys()
+    assert dict(cached_proposals(photos, proposer(FAST), lines.append)).keys() == EXPECTED.keys()
     assert lines[0] == f"proposals of photos val: {path} is damaged, or of other images; they are made anew"
     assert (path.read_bytes(), len(seen)) == (whole, 4)
     assert _ask(photos) == EXPECTED

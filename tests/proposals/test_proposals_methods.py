@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
-from inception_rcnn.backbone.googlenet import Trunk
+from inception_rcnn.backbone.googlenet import Backbone
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.proposal_store import hash_of
@@ -23,7 +23,7 @@ IMAGE = np.zeros((40, 50, 3), dtype=np.uint8)
 
 
 def multibox() -> MultiBox:
-    return MultiBox(Trunk(), MultiBoxHead(4))
+    return MultiBox(Backbone(), MultiBoxHead(4))
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_a_method_that_asks_the_network_searches_first_and_looks_once(monkeypatc
     """`search` runs without the network; maps that are there already are used, others made."""
     looks: list[tuple[int, ...]] = []
     network = multibox()
-    network.trunk.register_forward_hook(lambda trunk, inputs, output: looks.append(tuple(inputs[0].shape[2:])))
+    network.backbone.register_forward_hook(lambda backbone, inputs, output: looks.append(tuple(inputs[0].shape[2:])))
     method = proposer("mix", multibox=lambda: network)
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
     searched = method.search(image)
@@ -262,11 +262,11 @@ def test_a_method_that_asks_the_network_searches_first_and_looks_once(monkeypatc
     found = method.finish(searched, image)
     made = len(looks)
     assert made > 0
-    maps = SharedMaps(network.trunk, image)
+    maps = SharedMaps(network.backbone, image)
     again = [method.finish(searched, maps) for _ in range(2)]
     assert len(looks) == 2 * made
     assert all(np.array_equal(each.boxes, found.boxes) for each in again)
-    method.finish(searched, SharedMaps(Trunk(), image))  # another trunk's maps are of no use
+    method.finish(searched, SharedMaps(Backbone(), image))  # another backbone's maps are of no use
     assert len(looks) == 3 * made
 
 

@@ -25,7 +25,7 @@ class Small(torch.nn.Module):
         self.dropout = torch.nn.Dropout(0.5)
 
     @property
-    def trunk(self):
+    def backbone(self):
         return self
 
     def preprocess(self, images):
@@ -74,7 +74,7 @@ def test_the_loss_counts_each_side_classifier_three_tenths(rng, monkeypatch):
     model, some = GoogLeNet(4, auxiliary=True).eval(), batch([3, 0], rng)
     with torch.no_grad():
         terms = classification_loss(model, some)
-        images = model.trunk.preprocess(torch.from_numpy(some.crops).permute(0, 3, 1, 2))
+        images = model.backbone.preprocess(torch.from_numpy(some.crops).permute(0, 3, 1, 2))
         answers = [logits.log_softmax(dim=1) for logits in model.forward_auxiliary(images)]
     losses = [-(answer[0, 3] + answer[1, 0]) / 2 for answer in answers]
     torch.testing.assert_close(terms["class"], losses[0])
@@ -100,7 +100,7 @@ def test_an_earlier_classifier_gives_what_fits():
     other, new = new_classifier(earlier, ("a", "b", "d"), auxiliary=False)
     assert new == {"classifier.weight", "classifier.bias"}
     assert torch.equal(
-        other.state_dict()["tail.inception_5b.conv1x1.weight"], earlier.model.tail.inception_5b.conv1x1.weight
+        other.state_dict()["box_head.inception_5b.conv1x1.weight"], earlier.model.box_head.inception_5b.conv1x1.weight
     )
     assert not torch.equal(other.state_dict()["classifier.weight"], earlier.model.classifier.weight)
     assert new_classifier(None, ("a", "b"), auxiliary=True)[1] == frozenset()
@@ -108,7 +108,12 @@ def test_an_earlier_classifier_gives_what_fits():
 
 @pytest.mark.parametrize(
     ("freeze", "first"),
-    [("none", "trunk.conv1"), ("conv1", "trunk.conv2"), ("stem", "trunk.inception_4a"), ("trunk", "tail.")],
+    [
+        ("none", "backbone.conv1"),
+        ("conv1", "backbone.conv2"),
+        ("stem", "backbone.inception_4a"),
+        ("backbone", "box_head."),
+    ],
 )
 def test_what_learns_and_how_fast(freeze, first):
     model = GoogLeNet(2)

@@ -36,7 +36,7 @@ def test_the_best_size_is_the_best_of_all_by_trying():
 
 
 @pytest.mark.parametrize(
-    ("size", "short_side", "looked_at"),
+    ("size", "short_side", "boxes_of_image"),
     [
         ((300, 400), 600, (600, 800)),  # the short side decides
         ((1200, 1600), 600, (600, 800)),
@@ -45,9 +45,9 @@ def test_the_best_size_is_the_best_of_all_by_trying():
         ((1, 1), 200, (200, 200)),
     ],
 )
-def test_images_grow_or_shrink_to_the_size(size, short_side, looked_at):
+def test_images_grow_or_shrink_to_the_size(size, short_side, boxes_of_image):
     resized, scale = resize(np.zeros((*size, 3), dtype=np.uint8), short_side)
-    assert resized.shape == (*looked_at, 3)
-    np.testing.assert_allclose(scale, [looked_at[1] / size[1], looked_at[0] / size[0]] * 2)
-    if min(looked_at) > 32:
+    assert resized.shape == (*boxes_of_image, 3)
+    np.testing.assert_allclose(scale, [boxes_of_image[1] / size[1], boxes_of_image[0] / size[0]] * 2)
+    if min(boxes_of_image) > 32:
         np.testing.assert_allclose(scale_factor(*size, short_side), scale[0])

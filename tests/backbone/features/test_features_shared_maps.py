@@ -5,7 +5,7 @@ from test_detector_region_features import Ramp
 
 from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES
 from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input
-from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Trunk
+from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Backbone
 from inception_rcnn.backbone.roi_align import roi_align
 from inception_rcnn.data.boxes import as_boxes
 
@@ -14,9 +14,9 @@ LARGE, MIDDLE, SMALL = [0, 0, 400, 300], [50, 50, 200, 200], [10, 10, 50, 50]
 
 
 def test_no_region_needs_no_map():
-    trunk = Ramp()
-    assert list(SharedMaps(trunk, IMAGE).windows(as_boxes([]))) == []
-    assert trunk.sizes == []
+    backbone = Ramp()
+    assert list(SharedMaps(backbone, IMAGE).windows(as_boxes([]))) == []
+    assert backbone.sizes == []
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,17 @@ def test_no_region_needs_no_map():
     ],
 )
 def test_maps_are_made_once_and_only_when_a_region_needs_them(boxes, parts):
-    trunk = Ramp()
-    maps = SharedMaps(trunk, IMAGE)
+    backbone = Ramp()
+    maps = SharedMaps(backbone, IMAGE)
     assert [SHORT_SIDES[index] for index in maps.nearest(as_boxes(boxes))] == [
         size for i in range(len(boxes)) for size, places in parts if i in places
     ]
-    assert trunk.sizes == []  # to say which map suits takes none
+    assert backbone.sizes == []  # to say which map suits takes none
     first = list(maps.windows(as_boxes(boxes)))
     assert [places.tolist() for places, _, _ in first] == [places for _, places in parts]
-    assert [height for height, _ in trunk.sizes] == [size for size, _ in parts]
+    assert [height for height, _ in backbone.sizes] == [size for size, _ in parts]
     again = list(maps.windows(as_boxes(boxes)))
-    assert len(trunk.sizes) == len(parts)
+    assert len(backbone.sizes) == len(parts)
     assert all(a[1] is b[1] for a, b in zip(first, again, strict=True))
     for places, feature_map, windows in first:
         assert windows.shape == (len(places), 4)
@@ -60,10 +60,10 @@ def test_windows_lie_on_the_cells_that_see_the_region():
     torch.testing.assert_close(middles, torch.tensor([[300.0, 260.0], [470.0, 320.0], [120.0, 480.0]]))
 
 
-def test_images_become_the_trunks_input():
+def test_images_become_the_backbones_input():
     images = np.zeros((2, 5, 7, 3), dtype=np.uint8)
     images[1, 4, 6] = (130, 120, 110)
-    pixels = as_input(Trunk(), images)
+    pixels = as_input(Backbone(), images)
     assert pixels.shape == (2, 3, 5, 7)
     assert pixels.is_contiguous(memory_format=torch.channels_last)
     assert pixels[0, :, 0, 0].tolist() == [-each for each in MEAN]

@@ -23,7 +23,7 @@ class Colours(torch.nn.Module):
         self.seen = 0
 
     @property
-    def trunk(self):
+    def backbone(self):
         return self
 
     def preprocess(self, images):

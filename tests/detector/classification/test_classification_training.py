@@ -90,24 +90,24 @@ def test_the_folder_is_what_classify_and_finetune_take(data, tmp_path):
     for init in (tmp_path / "net", tmp_path / "net" / "model.safetensors"):
         network, config = initial_network(str(init), DetectorConfig(("cat",), modes=("crops",)), keep_modes=False)
         assert config.modes == ("crops",)
-        for name, tensor in saved.model.trunk.state_dict().items():
-            assert torch.equal(network.trunk.state_dict()[name], tensor)
-        for name, tensor in saved.model.tail.state_dict().items():
-            assert torch.equal(network.tails["crops"].state_dict()[name], tensor)
+        for name, tensor in saved.model.backbone.state_dict().items():
+            assert torch.equal(network.backbone.state_dict()[name], tensor)
+        for name, tensor in saved.model.box_head.state_dict().items():
+            assert torch.equal(network.box_heads["crops"].state_dict()[name], tensor)
 
 
 def test_a_start_from_earlier_weights_keeps_what_is_frozen(data, tmp_path):
     torch.manual_seed(5)
     earlier = GoogLeNet(7)
     save_classifier(tmp_path / "earlier", earlier, tuple("abcdefg"), {})
-    options = ClassifierOptions(crops=2, freeze="trunk", balanced=True, device="cpu")
+    options = ClassifierOptions(crops=2, freeze="backbone", balanced=True, device="cpu")
     lines = run(data, tmp_path / "net", init=str(tmp_path / "earlier"), options=options)
     assert "shown equally often" in lines[0]
     kept = torch.load(tmp_path / "net" / "last.ckpt", weights_only=True)["model"]
     assert not any(name.startswith("auxiliary") for name in kept)  # nothing is left for them to teach
     for name, tensor in earlier.state_dict().items():
         same = torch.equal(kept[name], tensor.half().float()) if kept[name].shape == tensor.shape else False
-        assert same == name.startswith("trunk."), name
+        assert same == name.startswith("backbone."), name
 
 
 def test_the_rate_falls_by_four_percent_every_eight_epochs():

@@ -18,9 +18,9 @@ from inception_rcnn.data.files.tensor_files import CHECKSUM
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.data.stores import feature_store
-from inception_rcnn.detector.heads import SUMMARY
+from inception_rcnn.detector.box_predictor import POOLED
 from inception_rcnn.detector.linear import features
-from inception_rcnn.detector.linear.features import kept_features, region_summaries
+from inception_rcnn.detector.linear.features import cached_features, image_features
 from inception_rcnn.detector.network import RegionNetwork
 
 NUM_REGIONS = 3  # of the four proposals below
@@ -33,11 +33,11 @@ class Counted(RegionNetwork):
         super().__init__(1, ("shared", "crops"))
         self.asked, self.stop_at = 0, None
 
-    def summarise(self, mode, maps, boxes):
+    def pooled_features(self, mode, regions):
         if self.asked == self.stop_at:
             raise KeyboardInterrupt
         self.asked += 1
-        return super().summarise(mode, maps, boxes)
+        return super().pooled_features(mode, regions)
 
 
 @pytest.fixture
@@ -69,13 +69,13 @@ def proposals(data):
 
 
 def test_objects_come_first_then_the_best_proposals(network, data, proposals):
-    store = kept_features(network, "shared", data, proposals, NUM_REGIONS)
-    assert (len(store), len(store.shards), store.width) == (4, 4, SUMMARY)
+    store = cached_features(network, "shared", data, proposals, NUM_REGIONS)
+    assert (len(store), len(store.shards), store.width) == (4, 4, POOLED)
     for truth, regions in zip(data.images, store, strict=True):
         expected = np.concatenate([truth.boxes, proposals[truth.file].boxes[:NUM_REGIONS]])
         assert (regions.file, regions.num_objects) == (truth.file, len(truth))
         np.testing.assert_array_equal(regions.boxes, expected)
-        made = region_summaries(network, "shared", data.read(truth), expected)
+        made = image_features(network, "shared", data.read(truth), expected)
         np.testing.assert_array_equal(regions.features, made.astype(np.float16))
 
 
@@ -83,19 +83,19 @@ def test_objects_come_first_then_the_best_proposals(network, data, proposals):
 def test_the_outputs_read_nothing_but_what_is_kept(network, data, proposals, mode):
     """`judge` of the stored numbers is what the network says itself, to the rounding of half precision."""
     image, boxes = data.read(data.images[1]), proposals["1.png"].boxes[:2]
-    stored = torch.from_numpy(region_summaries(network, mode, image, boxes).astype(np.float16)).float()
+    stored = torch.from_numpy(image_features(network, mode, image, boxes).astype(np.float16)).float()
     with torch.no_grad():
-        logits, deltas = network(mode, SharedMaps(network.trunk, image), boxes)
-        again_logits, again_deltas = network.heads[mode].judge(stored)
+        logits, deltas = network(mode, SharedMaps(network.backbone, image), boxes)
+        again_logits, again_deltas = network.box_predictor(mode).predict(stored)
     torch.testing.assert_close(again_logits, logits, rtol=0.02, atol=0.02)
     torch.testing.assert_close(again_deltas, deltas, rtol=0.02, atol=0.02)
 
 
 def test_what_was_computed_is_found_again(network, data, proposals):
     lines = []
-    first = kept_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
+    first = cached_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
     assert network.asked == 4
-    second = kept_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
+    second = cached_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
     assert network.asked == 4
     assert re.search(r"features of four: the features of 12 regions need 0\.00 GB; .* free; kept in", lines[0])
     assert lines[1].startswith("features of four: found in")
@@ -104,25 +104,25 @@ def test_what_was_computed_is_found_again(network, data, proposals):
 
 
 def test_a_run_that_was_stopped_goes_on_at_the_next_shard(network, data, proposals, tmp_path):
-    whole = kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "whole")
+    whole = cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "whole")
     network.asked, network.stop_at = 0, 2
     with pytest.raises(KeyboardInterrupt):
-        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
+        cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
     assert len(list((tmp_path / "stopped").iterdir())) == 2
     network.asked, network.stop_at = 0, None
-    again = kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
+    again = cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
     assert network.asked == 2
     for a, b in zip(whole, again, strict=True):
         np.testing.assert_array_equal(a.features, b.features)
 
 
-def _other_trunk(network, data, proposals):
-    network.trunk.conv2.weight.data += 1
+def _other_backbone(network, data, proposals):
+    network.backbone.conv2.weight.data += 1
     return network, data, proposals, "shared"
 
 
 def _other_reduction(network, data, proposals):
-    network.heads["shared"].reduce.weight.data += 1
+    network.box_predictors["shared"].reduce.weight.data += 1
     return network, data, proposals, "shared"
 
 
@@ -146,16 +146,16 @@ def _other_objects(network, data, proposals):
     return network, replace(data, images=tuple(images)), proposals, "shared"
 
 
-CHANGES = [_other_trunk, _other_reduction, _other_mode, _other_proposals, _other_image, _other_objects]
+CHANGES = [_other_backbone, _other_reduction, _other_mode, _other_proposals, _other_image, _other_objects]
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_features_of_anything_else_are_refused_with_both_hashes(change, network, data, proposals, tmp_path):
-    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
     asked = network.asked
     network, data, proposals, mode = change(network, data, proposals)
     with pytest.raises(DataError, match=r"parameters [0-9a-f]{16}, which now are [0-9a-f]{16}") as refused:
-        kept_features(network, mode, data, proposals, NUM_REGIONS, tmp_path / "kept")
+        cached_features(network, mode, data, proposals, NUM_REGIONS, tmp_path / "kept")
     assert len(set(re.findall("[0-9a-f]{16}", str(refused.value)))) == 2
     assert network.asked == asked
 
@@ -172,18 +172,18 @@ def test_features_of_other_releases_or_number_formats_are_refused(
     module, name, value, network, data, proposals, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(features, "autocast", lambda device: nullcontext())
-    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
     monkeypatch.setattr(module, name, value)
     with pytest.raises(DataError, match="which now are"):
-        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+        cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
 
 
 @pytest.mark.parametrize("change", [{"width": 0}, {"height": 0}, {"upright": True}])
 def test_features_of_an_image_turned_otherwise_are_refused(network, data, proposals, tmp_path, change):
-    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
     turned = replace(data, images=tuple(replace(truth, **change) for truth in data.images))
     with pytest.raises(DataError, match="which now are"):
-        kept_features(network, "shared", turned, proposals, NUM_REGIONS, tmp_path / "kept")
+        cached_features(network, "shared", turned, proposals, NUM_REGIONS, tmp_path / "kept")
 
 
 @pytest.mark.parametrize("name", ["num_objects", "boxes", "offsets"])
@@ -191,7 +191,7 @@ def test_features_of_other_objects_are_refused_though_their_file_states_no_check
     network, data, proposals, tmp_path, monkeypatch, name
 ):
     monkeypatch.setattr(feature_store, "SHARD_BYTES", 2**29)
-    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
     (path,) = (tmp_path / "kept").iterdir()
     with safe_open(path, "numpy") as file:
         about = {key: text for key, text in file.metadata().items() if key != CHECKSUM}
@@ -204,7 +204,7 @@ def test_features_of_other_objects_are_refused_though_their_file_states_no_check
         arrays[name][1] = 0
     save_file(arrays, path, about)
     with pytest.raises(DataError, match=r"has other boxes of \d\.png than the data set"):
-        kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+        cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_features_of_other_objects_are_refused_though_their_file_states_no_check
     ],
 )
 def test_features_that_cannot_be_stored_say_why(network, data, proposals, monkeypatch, value, words):
-    real = features.region_summaries
+    real = features.image_features
 
     def odd(network, mode, image, boxes):
         found = real(network, mode, image, boxes)
@@ -224,22 +224,22 @@ def test_features_that_cannot_be_stored_say_why(network, data, proposals, monkey
             found[0, 5] = value
         return found
 
-    monkeypatch.setattr(features, "region_summaries", odd)
+    monkeypatch.setattr(features, "image_features", odd)
     with pytest.raises(DataError, match=words):
-        kept_features(network, "shared", data, proposals, NUM_REGIONS)
+        cached_features(network, "shared", data, proposals, NUM_REGIONS)
 
 
 def test_outputs_may_change_without_a_new_pass(network, data, proposals, tmp_path):
     """Classifier and deltas only read the features."""
-    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
-    network.heads["shared"].classifier.weight.data += 1
-    kept_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
+    network.box_predictors["shared"].classifier.weight.data += 1
+    cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
     assert network.asked == 4
 
 
 def test_two_data_sets_may_say_different_things_of_one_file(network, data, proposals):
     twice = replace(data, images=(data.images[2], replace(data.images[1], file="2.png"), data.images[2]))
-    store = kept_features(network, "shared", twice, proposals, NUM_REGIONS)
+    store = cached_features(network, "shared", twice, proposals, NUM_REGIONS)
     for truth, regions in zip(twice.images, store, strict=True):
         assert regions.num_objects == len(truth)
         np.testing.assert_array_equal(regions.boxes[: len(truth)], truth.boxes)
@@ -250,12 +250,12 @@ def test_too_little_room_is_told_before_anything_is_computed(network, data, prop
         raise SetupError(f"{regions} regions of {width}")
 
     monkeypatch.setattr(features, "check_room", full)
-    with pytest.raises(SetupError, match=f"12 regions of {SUMMARY}"):
-        kept_features(network, "shared", data, proposals, NUM_REGIONS)
+    with pytest.raises(SetupError, match=f"12 regions of {POOLED}"):
+        cached_features(network, "shared", data, proposals, NUM_REGIONS)
     assert network.asked == 0
 
 
 def test_a_missing_image_is_named(network, data, proposals):
     (data.folder / "2.png").unlink()
     with pytest.raises(DataError, match=r"2\.png"):
-        kept_features(network, "shared", data, proposals, NUM_REGIONS)
+        cached_features(network, "shared", data, proposals, NUM_REGIONS)

@@ -11,7 +11,7 @@ from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.stores.feature_store import RegionFeatures, open_features, write_shard
-from inception_rcnn.detector.heads import class_probabilities
+from inception_rcnn.detector.box_predictor import class_probabilities
 from inception_rcnn.detector.linear import svm
 from inception_rcnn.detector.linear.calibration import fit_sigmoid, fit_sigmoids
 from inception_rcnn.detector.linear.classifiers import (

@@ -16,9 +16,9 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.stores.feature_store import RegionFeatures
 from inception_rcnn.detector import RCNN
+from inception_rcnn.detector.box_predictor import POOLED, BoxPredictor
 from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.config import DetectorConfig, read_config
-from inception_rcnn.detector.heads import SUMMARY, Head
 from inception_rcnn.detector.linear import training as linear_training
 from inception_rcnn.detector.linear.classifiers import LinearClassifiers
 from inception_rcnn.detector.linear.ridge import BoxRegressor
@@ -26,8 +26,8 @@ from inception_rcnn.detector.linear.training import (
     LinearOptions,
     checked_solver,
     detections,
-    put_classifiers,
-    put_regressors,
+    set_classifiers,
+    set_regressors,
     train_boxes,
     train_svm,
 )
@@ -74,16 +74,16 @@ def beginner(tmp_path_factory):
 
 
 def test_classifiers_become_a_heads_logits_and_regressors_its_deltas(rng):
-    head = Head(2).eval()
-    features = rng.random((5, SUMMARY)).astype(np.float32)
-    classifiers = LinearClassifiers(rng.normal(size=(2, SUMMARY)), rng.normal(size=2))
+    head = BoxPredictor(2).eval()
+    features = rng.random((5, POOLED)).astype(np.float32)
+    classifiers = LinearClassifiers(rng.normal(size=(2, POOLED)), rng.normal(size=2))
     sigmoids = np.array([[2.0, -1.0], [0.5, 3.0]])
-    put_classifiers(head, classifiers, 0.3, sigmoids)
+    set_classifiers(head, classifiers, 0.3, sigmoids)
     layout = head.deltas.in_features
     regressors = [BoxRegressor(rng.normal(size=(4, layout)), rng.normal(size=4), 7) for _ in range(2)]
-    put_regressors(head, regressors, 0.2)
+    set_regressors(head, regressors, 0.2)
     with torch.no_grad():
-        logits, deltas = head.judge(torch.from_numpy(features))
+        logits, deltas = head.predict(torch.from_numpy(features))
     expected = classifiers.margins(0.3 * features) * sigmoids[:, 0] + sigmoids[:, 1]
     np.testing.assert_allclose(logits[:, 1:].numpy(), expected, rtol=1e-4, atol=1e-3)
     assert not logits[:, 0].any()
@@ -101,9 +101,11 @@ def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     network, config = load_network(tmp_path / "out")
     assert (config.scores, config.modes, config.regions, config.proposals) == ("sigmoid", ("shared",), 20, METHOD)
     before = load_network(beginner)[0]
-    torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
-    torch.testing.assert_close(network.heads["shared"].deltas.weight, before.heads["shared"].deltas.weight)
-    assert not network.heads["shared"].classifier.weight[0].any()
+    torch.testing.assert_close(network.backbone.conv2.weight, before.backbone.conv2.weight)
+    torch.testing.assert_close(
+        network.box_predictors["shared"].deltas.weight, before.box_predictors["shared"].deltas.weight
+    )
+    assert not network.box_predictors["shared"].classifier.weight[0].any()
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu")
     stages = model.look(squares.read(squares.images[0]))
     assert ((stages.probabilities >= 0) & (stages.probabilities <= 1)).all()
@@ -140,7 +142,7 @@ def test_other_classes_than_the_models_can_be_learnt(squares, beginner, tmp_path
     network, config = load_network(tmp_path / "out")
     assert config.classes == ("dark",)
     assert not config.box_deltas
-    assert not network.heads["shared"].deltas.weight.any()
+    assert not network.box_predictors["shared"].deltas.weight.any()
 
 
 def test_regressors_take_the_place_of_the_deltas(squares, beginner, tmp_path):
@@ -149,9 +151,9 @@ def test_regressors_take_the_place_of_the_deltas(squares, beginner, tmp_path):
     assert [line.split(":")[0] for line in lines if "mAP" in line] == ["before", "ridge", "no regression"]
     assert any(line.startswith("pairs of a proposal and its object: bright") for line in lines)
     network, config = load_network(tmp_path / "out")
-    before = load_network(beginner)[0].heads["shared"]
-    torch.testing.assert_close(network.heads["shared"].classifier.weight, before.classifier.weight)
-    assert (network.heads["shared"].deltas.weight - before.deltas.weight).abs().max() > 0
+    before = load_network(beginner)[0].box_predictors["shared"]
+    torch.testing.assert_close(network.box_predictors["shared"].classifier.weight, before.classifier.weight)
+    assert (network.box_predictors["shared"].deltas.weight - before.deltas.weight).abs().max() > 0
     assert config.scores == "softmax"
     assert len(RCNN.from_pretrained(tmp_path / "out", device="cpu").detect(squares.read(squares.images[0])))
 
@@ -202,13 +204,13 @@ def test_the_commands_explain_themselves(verb):
 
 def test_sure_scores_stay_apart_up_to_the_detections(monkeypatch):
     """In float32 the sigmoids of margins of 20 and 21 are both 1."""
-    head = Head(1).eval()
+    head = BoxPredictor(1).eval()
     boxes = as_boxes([[0, 0, 20, 20], [40, 40, 80, 80], [50, 0, 90, 30]])
     logits = torch.tensor([[0.0, 20.0], [0.0, 22.0], [0.0, 21.0]])
-    monkeypatch.setattr(head, "judge", lambda summaries: (logits, torch.zeros(3, 1, 4)))
+    monkeypatch.setattr(head, "predict", lambda pooled: (logits, torch.zeros(3, 1, 4)))
     config = DetectorConfig(("cat",), scores="sigmoid", box_deltas=False)
     truth = GroundTruth("a.png", 100, 100, as_boxes([]), [], [])
-    regions = RegionFeatures("a.png", 0, boxes, np.zeros((3, SUMMARY), np.float16))
+    regions = RegionFeatures("a.png", 0, boxes, np.zeros((3, POOLED), np.float16))
     (image,) = detections(head, config, Dataset("one", ("cat",), (truth,), Path()), [regions])
     assert image.detections.boxes.tolist() == boxes[[1, 2, 0]].tolist()
     assert len(set(image.detections.scores.tolist())) == 3

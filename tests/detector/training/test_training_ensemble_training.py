@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_training_region_loss import example
+from test_training_region_loss import Scripted, example
 
-from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.training.loop import Recipe
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
@@ -22,7 +21,7 @@ from inception_rcnn.detector.training.ensemble_training import finetune_members
 from inception_rcnn.detector.training.finetuning import FinetuneOptions, finetune
 
 METHOD = "selective-search:single"
-OPTIONS = FinetuneOptions(freeze="trunk", proposals=METHOD, images=1, regions=4, device="cpu")
+OPTIONS = FinetuneOptions(freeze="backbone", proposals=METHOD, images=1, regions=4, device="cpu")
 RECIPE = Recipe(steps=2, warmup=1, seed=5)
 
 
@@ -67,9 +66,9 @@ def test_members_differ_by_their_seed_and_nothing_else(ensemble, beginner):
     assert isinstance(network, Ensemble)
     assert (config.members, config.classes, config.proposals) == (2, ("square",), METHOD)
     first, second = network.members
-    assert first.trunk is second.trunk  # it was frozen
-    a, b = (each.heads["shared"].classifier.weight for each in (first, second))
-    before = load_network(beginner)[0].heads["shared"].classifier.weight
+    assert first.backbone is second.backbone  # it was frozen
+    a, b = (each.box_predictors["shared"].classifier.weight for each in (first, second))
+    before = load_network(beginner)[0].box_predictors["shared"].classifier.weight
     assert F.cosine_similarity(a.flatten(), b.flatten(), dim=0) < 0.1  # from first weights of their own
     assert F.cosine_similarity(a.flatten(), before.flatten(), dim=0) < 0.1
 
@@ -102,29 +101,12 @@ def test_one_member_is_a_detector_like_any_other(squares, beginner, home, tmp_pa
         finetune_members(squares, None, str(beginner), tmp_path, OPTIONS, RECIPE, 0)
 
 
-class Told(torch.nn.Module):
-    """A network that says what it is told to, region by region."""
-
-    def __init__(self, logits, deltas):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.outputs = logits, deltas
-
-    @property
-    def trunk(self):
-        return self
-
-    def forward(self, mode, maps, boxes):
-        assert isinstance(maps, SharedMaps)
-        return tuple(output[: len(boxes)] for output in self.outputs)
-
-
 def test_the_loss_is_the_definition_with_loops():
     torch.manual_seed(0)
     student = torch.randn(3, 4), torch.randn(3, 3, 4)
     teacher = torch.randn(3, 4) * 3, torch.randn(3, 3, 4)
     batch = [example([[0, 0, 10, 10], [5, 5, 20, 30], [1, 1, 9, 9]], [2, 0, 3], [[0, 0, 9, 9]] * 3)]
-    terms = distillation_loss(Told(*student), batch, Told(*teacher), "shared")
+    terms = distillation_loss(Scripted(*student), batch, Scripted(*teacher), "shared")
     classification = regression = torch.tensor(0.0)
     for region in range(3):
         wanted = teacher[0][region].softmax(0)
@@ -142,11 +124,11 @@ def test_a_student_that_says_the_same_has_nothing_left_to_learn():
     logits, deltas = torch.randn(2, 4), torch.randn(2, 3, 4)
     learned = logits.clone().requires_grad_()
     batch = [example([[0, 0, 10, 10], [5, 5, 20, 30]], [1, 0], [[0, 0, 9, 9]] * 2)]
-    terms = distillation_loss(Told(learned, deltas), batch, Told(logits, deltas), "shared")
+    terms = distillation_loss(Scripted(learned, deltas), batch, Scripted(logits, deltas), "shared")
     assert (terms["box"].item(), terms["agreement"].item()) == (0, 1)
     terms["loss"].backward()
     torch.testing.assert_close(learned.grad, torch.zeros(2, 4), atol=1e-6, rtol=0)
-    assert distillation_loss(Told(logits, deltas), [example([], [], [])], Told(logits, deltas), "shared") == {}
+    assert distillation_loss(Scripted(logits, deltas), [example([], [], [])], Scripted(logits, deltas), "shared") == {}
 
 
 def test_one_net_learns_from_an_ensemble(squares, ensemble, home, tmp_path):
@@ -157,7 +139,7 @@ def test_one_net_learns_from_an_ensemble(squares, ensemble, home, tmp_path):
     student, config = load_network(tmp_path / "one")
     assert (config.classes, config.members, config.proposals) == (("square",), 1, METHOD)
     first = load_network(ensemble / "member-1")[0]
-    torch.testing.assert_close(student.trunk.conv2.weight, first.trunk.conv2.weight)
+    torch.testing.assert_close(student.backbone.conv2.weight, first.backbone.conv2.weight)
     rows = [json.loads(line) for line in (tmp_path / "one" / "log.jsonl").read_text().splitlines()]
     assert {"loss", "class", "box", "agreement"} <= rows[0].keys()
     with pytest.raises(UsageError, match="--mode crops"):

@@ -21,22 +21,22 @@ from inception_rcnn.detector.training.presets import changed_preset
 
 
 @pytest.mark.parametrize(
-    ("freeze", "first"), [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("trunk", None)]
+    ("freeze", "first"), [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("backbone", None)]
 )
 def test_rates_and_what_stays_as_it_is(freeze, first):
     network = RegionNetwork(2, ("shared", "crops"))
     groups = parameter_groups(network, FinetuneOptions(freeze=freeze), weight_decay=0.5)
     learning = {id(each): group for group in groups for each in group["params"]}
     assert all((id(each) in learning) == each.requires_grad for each in network.parameters())
-    of_trunk = [name for name, each in network.trunk.named_parameters() if each.requires_grad]
-    assert next((name.split(".")[0] for name in of_trunk), None) == first
-    last = [each.requires_grad for each in network.trunk.inception_4e.parameters()]
+    of_backbone = [name for name, each in network.backbone.named_parameters() if each.requires_grad]
+    assert next((name.split(".")[0] for name in of_backbone), None) == first
+    last = [each.requires_grad for each in network.backbone.inception_4e.parameters()]
     assert all(last) if first else not any(last)
-    assert not any(each.requires_grad for each in network.tails["crops"].parameters())
-    tail, head = network.tails["shared"].inception_5a.conv1x1, network.heads["shared"].classifier
+    assert not any(each.requires_grad for each in network.box_heads["crops"].parameters())
+    box_head, head = network.box_heads["shared"].inception_5a.conv1x1, network.box_predictors["shared"].classifier
     settings = [
         (learning[id(each)]["scale"], learning[id(each)]["weight_decay"])
-        for each in (tail.weight, tail.bias, head.weight, head.bias)
+        for each in (box_head.weight, box_head.bias, head.weight, head.bias)
     ]
     assert settings == [(1, 0.5), (1, 0), (HEAD_RATE, 0.5), (HEAD_RATE, 0)]
 
@@ -45,8 +45,8 @@ def test_rates_may_be_others_and_what_is_not_learnt_stays_as_it_is():
     network = RegionNetwork(2, ("shared",))
     options = FinetuneOptions(freeze="none", head_rate=10.0, bias_rate=2.0, box_deltas=False)
     learning = {id(each): group for group in parameter_groups(network, options, 0.5) for each in group["params"]}
-    tail, head = network.tails["shared"].inception_5a.conv1x1, network.heads["shared"]
-    scales = [learning[id(each)]["scale"] for each in (tail.weight, tail.bias, head.classifier.weight)]
+    box_head, head = network.box_heads["shared"].inception_5a.conv1x1, network.box_predictors["shared"]
+    scales = [learning[id(each)]["scale"] for each in (box_head.weight, box_head.bias, head.classifier.weight)]
     assert scales == [1, 2, 10]
     assert learning[id(head.classifier.bias)]["scale"] == 20  # R-CNN's 20x
     assert not any(id(each) in learning or each.requires_grad for each in head.deltas.parameters())
@@ -79,7 +79,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
     lines = []
     method = "selective-search:single"
-    options = FinetuneOptions((), mode, "trunk", method, images=1, regions=4, validation_images=2, device="cpu")
+    options = FinetuneOptions((), mode, "backbone", method, images=1, regions=4, validation_images=2, device="cpu")
     recipe = Recipe(steps=3, warmup=1, validate_every=3)
     validation = squares if validated else None  # in crops mode it would take half a minute
     state = finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, report=lines.append)
@@ -89,7 +89,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     assert (config.classes, config.mode, config.modes) == (("square",), mode, (mode,))
     assert config.proposals == method
     before = load_network(beginner)[0]
-    torch.testing.assert_close(network.trunk.conv2.weight, before.trunk.conv2.weight)
+    torch.testing.assert_close(network.backbone.conv2.weight, before.backbone.conv2.weight)
     assert any("foreground" in line and "cover" in line for line in lines)
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert rows[0]["step"] == 3

@@ -106,7 +106,7 @@ def test_from_the_official_files_to_the_official_measure(root, tmp_path, monkeyp
     assert training.classes == ILSVRC.classes
     assert len(training) + len(validation) == 12 + 6
     assert sum(not truth.exhaustive for truth in training.images) == 6
-    options = FinetuneOptions(freeze="trunk", proposals="selective-search:single", images=1, regions=8, device="cpu")
+    options = FinetuneOptions(freeze="backbone", proposals="selective-search:single", images=1, regions=8, device="cpu")
     finetune(training, None, None, tmp_path / "model", options, Recipe(steps=2, warmup=1))
     model = RCNN.from_pretrained(tmp_path / "model", device="cpu").with_options(score=0.0, regions=20)
     assert model.config.classes == ILSVRC_CLASSES

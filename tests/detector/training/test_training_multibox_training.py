@@ -81,8 +81,8 @@ def test_the_priors_are_those_of_the_data_and_the_head_has_learnt(trained):
 def test_the_detector_can_ask_it_and_both_see_the_same_maps(trained, squares):
     model = RCNN.from_pretrained(trained[0], device="cpu").with_options(proposals="mix", regions=20)
     looks = []
-    model.network.trunk.register_forward_hook(lambda trunk, inputs, output: looks.append(tuple(inputs[0].shape)))
-    maps = SharedMaps(model.network.trunk, read_image(squares.path(squares.images[0])))
+    model.network.backbone.register_forward_hook(lambda backbone, inputs, output: looks.append(tuple(inputs[0].shape)))
+    maps = SharedMaps(model.network.backbone, read_image(squares.path(squares.images[0])))
     found = model.propose(maps)
     searched = {tuple(box) for box in model.search(maps.image).boxes}
     assert {tuple(box) for box in found.boxes} - searched  # MultiBox's own are among them
@@ -150,12 +150,12 @@ def test_priors_may_come_from_a_file(squares, beginner, tmp_path):
     assert load_multibox(tmp_path / "out", "cpu").head.priors.tolist() == [[0.125, 0.125, 0.875, 0.875]]
 
 
-def test_a_multibox_of_another_trunk_is_refused(trained, tmp_path):
+def test_a_multibox_of_another_backbone_is_refused(trained, tmp_path):
     torch.manual_seed(5)
     save_network(tmp_path, RegionNetwork(1, ("shared",)), DetectorConfig(("square",)))
     shutil.copy(trained[0] / MULTIBOX, tmp_path)
-    with pytest.raises(DataError, match="was trained on another trunk"):
+    with pytest.raises(DataError, match="was trained on another backbone"):
         load_multibox(tmp_path, "cpu")
     model = RCNN.from_pretrained(tmp_path, device="cpu")  # which is fine as long as it does not ask
-    with pytest.raises(DataError, match="was trained on another trunk"):
+    with pytest.raises(DataError, match="was trained on another backbone"):
         model.with_options(proposals="mix")

@@ -5,26 +5,38 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.training.batches import Example
-from inception_rcnn.detector.training.region_loss import region_loss
+from inception_rcnn.detector.training.region_loss import predict_regions, region_loss
 from inception_rcnn.detector.training.sampling import RegionSample
 from inception_rcnn.proposals.common.box_coding import encode
 
 
 class Scripted(torch.nn.Module):
+    """A network that predicts what it is given, region by region."""
+
     def __init__(self, logits, deltas):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.outputs = logits, deltas
 
     @property
-    def trunk(self):
+    def backbone(self):
         return self
 
     def forward(self, mode, maps, boxes):
-        return tuple(output[: len(boxes)] for output in self.outputs)
+        return self.predict(self.pooled_features(mode, [(maps, boxes)]))
+
+    def pooled_features(self, mode, regions):
+        return torch.arange(sum(len(boxes) for _, boxes in regions))
+
+    def box_predictor(self, mode):
+        return self
+
+    def predict(self, pooled):
+        return tuple(output[pooled] for output in self.outputs)
 
 
 def example(boxes, classes, targets, image=None, seed=0):
@@ -139,15 +151,12 @@ def test_an_image_meets_the_same_chance_whoever_looks_at_it(mode, network, in_fl
     torch.testing.assert_close(together, region_loss(network, images[::-1], mode)["loss"])
 
 
-def test_crops_of_many_images_are_seen_as_by_the_network_itself(network, in_float32, rng):
+def test_crops_of_many_images_together_are_predicted_as_by_the_network_itself(network, in_float32, rng):
     image = rng.integers(0, 255, (50, 60, 3), dtype=np.uint8)
-    from inception_rcnn.backbone.features.shared_maps import SharedMaps
-    from inception_rcnn.detector.training.region_loss import _look
-
     network.eval()
     images = [example(BOXES, CLASSES, TARGETS, image), example(BOXES[:1], CLASSES[:1], TARGETS[:1], image[:, ::-1])]
     with torch.no_grad():
-        logits = torch.cat([logits for logits, _ in _look(network, images, "crops")])
-        expected = [network("crops", SharedMaps(network.trunk, each.image), each.sample.boxes)[0] for each in images]
+        logits, _ = predict_regions(network, images, "crops")
+        expected = [network("crops", SharedMaps(network.backbone, each.image), each.sample.boxes)[0] for each in images]
     torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-5)
     network.train()

@@ -154,9 +154,9 @@ def network():
     return MultiBoxNetwork(QuickTrunk(), MultiBoxHead(3))
 
 
-def test_the_gradient_reaches_all_of_the_head_and_none_of_the_trunk(network):
+def test_the_gradient_reaches_all_of_the_head_and_none_of_the_backbone(network):
     multibox_loss(network, [FULL], alpha=1.0)["loss"].backward()
-    assert all(each.grad is None and not each.requires_grad for each in network.trunk.parameters())
+    assert all(each.grad is None and not each.requires_grad for each in network.backbone.parameters())
     for name, each in network.head.named_parameters():
         assert each.grad is not None, name
         assert each.grad.abs().sum() > 0, name
@@ -165,15 +165,15 @@ def test_the_gradient_reaches_all_of_the_head_and_none_of_the_trunk(network):
 def test_the_image_is_looked_at_in_the_size_of_the_example(network):
     sure, deltas, fits = network(replace(FULL, short_sides=(128,)))
     assert (sure.shape, deltas.shape, fits.shape) == ((6,), (6, 4), (6,))
-    assert network.trunk.sizes == [(128, 128)]
+    assert network.backbone.sizes == [(128, 128)]
 
 
-def test_training_leaves_the_trunk_as_it_is(network):
-    """A trunk with BatchNorm would drift, and see other maps than the detector does."""
+def test_training_leaves_the_backbone_as_it_is(network):
+    """A backbone with BatchNorm would drift, and see other maps than the detector does."""
     for mode in (True, False, True):
         assert network.train(mode) is network
         assert network.head.training == network.head.look.training == mode
-        assert not any(module.training for module in network.trunk.modules())
+        assert not any(module.training for module in network.backbone.modules())
     network.eval()
     assert not network.head.training
 

@@ -12,7 +12,7 @@ from inception_rcnn.proposals.multibox.network import MAP_CHANNELS, MultiBox, Mu
 
 
 class QuickTrunk(torch.nn.Module):
-    """A trunk that mixes the mean colour of each cell: all that a head needs, at no cost."""
+    """A backbone that mixes the mean colour of each cell: all that a head needs, at no cost."""
 
     def __init__(self):
         super().__init__()
@@ -75,9 +75,9 @@ def test_crops_are_of_one_size_overlap_by_half_and_cover_the_image(shape, crops)
 @pytest.fixture(scope="module")
 def parts():
     torch.manual_seed(0)
-    trunk, head = QuickTrunk(), MultiBoxHead(2)
+    backbone, head = QuickTrunk(), MultiBoxHead(2)
     torch.nn.init.normal_(head.outputs.weight, std=1.0)  # else all boxes are alike
-    return trunk.requires_grad_(False), head.requires_grad_(False)
+    return backbone.requires_grad_(False), head.requires_grad_(False)
 
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (150, 200, 3), dtype=np.uint8)
@@ -85,8 +85,8 @@ BOXES = as_boxes([[20, 30, 40, 60], [0, 0, 200, 150], [20, 30, 90, 120], [22, 30
 
 
 def test_no_boxes_have_no_outputs(parts):
-    trunk, head = parts
-    confidence, deltas, fit = head(SharedMaps(trunk, IMAGE), as_boxes([]))
+    backbone, head = parts
+    confidence, deltas, fit = head(SharedMaps(backbone, IMAGE), as_boxes([]))
     assert (confidence.shape, deltas.shape, fit.shape) == ((0,), (0, 4), (0,))
 
 
@@ -101,8 +101,8 @@ def test_a_new_head_is_sure_of_nothing_and_moves_nothing():
 
 def test_a_box_does_not_depend_on_its_company_and_keeps_its_place(parts, monkeypatch):
     """The five boxes are looked at on three maps, the large one in the middle of the list on the first of them."""
-    trunk, head = parts
-    maps = SharedMaps(trunk, IMAGE)
+    backbone, head = parts
+    maps = SharedMaps(backbone, IMAGE)
     assert maps.nearest(BOXES).tolist() == [2, 0, 1, 2, 0]
     together = head(maps, BOXES)
     assert len(set(together[0].tolist())) == 5
@@ -132,7 +132,7 @@ MAPS = SharedMaps(QuickTrunk(), np.zeros((100, 200, 3), dtype=np.uint8))
 
 
 def proposing(*script, **settings):
-    return MultiBox(MAPS.trunk, Scripted(*script), **{"crops": 1, **settings})
+    return MultiBox(MAPS.backbone, Scripted(*script), **{"crops": 1, **settings})
 
 
 def test_no_priors_propose_nothing():
@@ -189,11 +189,11 @@ def test_fit_is_of_the_boxes_as_they_are():
 
 
 def test_proposals_of_a_real_head_are_in_order_inside_and_apart(parts):
-    trunk, head = parts
+    backbone, head = parts
     grid = np.stack(np.meshgrid([0, 0.25, 0.5], [0, 0.25, 0.5]), axis=-1).reshape(-1, 2)
     many = MultiBoxHead(9)
     many.load_state_dict({**head.state_dict(), "priors": torch.tensor(np.concatenate([grid, grid + 0.5], axis=1))})
-    found = MultiBox(trunk, many, nms_threshold=0.3).propose(SharedMaps(trunk, IMAGE), 100)
+    found = MultiBox(backbone, many, nms_threshold=0.3).propose(SharedMaps(backbone, IMAGE), 100)
     assert 1 < len(found) <= 9
     assert (np.diff(found.scores) <= 0).all()
     assert ((found.scores >= 0) & (found.scores <= 1)).all()
@@ -202,15 +202,15 @@ def test_proposals_of_a_real_head_are_in_order_inside_and_apart(parts):
 
 
 def test_the_fingerprint_changes_with_weights_and_settings():
-    def model(trunk=1.0, weight=1.0, priors=1.0, **settings):
+    def model(backbone=1.0, weight=1.0, priors=1.0, **settings):
         torch.manual_seed(0)
         made = MultiBox(QuickTrunk(), MultiBoxHead(2), **settings)
         with torch.no_grad():
-            made.trunk.mixing.bias[0] = trunk
+            made.backbone.mixing.bias[0] = backbone
             made.head.outputs.bias[0] = weight
             made.head.priors[0, 0] = priors
         return made.fingerprint
 
     assert model() == model()
-    changed = [model(), model(trunk=2), model(weight=2), model(priors=2), model(crops=3), model(nms_threshold=0.5)]
+    changed = [model(), model(backbone=2), model(weight=2), model(priors=2), model(crops=3), model(nms_threshold=0.5)]
     assert len(set(changed)) == 6

@@ -1,4 +1,4 @@
-"""What is said of a region: how likely each class is, and where the object's box would be.
+"""The classification and box-regression layers of a region.
 
 Shapes: R regions, K classes (0 = background in the logits, absent from the deltas).
 """
@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..backbone.googlenet import TAIL_CHANNELS
+from ..backbone.googlenet import FEATURE_CHANNELS
 from ..backbone.inception import ConvReLU
 
-WINDOW = 7  # cells along a side of the tail's output
+WINDOW = 7  # cells along a side of the box head's output
 LAYOUT_CHANNELS = 64
-SUMMARY = TAIL_CHANNELS + LAYOUT_CHANNELS * WINDOW * WINDOW  # numbers that the outputs read of a region
+POOLED = FEATURE_CHANNELS + LAYOUT_CHANNELS * WINDOW * WINDOW  # numbers that the last layers take of a region
 
 Scores = Literal["softmax", "sigmoid"]  # of classes that exclude each other, or each on its own as R-CNN's SVMs
 SCORES: tuple[Scores, ...] = ("softmax", "sigmoid")
@@ -22,8 +22,8 @@ SCORES: tuple[Scores, ...] = ("softmax", "sigmoid")
 def class_probabilities(logits: Tensor, scores: Scores) -> Tensor:
     """Probabilities [R, K + 1] of logits [R, K + 1], background first.
 
-    By "sigmoid" the classes know nothing of each other; the background has what the likeliest of them leaves. That is
-    in float64: in float32 sure scores would be equal, and the order of the margins lost.
+    By "sigmoid" each class has its own; the background has what the likeliest of them leaves. That is in float64: in
+    float32 high scores would be equal, and the order of the margins lost.
     """
     if scores == "softmax":
         return logits.softmax(dim=1)
@@ -31,20 +31,20 @@ def class_probabilities(logits: Tensor, scores: Scores) -> Tensor:
     return torch.cat([1 - of_classes.amax(dim=1, keepdim=True), of_classes], dim=1)
 
 
-class Head(nn.Module):
-    """A softmax classifier and box deltas for each class, on features averaged and on features that keep the layout.
+class BoxPredictor(nn.Module):
+    """A softmax classifier and box deltas for each class, on features averaged and on features with their layout.
 
     GoogLeNet's own end (average pool, dropout 0.4, linear) no longer knows where in the window it saw something: a
     face that fills a window is as good a dog as the whole dog. So both outputs read all 49 cells too, through a 1x1
-    reduction that keeps that affordable.
+    reduction that makes that affordable.
     """
 
     def __init__(self, num_classes: int):
         super().__init__()
         layout = LAYOUT_CHANNELS * WINDOW * WINDOW
         self.dropout = nn.Dropout(0.4)
-        self.reduce = ConvReLU(TAIL_CHANNELS, LAYOUT_CHANNELS, 1)
-        self.classifier = nn.Linear(SUMMARY, num_classes + 1)
+        self.reduce = ConvReLU(FEATURE_CHANNELS, LAYOUT_CHANNELS, 1)
+        self.classifier = nn.Linear(POOLED, num_classes + 1)
         self.deltas = nn.Linear(layout, num_classes * 4)
         nn.init.normal_(self.classifier.weight, std=0.01)  # as R-CNN starts its new layer
         nn.init.normal_(self.deltas.weight, std=0.001)
@@ -53,15 +53,15 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of features [R, 1024, 7, 7], in float32 whatever came."""
-        return self.judge(self.summarise(features))
+        return self.predict(self.pool(features))
 
-    def summarise(self, features: Tensor) -> Tensor:
-        """All that the outputs read of features [R, 1024, 7, 7]: their average, then the layout, [R, 1024 + 3136]."""
+    def pool(self, features: Tensor) -> Tensor:
+        """The average of features [R, 1024, 7, 7] and their layout, [R, 1024 + 3136]."""
         layout = torch.flatten(self.reduce(features), 1)  # [R, 3136]
         return torch.cat([features.mean(dim=(2, 3)), layout], dim=1)
 
-    def judge(self, summary: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of summaries [R, 1024 + 3136]."""
-        logits = self.classifier(self.dropout(summary))  # [R, K + 1]
-        deltas = self.deltas(summary[:, TAIL_CHANNELS:])  # [R, 4 K]
+    def predict(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [R, K + 1] and deltas [R, K, 4] of pooled features [R, 1024 + 3136]."""
+        logits = self.classifier(self.dropout(pooled))  # [R, K + 1]
+        deltas = self.deltas(pooled[:, FEATURE_CHANNELS:])  # [R, 4 K]
         return logits.float(), deltas.float().unflatten(1, (-1, 4))
