@@ -1,6 +1,5 @@
 """Files of weights: read without running anything that is in them, written whole, and copied into a module by name."""
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from ..data.class_names import did_you_mean
 from ..data.errors import DataError
 from ..data.files.atomic import write_atomically
 from ..data.files.tensor_files import CHECKSUM, with_checksum
@@ -220,8 +220,8 @@ def _listed(fault: str, names: Iterable[str], count: int) -> str:
 
 
 def _with_nearest(name: str, others: list[str]) -> str:
-    near = difflib.get_close_matches(name[:_LENGTH], [other[:_LENGTH] for other in others[:_COMPARED]], n=1)
-    return f"{name[:_LENGTH]}, nearest {near[0]}" if near else name[:_LENGTH]
+    near = did_you_mean(name[:_LENGTH], [other[:_LENGTH] for other in others[:_COMPARED]])
+    return f"{name[:_LENGTH]}, nearest {near}" if near else name[:_LENGTH]
 
 
 def _shapes(name: str, own: Tensor, given: Tensor) -> str:

@@ -23,8 +23,8 @@ _SYNONYMS = {
 _LONGEST = 100  # characters of a name that are compared: it may be anything
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The known name that another one was probably meant to be, if there is one.
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that another one was probably meant to be, if there is one; `cutoff` is difflib's likeness.
 
     >>> did_you_mean("Cat", ["cat", "dog"]), did_you_mean("tv", ["tvmonitor"]), did_you_mean("zebra", ["cat"])
     ('cat', 'tvmonitor', None)
@@ -33,7 +33,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     for each in known:
         if _plain(each) == _plain(name) or frozenset((each, name.casefold())) in _SYNONYMS:
             return each
-    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
 
 def _plain(name: str) -> str:

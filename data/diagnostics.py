@@ -1,6 +1,7 @@
 """What is wrong in a data set's files: a reader refuses it at once, `check` collects all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .errors import DataError
@@ -11,14 +12,14 @@ _LONGEST = 400  # characters of a part of a message
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that cannot be used, or that a person should know of."""
+    """Something in a data set that cannot be used, or that its owner should know."""
 
     kind: str  # what problems of this sort have in common, to count them: "box with xmin > xmax"
     where: str  # the file, and the object in it: "Annotations/3.xml: object 2 (cat)"
     what: str  # what is wrong there
     fix: str = ""  # what to do about it
     minor: bool = False  # no reason to refuse the file: what is wrong is left out or read without, and counted
-    count: int = 1  # of how many rows this is said, `where` being the first
+    count: int = 1  # of how many rows this holds, `where` being the first
 
     def __str__(self) -> str:
         return self.without_fix + (f"; {self.fix}" if self.fix else "")
@@ -29,12 +30,12 @@ class Problem:
         return f"{cut(self.where)}: {cut(self.what)}"
 
 
-class Unusable(Exception):
-    """Carries a problem from where it shows to where the object or the image is left out."""
+class Unusable(DataError):
+    """A problem on its way from where it shows to where the object or the image is left out."""
 
     def __init__(self, kind: str, where: str, what: str, fix: str = "") -> None:
-        super().__init__()
         self.problem = Problem(kind, where, what, fix)
+        super().__init__(str(self.problem))
 
 
 def cut(text: str, longest: int = _LONGEST) -> str:
@@ -53,18 +54,27 @@ def listed(names: Sequence[str]) -> str:
     return few if len(names) <= _FEW else f"{few} and {len(names) - _FEW} more"
 
 
-# Told of what a reader cannot use. If it returns, the reader leaves that object or image out and goes on.
+# Called with what a reader cannot use. If it returns, the reader leaves that object or image out and goes on.
 OnProblem = Callable[[Problem], None]
 
 
+@contextmanager
+def skipping(on_problem: OnProblem) -> Iterator[None]:
+    """Report what is unusable in the block, and leave the rest of the block."""
+    try:
+        yield
+    except Unusable as unusable:
+        on_problem(unusable.problem)
+
+
 def refuse(problem: Problem) -> None:
-    """Stop at the first problem that is not minor: what every reader does unless it is told otherwise."""
+    """DataError for a problem that is not minor: what every reader does by default."""
     if not problem.minor:
         raise DataError(str(problem))
 
 
 class Notices(list[Problem]):
-    """The minor problems that readers met, to tell of them beside a result; any other is refused."""
+    """The minor problems that readers met, to report beside a result; any other is refused."""
 
     def __call__(self, problem: Problem) -> None:
         refuse(problem)

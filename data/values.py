@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NO_INDEX = -1  # in an array of indices: there is none
 _SHOWN = 80  # characters of a value in a message
 
 
 def shown(value: Any) -> str:
     """A value for a message, cut to a length that can be read."""
     try:
-        return shortened(repr(value[: _SHOWN + 1] if isinstance(value, str) else value))
+        text = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
     except (ValueError, RecursionError):  # too many digits, or too deeply nested, to be written out
         return f"a value of type {type(value).__name__} that is too large to show"
-
-
-def shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

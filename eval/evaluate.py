@@ -1,6 +1,5 @@
 """From files to a report: predictions and a data set's name in, tables and pages out."""
 
-import difflib
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +14,13 @@ from ..data.errors import DataError, LimitError, UsageError
 from ..data.files.json_files import load_json
 from ..data.formats.predictions import RUN_NAME, read_categories, read_predictions
 from ..data.formats.specs import open_dataset
-from ..data.images.pairing import NOT_PAIRED, pair_files
-from ..data.printable import printable
+from ..data.images.pairing import pair_files
 from ..data.records import ImageDetections, Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
 from ..data.stores.stage_files import STAGES_NAME, read_stages
+from ..data.terminal import printable
+from ..data.values import NO_INDEX
 from .analysis.breakdown import break_down
 from .analysis.comparison import Comparison, compare
 from .analysis.intervals import find_intervals
@@ -154,9 +154,9 @@ def _explained(
     """One image's story, also drawn into the folder of the report if the image is there."""
     files = [truth.file for truth in dataset.images]
     (place,) = pair_files([name], files)
-    if place == NOT_PAIRED:
-        near = difflib.get_close_matches(name[:_LONGEST], files, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+    if place == NO_INDEX:
+        near = did_you_mean(name, files)
+        hint = f"; did you mean {near}?" if near else ""
         raise UsageError(f"{cut(name)} is no image of {dataset.name}{hint}")
     truth = dataset.images[place]
     story = explain(evaluation, truth.file, stages)

@@ -1,6 +1,5 @@
 """The methods of proposing regions by name, and ways to run one over many images on every core."""
 
-import difflib
 import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backbone.features.shared_maps import SharedMaps
+from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
 from ..data.ranges import COUNT, Range, check_range, whole_number
@@ -95,8 +95,8 @@ def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None
         if os.path.lexists(method):
             raise UsageError(f"{method}: is no method, nor a file or folder of proposals that can be taken here")
         raise UsageError(f"{method}: there is no such file of proposals")
-    near = difflib.get_close_matches(method, METHODS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    near = did_you_mean(method, METHODS)
+    hint = f"; did you mean {near!r}?" if near else "."
     raise UsageError(f"unknown way to propose regions {method!r}{hint} Known: {', '.join(METHODS)}")
 
 

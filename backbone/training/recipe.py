@@ -1,12 +1,12 @@
 """How to train: the steps, the optimiser and its learning rate. Plain values, and what they mean."""
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
 from ...data.ranges import ABOVE_ZERO, NOT_NEGATIVE, SEED, Range, check_ranges
 
@@ -111,6 +111,6 @@ def new_optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.O
 
 def _require_known(field: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        near = did_you_mean(name, known)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
         raise UsageError(f"unknown {field} {name!r}; {hint}")

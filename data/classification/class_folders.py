@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..files.folder_walk import files_below
-from ..files.natural_order import natural_key
+from ..files.folder_walk import files_below, natural_key
 from ..images.decoding import read_image
 from ..images.image_files import is_image_name
 from .labelled_images import LabelledImages

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..class_names import check_classes
+from ..datasets.dataset import evenly_spaced
 from ..errors import DataError
 
 
@@ -43,11 +44,9 @@ class LabelledImages:
 
     def spread(self, count: int) -> "LabelledImages":
         """At most `count` of the images, evenly spread: the same each time."""
-        count = min(count, len(self))
-        places = np.linspace(0, max(len(self) - 1, 0), count).round().astype(int)
-        files = tuple(self.files[place] for place in places)
-        read = self.read
-        return replace(self, files=files, targets=self.targets[places], read=lambda place: read(int(places[place])))
+        chosen, read = evenly_spaced(len(self), count), self.read
+        files = tuple(self.files[index] for index in chosen)
+        return replace(self, files=files, targets=self.targets[chosen], read=lambda index: read(int(chosen[index])))
 
 
 def groups_by_class(images: LabelledImages) -> list[NDArray[np.intp]]:

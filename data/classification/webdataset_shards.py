@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..files.natural_order import natural_key
+from ..files.folder_walk import natural_key
 from ..files.text_files import decode_text, read_text
 from ..images.decoding import decode_image, readable_extensions
 from ..values import shown

@@ -1,6 +1,6 @@
 """A data set in memory: its images' annotations, its classes and where the image files are."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import Size
+from ..diagnostics import listed
+from ..errors import UsageError
 from ..images.decoding import read_image
 from ..images.image_files import image_size
 from ..records import GroundTruth
@@ -60,22 +62,51 @@ def size_of(data: Dataset, image: GroundTruth) -> Size:
     return stated if all(stated) else image_size(data.path(image), upright=image.upright, stated=stated)
 
 
+def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:
+    """At most `count` indices into `length` entries, evenly spaced from the first to the last, in order.
+
+    >>> evenly_spaced(9, 3).tolist(), evenly_spaced(2, 3).tolist(), evenly_spaced(0, 3).tolist()
+    ([0, 4, 8], [0, 1], [])
+    """
+    return np.linspace(0, max(length - 1, 0), min(count, length)).round().astype(np.int64)
+
+
+def subset(data: Dataset, indices: Iterable[int], name: str) -> Dataset:
+    """Some of the images as a data set, in the order of the indices."""
+    indices = list(indices)
+    images = tuple(data.images[index] for index in indices)
+    ids = tuple(data.image_ids[index] for index in indices) if data.image_ids else ()
+    return replace(data, name=name, images=images, image_ids=ids)
+
+
 def spread(data: Dataset, count: int) -> Dataset:
-    """At most `count` of the images, evenly spread: the same each time."""
-    count = min(count, len(data))
-    places = np.linspace(0, len(data) - 1, count).round().astype(int) if count else []
-    images = tuple(data.images[place] for place in places)
-    ids = tuple(data.image_ids[place] for place in places) if data.image_ids else ()
-    return replace(data, name=f"{count} images of {data.name}", images=images, image_ids=ids)
+    """At most `count` of the images, evenly spaced: the same each time."""
+    indices = evenly_spaced(len(data), count)
+    return subset(data, indices, f"{len(indices)} images of {data.name}")
 
 
 def image_at(data: Dataset, seed: int, index: int) -> tuple[GroundTruth, np.random.Generator]:
-    """The image at a place in the endless sequence of epochs, each a new order, and a source of chance of its own."""
-    epoch, place = divmod(index, len(data))
+    """The image at an index of the endless sequence of epochs, each a new order, and a random generator of its own."""
+    epoch, rank = divmod(index, len(data))
     order = np.random.default_rng((seed, epoch)).permutation(len(data))
-    return data.images[order[place]], np.random.default_rng((seed, epoch, place))
+    return data.images[order[rank]], np.random.default_rng((seed, epoch, rank))
 
 
 def names_seen(images: Iterable[GroundTruth]) -> tuple[str, ...]:
     """The class names on the images, each once, sorted."""
     return tuple(sorted({str(label) for image in images for label in image.labels}))
+
+
+def require_objects(
+    data: Dataset, classes: Sequence[str], purpose: str, report: Callable[[str], None], *, of_each: bool = False
+) -> None:
+    """UsageError where no object of any class, or `of_each`, is to be found; classes that lack objects are reported.
+
+    `purpose` says what they are for, as in "to learn from".
+    """
+    found = {str(label) for truth in data.images for label in truth.labels[truth.to_find]}
+    missing = [name for name in classes if name not in found]
+    if missing and (of_each or len(missing) == len(classes)):
+        raise UsageError(f"{data.name}: no object {purpose}, of {listed(missing)}; choose other images or classes")
+    if missing:
+        report(f"{data.name}: no object {purpose} of {len(missing)} of {len(classes)} classes: {listed(missing)}")

@@ -1,10 +1,11 @@
-"""The files of a folder's tree, and those that a pattern matches, with links followed and loops left.
+"""The files of a folder's tree, and those that a pattern matches, with links followed and loops left; their order.
 
 `skip` is a folder, absolute and without symbolic links, that is left out with all that is in it.
 """
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
@@ -63,14 +64,27 @@ def files_matching(pattern: str, skip: str | None) -> Iterator[str]:
         if skip is not None and os.path.join(os.path.realpath(match), "").startswith(os.path.join(skip, "")):
             continue
         for path in files_below(match, skip) if os.path.isdir(match) else [match]:
-            if not tail or _fits(os.path.relpath(path, match).split(os.sep), tail):
+            if not tail or _matches(os.path.relpath(path, match).split(os.sep), tail):
                 yield path.removeprefix(os.path.join(os.curdir, ""))
 
 
-def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:
+def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
     """Whether the first of the names match the patterns, `**` standing for any number of names."""
     if not patterns:
         return True
     if patterns[0] == "**":
-        return any(_fits(names[skipped:], patterns[1:]) for skipped in range(len(names)))
-    return bool(names) and fnmatchcase(names[0], patterns[0]) and _fits(names[1:], patterns[1:])
+        return any(_matches(names[skipped:], patterns[1:]) for skipped in range(len(names)))
+    return bool(names) and fnmatchcase(names[0], patterns[0]) and _matches(names[1:], patterns[1:])
+
+
+def natural_key(path: str) -> tuple[tuple[list[str | int], str], ...]:
+    """Sorts `2.jpg` before `10.jpg` and `a/z` before `ab/c`, whatever the locale; case decides only between equals.
+
+    >>> sorted(["img10.jpg", "img9.jpg", "Img.jpg", "b/1", "b.txt"], key=natural_key)
+    ['b/1', 'b.txt', 'Img.jpg', 'img9.jpg', 'img10.jpg']
+    """
+    return tuple((_natural(os.path.splitext(name)[0]), name) for name in path.split(os.sep))
+
+
+def _natural(stem: str) -> list[str | int]:
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", stem.casefold()))]

@@ -25,7 +25,7 @@ from safetensors.numpy import save
 from ..diagnostics import cut
 from ..errors import DataError
 from .atomic import write_atomically
-from .checked_json import checked, parse_json
+from .json_files import checked, parse_json
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class OpenTensors:
     def json(self, name: str, kind: type[T]) -> T:
         """The same, of a kind that is written as JSON."""
         try:
-            return checked(parse_json(self.text(name), name), kind, name)
+            return checked(parse_json(self.text(name), name, strict=True), kind, name)
         except DataError as error:
             raise ValueError(str(error)) from error
 

@@ -47,6 +47,8 @@ def parse_xml(path: Path) -> ElementTree.Element:
         guard.StartDoctypeDeclHandler = refuse_doctype
         guard.Parse(text, True)  # as text: what the file declares does not count any more
         return ElementTree.fromstring(text)
+    except Unusable:
+        raise
     except (expat.ExpatError, ElementTree.ParseError, ValueError) as error:
         what = f"is not well-formed XML ({error})"
         raise Unusable("annotation that is not XML", where, what, "export this annotation again") from error

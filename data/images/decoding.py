@@ -40,7 +40,7 @@ from ..ranges import ABOVE_ZERO, check_range
 from ..values import shown
 from .decoding_errors import HEIF_BRANDS, NO_HEIC, not_a_file, reason_of
 from .jpeg_scans import ENDS, codes_all, count_scans, is_filled_up, without_filler
-from .orientation import is_upright, orientation_of, upright
+from .orientation import as_stored, is_upright, orientation_of, upright
 
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".dib",
@@ -57,8 +57,6 @@ _PLAIN_PIXELS, _PIXELS_A_BYTE = 32_000_000, 1000
 _SCANNED_PIXELS = 4_000_000_000  # of all scans of a JPEG: about a minute; the usual ten make 300 million of a photo
 
 _BAND_PIXELS = 4_000_000  # that are converted at once
-
-_INVERSE_ORIENTATION = {6: 8, 8: 6}  # the other six undo themselves
 
 
 @cache
@@ -156,17 +154,15 @@ def _decode_stream(file: IO[bytes], length: int, ignore_exif: bool, size: Size, 
 
 
 def _upright_pixels(image: Image.Image, ignore_exif: bool, size: Size) -> NDArray[np.uint8]:
-    stored_tiff_orientation = orientation_of(image) if image.format == "TIFF" else 1
-    image.load()
-    pixels = _to_rgb(image)
     is_tiff, orientation = image.format == "TIFF", orientation_of(image)
+    image.load()
     if is_tiff:  # Pillow turns a TIFF while it loads it, and only a TIFF
-        pixels = upright(pixels, _INVERSE_ORIENTATION.get(stored_tiff_orientation, stored_tiff_orientation))
-        orientation = stored_tiff_orientation
-    height, width = pixels.shape[:2]
-    if not is_upright((width, height), orientation, size, habit=not ignore_exif):
-        return pixels
-    return upright(pixels, orientation)
+        image = as_stored(image, orientation)
+    else:  # a PNG's may stand behind its pixels
+        orientation = orientation_of(image)
+    if is_upright(image.size, orientation, size, habit=not ignore_exif):
+        image = upright(image, orientation)
+    return _to_rgb(image)
 
 
 def _opened(file: IO[bytes]) -> Image.Image:

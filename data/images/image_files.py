@@ -5,11 +5,10 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -17,6 +16,8 @@ from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError
 from .decoding import read_image, readable_extensions
 from .orientation import TURNED, is_upright, orientation_of
+
+T = TypeVar("T")
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 
@@ -151,28 +152,33 @@ def comparable(name: str) -> str:
 
 def _names_in(folder: str) -> frozenset[str]:
     """The names in a folder; none where it cannot be listed."""
-    try:
-        return _listing(folder, os.stat(folder).st_mtime_ns)
-    except (OSError, ValueError):
-        return frozenset()
-
-
-@lru_cache(maxsize=256)
-def _listing(folder: str, changed: int) -> frozenset[str]:
-    """The names in a folder as of the time of its last change: listed once for all the images that it holds."""
-    return frozenset(os.listdir(folder))
+    return _listing(folder, _changed(folder))
 
 
 def _alike_in(folder: str) -> dict[str, list[str]]:
     """The names in a folder by what they have in common with their other spellings."""
+    return _spellings(folder, _changed(folder))
+
+
+def _changed(folder: str) -> int | None:
+    """The time of a folder's last change; None where there is none."""
     try:
-        return _spellings(folder, os.stat(folder).st_mtime_ns)
+        return os.stat(folder).st_mtime_ns
     except (OSError, ValueError):
-        return {}
+        return None
+
+
+@lru_cache(maxsize=256)
+def _listing(folder: str, changed: int | None) -> frozenset[str]:
+    """The names in a folder as of the time of its last change: listed once for all the images that it holds."""
+    try:
+        return frozenset() if changed is None else frozenset(os.listdir(folder))
+    except (OSError, ValueError):
+        return frozenset()
 
 
 @lru_cache(maxsize=16)
-def _spellings(folder: str, changed: int) -> dict[str, list[str]]:
+def _spellings(folder: str, changed: int | None) -> dict[str, list[str]]:
     alike: dict[str, list[str]] = {}
     for name in _listing(folder, changed):
         alike.setdefault(comparable(name), []).append(name)
@@ -203,31 +209,33 @@ def is_turned(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN
 
 def _size_and_orientation(path: str | Path) -> tuple[Size, Any] | None:
     """Of the pixels as stored, from the file's header; None if that does not tell."""
-    if os.path.isfile(path):  # else opening it might wait for ever
-        # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
-        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
-            (width, height), orientation = image.size, orientation_of(image)
-            # Of TIFFs Pillow gives the size once they are turned.
-            swapped = orientation in TURNED and image.format == "TIFF"
-            return ((height, width) if swapped else (width, height)), orientation
-    return None
+
+    def read(image: Image.Image) -> tuple[Size, Any]:
+        (width, height), orientation = image.size, orientation_of(image)
+        # Of TIFFs Pillow gives the size once they are turned.
+        swapped = orientation in TURNED and image.format == "TIFF"
+        return ((height, width) if swapped else (width, height)), orientation
+
+    return _of_header(path, read, None)
 
 
 def pixels_stated(path: str | Path) -> int:
     """How many pixels a file's header says that an image has; 0 where it does not tell, and for what is no file."""
-    pixels = 0
-    if os.path.isfile(path):
-        with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
-            pixels = image.width * image.height
-    return pixels
+    return _of_header(path, lambda image: image.width * image.height, 0)
 
 
 def is_animation(path: str | Path) -> bool:
     """Whether a file has more than one frame or page, of which the first is read; a photo's preview is none."""
-    if os.path.isfile(path):
+    return _of_header(path, lambda image: image.format != "MPO" and bool(getattr(image, "is_animated", False)), False)
+
+
+def _of_header(path: str | Path, read: Callable[[Image.Image], T], default: T) -> T:
+    """What `read` gives for an image file of which Pillow has read the header; else the default."""
+    if os.path.isfile(path):  # else opening it might wait for ever
+        # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
-            return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    return False
+            return read(image)
+    return default
 
 
 @cache
@@ -243,34 +251,3 @@ def size_if_there(path: Path, *, upright: bool = False) -> Size:
         return image_size(path, upright=upright)
     except DataError:
         return 0, 0
-
-
-def find_images(named: Sequence[str], files: Sequence[str]) -> list[int | None]:
-    """For each name without an extension its index in `files`, or None: the same path, else the same name anywhere.
-
-    A name that fits two files fits none, and a file that two names fit is neither's. Names are all different.
-
-    >>> find_images(["b/2", "1", "3.png", "4"], ["1.jpg", "b/2.jpg", "3.png", "3.jpg"])
-    [1, 0, 2, None]
-    """
-    found: dict[str, int] = {}
-    for key_of_file, key_of_name in (
-        (posixpath.normpath, str),  # two images that differ in the extension keep it
-        (lambda file: posixpath.splitext(posixpath.normpath(file))[0], str),
-        (lambda file: posixpath.splitext(posixpath.basename(file))[0], posixpath.basename),
-    ):
-        places, taken = _unique(files, key_of_file), {*found.values()}
-        wanted = {name: places.get(key_of_name(name)) for name in named if name not in found}
-        claims = Counter(wanted.values())
-        found |= {
-            name: place
-            for name, place in wanted.items()
-            if place is not None and place not in taken and claims[place] == 1
-        }
-    return [found.get(name) for name in named]
-
-
-def _unique(files: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:
-    keys = [key(file) for file in files]
-    times = Counter(keys)
-    return {name: place for place, name in enumerate(keys) if times[name] == 1}

@@ -2,13 +2,24 @@
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from ..boxes import Size
 
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+# What turns the pixels of each orientation upright. ImageOps.exif_transpose would also write the metadata anew, which
+# fails where they are broken.
+_TRANSPOSES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_INVERSE = {6: 8, 8: 6}  # the other six undo themselves
 
 
 def is_upright(stored: Size, orientation: Any, stated: Size, *, habit: bool) -> bool:
@@ -31,27 +42,12 @@ def orientation_of(image: Image.Image) -> Any:
         return 1
 
 
-def upright(pixels: NDArray[np.uint8], orientation: Any) -> NDArray[np.uint8]:
-    """Pixels turned and mirrored as an EXIF orientation from 1 to 8 asks; any other value leaves them as they are.
+def upright(image: Image.Image, orientation: Any) -> Image.Image:
+    """The image turned and mirrored as an EXIF orientation from 1 to 8 asks; any other value leaves it as it is."""
+    method = _TRANSPOSES.get(orientation)
+    return image if method is None else image.transpose(method)
 
-    >>> upright(np.array([[1, 2], [3, 4]], dtype=np.uint8), 6).tolist()
-    [[3, 1], [4, 2]]
-    """
-    match orientation:
-        case 2:
-            turned = pixels[:, ::-1]
-        case 3:
-            turned = pixels[::-1, ::-1]
-        case 4:
-            turned = pixels[::-1]
-        case 5:
-            turned = pixels.swapaxes(0, 1)
-        case 6:
-            turned = np.rot90(pixels, -1)
-        case 7:
-            turned = pixels[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            turned = np.rot90(pixels, 1)
-        case _:
-            turned = pixels
-    return np.ascontiguousarray(turned)
+
+def as_stored(image: Image.Image, orientation: Any) -> Image.Image:
+    """The inverse of `upright`."""
+    return upright(image, _INVERSE.get(orientation, orientation))

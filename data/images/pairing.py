@@ -8,28 +8,29 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-NOT_PAIRED = -1
+from ..values import NO_INDEX
+
 _NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off in its place
 
 
 def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int64]:
-    """For each predicted file its index in `files`, or NOT_PAIRED. Equal names are one image in several parts.
+    """For each predicted file its index in `files`, or NO_INDEX. Equal names are one image in several parts.
 
     Five ways are tried, each on what the one before left: the same path, the same path without its extension (VOC's
     result files have none), the same name in whatever folder, and these two as other systems write names: with Windows'
-    separators, in another letters' case, with accents as characters of their own. A name that fits two images fits
-    none.
+    separators, in another letters' case, with accents as characters of their own. A name that matches two images
+    matches none.
 
     >>> pair_files(["b/2.png", "1.jpg", "/tmp/3.jpg", "4.jpg"], ["1.jpg", "b/2.jpg", "3.jpg"]).tolist()
     [1, 0, 2, -1]
     >>> pair_files(["C:\\\\photos\\\\A.JPG"], ["a.jpg"]).tolist()
     [0]
     """
-    paired = {file: i for i, file in enumerate(files)}
-    paired = {file: paired[file] for file in dict.fromkeys(predicted) if file in paired}
-    for key in (_path_without_extension, _name_without_extension, _plain_path, _plain_name):
+    indices = {file: i for i, file in enumerate(files)}
+    paired = {file: indices[file] for file in dict.fromkeys(predicted) if file in indices}
+    for key in (_stem_path, _stem, lambda file: _stem_path(_plain(file)), lambda file: _stem(_plain(file))):
         paired |= _pair_by(key, [file for file in dict.fromkeys(predicted) if file not in paired], files, paired)
-    return np.array([paired.get(file, NOT_PAIRED) for file in predicted], dtype=np.int64)
+    return np.array([paired.get(file, NO_INDEX) for file in predicted], dtype=np.int64)
 
 
 def _pair_by(
@@ -41,25 +42,17 @@ def _pair_by(
     times = Counter(keys)
     free = {name: i for i, name in enumerate(keys) if times[name] == 1}
     # A predicted name may be an id, in which a dot does not start an extension.
-    wanted = {file: free.get(key(file + _NO_EXTENSION), free.get(key(file), NOT_PAIRED)) for file in predicted}
+    wanted = {file: free.get(key(file + _NO_EXTENSION), free.get(key(file), NO_INDEX)) for file in predicted}
     claims = Counter([*wanted.values(), *paired.values()])
-    return {file: i for file, i in wanted.items() if i != NOT_PAIRED and claims[i] == 1}
+    return {file: i for file, i in wanted.items() if i != NO_INDEX and claims[i] == 1}
 
 
-def _path_without_extension(file: str) -> str:
+def _stem_path(file: str) -> str:
     return posixpath.splitext(posixpath.normpath(file))[0]
 
 
-def _name_without_extension(file: str) -> str:
+def _stem(file: str) -> str:
     return posixpath.splitext(posixpath.basename(file))[0]
-
-
-def _plain_path(file: str) -> str:
-    return _path_without_extension(_plain(file))
-
-
-def _plain_name(file: str) -> str:
-    return _name_without_extension(_plain(file))
 
 
 def _plain(file: str) -> str:

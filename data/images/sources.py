@@ -29,9 +29,8 @@ from numpy.typing import NDArray
 
 from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError
-from ..files.folder_walk import DRAWN, files_below, files_matching, is_drawn
+from ..files.folder_walk import DRAWN, files_below, files_matching, is_drawn, natural_key
 from ..files.name_lists import named_path, names_from, read_name_list, with_separators
-from ..files.natural_order import natural_key
 from ..values import shown
 from .decoding import read_image, readable_extensions
 from .image_files import is_image_name

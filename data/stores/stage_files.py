@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from ..errors import DataError
-from ..files.checked_json import Finite
+from ..files.json_files import Finite
 from ..files.tensor_files import FLOATS, OpenTensors, open_tensors, write_tensors
 from ..records import Stages
 from .proposal_store import hash_of

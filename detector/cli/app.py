@@ -248,7 +248,7 @@ def check(
     """Look a data set over: what is in it, what cannot be used, what is odd."""
     from ...data.files.atomic import write_atomically
     from ...data.formats.checks import check_dataset
-    from ...data.printable import printable
+    from ...data.terminal import printable
 
     report = check_dataset(data)
     if json is not None:

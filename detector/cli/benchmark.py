@@ -87,8 +87,8 @@ def benchmark_evaluate_command(
 
 
 def _show_rows(rows: list[Any], json: Path | None) -> None:
-    from ...data.benchmark_rows import format_rows, rows_to_json
     from ...data.files.atomic import write_atomically
+    from ...data.terminal import format_rows, rows_to_json
 
     if json is not None:
         write_atomically(json, rows_to_json(rows))

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TextIO
 
-from ...data.printable import printable
+from ...data.terminal import printable
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as of any program whose reader has left
 _MOST_LINES = 8  # of a complaint

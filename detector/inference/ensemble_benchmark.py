@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast
-from ...data.datasets.dataset import Dataset, spread
-from ...data.datasets.object_counts import require_objects
+from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_range
 from ...data.records import Detections, ImageDetections

@@ -12,7 +12,7 @@ from ...data.datasets.dataset import Dataset
 from ...data.diagnostics import cut, listed
 from ...data.errors import DataError, InceptionRcnnError, UsageError
 from ...data.files.atomic import DiskFullError, write_atomically
-from ...data.files.checked_json import read_checked
+from ...data.files.json_files import read_checked
 from ...data.formats.exports import (
     check_class_names,
     voc_paths,

@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from ...data.diagnostics import cut
-from ...data.files.checked_json import read_checked
+from ...data.files.json_files import read_checked
 from ...data.values import shown
 
 _SHOWN = 4  # differences in a message

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import ignored_overlaps
-from ...data.datasets.dataset import Dataset
+from ...data.datasets.dataset import Dataset, evenly_spaced
 from ...data.errors import UsageError
 from ...data.records import GroundTruth
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
@@ -51,7 +51,7 @@ def feature_scale(store: FeatureStore, columns: slice = slice(None)) -> float:
     """What to multiply features, or some columns of them, with for a mean length of 20; 1 where there are none."""
     lengths = [np.zeros(0)]
     for regions in store.spread(NORM_IMAGES):
-        rows = np.linspace(0, len(regions) - 1, min(len(regions), NORM_REGIONS)).round().astype(int)
+        rows = evenly_spaced(len(regions), NORM_REGIONS)
         lengths.append(np.linalg.norm(regions.features[rows, columns].astype(np.float64), axis=1))
     mean = np.concatenate(lengths).mean() if sum(map(len, lengths)) else 0.0
     return NORM / mean if mean > 0 else 1.0

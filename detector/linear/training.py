@@ -20,8 +20,7 @@ from torch import nn
 from ...backbone.googlenet import FEATURE_CHANNELS
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import check_model_folder
-from ...data.datasets.dataset import Dataset, size_of, spread
-from ...data.datasets.object_counts import require_objects
+from ...data.datasets.dataset import Dataset, require_objects, size_of, spread
 from ...data.errors import UsageError
 from ...data.ranges import ABOVE_ZERO, COUNT, check_range, check_ranges
 from ...data.records import GroundTruth, ImageDetections

@@ -1,6 +1,5 @@
 """Fine-tuning on regions: R-CNN's samples and loss around the loop of `backbone/training/loop.py`."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from ...backbone.training.distributed import first_alone, is_first, joined, only
 from ...backbone.training.freezing import FREEZES
 from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import box_iou
-from ...data.datasets.dataset import Dataset, spread
-from ...data.datasets.object_counts import require_objects
+from ...data.class_names import did_you_mean
+from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.errors import DataError, UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
@@ -201,8 +200,8 @@ def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
         raise UsageError(f"{data.name} has no objects to learn from")
     for name in classes:
         if name not in data.classes:
-            near = difflib.get_close_matches(name, data.classes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"its classes: {', '.join(data.classes)}"
+            near = did_you_mean(name, data.classes)
+            hint = f"did you mean {near!r}?" if near else f"its classes: {', '.join(data.classes)}"
             raise UsageError(f"class {name!r} is not in {data.name}; {hint}")
 
 

@@ -1,11 +1,11 @@
 """Ways to fine-tune a detector, as plain values: ours, R-CNN's, and that of GoogLeNet's ILSVRC-2014 entry."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ...backbone.training.recipe import Recipe
+from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
 from ...data.formats.ilsvrc.annotations import ILSVRC_CLASSES
 from .finetuning import FinetuneOptions
@@ -87,8 +87,8 @@ ILSVRC = IlsvrcPreset(
 def preset_named(name: str) -> Preset:
     """The preset of that name; UsageError for another."""
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(PRESETS)}"
+        near = did_you_mean(name, PRESETS)
+        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(PRESETS)}"
         raise UsageError(f"unknown preset {name!r}; {hint}")
     return PRESETS[name]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...data.errors import UsageError
 from ...data.files.atomic import write_atomically
-from ...data.printable import format_columns, printable
+from ...data.terminal import format_columns, printable
 from ..metrics.evaluation import Evaluation
 from ..metrics.numbers import format_number, plain
 from .intervals import Interval, interval, mean_of_classes, num_draws, resampled_aps

@@ -3,7 +3,6 @@
 Shapes: O objects and D detections of one image.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import box_iou
+from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
-from ...data.images.pairing import NOT_PAIRED, pair_files
-from ...data.printable import printable
+from ...data.images.pairing import pair_files
 from ...data.records import Detections, GroundTruth, Stages
+from ...data.terminal import printable
+from ...data.values import NO_INDEX
 from ..metrics.average_precision import best_f1
 from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.matching import NO_OBJECT
@@ -197,8 +198,8 @@ def _image(evaluation: Evaluation, image_file: str) -> int:
     """The image's number in the table."""
     files = [truth.file for truth in evaluation.table.truths]
     image = int(pair_files([image_file], files)[0])
-    if image == NOT_PAIRED:
-        near = difflib.get_close_matches(image_file, files, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "give its name as the data set has it"
+    if image == NO_INDEX:
+        near = did_you_mean(image_file, files)
+        hint = f"did you mean {near!r}?" if near else "give its name as the data set has it"
         raise UsageError(f"image {image_file!r} is not among the {len(files)} that were judged; {hint}")
     return image

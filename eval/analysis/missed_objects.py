@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import box_iou
-from ...data.printable import printable
+from ...data.terminal import printable
 from ..metrics.evaluation import Outcome
 from ..metrics.matching import NO_OBJECT
 from ..metrics.outcomes import NOT_FOUND, Verdicts

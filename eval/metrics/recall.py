@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, box_area, box_iou
 from ...data.errors import DataError
-from ...data.printable import format_columns, printable
 from ...data.records import GroundTruth, Proposals
+from ...data.terminal import format_columns, printable
 from .numbers import format_number
 
 BUDGETS = (1, 3, 10, 30, 100, 200, 300, 500, 1000, 2000, 5000)  # boxes an image, the best first

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
-from ...data.images.pairing import NOT_PAIRED, pair_files
+from ...data.images.pairing import pair_files
 from ...data.records import Detections, GroundTruth, ImageDetections
+from ...data.values import NO_INDEX
 
 Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -97,8 +98,8 @@ def tabulate(images: Sequence[ImageDetections], truths: Sequence[GroundTruth], c
     """
     names = {name: number for number, name in enumerate(classes)}
     paired = pair_files([image.file for image in images], [truth.file for truth in truths])
-    left_out = [image for image, place in zip(images, paired, strict=True) if place == NOT_PAIRED]
-    kept = [(image, place) for image, place in zip(images, paired.tolist(), strict=True) if place != NOT_PAIRED]
+    left_out = [image for image, place in zip(images, paired, strict=True) if place == NO_INDEX]
+    kept = [(image, place) for image, place in zip(images, paired.tolist(), strict=True) if place != NO_INDEX]
     unjudged = {(place, names[name]) for place, truth in enumerate(truths) for name in truth.unjudged if name in names}
     return Table(
         classes=tuple(classes),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...data.printable import printable
+from ...data.terminal import printable
 from ..metrics.average_precision import BestF1, best_f1
 from ..metrics.evaluation import ClassEvaluation, Evaluation, Outcome
 

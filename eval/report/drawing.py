@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.printable import printable
 from ...data.records import Detections, GroundTruth
+from ...data.terminal import printable
 
 Pixels = NDArray[np.uint8]  # [H, W, 3] RGB
 Colour = tuple[int, int, int]

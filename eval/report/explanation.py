@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.printable import printable
 from ...data.records import Stages
+from ...data.terminal import printable
 from ..analysis.image_analysis import FOUND, NOT_ASKED, Story, tell
 from ..metrics.evaluation import Evaluation
 from .drawing import Colour, Pixels, corners_of, draw_box, draw_dashed, draw_label, style_of

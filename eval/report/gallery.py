@@ -15,9 +15,10 @@ from ...data.formats.predictions import merge_parts, needs_sizes, read_predictio
 from ...data.formats.specs import open_dataset
 from ...data.images.decoding import read_image, readable_extensions
 from ...data.images.image_files import image_name, size_if_there
-from ...data.images.pairing import NOT_PAIRED, pair_files
+from ...data.images.pairing import pair_files
 from ...data.images.sources import list_sources
 from ...data.records import GroundTruth, ImageDetections
+from ...data.values import NO_INDEX
 from .drawing import draw_detections
 from .drawn_files import Drawings
 
@@ -106,7 +107,7 @@ def _truths(images: list[ImageDetections], dataset: Dataset | None) -> list[Grou
         return [None] * len(images)
     truths = dataset.images
     paired = pair_files([image.file for image in images], [truth.file for truth in truths])
-    return [None if index == NOT_PAIRED else truths[index] for index in paired]
+    return [None if index == NO_INDEX else truths[index] for index in paired]
 
 
 def _find(images: Path, file: str) -> str:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...data.errors import DataError
-from ...data.printable import printable
 from ...data.records import GroundTruth
+from ...data.terminal import printable
 from ..metrics.average_precision import best_f1
 from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.matching import NO_OBJECT

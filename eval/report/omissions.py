@@ -12,8 +12,8 @@ import numpy as np
 from ...data.class_names import did_you_mean
 from ...data.datasets.dataset import Dataset
 from ...data.diagnostics import Notices, cut
-from ...data.printable import printable
 from ...data.records import GroundTruth, ImageDetections
+from ...data.terminal import printable
 from ..metrics.table import Table
 
 _NAMED = 8  # classes in a line, the others are counted

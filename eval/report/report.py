@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...data.files.atomic import write_atomically
-from ...data.printable import format_columns, printable
+from ...data.terminal import format_columns, printable
 from ..metrics.average_precision import best_f1
 from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.numbers import format_number, plain

@@ -4,7 +4,6 @@ The image is brought to a width of 500 pixels, as the method is not scale invari
 space at every k; each segmentation is grouped once per similarity; every region on the way gives a box.
 """
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
+from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
 from ...data.ranges import Range, check_ranges
 from ...data.records import Proposals
@@ -102,8 +102,8 @@ def settings_named(text: str) -> Settings:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    near = did_you_mean(name, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def _parsed(key: str, value: str, like: Any) -> Any:

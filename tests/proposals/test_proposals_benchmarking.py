@@ -4,12 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inception_rcnn.data.benchmark_rows import format_rows, rows_to_json
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.data.terminal import format_rows, rows_to_json
 from inception_rcnn.proposals.benchmarking import benchmark_proposals, benchmark_sizes
 from inception_rcnn.proposals.methods import Proposer, proposer
 

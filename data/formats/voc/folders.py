@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ...datasets.split_lists import read_split_list
 from ...diagnostics import cut
 from ...errors import DataError
-from ...files.natural_order import natural_key
+from ...files.folder_walk import natural_key
 from ...images.decoding import IMAGE_EXTENSIONS
 
 ANNOTATIONS, IMAGES = ("Annotations", "annotations", "annots"), ("JPEGImages", "images", "Images")

@@ -11,8 +11,7 @@ from pathlib import Path
 from ...class_names import counted
 from ...diagnostics import OnProblem, Problem
 from ...errors import DataError
-from ...files.folder_walk import files_below
-from ...files.natural_order import natural_key
+from ...files.folder_walk import files_below, natural_key
 from ...files.text_files import check_names, lines_of, read_text
 from ...files.yaml_files import YamlValue, parse_yaml
 from ...images.decoding import readable_extensions

@@ -12,11 +12,12 @@ from ...datasets.dataset import Dataset
 from ...detections_by_image import gather_images
 from ...diagnostics import OnProblem, Unusable, refuse
 from ...errors import DataError
-from ...files.folder_walk import files_below
-from ...files.natural_order import natural_key
+from ...files.folder_walk import files_below, natural_key
 from ...files.text_files import lines_of, read_text
-from ...images.image_files import find_images, size_if_there
+from ...images.image_files import size_if_there
+from ...images.pairing import pair_files
 from ...records import GroundTruth, ImageDetections
+from ...values import NO_INDEX
 from .lines import checked_class, number_row, shares_to_xyxy, split_line
 
 CLASSES_NAME = "classes.txt"  # of the file that names the classes
@@ -43,8 +44,8 @@ def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProb
     files = (file for file in files_below(str(labels), None) if file.endswith(".txt"))
     paths = sorted((file for file in files if Path(file).name != CLASSES_NAME), key=natural_key)
     stems = [Path(path).relative_to(labels).as_posix().removesuffix(".txt") for path in paths]
-    found = find_images(stems, [truth.file for truth in data.images])
-    truths = [None if place is None else data.images[place] for place in found]
+    paired = pair_files(stems, [truth.file for truth in data.images]).tolist()
+    truths = [None if index == NO_INDEX else data.images[index] for index in paired]
     rows = [_predicted_rows(Path(path), len(names), on_problem) for path in paths]
     sizes = [UNKNOWN_SIZE if truth is None else _size(truth, data) for truth in truths]
     for truth, some, size in zip(truths, rows, sizes, strict=True):

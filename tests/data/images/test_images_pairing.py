@@ -1,8 +1,9 @@
 import pytest
 
-from inception_rcnn.data.images.pairing import NOT_PAIRED, pair_files
+from inception_rcnn.data.images.pairing import pair_files
+from inception_rcnn.data.values import NO_INDEX
 
-NO = NOT_PAIRED
+NO = NO_INDEX
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from inception_rcnn.data.benchmark_rows import format_rows, rows_to_json
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
+from inception_rcnn.data.terminal import format_rows, rows_to_json
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.ensemble import Ensemble

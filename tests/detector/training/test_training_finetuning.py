@@ -7,8 +7,7 @@ import torch
 
 from inception_rcnn.backbone.training.loop import Recipe
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.datasets.dataset import Dataset
-from inception_rcnn.data.datasets.object_counts import require_objects
+from inception_rcnn.data.datasets.dataset import Dataset, require_objects
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
