@@ -20,7 +20,7 @@ _SYNONYMS = {
 }
 
 
-_LONGEST = 100  # characters of a name that are compared: it may be anything
+_LONGEST = 200  # characters of names that are compared: they may be anything
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -29,7 +29,7 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     >>> did_you_mean("Cat", ["cat", "dog"]), did_you_mean("tv", ["tvmonitor"]), did_you_mean("zebra", ["cat"])
     ('cat', 'tvmonitor', None)
     """
-    name, known = name[:_LONGEST], list(known)
+    name, known = name[:_LONGEST], [each for each in known if len(each) <= _LONGEST]
     for each in known:
         if _plain(each) == _plain(name) or frozenset((each, name.casefold())) in _SYNONYMS:
             return each

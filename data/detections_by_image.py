@@ -15,16 +15,16 @@ from .errors import DataError
 from .records import Detections, ImageDetections, Labels
 
 
-def slices_of(places: NDArray[np.int64], num_images: int) -> list[slice]:
-    """For each image where its rows are in the sorted `places` [N]."""
-    bounds = np.searchsorted(places, np.arange(num_images + 1)).tolist()
+def slices_of(indices: NDArray[np.int64], num_images: int) -> list[slice]:
+    """For each image where its rows are in the sorted `indices` [N]."""
+    bounds = np.searchsorted(indices, np.arange(num_images + 1)).tolist()
     return [slice(start, end) for start, end in pairwise(bounds)]
 
 
-def gather_images(
+def images_from_columns(
     files: Sequence[str],
     sizes: Sequence[Size],
-    places: NDArray[np.int64],
+    indices: NDArray[np.int64],
     boxes: Boxes,
     labels: Labels | NDArray[np.object_],
     scores: NDArray[np.float64],
@@ -33,17 +33,17 @@ def gather_images(
     owner: object = "predictions",
     on_problem: OnProblem = refuse,
 ) -> list[ImageDetections]:
-    """The images [P] with the detections [N] whose `places` point to them; the best first, equal scores as they came.
+    """The images [P] with the detections [N] whose `indices` are theirs; the best first, equal scores as they came.
 
     A row that is no detection is refused by the name of its image; `owner` is what messages call the file. A box that
     is inside out becomes an empty one, which overlaps nothing and counts as false, as official code has it.
     """
-    order = np.lexsort((-scores, places))  # stable
-    places, labels, scores = places[order], labels[order], scores[order]
+    order = np.lexsort((-scores, indices))  # stable
+    indices, labels, scores = indices[order], labels[order], scores[order]
     boxes = emptied(boxes[order], owner, on_problem)
     xywh = None if xywh is None else xywh[order]
     images = []
-    for file, (width, height), rows in zip(files, sizes, slices_of(places, len(files)), strict=True):
+    for file, (width, height), rows in zip(files, sizes, slices_of(indices, len(files)), strict=True):
         try:
             own = {} if xywh is None else {"xywh": xywh[rows]}
             found = Detections(boxes[rows], labels[rows].astype(np.str_), scores[rows], **own)
@@ -54,7 +54,7 @@ def gather_images(
 
 
 def emptied(boxes: Boxes, owner: object, on_problem: OnProblem) -> Boxes:
-    """Predicted boxes (N, 4) where those that are inside out are empty ones; how many there are is told."""
+    """Predicted boxes (N, 4) where those that are inside out are empty ones, reported with their number."""
     inside_out = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
     if not inside_out.any():
         return boxes

@@ -1,8 +1,8 @@
 """What is wrong in a data set's files: a reader refuses it at once, `check` collects all of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import DataError
 
@@ -73,6 +73,15 @@ def refuse(problem: Problem) -> None:
         raise DataError(str(problem))
 
 
+def counted_by_kind(problems: Iterable[Problem]) -> list[Problem]:
+    """The first problem of each kind, with the count of all of them."""
+    first: dict[str, Problem] = {}
+    for problem in problems:
+        before = first.get(problem.kind)
+        first[problem.kind] = problem if before is None else replace(before, count=before.count + problem.count)
+    return list(first.values())
+
+
 class Notices(list[Problem]):
     """The minor problems that readers met, to report beside a result; any other is refused."""
 
@@ -82,7 +91,4 @@ class Notices(list[Problem]):
 
     def lines(self) -> list[str]:
         """A line for each kind, with its number and its first example."""
-        kinds: dict[str, list[Problem]] = {}
-        for problem in self:
-            kinds.setdefault(problem.kind, []).append(problem)
-        return [f"{sum(one.count for one in same):,} x {kind}, as {same[0]}" for kind, same in kinds.items()]
+        return [f"{problem.count:,} x {problem.kind}, as {problem}" for problem in counted_by_kind(self)]

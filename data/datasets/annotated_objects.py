@@ -11,9 +11,12 @@ from ..diagnostics import OnProblem, Problem, Unusable
 from ..records import GroundTruth
 from ..values import number_of, shown
 
-# What a flag says that other tools than VOC's wrote: converters copy "Unspecified" from VOC's <pose>.
-_TRUE, _FALSE = ("true", "yes"), ("", "false", "no", "none", "null", "unspecified")
+CORNERS = ("x1", "y1", "x2", "y2")
+FLAGS = ("difficult", "crowd", "ignore", "truncated")
 LONGEST_SIDE = 2**31  # pixels: no file has more
+
+# Flags that other tools than VOC's wrote: converters copy "Unspecified" from VOC's <pose>.
+_TRUE, _FALSE = ("true", "yes"), ("", "false", "no", "none", "null", "unspecified")
 
 
 class AnnotatedObject(NamedTuple):
@@ -23,9 +26,9 @@ class AnnotatedObject(NamedTuple):
     box: list[float]  # x1 y1 x2 y2
     difficult: bool = False
     crowd: bool = False
+    ignore: bool = False
     truncated: bool = False
     area: float | None = None
-    ignore: bool = False
 
 
 def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
@@ -35,16 +38,9 @@ def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, uprig
         (box[2] - box[0]) * (box[3] - box[1]) if one.area is None else one.area
         for one, box in zip(objects, boxes.tolist(), strict=True)
     ]
-    return GroundTruth(
-        *(file, *size, boxes),
-        labels=np.array([one.label for one in objects], dtype=np.str_),
-        difficult=np.array([one.difficult for one in objects], dtype=np.bool_),
-        crowd=np.array([one.crowd for one in objects], dtype=np.bool_),
-        ignore=np.array([one.ignore for one in objects], dtype=np.bool_),
-        truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
-        areas=np.array(areas, dtype=np.float64),
-        upright=upright,
-    )
+    flags: dict[str, Any] = {name: np.array([getattr(one, name) for one in objects], dtype=np.bool_) for name in FLAGS}
+    labels = np.array([one.label for one in objects], dtype=np.str_)
+    return GroundTruth(file, *size, boxes, labels, areas=np.array(areas, dtype=np.float64), upright=upright, **flags)
 
 
 def checked_label(value: Any, where: str) -> str:
@@ -67,17 +63,18 @@ def checked_number(value: Any, name: str, where: str) -> float:
     return number
 
 
-def checked_box(box: Sequence[float], where: str) -> list[float]:
-    """The corners `x1 y1 x2 y2`; Unusable where they are the wrong way round."""
-    x1, y1, x2, y2 = box
-    if x1 > x2 or y1 > y2:
-        what = f"the box is x1 y1 x2 y2 = {list(box)}: need x1 <= x2 and y1 <= y2"
-        raise Unusable("box with x1 > x2 or y1 > y2", where, what, "draw the box anew or remove the object")
+def checked_box(box: Sequence[float], where: str, names: Sequence[str] = CORNERS) -> list[float]:
+    """The corners of a box, under these names in its file; Unusable where they are the wrong way round."""
+    x1, y1, x2, y2 = names
+    if box[0] > box[2] or box[1] > box[3]:
+        what = f"the box is {' '.join(names)} = {list(box)}: need {x1} <= {x2} and {y1} <= {y2}"
+        kind = f"box with {x1} > {x2} or {y1} > {y2}"
+        raise Unusable(kind, where, what, "draw the box anew or remove the object")
     return list(box)
 
 
 def flag_of(value: Any) -> bool | None:
-    """Whether a flag is set: any number above 0 sets it, and what is not there does not; None where it says neither.
+    """Whether a flag is set: any number above 0 sets it, and what is not there does not; None where it is neither.
 
     >>> flag_of("0.06"), flag_of(None), flag_of("Unspecified"), flag_of("maybe")
     (True, False, False, None)
@@ -92,12 +89,12 @@ def flag_of(value: Any) -> bool | None:
 
 
 def read_flag(value: Any, name: str, where: str, on_problem: OnProblem) -> bool:
-    """A flag; one that says neither is not set, which is a minor problem: the object itself is not in doubt."""
-    said = flag_of(value)
-    if said is None:
+    """A flag; one that is neither is not set, which is a minor problem: the object itself is not in doubt."""
+    flag = flag_of(value)
+    if flag is None:
         kind, what = f"{name} flag that says neither 0 nor 1", f"{name} is {shown(value)}: need 0 or 1"
         on_problem(Problem(kind, where, what, "it is taken for 0", minor=True))
-    return bool(said)
+    return bool(flag)
 
 
 def read_size(width: Any, height: Any, where: str, on_problem: OnProblem) -> Size:
@@ -109,15 +106,6 @@ def read_size(width: Any, height: Any, where: str, on_problem: OnProblem) -> Siz
         on_problem(Problem("size that is none", where, what, fix, minor=True))
         return UNKNOWN_SIZE
     return (int(sides[0]), int(sides[1])) if all(sides) else UNKNOWN_SIZE
-
-
-def checked_flag(value: Any, name: str, where: str) -> bool:
-    """A flag of JSON or of a table; one that is not there is not set."""
-    said = flag_of(value)
-    if said is None:
-        what = f"{name} is {shown(value)}: need 0 or 1"
-        raise Unusable(f"{name} flag that says neither 0 nor 1", where, what, "correct the flag")
-    return said
 
 
 def checked_side(value: Any, name: str, where: str) -> int:

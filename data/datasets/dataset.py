@@ -11,7 +11,7 @@ from ..boxes import Size
 from ..diagnostics import listed
 from ..errors import UsageError
 from ..images.decoding import read_image
-from ..images.image_files import image_size
+from ..images.image_files import image_size, size_if_there
 from ..records import GroundTruth
 
 
@@ -60,6 +60,12 @@ def size_of(data: Dataset, image: GroundTruth) -> Size:
     """Width and height of one of the images; those of its file where the annotation states none."""
     stated = (image.width, image.height)
     return stated if all(stated) else image_size(data.path(image), upright=image.upright, stated=stated)
+
+
+def size_or_unknown(data: Dataset, image: GroundTruth) -> Size:
+    """The same, unknown where the file is not there either."""
+    stated = (image.width, image.height)
+    return stated if all(stated) else size_if_there(data.path(image), upright=image.upright)
 
 
 def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:

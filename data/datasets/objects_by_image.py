@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..boxes import Size
+from ..boxes import UNKNOWN_SIZE, Size
 from ..diagnostics import Unusable
 from ..images.image_files import comparable, image_name, is_image_name, size_if_there
 from ..values import shown
@@ -40,13 +40,13 @@ class TruthsByFile(dict[str, tuple[Size, list[AnnotatedObject]]]):
         return file
 
     def add(self, file: str, size: Size, objects: Sequence[AnnotatedObject], where: str) -> None:
-        """Add objects to an image; a size of 0 says nothing, two different ones are a problem."""
-        before, gathered = self.get(file, ((0, 0), []))
-        if (0, 0) not in (size, before) and size != before:
+        """Add objects to an image; two different sizes are a problem."""
+        before, known = self.get(file, (UNKNOWN_SIZE, []))
+        if UNKNOWN_SIZE not in (size, before) and size != before:
             what = f"{file!r} is {size[0]} x {size[1]} here and {before[0]} x {before[1]} before"
             raise Unusable("image with two sizes", where, what, "correct the size")
-        gathered.extend(objects)
-        self[file] = (max(size, before), gathered)
+        known.extend(objects)
+        self[file] = (max(size, before), known)
 
     def dataset(self, name: str) -> Dataset:
         truths = tuple(

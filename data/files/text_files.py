@@ -5,7 +5,7 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -77,6 +77,13 @@ def _encoding(content: bytes) -> tuple[str, int]:
 def lines_of(text: str) -> list[str]:
     """The lines of a text from any system: old Macs end theirs with a carriage return alone."""
     return re.split(r"\r\n?|\n", text)
+
+
+def numbered_lines(path: str | Path) -> Iterator[tuple[str, str]]:
+    """The lines of a text file that are not blank, each behind what messages call it, as in `a.txt: line 3`."""
+    for number, line in enumerate(lines_of(read_text(path)), 1):
+        if line.strip():
+            yield f"{path}: line {number}", line
 
 
 def check_names(names: Iterable[str], owner: str) -> None:

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from ..diagnostics import Problem, cut
 from ..errors import LimitError
+from ..terminal import format_columns
 
 EXAMPLES = 5  # shown of each kind of problem; the JSON holds all
 
@@ -73,21 +74,11 @@ def _number(problems: Sequence[Problem]) -> int:
 
 
 def _table(classes: Sequence[ClassCount]) -> Iterator[str]:
-    heading = ("class", "objects", "images", "difficult", "median size", "smallest")
-    rows = [
-        (
-            cut(one.name),
-            f"{one.objects:,}",
-            f"{one.images:,}",
-            f"{one.difficult:,}",
-            *map(_pixels, (one.median_size, one.smallest)),
-        )
-        for one in classes
-    ]
-    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
-    for name, *cells in (heading, *rows):
-        columns = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        yield "  ".join([name.ljust(widths[0]), *columns])
+    rows = [["class", "objects", "images", "difficult", "median size", "smallest"]]
+    for one in classes:
+        counts = [f"{count:,}" for count in (one.objects, one.images, one.difficult)]
+        rows.append([cut(one.name), *counts, _pixels(one.median_size), _pixels(one.smallest)])
+    yield from format_columns(rows)
     yield "(a size is the square root of the box's area, in pixels)"
 
 

@@ -8,12 +8,12 @@ Shapes: N objects of all images.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes import Boxes, box_area, half_open_to_inclusive
+from ..boxes import Boxes, Size, box_area, half_open_to_inclusive
+from ..class_names import did_you_mean
 from ..datasets.dataset import Dataset
 from ..diagnostics import Problem, cut
 from ..errors import DataError
@@ -29,22 +29,19 @@ _ROUNDING = 0.01  # pixels, by which files with decimal places may be off
 _FEW = 10  # objects of a class, below which its average precision says little
 _RARE = 20  # times fewer objects than a class of nearly the same name: a slip of the pen rather than a class
 _NEAR = 0.8  # likeness of two names, as difflib has it: "aeroplane" and "airplane" are .82, "cat" and "cow" .33
-_LONG = 100  # characters, of which a comparison takes no time that is felt
 
 _ABSENT = "image file that is missing"
 
-_Size = tuple[int, int]
-
 
 def check_dataset(spec: str) -> Report:
-    """Read the data set that a SPEC names and tell all that is odd about it, without a stop at the first problem."""
-    told: list[Problem] = []
-    data = open_dataset(spec, told.append, allow_unannotated=True)
-    return check_images(data, told, one_based=spec.partition(":")[0] in _ONE_BASED)
+    """Read the data set that a SPEC names and report all that is odd about it, without a stop at the first problem."""
+    problems: list[Problem] = []
+    data = open_dataset(spec, problems.append, allow_unannotated=True)
+    return check_images(data, problems, one_based=spec.partition(":")[0] in _ONE_BASED)
 
 
-def check_images(data: Dataset, told: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
-    """Look over a data set that has been read; `told` is what its reader could not use.
+def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
+    """Look over a data set that has been read; `problems` are what its reader could not use.
 
     The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
     """
@@ -57,8 +54,8 @@ def check_images(data: Dataset, told: Sequence[Problem] = (), *, one_based: bool
         objects=sum(map(len, data.images)),
         difficult=sum(int(_difficult(truth).sum()) for truth in data.images),
         classes=_count_classes(data),
-        unusable=(*(problem for problem in told if not problem.minor), *(elsewhere if nowhere else unreadable)),
-        minor=tuple(problem for problem in told if problem.minor),
+        unusable=(*(problem for problem in problems if not problem.minor), *(elsewhere if nowhere else unreadable)),
+        minor=tuple(problem for problem in problems if problem.minor),
         doubtful=tuple(_doubts(data, sizes, one_based)),
         normal=(*no_images, *(_remarks(data) if data.annotated else _no_annotations(data))),
     )
@@ -96,7 +93,7 @@ def _difficult(truth: GroundTruth) -> NDArray[np.bool_]:
     return truth.difficult | truth.ignore
 
 
-def _doubts(data: Dataset, sizes: Mapping[str, _Size], one_based: bool) -> Iterator[Problem]:
+def _doubts(data: Dataset, sizes: Mapping[str, Size], one_based: bool) -> Iterator[Problem]:
     """What readers let pass, and is seldom meant."""
     yield from _listed_twice(data)
     for truth in {truth.file: truth for truth in data.images}.values():
@@ -113,7 +110,7 @@ def _doubts(data: Dataset, sizes: Mapping[str, _Size], one_based: bool) -> Itera
     yield from _like_names(Counter(label for truth in data.images for label in truth.labels.tolist()))
 
 
-def _size_that_differs(truth: GroundTruth, size: _Size, other: _Size | None) -> Problem:
+def _size_that_differs(truth: GroundTruth, size: Size, other: Size | None) -> Problem:
     """A size that the image has neither as stored nor turned upright."""
     turned = f", turned the other way {other[0]} x {other[1]}" if other else ""
     what = f"its annotation says {truth.width} x {truth.height}, the image file is {size[0]} x {size[1]}{turned}"
@@ -121,13 +118,13 @@ def _size_that_differs(truth: GroundTruth, size: _Size, other: _Size | None) -> 
     return Problem("size that differs from the image file's", truth.file, what, fix)
 
 
-def _turned_the_other_way(truth: GroundTruth, size: _Size, other: _Size) -> Problem:
+def _turned_the_other_way(truth: GroundTruth, size: Size, other: Size) -> Problem:
     what = f"the boxes do not fit {size[0]} x {size[1]}; they fit it turned by its EXIF data, {other[0]} x {other[1]}"
     fix = "state the size that the boxes fit: it says which way round they were drawn"
     return Problem("image whose boxes fit it turned the other way", truth.file, what, fix)
 
 
-def _other_size(data: Dataset, truth: GroundTruth, size: _Size) -> _Size | None:
+def _other_size(data: Dataset, truth: GroundTruth, size: Size) -> Size | None:
     """The size of an image turned the other way than it is read, if its EXIF data turn it and the file is there."""
     try:
         both = {image_size(data.path(truth), upright=upright) for upright in (False, True)}
@@ -143,7 +140,7 @@ def _listed_twice(data: Dataset) -> Iterator[Problem]:
             yield Problem("image that is listed twice", file, f"is listed {times} times", fix)
 
 
-def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Problem]:
+def _odd_boxes(truth: GroundTruth, size: Size, one_based: bool) -> Iterator[Problem]:
     """Boxes without area, and those that leave the image; where its size is unknown only those to the left or top."""
     width, height = _sides(size)
     x1, y1, x2, y2 = truth.boxes.T
@@ -167,7 +164,7 @@ def _odd_boxes(truth: GroundTruth, size: _Size, one_based: bool) -> Iterator[Pro
             yield Problem(kind, f"{truth.file} ({truth.labels[i]})", what, fix)
 
 
-def _beyond(truth: GroundTruth, size: _Size, one_based: bool) -> NDArray[np.bool_]:
+def _beyond(truth: GroundTruth, size: Size, one_based: bool) -> NDArray[np.bool_]:
     """The boxes that reach outside an image of this size, [N]."""
     width, height = _sides(size)
     x1, y1, x2, y2 = truth.boxes.T
@@ -175,7 +172,7 @@ def _beyond(truth: GroundTruth, size: _Size, one_based: bool) -> NDArray[np.bool
     return outside | (x2 > width + _ROUNDING) | (y2 > height + _ROUNDING)
 
 
-def _sides(size: _Size) -> list[float]:
+def _sides(size: Size) -> list[float]:
     return [side if side > 0 else np.inf for side in size]
 
 
@@ -204,10 +201,10 @@ def _like_names(counts: Counter[str]) -> Iterator[Problem]:
             what = f"{times:,} objects are {name!r}, {counts[usual]:,} are {usual!r}"
             yield Problem("class in two spellings", name, what, f"rename it to {usual!r}")
             continue
-        frequent = [other for other in spellings.values() if counts[other] >= _RARE * times and len(other) < _LONG]
-        if near := get_close_matches(name[:_LONG], frequent, n=1, cutoff=_NEAR):
-            what = f"{times:,} objects are {name!r}, {counts[near[0]]:,} are {near[0]!r}"
-            yield Problem("rare class with nearly the name of another", name, what, f"did you mean {near[0]!r}?")
+        frequent = [other for other in spellings.values() if counts[other] >= _RARE * times]
+        if near := did_you_mean(name, frequent, _NEAR):
+            what = f"{times:,} objects are {name!r}, {counts[near]:,} are {near!r}"
+            yield Problem("rare class with nearly the name of another", name, what, f"did you mean {near!r}?")
 
 
 def _plain(name: str) -> str:
@@ -251,9 +248,9 @@ def _remarks(data: Dataset) -> Iterator[Problem]:
             yield Problem(f"class with fewer than {_FEW} objects", name, what, "trust no number about it")
 
 
-def _image_sizes(data: Dataset) -> tuple[dict[str, _Size], list[Problem]]:
+def _image_sizes(data: Dataset) -> tuple[dict[str, Size], list[Problem]]:
     """The width and height of every image file, as the boxes are of it, and what is wrong with the others."""
-    sizes: dict[str, _Size] = {}
+    sizes: dict[str, Size] = {}
     problems: list[Problem] = []
     for file, truth in {truth.file: truth for truth in data.images}.items():
         path = data.folder / file

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..datasets.annotated_objects import CORNERS
 from ..diagnostics import OnProblem, Problem
 from ..errors import DataError
 from ..files.text_files import read_text
 from ..values import number_of, shown
-
-CORNERS = ("x1", "y1", "x2", "y2")
 
 # What tools call a column, without signs; of several that a table has the first here.
 _SPELLINGS: dict[str, tuple[str, ...]] = {
@@ -53,10 +52,10 @@ _EXCEL = re.compile(r'"?sep=[^\n]"?\r?\n', re.IGNORECASE)  # a first line that n
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a CSV file, and where in them what is."""
+    """The rows of a CSV file, and the indices of its columns."""
 
     path: Path
-    places: Mapping[str, int]  # of the columns, by this package's names for them
+    columns: Mapping[str, int]  # their indices, by this package's names for them
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]  # of the file, where the rows end
     is_ours: bool  # boxes are in the columns that this package writes
@@ -65,12 +64,12 @@ class Table:
         return f"{self.path}: line {self.lines[row]}"
 
     def column(self, name: str) -> list[str]:
-        place = self.places[name]
-        return [cells[place] for cells in self.rows]
+        index = self.columns[name]
+        return [cells[index] for cells in self.rows]
 
     def entry(self, row: int) -> dict[str, str]:
         cells = self.rows[row]
-        return {name: cells[place] for name, place in self.places.items()}
+        return {name: cells[index] for name, index in self.columns.items()}
 
 
 def read_table(path: Path, needed: Sequence[str], on_problem: OnProblem) -> Table:
@@ -78,9 +77,9 @@ def read_table(path: Path, needed: Sequence[str], on_problem: OnProblem) -> Tabl
     text = read_text(path)
     skipped = _EXCEL.match(text)
     text = text[skipped.end() :] if skipped else text
-    separator = max(_SEPARATORS, key=lambda each: len(_places(_header(text, each)).keys() & {*needed}))
+    separator = max(_SEPARATORS, key=lambda each: len(_columns(_header(text, each)).keys() & {*needed}))
     header = _header(text, separator)
-    places = _checked_places(header, needed, path)
+    columns = _checked_columns(header, needed, path)
     rows: list[list[str]] = []
     lines: list[int] = []
     for row, line in _rows_below(text, separator, header, path):
@@ -92,7 +91,7 @@ def read_table(path: Path, needed: Sequence[str], on_problem: OnProblem) -> Tabl
         else:
             rows.append(row)
             lines.append(line)
-    return Table(path, places, rows, lines, is_ours=all(name in header for name in CORNERS))
+    return Table(path, columns, rows, lines, is_ours=all(name in header for name in CORNERS))
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -130,8 +129,8 @@ def _rows_below(text: str, separator: str, header: Sequence[str], path: Path) ->
         raise DataError(f"{path}: line {reader.line_num} cannot be read as CSV ({error}); export it again") from error
 
 
-def _places(header: Sequence[str]) -> dict[str, int]:
-    """Where the known columns are."""
+def _columns(header: Sequence[str]) -> dict[str, int]:
+    """The indices of the known columns."""
     plain = list(map(_plain, header))
     found = {name: next((each for each in known if each in plain), None) for name, known in _SPELLINGS.items()}
     return {name: plain.index(spelling) for name, spelling in found.items() if spelling is not None}
@@ -142,9 +141,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
-def _checked_places(header: Sequence[str], needed: Sequence[str], path: Path) -> dict[str, int]:
-    places = _places(header)
-    if missing := [name for name in needed if name not in places]:
+def _checked_columns(header: Sequence[str], needed: Sequence[str], path: Path) -> dict[str, int]:
+    columns = _columns(header)
+    if missing := [name for name in needed if name not in columns]:
         if len(missing) > 2 and (form := _form_of_data(header, needed)):
             what = f"its first line is {shown(header)}, which is a row and names no columns"
             raise DataError(f"{path}: {what}; write {form} above it")
@@ -152,9 +151,9 @@ def _checked_places(header: Sequence[str], needed: Sequence[str], path: Path) ->
         what = other or f"has no column {missing[0]!r}, its first line is {shown(','.join(header))}"
         raise DataError(f"{path}: {what}; the first line must name {','.join(needed)}")
     plain = [name.strip().casefold() for name in header]
-    if any(plain.count(plain[place]) > 1 for place in places.values()):
+    if any(plain.count(plain[index]) > 1 for index in columns.values()):
         raise DataError(f"{path}: names two columns alike in its first line; rename one of them")
-    return places
+    return columns
 
 
 def _form_of_data(cells: Sequence[str], needed: Sequence[str]) -> str:

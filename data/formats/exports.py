@@ -17,28 +17,18 @@ from ..errors import DataError, UsageError
 from ..files.atomic import write_atomically
 from ..records import ImageDetections
 from .coco.columns import id_of
+from .coco.export import write_coco_file
 from .csv_files import csv_text
 from .label_studio.tasks import to_regions, to_task
-from .yolo.lines import shares_to_lines, xyxy_to_shares
+from .yolo.lines import normalised_to_lines, xyxy_to_normalised
 
 
 def write_coco(images: Iterable[ImageDetections], path: str | Path, classes: Sequence[str]) -> None:
     """Write one full COCO file (images, categories, annotations with a score each): FiftyOne and CVAT open it."""
-    images = _usable(images, classes)
-    # Ids start at 1: COCO's own evaluator takes an id of 0 for "not matched".
     category_ids = {name: i for i, name in enumerate(classes, 1)}
-    annotations = [row for i, image in enumerate(images, 1) for row in _coco_rows(image, i, category_ids)]
-    content = {
-        "info": {"description": "Detections by inception-rcnn"},  # COCO's own reader fails on files without it
-        "licenses": [],
-        "images": [
-            {"id": i, "file_name": image.file, "width": image.width, "height": image.height}
-            for i, image in enumerate(images, 1)
-        ],
-        "categories": [{"id": i, "name": name} for name, i in category_ids.items()],
-        "annotations": [{"id": i, **row} for i, row in enumerate(annotations, 1)],
-    }
-    write_atomically(path, json.dumps(content) + "\n")
+    numbered = [(image, number) for number, image in enumerate(_usable(images, classes), 1)]
+    rows = [row for image, number in numbered for row in _coco_rows(image, number, category_ids)]
+    write_coco_file(path, "Detections by inception-rcnn", numbered, category_ids, rows)
 
 
 def write_coco_results(images: Iterable[ImageDetections], path: str | Path, data: Dataset) -> None:
@@ -154,8 +144,8 @@ def yolo_paths(files: Sequence[str], classes: Sequence[str]) -> list[str]:
 
 def _yolo_lines(image: ImageDetections, numbers: Mapping[str, int]) -> str:
     found = image.detections
-    shares = xyxy_to_shares(found.boxes, image.file, (image.width, image.height))
-    return shares_to_lines(found.labels.tolist(), np.column_stack([shares, found.scores]), numbers)
+    boxes = xyxy_to_normalised(found.boxes, image.file, (image.width, image.height))
+    return normalised_to_lines(found.labels.tolist(), np.column_stack([boxes, found.scores]), numbers)
 
 
 def write_label_studio(

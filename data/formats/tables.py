@@ -10,7 +10,7 @@ may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. Where a size is
 file, as stored; 0 where that is not there.
 
 Boxes are as in this package, whatever the columns are called: TensorFlow's own scripts divide `xmin` and `xmax` by the
-width, so that they too are edges of pixels counted from 0. Parts of the size, as Open Images has them, are refused.
+width, so that they too are edges of pixels counted from 0. Fractions of the size, as Open Images has them, are refused.
 """
 
 import json
@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from ..boxes import Boxes, Size, box_area
 from ..class_names import checked_name
 from ..datasets.annotated_objects import (
+    CORNERS,
+    FLAGS,
     AnnotatedObject,
     checked_box,
     checked_label,
@@ -33,50 +35,42 @@ from ..datasets.annotated_objects import (
 )
 from ..datasets.dataset import Dataset
 from ..datasets.objects_by_image import TruthsByFile
-from ..detections_by_image import gather_images
-from ..diagnostics import OnProblem, Problem, Unusable, refuse
+from ..detections_by_image import images_from_columns
+from ..diagnostics import OnProblem, Problem, Unusable, refuse, skipping
 from ..files.atomic import write_atomically
-from ..files.text_files import read_text
+from ..files.text_files import numbered_lines
 from ..records import GroundTruth, ImageDetections
 from ..values import number_of, shown
-from .csv_files import CORNERS, Table, csv_text, read_table
-
-_FLAGS = ("difficult", "crowd", "ignore", "truncated")
+from .csv_files import Table, csv_text, read_table
 
 
 def read_csv_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read annotations from a CSV file; `images` is the folder of the image files."""
-    path, gathering = Path(path), TruthsByFile(Path(images))
+    path, truths = Path(path), TruthsByFile(Path(images))
     table = read_table(path, ("file", "label", *CORNERS), on_problem)
     boxes: list[list[float]] = []
     for number in range(len(table.rows)):
         row, where = table.entry(number), table.where(number)
-        try:
-            file, size = gathering.file(row["file"], where), _size(row, where, on_problem)
-            gathering.add(file, size, [], where)
+        with skipping(on_problem):
+            file, size = truths.file(row["file"], where), _size(row, where, on_problem)
+            truths.add(file, size, [], where)
             if any(row[name] for name in ("label", *CORNERS)):
                 found = _object(row, [row[name] for name in CORNERS], where, on_problem)
-                gathering.add(file, size, [found], where)
+                truths.add(file, size, [found], where)
                 boxes.append(found.box)
-        except Unusable as unusable:
-            on_problem(unusable.problem)
     _check_pixels(np.array(boxes, dtype=np.float64).reshape(-1, 4), table, on_problem)
-    return gathering.dataset(path.stem)
+    return truths.dataset(path.stem)
 
 
 def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
     """Read annotations from JSON lines; `images` is the folder of the image files."""
-    path, gathering = Path(path), TruthsByFile(Path(images))
-    for number, line in enumerate(read_text(path).split("\n"), 1):  # splitlines() breaks at what JSON may hold
-        if line.strip():
-            where = f"{path}: line {number}"
-            try:
-                record = _record(line, where)
-                file, size = gathering.file(record.get("file"), where), _size(record, where, on_problem)
-                gathering.add(file, size, list(_objects(record["objects"], where, on_problem)), where)
-            except Unusable as unusable:
-                on_problem(unusable.problem)
-    return gathering.dataset(path.stem)
+    path, truths = Path(path), TruthsByFile(Path(images))
+    for where, line in numbered_lines(path):
+        with skipping(on_problem):
+            record = _record(line, where)
+            file, size = truths.file(record.get("file"), where), _size(record, where, on_problem)
+            truths.add(file, size, list(_objects(record["objects"], where, on_problem)), where)
+    return truths.dataset(path.stem)
 
 
 def write_csv_truth(data: Dataset, path: str | Path) -> None:
@@ -106,17 +100,15 @@ def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> li
     As in annotations, a row with a name and nothing else is an image of which there is nothing.
     """
     table = read_table(Path(path), ("file", "label", "score", *CORNERS), refuse)
-    files, sizes = table.column("file"), _predicted_sizes(table, on_problem)
-    places = {file: place for place, file in enumerate(sizes)}
-    about = ("label", "score", *CORNERS)
-    filled = [row for row, cells in enumerate(table.rows) if any(cells[table.places[name]] for name in about)]
+    files, labels, sizes = table.column("file"), table.column("label"), _predicted_sizes(table, on_problem)
+    indices = {file: index for index, file in enumerate(sizes)}
+    about = [table.columns[name] for name in ("label", "score", *CORNERS)]
+    filled = [row for row, cells in enumerate(table.rows) if any(cells[column] for column in about)]
     boxes = np.stack([_numbers(table, name, filled) for name in CORNERS], axis=1)
     _check_pixels(boxes, table, on_problem)
-    labels = table.column("label")
-    return gather_images(
-        list(sizes),
-        list(sizes.values()),
-        np.array([places[files[row]] for row in filled], dtype=np.int64),
+    return images_from_columns(
+        *(list(sizes), list(sizes.values())),
+        np.array([indices[files[row]] for row in filled], dtype=np.int64),
         boxes,
         np.array([labels[row] for row in filled], dtype=object),  # as text, one long label would widen all
         _numbers(table, "score", filled),
@@ -126,9 +118,9 @@ def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> li
 
 
 def _check_pixels(boxes: Boxes, table: Table, on_problem: OnProblem) -> None:
-    """Refuse boxes that are all parts of an image's size: as pixels none would be larger than one."""
+    """Refuse boxes that are all normalised by the image's size: as pixels none would be larger than one."""
     if len(boxes) and boxes.min() >= 0 and boxes.max() <= 1 and (boxes % 1).any():
-        what = "all its boxes lie within 0 and 1: need pixels, not parts of the image's size"
+        what = "all its boxes lie within 0 and 1: need pixels, not fractions of the image's size"
         fix = "multiply them by width and height"
         # Our own columns are in pixels by definition.
         on_problem(Problem("boxes within 0 and 1", str(table.path), what, fix, minor=table.is_ours))
@@ -136,24 +128,21 @@ def _check_pixels(boxes: Boxes, table: Table, on_problem: OnProblem) -> None:
 
 def _numbers(table: Table, name: str, rows: Sequence[int]) -> NDArray[np.float64]:
     """The finite numbers of a column in some rows."""
-    place = table.places[name]
-    texts = [table.rows[row][place] for row in rows]
+    column = table.columns[name]
+    texts = [table.rows[row][column] for row in rows]
     try:
         values = np.array(list(map(float, texts)), dtype=np.float64)
     except ValueError:
         values = np.array(list(map(number_of, texts)), dtype=np.float64)
     for unreadable in np.flatnonzero(~np.isfinite(values)).tolist():
-        try:
-            checked_number(texts[unreadable], name, table.where(rows[unreadable]))
-        except Unusable as unusable:
-            refuse(unusable.problem)
+        checked_number(texts[unreadable], name, table.where(rows[unreadable]))
     return values
 
 
 def _predicted_sizes(table: Table, on_problem: OnProblem) -> dict[str, Size]:
     """The files in the order of their first rows, with the sizes that are stated."""
     sizes: dict[str, Size] = dict.fromkeys(table.column("file"), (0, 0))
-    if "width" in table.places and "height" in table.places:
+    if {"width", "height"} <= table.columns.keys():
         columns = (table.column(name) for name in ("file", "width", "height"))
         for row, (file, width, height) in enumerate(zip(*columns, strict=True)):
             sizes[file] = read_size(width, height, table.where(row), on_problem)
@@ -173,21 +162,19 @@ def _record(line: str, where: str) -> dict[str, Any]:
 
 def _objects(entries: Sequence[Any], where: str, on_problem: OnProblem) -> Iterator[AnnotatedObject]:
     for number, entry in enumerate(entries, 1):
-        try:
+        with skipping(on_problem):
             box = entry.get("box") if isinstance(entry, dict) else None
             if not isinstance(box, list) or len(box) != 4:
                 what = f"is {shown(entry)}: need a label and a box of four numbers"
                 raise Unusable("object without a box", f"{where}: object {number}", what)
             yield _object(entry, box, f"{where}: object {number}", on_problem)
-        except Unusable as unusable:
-            on_problem(unusable.problem)
 
 
 def _object(entry: Mapping[str, Any], corners: Sequence[Any], where: str, on_problem: OnProblem) -> AnnotatedObject:
     label = checked_label(entry.get("label"), where)
     where = f"{where} ({label[:80]})"
     box = [checked_number(value, name, where) for name, value in zip(CORNERS, corners, strict=True)]
-    flags = {name: read_flag(entry.get(name), name, where, on_problem) for name in _FLAGS}
+    flags = {name: read_flag(entry.get(name), name, where, on_problem) for name in FLAGS}
     return AnnotatedObject(label, checked_box(box, where), **flags, area=_area(entry.get("area"), where, on_problem))
 
 
@@ -206,7 +193,7 @@ def _size(entry: Mapping[str, Any], where: str, on_problem: OnProblem) -> Size:
 
 
 def _to_record(truth: GroundTruth) -> dict[str, Any]:
-    flags = {name: getattr(truth, name).tolist() for name in _FLAGS}
+    flags = {name: getattr(truth, name).tolist() for name in FLAGS}
     own_areas = truth.areas != box_area(truth.boxes)
     objects = [
         {"label": checked_name(label, truth.file), "box": box}

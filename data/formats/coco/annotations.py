@@ -8,9 +8,7 @@ https://cocodataset.org/#format-data
 Shapes: A annotations.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,13 @@ from ...class_names import check_classes
 from ...datasets.annotated_objects import read_flag
 from ...datasets.dataset import Dataset
 from ...detections_by_image import slices_of
-from ...diagnostics import OnProblem, Problem, refuse
-from ...files.atomic import write_atomically
+from ...diagnostics import OnProblem, Problem, counted_by_kind, refuse
 from ...files.json_files import load_json
 from ...records import GroundTruth
 from ...values import numbers, shown
 from .categories import classes_of
 from .columns import Annotations, entries_of, id_of, id_text, read_annotations, read_category_entries, read_images
+from .export import write_coco_file
 
 
 def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
@@ -53,22 +51,12 @@ def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refu
 
 def write_coco_truth(data: Dataset, path: str | Path) -> None:
     """Write a data set as a COCO annotation file; its images and classes keep their ids, or are counted from 1."""
-    images = [id_of(text) for text in data.image_ids] or list(range(1, len(data) + 1))
-    categories = [id_of(text) for text in data.class_ids] or list(range(1, len(data.classes) + 1))
-    numbers_of = dict(zip(data.classes, categories, strict=True))
-    rows = [row for truth, image in zip(data.images, images, strict=True) for row in _rows(truth, image, numbers_of)]
-    content = {
-        "info": {"description": data.name},  # COCO's own reader fails on files without it
-        "licenses": [],
-        "images": [
-            {"id": image, "file_name": truth.file, "width": truth.width, "height": truth.height}
-            for truth, image in zip(data.images, images, strict=True)
-        ],
-        "categories": [{"id": number, "name": name} for name, number in numbers_of.items()],
-        # Ids start at 1: COCO's own evaluator takes an id of 0 for "not matched".
-        "annotations": [{"id": number, **row} for number, row in enumerate(rows, 1)],
-    }
-    write_atomically(path, json.dumps(content) + "\n")
+    image_ids = list(map(id_of, data.image_ids)) or list(range(1, len(data) + 1))
+    category_ids = list(map(id_of, data.class_ids)) or list(range(1, len(data.classes) + 1))
+    numbers_of = dict(zip(data.classes, category_ids, strict=True))
+    images = list(zip(data.images, image_ids, strict=True))
+    rows = [row for truth, image in images for row in _rows(truth, image, numbers_of)]
+    write_coco_file(path, data.name, images, numbers_of, rows)
 
 
 def _rows(truth: GroundTruth, image: int | str, numbers_of: Mapping[str, int | str]) -> list[dict[str, Any]]:
@@ -83,18 +71,13 @@ def _rows(truth: GroundTruth, image: int | str, numbers_of: Mapping[str, int | s
 
 
 def _truths(found: Annotations, on_problem: OnProblem) -> tuple[GroundTruth, ...]:
-    _tell_of_unusable(found, on_problem)
-    _tell_of_zero_id(found, on_problem)
+    _report_unusable(found, on_problem)
     rows = np.flatnonzero(found.usable)
-    rows = rows[np.argsort(found.image_places[rows], kind="stable")]
+    rows = rows[np.argsort(found.image_indices[rows], kind="stable")]
     crowd, ignore, difficult = (_flags(found, key, rows, on_problem) for key in ("iscrowd", "ignore", "difficult"))
-    xywh, boxes, labels, areas = (
-        found.xywh[rows],
-        found.boxes[rows],
-        found.labels[rows],
-        _areas(found, rows, on_problem),
-    )
-    parts = slices_of(found.image_places[rows], len(found.images.names))
+    xywh, boxes, labels = found.xywh[rows], found.boxes[rows], found.labels[rows]
+    areas = _areas(found, rows, on_problem)
+    parts = slices_of(found.image_indices[rows], len(found.images.names))
     return tuple(
         GroundTruth(
             *(file, *size, boxes[part], labels[part].astype(np.str_)),
@@ -108,26 +91,20 @@ def _truths(found: Annotations, on_problem: OnProblem) -> tuple[GroundTruth, ...
     )
 
 
-def _tell_of_zero_id(found: Annotations, on_problem: OnProblem) -> None:
-    """Tell of the one id by which COCO's own code gives another number; here an annotation's id has no meaning."""
-    zero = [id_text(value) == "0" for value in found.column("id")]
-    if any(zero):
-        what = "counts as any other; COCO's own code never has it found"
-        where = found.where(zero.index(True))
-        on_problem(Problem("annotation with the id 0", where, what, minor=True, count=sum(zero)))
-
-
-def _tell_of_unusable(found: Annotations, on_problem: OnProblem) -> None:
+def _report_unusable(found: Annotations, on_problem: OnProblem) -> None:
     """Each problem; of minor ones, which may be most of a file, the first of a kind and how many there are."""
-    minor: dict[str, Problem] = {}
+    minor: list[Problem] = []
     for row in np.flatnonzero(~found.usable).tolist():
         problem = None if found.is_of_what_was_left_out(row) else found.problem(row)
         if problem is not None and problem.minor:
-            first = minor.setdefault(problem.kind, replace(problem, count=0))
-            minor[problem.kind] = replace(first, count=first.count + 1)
+            minor.append(problem)
         elif problem is not None:
             on_problem(problem)
-    for problem in minor.values():
+    # The one id by which COCO's own code gives another number; here an annotation's id has no meaning.
+    zero, what = "annotation with the id 0", "counts as any other; COCO's own code never has it found"
+    ids = map(id_text, found.column("id"))
+    minor += [Problem(zero, found.where(row), what, minor=True) for row, text in enumerate(ids) if text == "0"]
+    for problem in counted_by_kind(minor):
         on_problem(problem)
 
 
@@ -135,18 +112,18 @@ def _areas(found: Annotations, rows: NDArray[np.intp], on_problem: OnProblem) ->
     """The areas of some annotations, the box's where none is stated, or what is stated is none."""
     values = [found.entries[row].get("area") for row in rows]
     stated = np.array([value is not None for value in values], dtype=np.bool_)
-    areas, own = numbers([0 if value is None else value for value in values]), box_area(found.boxes[rows])
-    for place in np.flatnonzero(stated & ~(areas >= 0)).tolist():  # NaN is not
-        what, fix = f"area is {shown(values[place])}: need a number from 0 on", "the box's is taken"
-        on_problem(Problem("area that is none", found.where(int(rows[place])), what, fix, minor=True))
-        areas[place] = own[place]
-    return np.where(stated, areas, own)
+    areas, of_boxes = numbers([0 if value is None else value for value in values]), box_area(found.boxes[rows])
+    for i in np.flatnonzero(stated & ~(areas >= 0)).tolist():  # NaN is not
+        what, fix = f"area is {shown(values[i])}: need a number from 0 on", "the box's is taken"
+        on_problem(Problem("area that is none", found.where(int(rows[i])), what, fix, minor=True))
+        areas[i] = of_boxes[i]
+    return np.where(stated, areas, of_boxes)
 
 
 def _flags(found: Annotations, key: str, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.bool_]:
     """A flag of some annotations."""
     flags = np.zeros(len(rows), np.bool_)
-    for place, row in enumerate(rows.tolist()):
+    for i, row in enumerate(rows.tolist()):
         if value := found.entries[row].get(key):  # few are set, or text
-            flags[place] = read_flag(value, key, found.where(row), on_problem)
+            flags[i] = read_flag(value, key, found.where(row), on_problem)
     return flags

@@ -18,24 +18,24 @@ _NO_GROUP = (None, "", "none")
 
 
 def classes_of(entries: Sequence[Any], found: Annotations, on_problem: OnProblem) -> dict[str, str]:
-    """The ids of the classes by their names, in the order of the ids; minor problems tell of other categories."""
+    """The ids of the classes by their names, in the order of the ids; other categories are minor problems."""
     categories = found.categories
-    counts = np.bincount(found.category_places[found.usable], minlength=len(categories.ids)).tolist()
+    counts = np.bincount(found.category_indices[found.usable], minlength=len(categories.ids)).tolist()
     roots = _roots(entries, categories)
     chosen: dict[str, int] = {}
     # The first of those with most objects; without any the first that is no root.
-    for place in sorted(range(len(categories.ids)), key=lambda place: (-counts[place], roots[place], place)):
-        name, where = categories.names[place], f"{found.path}: category {categories.ids[place]}"
+    for index in sorted(range(len(categories.ids)), key=lambda index: (-counts[index], roots[index], index)):
+        name, where = categories.names[index], f"{found.path}: category {categories.ids[index]}"
         if name in chosen:
             what = f"is {shown(name)}, as category {categories.ids[chosen[name]]} is; they are one class"
             fix = "results of this id are left out, as if it were unknown"
             on_problem(Problem("category with the name of another", where, what, fix, minor=True))
-        elif roots[place] and not counts[place]:
+        elif roots[index] and not counts[index]:
             what = f"is {shown(name)}, has no objects, and is the supercategory of others: it is no class"
             on_problem(Problem("category that is only a group of others", where, what, minor=True))
         else:
-            chosen[name] = place
-    return {categories.names[place]: categories.ids[place] for place in sorted(chosen.values())}
+            chosen[name] = index
+    return {categories.names[index]: categories.ids[index] for index in sorted(chosen.values())}
 
 
 def _roots(entries: Sequence[Any], categories: Named) -> list[bool]:

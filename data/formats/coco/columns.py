@@ -17,24 +17,24 @@ from numpy.typing import NDArray
 
 from ...boxes import UNKNOWN_SIZE, Boxes, Size, xywh_to_xyxy
 from ...datasets.annotated_objects import LONGEST_SIDE, read_size
-from ...diagnostics import OnProblem, Problem, cut
+from ...diagnostics import OnProblem, Problem, Unusable, cut, skipping
 from ...errors import DataError
 from ...images.image_files import existing_name, image_name, size_if_there
-from ...values import number_rows, shown
+from ...values import NO_INDEX, number_rows, shown
 
-UNKNOWN, LEFT_OUT = -1, -2  # in place of a number: nothing has this id; what has it could not be used
+LEFT_OUT = -2  # in place of an index, beside NO_INDEX: what has this id could not be used
 
 _LARGEST_ID = 2**63  # beyond lies no id that anybody gave
 
 
 @dataclass(frozen=True)
 class Named:
-    """Images or categories in the order of their ids; `places` says where each id is, LEFT_OUT where not usable."""
+    """Images or categories in the order of their ids, and the index of each id, LEFT_OUT where it is not usable."""
 
     kind: str  # for messages
     ids: tuple[str, ...]
     names: tuple[str, ...]
-    places: Mapping[str, int]
+    indices: Mapping[str, int]
     sizes: tuple[Size, ...] = ()  # of images
 
 
@@ -46,8 +46,8 @@ class Annotations:
     entries: Sequence[Mapping[str, Any]]  # [A]
     images: Named
     categories: Named
-    image_places: NDArray[np.int64]  # [A], with UNKNOWN and LEFT_OUT
-    category_places: NDArray[np.int64]  # [A], with UNKNOWN and LEFT_OUT
+    image_indices: NDArray[np.int64]  # [A], with NO_INDEX and LEFT_OUT
+    category_indices: NDArray[np.int64]  # [A], with NO_INDEX and LEFT_OUT
     xywh: Boxes  # [A, 4], NaN where there is none
 
     @property
@@ -56,40 +56,44 @@ class Annotations:
             return xywh_to_xyxy(self.xywh)
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """Those with an image and a category, [A]."""
+        return (self.image_indices >= 0) & (self.category_indices >= 0)
+
+    @property
     def usable(self) -> NDArray[np.bool_]:
         """Those with an image, a category and a box, [A]."""
-        placed = (self.image_places >= 0) & (self.category_places >= 0)
-        return placed & (np.abs(self.xywh) < LONGEST_SIDE).all(axis=1) & (self.xywh[:, 2:] >= 0).all(axis=1)
+        return self.known & (np.abs(self.xywh) < LONGEST_SIDE).all(axis=1) & (self.xywh[:, 2:] >= 0).all(axis=1)
 
     @property
     def labels(self) -> NDArray[np.object_]:
         """The class of each, [A]; of no meaning where it has none."""
         names = np.array([*self.categories.names, ""], dtype=object)  # as text, one long name would widen all
-        return names[np.maximum(self.category_places, UNKNOWN)]
+        return names[np.maximum(self.category_indices, NO_INDEX)]
 
     def column(self, key: str) -> list[Any]:
         """What the annotations have under a key, None where nothing."""
         return [entry.get(key) for entry in self.entries]
 
     def where(self, row: int) -> str:
-        """How messages call an annotation: by its id, else by its place in the file, counted from 1."""
+        """How messages call an annotation: by its id, else by its number in the file, from 1."""
         text = id_text(self.entries[row].get("id"))
         return f"{self.path}: entry {row + 1}" if text is None else f"{self.path}: annotation {text}"
 
     def is_of_what_was_left_out(self, row: int) -> bool:
-        """Whether its image or category could not be used, which has been told of already."""
-        return LEFT_OUT in (self.image_places[row], self.category_places[row])
+        """Whether its image or category could not be used, which has been reported already."""
+        return LEFT_OUT in (self.image_indices[row], self.category_indices[row])
 
     def problem(self, row: int) -> Problem | None:
         """What keeps an annotation from being usable, if anything does; COCO's own code leaves out minor problems."""
         entry, where = self.entries[row], self.where(row)
-        for key, place, named in (
-            ("image_id", self.image_places[row], self.images),
-            ("category_id", self.category_places[row], self.categories),
+        for key, index, named in (
+            ("image_id", self.image_indices[row], self.images),
+            ("category_id", self.category_indices[row], self.categories),
         ):
             if key not in entry:
                 return Problem(f"annotation without {key}", where, f"lacks {key}", "export the file again")
-            if place == UNKNOWN:
+            if index == NO_INDEX:
                 what = f"{key} is {shown(entry[key])}, which no {named.kind} has"
                 return Problem(f"annotation of an unknown {named.kind}", where, what, _known(named), minor=True)
         box = self.xywh[row]
@@ -137,15 +141,15 @@ def read_images(content: Any, path: Path, folder: Path | None, on_problem: OnPro
     """
     files: set[str] = set()
 
-    def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size] | Problem:
+    def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size]:
         stated = entry.get("file_name")
         file = _file_name(stated, folder, files) if folder else stated
         if not isinstance(file, str):
             what = f"file_name is {shown(stated)}: need a path below {folder or 'the images'}"
-            return Problem("image without a usable name", where, what, "correct the name")
+            raise Unusable("image without a usable name", where, what, "correct the name")
         if folder and file in files:
             what, fix = f"the file {shown(file)} is another image's already", "keep one of them"
-            return Problem("file that two images name", where, what, fix)
+            raise Unusable("file that two images name", where, what, fix)
         files.add(file)
         size = read_size(entry.get("width"), entry.get("height"), where, on_problem)
         return file, size_if_there(folder / file) if folder and size == UNKNOWN_SIZE else size
@@ -156,13 +160,13 @@ def read_images(content: Any, path: Path, folder: Path | None, on_problem: OnPro
 def read_category_entries(content: Any, path: Path, on_problem: OnProblem) -> Named:
     """The categories; several may have one name, and are one class."""
 
-    def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size] | Problem:
+    def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size]:
         name = entry.get("name")
         if isinstance(name, int) and not isinstance(name, bool):
             name = str(name)
         if not isinstance(name, str) or not name.strip() or "\0" in name:
             what = f"has the name {shown(entry.get('name'))}: need a text"
-            return Problem("category without a name", where, what, "give the class's name")
+            raise Unusable("category without a name", where, what, "give the class's name")
         return name, UNKNOWN_SIZE
 
     return _named(entries_of(content, "categories", path), "category", path, on_problem, name_of)
@@ -173,8 +177,8 @@ def read_annotations(entries: Sequence[Any], path: Path, images: Named, categori
     entries = as_dicts(entries)
     return Annotations(
         *(path, entries, images, categories),
-        image_places=_places(entries, "image_id", images.places),
-        category_places=_places(entries, "category_id", categories.places),
+        image_indices=_indices(entries, "image_id", images),
+        category_indices=_indices(entries, "category_id", categories),
         xywh=number_rows([entry.get("bbox") for entry in entries], 4),
     )
 
@@ -184,11 +188,11 @@ def _known(named: Named) -> str:
     return f"known are {few}{' …' if len(named.ids) > 5 else ''}" if few else "the file has none"
 
 
-def _places(entries: Sequence[Mapping[str, Any]], key: str, places: Mapping[str, int]) -> NDArray[np.int64]:
+def _indices(entries: Sequence[Mapping[str, Any]], key: str, named: Named) -> NDArray[np.int64]:
     values = [entry.get(key) for entry in entries]
     plain = {*map(type, values)} <= {int, str}
     texts: Iterable[Any] = map(str, values) if plain else map(id_text, values)
-    return np.fromiter((places.get(text, UNKNOWN) for text in texts), np.int64, len(values))
+    return np.fromiter((named.indices.get(text, NO_INDEX) for text in texts), np.int64, len(values))
 
 
 def _named(entries: list[Any], kind: str, path: Path, on_problem: OnProblem, name_of: Any) -> Named:
@@ -198,25 +202,21 @@ def _named(entries: list[Any], kind: str, path: Path, on_problem: OnProblem, nam
     for row, entry in enumerate(as_dicts(entries)):
         text = id_text(entry.get("id"))
         where = f"{path}: {kind} {row + 1 if text is None else text}"
-        if text is None:
-            what = f"has the id {shown(entry.get('id'))}: need a whole number"
-            on_problem(Problem(f"{kind} without an id", where, what, "number it"))
-        elif text in seen:
-            what, fix = f"two of the file's entries have the id {text}", "number them anew"
-            on_problem(Problem(f"id that two entries ({kind}) have", where, what, fix))
-        else:
+        with skipping(on_problem):
+            if text is None:
+                what = f"has the id {shown(entry.get('id'))}: need a whole number"
+                raise Unusable(f"{kind} without an id", where, what, "number it")
+            if text in seen:
+                what, fix = f"two of the file's entries have the id {text}", "number them anew"
+                raise Unusable(f"id that two entries ({kind}) have", where, what, fix)
             seen[text] = entry["id"]
-            name = name_of(entry, where)
-            if isinstance(name, Problem):
-                on_problem(name)
-            else:
-                usable[text] = name
+            usable[text] = name_of(entry, where)
     ids = sorted(usable, key=lambda text: (isinstance(seen[text], str), seen[text]))
     return Named(
         kind=kind,
         ids=tuple(ids),
         names=tuple(usable[text][0] for text in ids),
-        places=dict.fromkeys(seen, LEFT_OUT) | {text: place for place, text in enumerate(ids)},
+        indices=dict.fromkeys(seen, LEFT_OUT) | {text: index for index, text in enumerate(ids)},
         sizes=tuple(usable[text][1] for text in ids),
     )
 

@@ -6,16 +6,16 @@ https://cocodataset.org/#format-results
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...class_names import counted
 from ...datasets.dataset import Dataset
-from ...detections_by_image import gather_images
-from ...diagnostics import OnProblem, Problem, refuse
+from ...detections_by_image import images_from_columns
+from ...diagnostics import OnProblem, counted_by_kind, refuse
 from ...errors import DataError
 from ...records import ImageDetections
 from ...values import numbers, shown
@@ -36,8 +36,8 @@ def coco_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -
     images = read_images(content, path, None, refuse)
     categories = read_category_entries(content, path, refuse)
     found = read_annotations(entries_of(content, "annotations", path), path, images, categories)
-    results = _gather(found, on_problem)
-    return [results[place] for place in _file_order(content["images"], images)]
+    results = _collected(found, on_problem)
+    return [results[index] for index in _file_order(content["images"], images)]
 
 
 def coco_list_predictions(
@@ -57,14 +57,14 @@ def coco_list_predictions(
     found = read_annotations(entries, path, images, categories)
     if entries and not any("category_id" in entry for entry in found.entries):
         raise DataError(f"{path}: no entry has a category_id: need results as [image_id, category_id, bbox, score]")
-    return [image for image in _gather(found, on_problem) if len(image.detections)]
+    return [image for image in _collected(found, on_problem) if len(image.detections)]
 
 
 def category_names(content: Any, path: Path) -> tuple[str, ...]:
     """The classes of a whole COCO file, each once, in the file's order."""
     entries = entries_of(content, "categories", path)
     categories = read_category_entries(content, path, refuse)
-    return tuple(dict.fromkeys(categories.names[place] for place in _file_order(entries, categories)))
+    return tuple(dict.fromkeys(categories.names[index] for index in _file_order(entries, categories)))
 
 
 def _is_yolo(data: Dataset) -> bool:
@@ -72,7 +72,7 @@ def _is_yolo(data: Dataset) -> bool:
 
 
 def _indices(ids: Sequence[str]) -> dict[str, int]:
-    return {text: place for place, text in enumerate(ids)}
+    return {text: index for index, text in enumerate(ids)}
 
 
 def _stems(files: Sequence[str]) -> dict[str, int]:
@@ -96,42 +96,28 @@ def _class_ids(entries: Sequence[Any], num_classes: int, path: Path) -> tuple[st
 
 def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
     """The indices in the order in which the file lists what has been read from it."""
-    return [named.places[text] for entry in entries if (text := id_text(entry["id"])) is not None]
+    return [named.indices[text] for entry in entries if (text := id_text(entry["id"])) is not None]
 
 
-def _gather(found: Annotations, on_problem: OnProblem) -> list[ImageDetections]:
+def _collected(found: Annotations, on_problem: OnProblem) -> list[ImageDetections]:
     """The images with their results; those of unknown images and categories are left out and counted.
 
     A negative side is let pass, as COCO's own code does: it overlaps nothing.
     """
-    scores = numbers(found.column("score"))
+    scores, known = numbers(found.column("score")), found.known
     readable = np.isfinite(scores) & np.isfinite(found.xywh).all(axis=1)
-    known = (found.image_places >= 0) & (found.category_places >= 0)
     if not readable[known].all():
         _refuse(found, int(np.flatnonzero(known & ~readable)[0]))
-    _count_unknown(found, ~known, on_problem)
+    for problem in counted_by_kind(filter(None, map(found.problem, np.flatnonzero(~known).tolist()))):
+        on_problem(replace(problem, kind=problem.kind.replace("annotation", "result"), minor=True))
     rows = np.flatnonzero(known)
-    return gather_images(
-        found.images.names,
-        found.images.sizes,
-        found.image_places[rows],
-        found.boxes[rows],
-        found.labels[rows],
-        scores[rows],
+    return images_from_columns(
+        *(found.images.names, found.images.sizes),
+        *(found.image_indices[rows], found.boxes[rows], found.labels[rows], scores[rows]),
         xywh=found.xywh[rows],
         owner=found.path,
         on_problem=on_problem,
     )
-
-
-def _count_unknown(found: Annotations, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:
-    kinds: dict[str, list[Problem]] = {}
-    for row in np.flatnonzero(unknown).tolist():
-        if problem := found.problem(row):
-            kinds.setdefault(problem.kind, []).append(problem)
-    for kind, same in kinds.items():
-        result = kind.replace("annotation", "result")
-        on_problem(Problem(result, same[0].where, same[0].what, same[0].fix, minor=True, count=len(same)))
 
 
 def _refuse(found: Annotations, row: int) -> NoReturn:

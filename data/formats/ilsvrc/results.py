@@ -5,20 +5,22 @@ Shapes: D lines.
 
 import gzip
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...boxes import half_open_to_inclusive, inclusive_to_half_open
+from ...boxes import UNKNOWN_SIZE, half_open_to_inclusive, inclusive_to_half_open
 from ...datasets.dataset import Dataset
-from ...detections_by_image import emptied
+from ...detections_by_image import images_from_columns
 from ...diagnostics import OnProblem, Problem, refuse
 from ...errors import DataError, UsageError
 from ...files.atomic import write_atomically
-from ...files.text_files import lines_of, read_text
-from ...records import Detections, ImageDetections
+from ...files.text_files import lines_of, numbered_lines, read_text
+from ...records import ImageDetections
+from ...values import NO_INDEX
 
 _NUM_FIELDS = 7
 _LARGEST_NUMBER = 2**53  # of an image: floats tell no larger ones apart
@@ -38,23 +40,22 @@ def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem =
     whole &= ((rows[:, :2] == np.floor(rows[:, :2])) & (rows[:, :2] < _LARGEST_NUMBER)).all(axis=1)
     if not whole.all():
         _refuse_row(path, int(np.argmin(whole)))
-    classes = _places(rows[:, 1], data.class_ids, data)
-    _count_unknown(path, classes < 0, on_problem)
-    rows, classes = rows[classes >= 0], classes[classes >= 0]
-    places = _places(rows[:, 0], data.image_ids, data)
-    boxes, scores = emptied(inclusive_to_half_open(rows[:, 3:]), path, on_problem), rows[:, 2]
-    outside = np.unique(rows[places < 0, 0])
-    places[places < 0] = len(data) + np.searchsorted(outside, rows[places < 0, 0])
-    order = np.lexsort((-scores, places))  # stable
-    boxes, scores, classes = boxes[order], scores[order], classes[order]
-    starts = np.searchsorted(places[order], np.arange(len(data) + len(outside) + 1)).tolist()
-    names = np.array(data.classes, dtype=np.str_)
-    owners = [(truth.file, truth.width, truth.height) for truth in data.images]
-    owners += [(f"image {index}", 0, 0) for index in outside.astype(np.int64).tolist()]
-    return [
-        ImageDetections(*owner, Detections(boxes[start:end], names[classes[start:end]], scores[start:end]))
-        for owner, start, end in zip(owners, starts, starts[1:], strict=False)
-    ]
+    classes = _indices(rows[:, 1], data.class_ids, data)
+    _count_unknown(path, classes == NO_INDEX, on_problem)
+    rows, classes = rows[classes != NO_INDEX], classes[classes != NO_INDEX]
+    indices = _indices(rows[:, 0], data.image_ids, data)
+    outside = np.unique(rows[indices == NO_INDEX, 0])
+    indices[indices == NO_INDEX] = len(data) + np.searchsorted(outside, rows[indices == NO_INDEX, 0])
+    return images_from_columns(
+        [*(truth.file for truth in data.images), *(f"image {number}" for number in outside.astype(np.int64).tolist())],
+        [*((truth.width, truth.height) for truth in data.images), *([UNKNOWN_SIZE] * len(outside))],
+        indices,
+        boxes=inclusive_to_half_open(rows[:, 3:]),
+        labels=np.array(data.classes, dtype=np.str_)[classes],
+        scores=rows[:, 2],
+        owner=path,
+        on_problem=on_problem,
+    )
 
 
 def write_ilsvrc_results(images: Iterable[ImageDetections], path: str | Path, data: Dataset) -> None:
@@ -107,20 +108,13 @@ def _is_row(line: str) -> bool:
         return False
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers from 1."""
-    for number, line in enumerate(lines_of(read_text(path)), 1):
-        if line.strip():
-            yield number, line.rstrip()
-
-
-def _places(values: NDArray[np.float64], ids: Sequence[str], data: Dataset) -> NDArray[np.int64]:
-    """Where each number stands among the ids, the first place of equal ones; -1 where it does not."""
+def _indices(values: NDArray[np.float64], ids: Sequence[str], data: Dataset) -> NDArray[np.int64]:
+    """The index of each number among the ids, the first of equal ones; NO_INDEX where it is none of them."""
     require_numbers(ids, data)
     numbers = np.array([*map(float, ids), np.inf])
     order = np.argsort(numbers, kind="stable")
-    places = order[np.searchsorted(numbers, values, sorter=order).clip(max=len(ids))]
-    return np.where(numbers[places] == values, places, -1)
+    indices = order[np.searchsorted(numbers, values, sorter=order).clip(max=len(ids))]
+    return np.where(numbers[indices] == values, indices, NO_INDEX)
 
 
 def require_numbers(ids: Sequence[str], data: Dataset) -> None:
@@ -130,15 +124,19 @@ def require_numbers(ids: Sequence[str], data: Dataset) -> None:
 
 
 def _count_unknown(path: Path, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:
-    """Tell of the lines whose class the data set does not have."""
+    """Report the lines whose class the data set does not have."""
     if unknown.any():
-        number, line = next(found for i, found in enumerate(numbered_lines(path)) if i == int(np.argmax(unknown)))
+        where, line = _line_of(path, int(np.argmax(unknown)))
         what = f"is {line[:80]!r}: no class of the data set has that number"
-        count = int(unknown.sum())
-        on_problem(Problem("result of an unknown class", f"{path}: line {number}", what, minor=True, count=count))
+        on_problem(Problem("result of an unknown class", where, what, minor=True, count=int(unknown.sum())))
 
 
 def _refuse_row(path: Path, row: int) -> NoReturn:
-    number, line = next(found for i, found in enumerate(numbered_lines(path)) if i == row)
+    where, line = _line_of(path, row)
     need = "need image_index class_id score xmin ymin xmax ymax, with the number of a class of the data set"
-    raise DataError(f"{path}: line {number} is {line[:80]!r}: {need}")
+    raise DataError(f"{where} is {line[:80]!r}: {need}")
+
+
+def _line_of(path: Path, row: int) -> tuple[str, str]:
+    where, line = next(islice(numbered_lines(path), row, None))
+    return where, line.rstrip()

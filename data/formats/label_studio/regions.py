@@ -3,7 +3,7 @@
 A region's shape is in one of the results. Its labels are in the same (`rectanglelabels`), or in another with its id:
 `labels`, of the control tag Labels beside Rectangle, or where there are none `choices` for each region. Numbers are
 percent of the image's size, which a region states. Rectangles and polygons become boxes; a turned rectangle that
-around it. Of other shapes (key points, brushes, ellipses) no box is told, so they are passed over, and counted.
+around it. Other shapes (key points, brushes, ellipses) have no box, so they are passed over, and counted.
 https://labelstud.io/guide/task_format
 """
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ...boxes import Size
 from ...datasets.annotated_objects import checked_label, checked_number, checked_side
-from ...diagnostics import OnProblem, Problem, Unusable
+from ...diagnostics import OnProblem, Problem, Unusable, skipping
 from ...values import shown
 
 SIDES = ("x", "y", "width", "height")
@@ -44,18 +44,16 @@ def drawn_objects(
     for row, result in enumerate(results):
         identity = result.get("id")
         known = isinstance(identity, str | int)
-        place = f"{where}: region {str(identity)[:40] if known else row + 1}"
-        try:
-            kind = _shape(result, place, on_problem)
+        own = f"{where}: region {str(identity)[:40] if known else row + 1}"
+        with skipping(on_problem):
+            kind = _shape(result, own, on_problem)
             if kind is not None:
                 others = tags.get(identity, []) if known else []
-                labels = _labels(result, others, place)
-                of_image = _stated_size(result, place) or size()
-                box = _box(result, kind, of_image, place, on_problem)
+                labels = _labels(result, others, own)
+                of_image = _stated_size(result, own) or size()
+                box = _box(result, kind, of_image, own, on_problem)
                 score = next((one["score"] for one in (result, *others) if one.get("score") is not None), None)
-                yield from (Drawn(label, box, of_image, score, place) for label in labels)
-        except Unusable as unusable:
-            on_problem(unusable.problem)
+                yield from (Drawn(label, box, of_image, score, own) for label in labels)
 
 
 def _tags(results: Sequence[Mapping[str, Any]]) -> dict[str | int, list[Mapping[str, Any]]]:
@@ -112,14 +110,14 @@ def _value(result: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _stated_size(result: Mapping[str, Any], where: str) -> Size | None:
-    """The size of the image that a region's numbers are parts of."""
+    """The size of the image that a region's numbers are percent of."""
     width, height = (checked_side(result.get(f"original_{side}"), f"original_{side}", where) for side in SIDES[2:])
     return (width, height) if width and height else None
 
 
 def _box(result: Mapping[str, Any], kind: str, size: Size, where: str, on_problem: OnProblem) -> list[float]:
     if 0 in size:
-        what = "has no original_width or original_height, of which its numbers are parts"
+        what = "has no original_width or original_height, of which its numbers are percent"
         raise Unusable("region without the image's size", where, what, "export the tasks again")
     turned = checked_number(result.get("image_rotation") or 0, "image_rotation", where)
     if turned % 360:

@@ -18,7 +18,7 @@ from ...class_names import checked_name
 from ...datasets.annotated_objects import AnnotatedObject, checked_box, checked_number, read_size, to_truth
 from ...datasets.dataset import Dataset, names_seen
 from ...detections_by_image import emptied
-from ...diagnostics import OnProblem, Problem, Unusable, refuse
+from ...diagnostics import OnProblem, Problem, Unusable, refuse, skipping
 from ...errors import DataError
 from ...files.atomic import write_atomically
 from ...files.json_files import load_json
@@ -46,15 +46,13 @@ def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProble
 
     for task, where in _tasks(load_json(path), path):
         tasks += 1
-        try:
+        with skipping(on_problem):
             annotation = _annotation(task, where, on_problem)
             file = task_file(task, folder, where)
             if annotation is not None and file in truths:
                 raise Unusable("image with two tasks", where, f"is of {file}, as a task before", "keep one of them")
             if annotation is not None:
                 truths[file] = _truth(task, annotation, file, folder, where, count)
-        except Unusable as unusable:
-            on_problem(unusable.problem)
     if tasks and not truths:
         what = f"none of its {tasks} tasks has an annotation that can be read"
         on_problem(Problem("export without annotations", str(path), what, "annotate some, or export them"))
@@ -71,13 +69,7 @@ def is_label_studio(content: Any) -> bool:
 
 def label_studio_predictions(content: Any, path: Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
     """The predictions of tasks, of one version of a model; a region without a score has that of its prediction."""
-    images = []
-    for task, where in _tasks(content, path):
-        try:
-            images.append(_predicted(task, where, on_problem))
-        except Unusable as unusable:
-            refuse(unusable.problem)
-    return images
+    return [_predicted(task, where, on_problem) for task, where in _tasks(content, path)]
 
 
 def write_label_studio_truth(data: Dataset, path: str | Path) -> None:
@@ -101,7 +93,7 @@ def to_regions(image: GroundTruth | ImageDetections, labels: Labels, boxes: Boxe
     size = [image.width, image.height]
     if len(boxes) and 0 in size:
         raise DataError(f"{image.file}: Label Studio's format needs the image's size, which is not known here")
-    shares = xyxy_to_xywh(boxes) * 100 / np.maximum([*size, *size], 1)
+    percent = xyxy_to_xywh(boxes) * 100 / np.maximum([*size, *size], 1)
     return [
         {
             "id": str(number),
@@ -111,10 +103,10 @@ def to_regions(image: GroundTruth | ImageDetections, labels: Labels, boxes: Boxe
             "original_width": size[0],
             "original_height": size[1],
             "image_rotation": 0,
-            "value": dict(zip(SIDES, share, strict=True))
+            "value": dict(zip(SIDES, sides, strict=True))
             | {"rotation": 0, "rectanglelabels": [checked_name(label, image.file)]},
         }
-        for number, (label, share) in enumerate(zip(labels.tolist(), shares.tolist(), strict=True), 1)
+        for number, (label, sides) in enumerate(zip(labels.tolist(), percent.tolist(), strict=True), 1)
     ]
 
 
@@ -180,10 +172,8 @@ def _truth(
 
 def _checked(drawn: Sequence[Drawn], on_problem: OnProblem) -> Iterator[AnnotatedObject]:
     for one in drawn:
-        try:
+        with skipping(on_problem):
             yield AnnotatedObject(one.label, checked_box(one.box, one.where))
-        except Unusable as unusable:
-            on_problem(unusable.problem)
 
 
 def _predicted(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> ImageDetections:

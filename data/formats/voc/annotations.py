@@ -13,16 +13,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree
 
-import numpy as np
-
-from ...boxes import half_open_to_inclusive, inclusive_to_half_open
-from ...datasets.annotated_objects import LONGEST_SIDE, read_flag, read_size
+from ...boxes import UNKNOWN_SIZE, half_open_to_inclusive, inclusive_to_half_open
+from ...datasets.annotated_objects import LONGEST_SIDE, AnnotatedObject, checked_box, read_flag, read_size, to_truth
 from ...datasets.dataset import Dataset, names_seen
 from ...datasets.split_lists import listed_name, read_split_list
-from ...diagnostics import OnProblem, Unusable, refuse
+from ...diagnostics import OnProblem, Unusable, refuse, skipping
 from ...errors import DataError
 from ...files.atomic import write_atomically
 from ...files.xml_files import parse_xml
@@ -40,13 +37,6 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _SUFFIXES = (".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".bmp", ".webp", ".tif", ".tiff")
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-class _Object(NamedTuple):
-    name: str
-    corners: list[float]  # as in the file
-    difficult: bool
-    truncated: bool
 
 
 def read_voc(root: str | Path, split: str, year: int | str | None = None, on_problem: OnProblem = refuse) -> Dataset:
@@ -89,35 +79,23 @@ def read_voc_annotation(
     size is 0 where none is stated.
     """
     path = Path(path)
-    try:
+    with skipping(on_problem):
         root = _read_root(path)
-    except Unusable as unusable:
-        on_problem(unusable.problem)
-        return None
-    width, height = read_size(root.findtext("size/width"), root.findtext("size/height"), str(path), on_problem)
-    objects = list(_read_objects(root, path, on_problem))
-    return GroundTruth(
-        file=file or (root.findtext("filename") or "").strip() or f"{path.stem}.jpg",
-        width=width,
-        height=height,
-        boxes=inclusive_to_half_open([one.corners for one in objects]),
-        labels=np.array([one.name for one in objects], dtype=np.str_),
-        difficult=np.array([one.difficult for one in objects], dtype=np.bool_),
-        truncated=np.array([one.truncated for one in objects], dtype=np.bool_),
-    )
+        size = read_size(root.findtext("size/width"), root.findtext("size/height"), str(path), on_problem)
+        stated = (root.findtext("filename") or "").strip() or f"{path.stem}.jpg"
+        return to_truth(file or stated, size, list(_read_objects(root, path, on_problem)))
 
 
 def placed(truth: GroundTruth, images: Path, file: str) -> GroundTruth:
     """An annotation as that of a file below `images`, whose size it takes where it states none."""
-    if not (truth.width and truth.height):
-        width, height = size_if_there(images / file)
-        return replace(truth, file=file, width=width, height=height)
-    return replace(truth, file=file)
+    size = (truth.width, truth.height)
+    width, height = size if all(size) else size_if_there(images / file)
+    return replace(truth, file=file, width=width, height=height)
 
 
 def unannotated(file: str) -> GroundTruth:
     """An image of a test set, of which no object is known."""
-    return GroundTruth(file, 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
+    return to_truth(file, UNKNOWN_SIZE, ())
 
 
 def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
@@ -217,28 +195,20 @@ def _read_root(path: Path) -> ElementTree.Element:
     return root
 
 
-def _read_objects(root: ElementTree.Element, path: Path, on_problem: OnProblem) -> Iterator[_Object]:
+def _read_objects(root: ElementTree.Element, path: Path, on_problem: OnProblem) -> Iterator[AnnotatedObject]:
     for i, element in enumerate(root.findall("object"), 1):
-        try:
+        with skipping(on_problem):
             yield _read_object(element, f"{path}: object {i}", on_problem)
-        except Unusable as unusable:
-            on_problem(unusable.problem)
 
 
-def _read_object(element: ElementTree.Element, owner: str, on_problem: OnProblem) -> _Object:
+def _read_object(element: ElementTree.Element, owner: str, on_problem: OnProblem) -> AnnotatedObject:
     name = (element.findtext("name") or "").strip()
     if not name:
         raise Unusable("object without a name", owner, "has no <name>", "give its class")
     owner = f"{owner} ({name})"
-    corners = [_number(element, f"bndbox/{tag}", owner) for tag in _CORNERS]
-    xmin, ymin, xmax, ymax = corners
-    if xmin > xmax or ymin > ymax:
-        what = f"the box is xmin ymin xmax ymax = {corners}: need xmin <= xmax and ymin <= ymax"
-        raise Unusable("box with xmin > xmax or ymin > ymax", owner, what, "draw the box anew or remove the object")
-    difficult, truncated = (
-        read_flag(element.findtext(tag), tag, owner, on_problem) for tag in ("difficult", "truncated")
-    )
-    return _Object(name, corners, difficult, truncated)
+    corners = checked_box([_number(element, f"bndbox/{tag}", owner) for tag in _CORNERS], owner, _CORNERS)
+    flags = {tag: read_flag(element.findtext(tag), tag, owner, on_problem) for tag in ("difficult", "truncated")}
+    return AnnotatedObject(name, inclusive_to_half_open([corners])[0].tolist(), **flags)
 
 
 def _number(element: ElementTree.Element, tag: str, owner: str) -> float:

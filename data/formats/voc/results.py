@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...boxes import inclusive_to_half_open
-from ...detections_by_image import emptied
+from ...boxes import UNKNOWN_SIZE, inclusive_to_half_open
+from ...detections_by_image import images_from_columns
 from ...diagnostics import OnProblem
 from ...errors import DataError
-from ...files.text_files import lines_of, read_text
-from ...records import Detections, ImageDetections
+from ...files.text_files import numbered_lines
+from ...records import ImageDetections
 from ...stores.detections_jsonl import LEDGER_NAME
 
 # comp3 and comp4 are the two detection competitions; a class name may hold underscores, a split's does not. Fast R-CNN
@@ -27,7 +27,22 @@ _Row = tuple[str, str, float, list[float]]  # image, label, score, box
 def read_voc_results(files: list[tuple[Path, str]], on_problem: OnProblem) -> list[ImageDetections]:
     """The detections of several files, each with its class; equal scores of a class stay in the files' order."""
     rows = [row for path, label in files for row in _read_voc_rows(path, label)]
-    return _images_in_tie_order(rows, str(files[0][0].parent), on_problem)
+    order = _order_that_keeps_ties(rows)
+    if order is not None:
+        numbers = {name: number for number, name in enumerate(order)}
+        indices = np.array([numbers[name] for name, *_ in rows], dtype=np.int64)
+    else:  # an image comes in several parts
+        parts = [(name, len(list(part))) for (name, _), part in groupby(rows, key=lambda row: row[:2])]
+        order = [name for name, _ in parts]
+        indices = np.repeat(np.arange(len(parts)), [count for _, count in parts])
+    return images_from_columns(
+        *(order, [UNKNOWN_SIZE] * len(order), indices),
+        boxes=inclusive_to_half_open([box for *_, box in rows]),
+        labels=np.array([label for _, label, _, _ in rows], dtype=object),
+        scores=np.array([score for _, _, score, _ in rows], dtype=np.float64),
+        owner=files[0][0].parent,
+        on_problem=on_problem,
+    )
 
 
 def class_of(path: Path) -> str | None:
@@ -61,15 +76,13 @@ def _read_voc_rows(path: Path, label: str) -> Iterable[_Row]:
 
     Spaces at the id's ends are its own where the line is written as we do it: others line columns up by them.
     """
-    for i, line in enumerate(lines_of(read_text(path)), 1):
-        if not line.strip():
-            continue
+    for where, line in numbered_lines(path):
         try:
             name, *numbers = _own_words(line) or line.strip().rsplit(maxsplit=5)
             score, *box = map(_finite, numbers)
             _, _, _, _ = box
         except ValueError:
-            raise DataError(f"{path}: line {i} is {line[:80]!r}: need id score xmin ymin xmax ymax") from None
+            raise DataError(f"{where} is {line[:80]!r}: need id score xmin ymin xmax ymax") from None
         yield name, label, score, box
 
 
@@ -91,20 +104,6 @@ def _finite(text: str) -> float:
     return number
 
 
-def _images_in_tie_order(rows: list[_Row], owner: str, on_problem: OnProblem) -> list[ImageDetections]:
-    boxes = emptied(inclusive_to_half_open([box for *_, box in rows]), owner, on_problem).tolist()
-    rows = [(name, label, score, box) for (name, label, score, _), box in zip(rows, boxes, strict=True)]
-    order = _order_that_keeps_ties(rows)
-    if order is None:
-        groups = [list(group) for _, group in groupby(rows, key=lambda row: row[:2])]
-    else:
-        gathered: dict[str, list[_Row]] = {name: [] for name in order}
-        for row in rows:
-            gathered[row[0]].append(row)
-        groups = list(gathered.values())
-    return list(map(_image, groups))
-
-
 def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
     """An order of the images that leaves equal scores of a class as the files have them, or None if there is none."""
     before: dict[str, set[str]] = {name: set() for name in sorted({row[0] for row in rows})}
@@ -116,17 +115,3 @@ def _order_that_keeps_ties(rows: list[_Row]) -> list[str] | None:
         return list(TopologicalSorter(before).static_order())
     except CycleError:
         return None
-
-
-def _image(rows: list[_Row]) -> ImageDetections:
-    """An image of unknown size with all its rows."""
-    file, rows = rows[0][0], sorted(rows, key=lambda row: -row[2])
-    try:
-        found = Detections(
-            boxes=np.array([box for *_, box in rows], dtype=np.float64),
-            labels=np.array([label for _, label, _, _ in rows], dtype=np.str_),
-            scores=np.array([score for _, _, score, _ in rows], dtype=np.float64),
-        )
-    except DataError as error:
-        raise DataError(f"predictions for {file}: {error}") from error
-    return ImageDetections(file, detections=found)

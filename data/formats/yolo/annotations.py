@@ -3,7 +3,7 @@
 The YAML file names the images of each split (a folder, a list in a text file, or several of these) below `path`, and
 the classes; its other keys are passed over. The boxes of `images/a.jpg` are in `labels/a.txt`: the last folder called
 images is exchanged. A line is one of
-- `class cx cy w h`, all but the class as parts of the image's size, maybe with a confidence behind;
+- `class cx cy w h`, all but the class as fractions of the image's size, maybe with a confidence behind;
 - that with key points behind, if the YAML file tells of key points (`kpt_shape`, or `kpt_names` or `flip_idx`);
 - else `class x1 y1 x2 y2 x3 y3 ...`, a polygon, or a turned box's corners, which become the box around them.
 Nothing but the YAML file tells a polygon from key points: as in Ultralytics, labels of poses need `kpt_shape`.
@@ -23,20 +23,20 @@ from ...boxes import Size, as_boxes
 from ...class_names import check_classes, counted
 from ...datasets.annotated_objects import AnnotatedObject, to_truth
 from ...datasets.dataset import Dataset
-from ...diagnostics import OnProblem, Problem, Unusable, refuse
+from ...diagnostics import OnProblem, Problem, Unusable, refuse, skipping
 from ...errors import DataError
 from ...files.atomic import write_atomically
-from ...files.text_files import lines_of, read_text
+from ...files.text_files import numbered_lines
 from ...images.image_files import image_size
 from .description import ANY, read_description
 from .lines import (
     checked_class,
-    clipped_shares,
+    clipped,
+    normalised_to_lines,
+    normalised_to_xyxy,
     number_row,
-    shares_to_lines,
-    shares_to_xyxy,
     split_line,
-    xyxy_to_shares,
+    xyxy_to_normalised,
 )
 
 
@@ -58,11 +58,8 @@ def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> D
         on_problem(Problem("split without labels", f"{path}: {split}", what, fix, minor=is_test))
     truths = []
     for image in images:
-        try:
+        with skipping(on_problem):
             size = _size(image)
-        except Unusable as unusable:
-            on_problem(unusable.problem)
-        else:
             objects = _read_labels(_label_file(image), size, names, described.key_points, on_problem)
             truths.append(to_truth(image.relative_to(described.folder).as_posix(), size, list(objects), upright=True))
     name, numbers = f"{path.stem} {split}", counted(names)
@@ -82,10 +79,9 @@ def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> N
         if stem in written:
             raise DataError(f"{truth.file} and {written[stem]}: would share one file of boxes; rename one of them")
         written[stem] = truth.file
-        shares = xyxy_to_shares(truth.boxes, truth.file, (truth.width, truth.height))
-        write_atomically(
-            folder / "labels" / split / f"{stem}.txt", shares_to_lines(truth.labels.tolist(), shares, numbers)
-        )
+        boxes = xyxy_to_normalised(truth.boxes, truth.file, (truth.width, truth.height))
+        lines = normalised_to_lines(truth.labels.tolist(), boxes, numbers)
+        write_atomically(folder / "labels" / split / f"{stem}.txt", lines)
     names = json.dumps(list(numbers), ensure_ascii=False)  # YAML's lists in brackets are JSON's
     write_atomically(folder / "data.yaml", f"path: .\n{split}: images/{split}\nnames: {names}\n")
 
@@ -94,9 +90,8 @@ def _label_file(image: Path) -> str:
     """Where the boxes of an image are: beside it if no folder above it is called images."""
     folder, name = os.path.split(image)
     parts = folder.split(os.sep)
-    above = [place for place, part in enumerate(parts) if part == "images"]
-    if above:
-        parts[above[-1]] = "labels"
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     return os.path.join(os.sep.join(parts), f"{os.path.splitext(name)[0]}.txt")
 
 
@@ -112,12 +107,9 @@ def _read_labels(
     path: str, size: Size, names: Sequence[str], key_points: int | None, on_problem: OnProblem
 ) -> Iterator[AnnotatedObject]:
     if os.path.isfile(path):
-        for number, line in enumerate(lines_of(read_text(path)), 1):
-            try:
-                if line.strip():
-                    yield _read_object(split_line(line), size, names, key_points, f"{path}: line {number}")
-            except Unusable as unusable:
-                on_problem(unusable.problem)
+        for where, line in numbered_lines(path):
+            with skipping(on_problem):
+                yield _read_object(split_line(line), size, names, key_points, where)
 
 
 def _read_object(
@@ -126,11 +118,10 @@ def _read_object(
     number, *values = number_row(words, where)
     label = names[checked_class(number, len(names), where)]
     if _is_box(values, key_points, where):
-        shares = clipped_shares(values[:4], f"{where} ({label})")
-        (box,) = shares_to_xyxy(as_boxes([shares]), np.array(size, dtype=np.float64)).tolist()
-        return AnnotatedObject(label, box)
-    shares = clipped_shares(values, f"{where} ({label})")
-    xs, ys = [x * size[0] for x in shares[::2]], [y * size[1] for y in shares[1::2]]
+        normalised = as_boxes([clipped(values[:4], f"{where} ({label})")])
+        return AnnotatedObject(label, normalised_to_xyxy(normalised, np.array(size, dtype=np.float64))[0].tolist())
+    corners = clipped(values, f"{where} ({label})")
+    xs, ys = [x * size[0] for x in corners[::2]], [y * size[1] for y in corners[1::2]]
     return AnnotatedObject(label, [min(xs), min(ys), max(xs), max(ys)])
 
 

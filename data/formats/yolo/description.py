@@ -4,6 +4,7 @@ Paths of another machine (drives, backslashes, another root) mean what is there 
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from ...values import shown
 ANY = -1  # any number of numbers of key points
 
 _KEYS = ("path", "train", "val", "test", "names", "nc", "kpt_shape")
-_OF_KEY_POINTS = ("kpt_names", "flip_idx")  # that tell of them as well
+_OF_KEY_POINTS = ("kpt_names", "flip_idx")  # that say so as well
 _MOST_CLASSES = 100_000  # of a YAML file that has their number alone
 
 
@@ -66,22 +67,16 @@ def _names(described: Mapping[str, YamlValue], path: Path, on_problem: OnProblem
             numbers = ", ".join(names)[:80]
             raise DataError(f"{path}: numbers its names {numbers}; need 0 to {len(names) - 1}, each once")
         names = [names[number] for number in counted([*names])]
-    if (unusable := next((name for name in names if not name.strip()), _twice(names))) is not None:
-        raise DataError(f"{path}: has the class name {shown(unusable)} twice or without text; rename one of them")
+    if odd := [name for name, times in Counter(names).items() if times > 1 or not name.strip()]:
+        raise DataError(f"{path}: has the class name {shown(odd[0])} twice or without text; rename one of them")
     if number and number != str(len(names)):
         what = f"nc is {shown(number)} and there are {len(names)} names: the names count"
         on_problem(Problem("number of classes that is not that of their names", str(path), what, minor=True))
     return tuple(names)
 
 
-def _twice(names: Sequence[str]) -> str | None:
-    """The first name that was there before."""
-    before: set[str] = set()
-    return next((name for name in names if name in before or before.add(name)), None)
-
-
 def _key_points(described: Mapping[str, YamlValue], path: Path) -> int | None:
-    """How many numbers a line has behind its box; None where lines have no key points, ANY where it is not told."""
+    """How many numbers a line has behind its box: None without key points, ANY where that is not stated."""
     shape = described.get("kpt_shape", "")
     if shape in ("", "null", "~"):
         return ANY if described.keys() & {*_OF_KEY_POINTS} else None
@@ -137,8 +132,8 @@ def _entry_images(entry: str, roots: Sequence[Path], path: Path) -> list[Path]:
         return [Path(file) for file in sorted(inside, key=natural_key)]
     names = [line.strip() for line in lines_of(read_text(found)) if line.strip()]
     check_names(names, str(found))
-    places = [found.parent, *roots]
-    return [_below(name, places) or Path(os.path.normpath(found.parent / name)) for name in names]
+    folders = [found.parent, *roots]
+    return [_below(name, folders) or Path(os.path.normpath(found.parent / name)) for name in names]
 
 
 def _resolved(images: Sequence[Path]) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""The lines of YOLO's files of boxes: a class's number, then parts of the image's size, its shares.
+"""The lines of YOLO's label files: a class's number, then coordinates normalised by the image's width and height.
 
 Shapes: N boxes.
 """
@@ -14,11 +14,14 @@ from ...diagnostics import Unusable
 from ...errors import DataError
 from ...values import shown
 
+# How far rounding takes coordinates out of 0 to 1; Ultralytics clips what lies between these and refuses the rest.
+_LOWEST, _HIGHEST = -0.01, 1.01
 
-def xyxy_to_shares(boxes: Boxes, file: str, size: Size) -> Boxes:
-    """From corners to `cx cy w h` as parts of the size of an image, which is needed if there are boxes.
 
-    >>> xyxy_to_shares(np.array([[0, 0, 20, 5]]), "a.jpg", (20, 10)).tolist()
+def xyxy_to_normalised(boxes: Boxes, file: str, size: Size) -> Boxes:
+    """From corners to `cx cy w h` as fractions of an image's size, which is needed if there are boxes.
+
+    >>> xyxy_to_normalised(np.array([[0, 0, 20, 5]]), "a.jpg", (20, 10)).tolist()
     [[0.5, 0.25, 1.0, 0.5]]
     """
     if len(boxes) and 0 in size:
@@ -28,14 +31,10 @@ def xyxy_to_shares(boxes: Boxes, file: str, size: Size) -> Boxes:
     return columns / np.maximum(np.array([*size, *size]), 1)
 
 
-def shares_to_xyxy(shares: Boxes, sizes: NDArray[np.float64]) -> Boxes:
-    """The inverse of `xyxy_to_shares`; `sizes` is width and height for all boxes, (2,), or for each, (N, 2)."""
-    centres, halves = shares[:, :2], shares[:, 2:] / 2
+def normalised_to_xyxy(boxes: Boxes, sizes: NDArray[np.float64]) -> Boxes:
+    """The inverse of `xyxy_to_normalised`; `sizes` is width and height for all boxes, (2,), or for each, (N, 2)."""
+    centres, halves = boxes[:, :2], boxes[:, 2:] / 2
     return np.concatenate([(centres - halves) * sizes, (centres + halves) * sizes], axis=1)
-
-
-# How far rounding takes shares out of 0 to 1; Ultralytics clips what lies between these and refuses the rest.
-_LOWEST, _HIGHEST = -0.01, 1.01
 
 
 def split_line(line: str) -> list[str]:
@@ -47,12 +46,12 @@ def split_line(line: str) -> list[str]:
     return [word.strip() for word in line.split(",")] if "," in line else line.split()
 
 
-def clipped_shares(shares: Sequence[float], where: str) -> list[float]:
-    """Shares within 0 to 1, up to which those are clipped that rounding took out; Unusable where one is farther out."""
-    if outside := [value for value in shares if not _LOWEST <= value <= _HIGHEST]:
-        what = f"has {outside[0]}: need parts of the image's size, from 0 to 1"
+def clipped(coordinates: Sequence[float], where: str) -> list[float]:
+    """Coordinates within 0 to 1; those are clipped that rounding took out, and one farther out is Unusable."""
+    if outside := [value for value in coordinates if not _LOWEST <= value <= _HIGHEST]:
+        what = f"has {outside[0]}: need fractions of the image's size, from 0 to 1"
         raise Unusable("value outside 0 to 1", where, what, "divide pixels by the image's size")
-    return [min(max(value, 0.0), 1.0) for value in shares]
+    return [min(max(value, 0.0), 1.0) for value in coordinates]
 
 
 def number_row(words: Sequence[str], where: str) -> list[float]:
@@ -75,7 +74,7 @@ def checked_class(number: float, num_classes: int, where: str) -> int:
     return int(number)
 
 
-def shares_to_lines(labels: Sequence[str], shares: NDArray[np.float64], numbers: Mapping[str, int]) -> str:
-    """A line for each box: its class's number and its columns of `shares` (N, 4), or (N, 5) with a confidence."""
-    rows = zip(labels, shares.tolist(), strict=True)
+def normalised_to_lines(labels: Sequence[str], columns: NDArray[np.float64], numbers: Mapping[str, int]) -> str:
+    """A line for each box: its class's number and its columns (N, 4), or (N, 5) with a confidence."""
+    rows = zip(labels, columns.tolist(), strict=True)
     return "".join(" ".join([str(numbers[label]), *map(repr, values)]) + "\n" for label, values in rows)

@@ -90,7 +90,7 @@ def test_lines(root: Path, line: str, box: list[float]) -> None:
         ("0 .5 .5 -.011 .5", r"\(cat\): has -0.011"),
         ("0 .5 .5 .5 .5 .5 .5 2", "has 8 numbers: .*; add kpt_shape"),  # a key point and its visibility
         ("0 .5 .5 .5 .5 .5 .5 2 .6 .6 1", r"has a 2, as the visibility .*; add kpt_shape"),
-        ("0 .5 1.011 .5 .5", r"\(cat\): has 1.011: need parts of the image's size"),
+        ("0 .5 1.011 .5 .5", r"\(cat\): has 1.011: need fractions of the image's size"),
         ("0 .5 .5 -.5 .5", r"\(cat\): has -0.5"),
         ("0 .1 .2 .5 .2 .3 20", r"\(cat\): has 20.0"),
     ],
