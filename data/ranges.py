@@ -45,7 +45,7 @@ class Range:
 
 
 COUNT = Range(1, 10**6, whole=True)
-SHARE = Range(0, 1)
+FRACTION = Range(0, 1)
 ABOVE_ZERO = Range(0, math.inf, open_low=True, open_high=True)
 NOT_NEGATIVE = Range(0, math.inf, open_high=True)
 SEED = Range(0, 2**32 - 1, whole=True)  # what every generator in use takes

@@ -185,7 +185,7 @@ class GroundTruth(_Columns):
     truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the image or hides
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
     xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
-    unjudged: tuple[str, ...] = ()  # classes that are not evaluated here: ILSVRC's blacklist, or not annotated
+    ignored_classes: tuple[str, ...] = ()  # classes that are not evaluated here: ILSVRC's blacklist, or not annotated
     upright: bool = False  # boxes are of the image turned upright by its EXIF data, if the stated size fits both ways
     exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training images
 
@@ -206,8 +206,8 @@ class GroundTruth(_Columns):
 
     @property
     def to_ignore(self) -> NDArray[np.bool_]:
-        """The objects that are neither to be found nor background, [N]: difficult, crowd, ignored, or `unjudged`."""
-        return self.difficult | self.crowd | self.ignore | np.isin(self.labels, self.unjudged)
+        """The objects that are neither to be found nor background, [N]: difficult, crowd, ignored, or `ignored_classes`."""
+        return self.difficult | self.crowd | self.ignore | np.isin(self.labels, self.ignored_classes)
 
     @property
     def to_find(self) -> NDArray[np.bool_]:
@@ -223,7 +223,7 @@ class GroundTruth(_Columns):
 
     def annotates(self, classes: Sequence[str]) -> bool:
         """Whether every object of these classes is annotated, so that all else in the image is background."""
-        return self.exhaustive and set(classes).isdisjoint(self.unjudged)
+        return self.exhaustive and set(classes).isdisjoint(self.ignored_classes)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
 from ..data.files.json_files import parse_json
 from ..data.files.text_files import read_text
-from ..data.ranges import COUNT, SHARE, Range, check_ranges
+from ..data.ranges import COUNT, FRACTION, Range, check_ranges
 from ..data.values import shown
 from .box_predictor import SCORES, Scores
 from .region_features import MODES, Mode
@@ -27,8 +27,8 @@ LONGEST_NAME = 500  # characters, of a class
 MEMBERS = Range(1, 1000, whole=True)
 RANGES = {
     "regions": COUNT,
-    "score": SHARE,
-    "nms_threshold": SHARE,
+    "score": FRACTION,
+    "nms_threshold": FRACTION,
     "max_detections": COUNT,
     "vote_threshold": Range(0, 2),  # above 1 nobody votes
     "members": MEMBERS,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.classification.labelled_images import LabelledImages, place_at
+from ...data.classification.labelled_images import LabelledImages, sample_index
 from ...data.images.augmentation import training_crop
 from ...data.images.crops import SIZE
 from ...data.resources import usable_cores
@@ -34,13 +34,13 @@ class ClassificationBatches:
     """The crops of any step that this process looks at, made from the step's number and the seed alone."""
 
     images: LabelledImages
-    groups: Sequence[NDArray[np.intp]]  # one of all images for plain epochs, or one a class: see `place_at`
+    groups: Sequence[NDArray[np.intp]]  # one of all images for plain epochs, or one a class: see `sample_index`
     size: int  # crops a step, of all processes
     seed: int
 
     def __call__(self, step: int) -> CropBatch:
         indices = own_share(range(step * self.size, (step + 1) * self.size))
-        places = [place_at(self.groups, self.seed, index) for index in indices]
+        places = [sample_index(self.groups, self.seed, index) for index in indices]
         with ThreadPoolExecutor(usable_cores()) as pool:
             crops = list(pool.map(self._crop, indices, places))
         files = tuple(self.images.files[place] for place in places)

@@ -55,7 +55,7 @@ def groups_by_class(images: LabelledImages) -> list[NDArray[np.intp]]:
     return np.split(order, np.flatnonzero(np.diff(images.targets[order])) + 1)
 
 
-def place_at(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> int:
+def sample_index(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> int:
     """Which image comes at an index of the endless sequence that training goes through.
 
     A round takes one image of each group, the groups in a new order; each group goes through its own images in

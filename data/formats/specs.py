@@ -97,7 +97,7 @@ def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Datas
             replace(
                 truth,
                 file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),
-                unjudged=tuple(dict.fromkeys([*truth.unjudged, *missing])),
+                ignored_classes=tuple(dict.fromkeys([*truth.ignored_classes, *missing])),
             )
             for truth in each.images
         ]

@@ -49,7 +49,7 @@ def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, .
         targets[foreground] = objects.boxes[best]
     unfair = ignored_overlaps(boxes, doubtful.boxes, doubtful.crowd) >= FOREGROUND_IOU
     labels[~foreground & (unfair | (not truth.exhaustive))] = IGNORED
-    unannotated = [index_of[name] for name in classes if name in truth.unjudged]
+    unannotated = [index_of[name] for name in classes if name in truth.ignored_classes]
     return Candidates(boxes, labels, targets, ious, np.array(unannotated, dtype=np.int64))
 
 

@@ -10,7 +10,7 @@ def data_fact(data: Dataset | None) -> str | None:
         return None
     parts = (
         (
-            *(truth.file, truth.width, truth.height, truth.upright, truth.unjudged, truth.exhaustive),
+            *(truth.file, truth.width, truth.height, truth.upright, truth.ignored_classes, truth.exhaustive),
             *(getattr(truth, name).tolist() for name in ("boxes", "labels", "difficult", "crowd", "ignore")),
         )
         for truth in data.images

@@ -99,7 +99,7 @@ def _names(table: Table, stages: Mapping[str, Stages]) -> dict[int, str]:
 
 def _retrace_one(part: _Part, stages: Stages) -> Retraced:
     table = part.table
-    numbers = {name: number for number, name in enumerate(table.classes) if name not in part.truth.unjudged}
+    numbers = {name: number for number, name in enumerate(table.classes) if name not in part.truth.ignored_classes}
     judged = np.array([numbers.get(name, NOT_JUDGED) for name in stages.classes], dtype=np.int64)
     known = {name: number for number, name in enumerate(stages.classes)}
     classes = [known.get(table.classes[number], NOT_KNOWN) for number in table.objects.classes[part.objects]]

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.errors import UsageError
-from inception_rcnn.data.ranges import ABOVE_ZERO, COUNT, SEED, SHARE, Range, check_ranges, whole_number
+from inception_rcnn.data.ranges import ABOVE_ZERO, COUNT, SEED, FRACTION, Range, check_ranges, whole_number
 
 
 @pytest.mark.parametrize(
     ("range_", "good", "bad"),
     [
         (COUNT, [1, 10**6, np.int32(7)], [0, -1, 10**6 + 1, 10**400, 1.0, "1", None, True, math.nan]),
-        (SHARE, [0, 1, 0.5, np.float32(0.5)], [-1e-9, 1.1, math.nan, math.inf, "0.5", None, False, [0.5]]),
+        (FRACTION, [0, 1, 0.5, np.float32(0.5)], [-1e-9, 1.1, math.nan, math.inf, "0.5", None, False, [0.5]]),
         (ABOVE_ZERO, [1e-300, 5], [0, -1, math.inf, math.nan]),
         (SEED, [0, 2**32 - 1], [-1, 2**32]),
         (Range(0, 1, open_high=True, optional=True), [None, 0, 0.999], [1]),

@@ -42,14 +42,14 @@ def test_ground_truth_keeps_its_image_when_indexed():
 
 def test_ground_truth_says_what_is_to_be_found():
     flags = {name: np.arange(5) == i for i, name in enumerate(("difficult", "crowd", "ignore"))}
-    truth = GroundTruth("a.jpg", 9, 9, np.zeros((5, 4)), list("aaaab"), unjudged=("b",), **flags)
+    truth = GroundTruth("a.jpg", 9, 9, np.zeros((5, 4)), list("aaaab"), ignored_classes=("b",), **flags)
     assert truth.to_ignore.tolist() == [True, True, True, False, True]
     assert truth.to_find.tolist() == [False, False, False, True, False]
     assert truth[truth.to_find].labels.tolist() == ["a"]
 
 
 def test_an_image_annotates_classes_that_it_is_evaluated_on_if_it_lacks_none():
-    truth = GroundTruth("a.jpg", 9, 9, np.zeros((0, 4)), [], [], unjudged=("b",))
+    truth = GroundTruth("a.jpg", 9, 9, np.zeros((0, 4)), [], [], ignored_classes=("b",))
     assert truth.annotates(["a"])
     assert not truth.annotates(["a", "b"])
     assert not replace(truth, exhaustive=False).annotates(["a"])

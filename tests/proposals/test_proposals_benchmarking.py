@@ -40,7 +40,7 @@ def test_recall_and_overlap_are_over_the_objects_to_find(data):
     assert "0.750" in format_rows([row])
 
 
-@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"unjudged": ("x",)}])
+@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"ignored_classes": ("x",)}])
 def test_objects_to_ignore_are_not_asked_for(data, changes):
     images = (data.images[0], replace(data.images[1], **changes))
     (row,) = benchmark_proposals(replace(data, images=images), [always(Proposals(as_boxes([[0, 0, 10, 10]]), [1]))], 9)

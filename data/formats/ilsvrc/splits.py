@@ -82,9 +82,9 @@ def _rarest_first(counts: Counts, totals: Counts, seed: int) -> NDArray[np.intp]
 
 
 def split_validation(data: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """The two halves of a data set, in its own order, without the images that have an unjudged class."""
-    judged = np.array([not truth.unjudged for truth in data.images], dtype=np.bool_)
-    kept = np.flatnonzero(judged)
+    """The two halves of a data set, in its own order, without the images that have an ignored class."""
+    complete = np.array([not truth.ignored_classes for truth in data.images], dtype=np.bool_)
+    kept = np.flatnonzero(complete)
     second = balanced_halves(class_counts(data)[kept], seed)
     return _part(data, kept[~second], HALVES[0]), _part(data, kept[second], HALVES[1])
 

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from inception_rcnn.data.classification.labelled_images import LabelledImages, groups_by_class, place_at
+from inception_rcnn.data.classification.labelled_images import LabelledImages, groups_by_class, sample_index
 from inception_rcnn.data.errors import DataError
 
 
@@ -16,18 +16,18 @@ def labelled(targets: list[int], classes: tuple[str, ...] = ("a", "b", "c")) -> 
 
 def test_a_single_group_gives_each_image_once_an_epoch_in_new_orders() -> None:
     groups = [np.arange(7)]
-    places = [place_at(groups, 0, index) for index in range(21)]
+    places = [sample_index(groups, 0, index) for index in range(21)]
     epochs = [places[:7], places[7:14], places[14:]]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
-    assert [place_at(groups, 0, index) for index in (20, 3)] == [places[20], places[3]]  # whenever it is asked
-    assert [place_at(groups, 1, index) for index in range(21)] != places
+    assert [sample_index(groups, 0, index) for index in (20, 3)] == [places[20], places[3]]  # whenever it is asked
+    assert [sample_index(groups, 1, index) for index in range(21)] != places
 
 
 def test_balanced_groups_show_each_class_equally_and_each_of_its_images_equally() -> None:
     images = labelled([0] * 8 + [2] * 2 + [1])
     groups = groups_by_class(images)
-    places = [place_at(groups, 3, index) for index in range(3 * 16)]
+    places = [sample_index(groups, 3, index) for index in range(3 * 16)]
     for start in range(0, len(places), 3):
         assert sorted(images.targets[places[start : start + 3]]) == [0, 1, 2]
     counts = Counter(places)

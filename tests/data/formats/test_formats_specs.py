@@ -191,7 +191,7 @@ def test_what_one_set_does_not_annotate_is_not_evaluated_in_its_images(tmp_path:
         "one val does not annotate wheel: what is background in its images may be one",
         "two val does not annotate bell: what is background in its images may be one",
     ]
-    assert (one.unjudged, two.unjudged) == (("wheel",), ("bell",))
+    assert (one.ignored_classes, two.ignored_classes) == (("wheel",), ("bell",))
     assert one.annotates(["door", "bell"])
     assert not one.annotates(["door", "wheel"])
     assert two.to_find.tolist() == [True, True]
@@ -201,9 +201,9 @@ def test_a_set_in_voc_s_layout_does_not_annotate_all_of_voc_s_classes(tmp_path: 
     _make(tmp_path / "VOC2007", "person")
     _make(tmp_path / "pets", "cat")
     voc, pets = open_datasets([f"voc:{tmp_path}:2007:val", f"voc:{tmp_path}/pets:val"]).images
-    assert voc.unjudged == ()
-    assert "person" in pets.unjudged
-    assert "cat" not in pets.unjudged
+    assert voc.ignored_classes == ()
+    assert "person" in pets.ignored_classes
+    assert "cat" not in pets.ignored_classes
 
 
 def test_no_sources_are_no_images() -> None:

@@ -171,7 +171,7 @@ def test_a_class_without_pairs_leaves_boxes_as_they_are(rng):
 
 @pytest.mark.parametrize(
     "ignored",
-    [{"crowd": [False, True]}, {"ignore": [False, True]}, {"difficult": [False, True]}, {"unjudged": ("dog",)}],
+    [{"crowd": [False, True]}, {"ignore": [False, True]}, {"difficult": [False, True]}, {"ignored_classes": ("dog",)}],
 )
 @pytest.mark.parametrize(
     ("proposal", "paired"),

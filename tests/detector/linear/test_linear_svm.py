@@ -175,7 +175,7 @@ def test_objects_are_positives_and_proposals_that_miss_them_negatives():
 
 
 def test_a_class_that_an_image_is_not_judged_on_has_no_negatives_there():
-    truth = truth_of([], [], unjudged=("dog",))
+    truth = truth_of([], [], ignored_classes=("dog",))
     example = example_of(truth, regions_of(truth, [[0, 0, 9, 9]]), CLASSES, 1.0)
     assert example.negatives.tolist() == [[True, False]]
 
@@ -299,7 +299,7 @@ def test_objects_to_ignore_teach_a_classifier_nothing(changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"), [({"exhaustive": False}, [False, False]), ({"unjudged": ("dog",)}, [True, False])]
+    ("changes", "expected"), [({"exhaustive": False}, [False, False]), ({"ignored_classes": ("dog",)}, [True, False])]
 )
 def test_what_is_not_annotated_gives_no_negatives(changes, expected):
     truth = truth_of(["cat"], [[0, 0, 50, 50]], **changes)
@@ -309,7 +309,7 @@ def test_what_is_not_annotated_gives_no_negatives(changes, expected):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"crowd": [True]}, {"ignore": [True]}, {"exhaustive": False}, {"unjudged": ("cat",)}]
+    "changes", [{"crowd": [True]}, {"ignore": [True]}, {"exhaustive": False}, {"ignored_classes": ("cat",)}]
 )
 def test_sigmoids_are_fitted_to_what_has_a_fair_answer(changes):
     """A proposal on a crowd, or where a class is not annotated, is neither right nor wrong."""

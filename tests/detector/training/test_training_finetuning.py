@@ -132,7 +132,7 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
 
 
 @pytest.mark.parametrize(
-    "changes", [{"difficult": [True]}, {"crowd": [True]}, {"unjudged": ("square",)}, {"labels": ["x"]}]
+    "changes", [{"difficult": [True]}, {"crowd": [True]}, {"ignored_classes": ("square",)}, {"labels": ["x"]}]
 )
 def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, beginner, tmp_path, changes):
     """Its mAP would be no number."""

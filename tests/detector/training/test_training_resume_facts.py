@@ -29,7 +29,7 @@ def test_other_annotations_are_another(change):
     [
         {"crowd": [True]},
         {"ignore": [True]},
-        {"unjudged": ("dog",)},
+        {"ignored_classes": ("dog",)},
         {"exhaustive": False},
         {"width": 9},
         {"upright": True},

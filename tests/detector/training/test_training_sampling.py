@@ -113,13 +113,13 @@ def test_an_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
 
 
 @pytest.mark.parametrize(
-    ("unjudged", "expected", "unannotated"),
+    ("ignored_classes", "expected", "unannotated"),
     [((), {0, 1, 2}, []), (("tree",), {0, 1, 2}, []), (("cat",), {0, 2}, [1]), (("cat", "dog"), {0}, [1, 2])],
 )
-def test_classes_that_are_not_evaluated_are_not_learned_from(rng, proposals, unjudged, expected, unannotated):
+def test_classes_that_are_not_evaluated_are_not_learned_from(rng, proposals, ignored_classes, expected, unannotated):
     """What is background there may be one more of them; a class that is not learned does not matter."""
     thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", False))
-    sample = sample_regions(replace(thing, unjudged=unjudged), proposals, CLASSES, 64, rng)
+    sample = sample_regions(replace(thing, ignored_classes=ignored_classes), proposals, CLASSES, 64, rng)
     assert set(sample.classes.tolist()) == expected
     assert sample.unannotated.tolist() == unannotated
 
@@ -130,7 +130,7 @@ def test_candidates_of_an_image_keep_to_the_same_rule(proposals):
     assert set(plain.classes.tolist()) == {-1, 0, 1}
     incomplete = label_candidates(replace(thing, exhaustive=False), proposals, CLASSES)
     assert (incomplete.classes == np.where(plain.classes == 0, -1, plain.classes)).all()
-    merged = label_candidates(replace(thing, unjudged=("dog",)), proposals, CLASSES)
+    merged = label_candidates(replace(thing, ignored_classes=("dog",)), proposals, CLASSES)
     assert (merged.classes == plain.classes).all()
     assert merged.unannotated.tolist() == [2]
 
@@ -150,7 +150,7 @@ def test_objects_to_ignore_are_neither_foreground_nor_background(rng, changes):
 
 def test_background_of_merged_data_sets_may_be_what_one_of_them_does_not_annotate(rng, proposals):
     """An image of a data set without dogs may show one."""
-    thing = replace(truth(([50, 50, 150, 150], "cat", False)), unjudged=("dog",))
+    thing = replace(truth(([50, 50, 150, 150], "cat", False)), ignored_classes=("dog",))
     for classes, unannotated in ((CLASSES, [2]), (("cat",), [])):
         sample = sample_regions(thing, proposals, classes, 64, rng)
         assert set(sample.classes.tolist()) == {0, 1}

@@ -138,7 +138,7 @@ def test_classes_that_are_not_judged_are_left_out() -> None:
     kept = {"1.jpg": _stages((A, 0.9, 0.0, A), (B, 0.0, 0.9, B))}
     waterfall = find_losses(_evaluation(kept, [_truth(("cat", A), ("dog", B))], classes=("dog",)), kept)
     assert (waterfall.objects, waterfall.found) == (1, 1)
-    truth = replace(_truth(("cat", A), ("dog", B)), unjudged=("cat",))
+    truth = replace(_truth(("cat", A), ("dog", B)), ignored_classes=("cat",))
     waterfall = find_losses(_evaluation(kept, [truth]), kept)
     assert (waterfall.objects, waterfall.found) == (1, 1)
 

@@ -18,9 +18,9 @@ T, F, D, I = Outcome  # noqa: E741
 A, B = [0, 0, 100, 100], [200, 0, 300, 100]
 
 
-def truth(file: str, *boxes: list[float], unjudged: tuple[str, ...] = (), difficult: tuple[int, ...] = ()):
+def truth(file: str, *boxes: list[float], ignored_classes: tuple[str, ...] = (), difficult: tuple[int, ...] = ()):
     flags = np.array(difficult or [0] * len(boxes), dtype=bool)
-    return GroundTruth(file, 500, 500, as_boxes(boxes), np.array(["ant"] * len(boxes)), flags, unjudged=unjudged)
+    return GroundTruth(file, 500, 500, as_boxes(boxes), np.array(["ant"] * len(boxes)), flags, ignored_classes=ignored_classes)
 
 
 def found(file: str, *rows: tuple[float, list[float]]) -> ImageDetections:
@@ -45,10 +45,10 @@ def official():
     with (folder / "det_synsets.csv").open() as stream:
         synsets = [(row["wnid"], row["name"]) for row in csv.DictReader(stream)]
     names = dict(synsets)
-    unjudged: dict[int, list[str]] = {}
+    ignored_classes: dict[int, list[str]] = {}
     for line in (folder / "val_blacklist.txt").read_text().splitlines():
         index, wnid = line.split()
-        unjudged.setdefault(int(index), []).append(names[wnid])
+        ignored_classes.setdefault(int(index), []).append(names[wnid])
     with gzip.open(folder / "val_ground_truth.json.gz") as stream:
         content = json.load(stream)
     by_index = {
@@ -59,7 +59,7 @@ def official():
             inclusive_to_half_open(entry["bboxes"]),
             np.array([synsets[label - 1][1] for label in entry["labels"]], dtype=str),
             np.zeros(len(entry["labels"]), bool),
-            unjudged=tuple(unjudged.get(entry["index"], ())),
+            ignored_classes=tuple(ignored_classes.get(entry["index"], ())),
         )
         for name, entry in content.items()
     }
@@ -124,7 +124,7 @@ def test_the_object_overlapped_most_is_taken_first() -> None:
 
 
 def test_a_blacklisted_class_is_neither_asked_for_nor_judged() -> None:
-    truths = [truth("a", A, unjudged=("ant", "unheard-of")), truth("b", A)]
+    truths = [truth("a", A, ignored_classes=("ant", "unheard-of")), truth("b", A)]
     evaluation = judge([found("a", (0.9, B), (0.8, A)), found("b", (0.7, A))], truths)
     assert (evaluation.map, evaluation.classes[0].positives, evaluation.classes[0].detections) == (1, 1, 1)
 

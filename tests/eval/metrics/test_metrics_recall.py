@@ -151,7 +151,7 @@ def test_difficult_objects_are_not_asked_for() -> None:
     assert list(found.classes) == ["cat"]
 
 
-@pytest.mark.parametrize("changes", [{"crowd": [0, 1]}, {"ignore": [0, 1]}, {"unjudged": ("ox",)}])
+@pytest.mark.parametrize("changes", [{"crowd": [0, 1]}, {"ignore": [0, 1]}, {"ignored_classes": ("ox",)}])
 def test_objects_to_ignore_are_not_asked_for(changes: dict[str, Any]) -> None:
     truth = replace(_truth("a.jpg", ("cat", A), ("ox", B)), **changes)
     found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth])

@@ -38,7 +38,7 @@ def test_columns_of_both_sides() -> None:
 
 
 def test_a_class_that_an_image_is_not_judged_on_is_left_out_on_both_sides() -> None:
-    truths = [truth("a.jpg", ["cat", "dog"], unjudged=("cat", "unheard-of")), truth("b.jpg", ["cat"])]
+    truths = [truth("a.jpg", ["cat", "dog"], ignored_classes=("cat", "unheard-of")), truth("b.jpg", ["cat"])]
     images = [found("a.jpg", ("cat", 0.9), ("dog", 0.8)), found("b.jpg", ("cat", 0.7))]
     table = tabulate(images, truths, ["cat", "dog"])
     assert list(zip(table.found.classes.tolist(), table.found.images.tolist(), strict=True)) == [(1, 0), (0, 1)]
@@ -57,4 +57,4 @@ def test_nothing() -> None:
     table = tabulate([], [], [])
     assert (len(table.found), len(table.objects)) == (0, 0)
     assert table.found.boxes.shape == table.objects.boxes.shape == (0, 4)
-    assert len(tabulate([found("a", ("cat", 1.0))], [truth("a", ["cat"], unjudged=("dog",))], ["dog"]).found) == 0
+    assert len(tabulate([found("a", ("cat", 1.0))], [truth("a", ["cat"], ignored_classes=("dog",))], ["dog"]).found) == 0

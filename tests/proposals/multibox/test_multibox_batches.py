@@ -153,7 +153,7 @@ def test_images_without_objects_are_all_background(batches):
 
 @pytest.mark.parametrize(
     ("changes", "crowd"),
-    [({"crowd": [True]}, [True]), ({"ignore": [True]}, [False]), ({"unjudged": ("cat",)}, [False])],
+    [({"crowd": [True]}, [True]), ({"ignore": [True]}, [False]), ({"ignored_classes": ("cat",)}, [False])],
 )
 def test_whatever_is_to_be_ignored_is_unfair_and_has_no_prior(batches, changes, crowd):
     images = tuple(replace(truth[[0]], difficult=[False], **changes) for truth in batches.dataset.images)
@@ -164,7 +164,7 @@ def test_whatever_is_to_be_ignored_is_unfair_and_has_no_prior(batches, changes, 
         assert (example.matched == -1).all()
 
 
-@pytest.mark.parametrize("changes", [{"exhaustive": False}, {"unjudged": ("dog",)}])
+@pytest.mark.parametrize("changes", [{"exhaustive": False}, {"ignored_classes": ("dog",)}])
 def test_images_that_lack_annotations_say_so(batches, changes):
     images = tuple(replace(truth, **changes) for truth in batches.dataset.images)
     data = replace(batches.dataset, images=images, classes=("cat", "dog"))

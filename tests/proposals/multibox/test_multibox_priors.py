@@ -102,7 +102,7 @@ def test_googles_own_file_can_be_read(shared):
     assert ((priors > -0.5) & (priors < 1.5)).all()
 
 
-@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"unjudged": ("cat",)}])
+@pytest.mark.parametrize("changes", [{"crowd": [True]}, {"ignore": [True]}, {"ignored_classes": ("cat",)}])
 def test_objects_to_ignore_make_no_prior(changes):
     data = dataset([[0, 0, 25, 25]], [[50, 50, 100, 100]])
     data = replace(data, images=(data.images[0], replace(data.images[1], **changes)))

@@ -224,7 +224,7 @@ def test_a_size_that_is_not_stated_is_the_files(root: Path) -> None:
 
 def test_a_blacklist_may_begin_with_a_mark(root: Path, tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text(f"\ufeff3 {DOG}\n", "utf-8")
-    assert with_blacklist(read_ilsvrc(root, "val"), tmp_path / "b.txt").images[1].unjudged == ("dog",)
+    assert with_blacklist(read_ilsvrc(root, "val"), tmp_path / "b.txt").images[1].ignored_classes == ("dog",)
 
 
 @pytest.mark.parametrize(
@@ -264,8 +264,8 @@ def test_official_blacklist_goes_by_the_image_s_name(root: Path) -> None:
     for split, line in (("val", f"{name} 211"), ("val2", f"{name} 5")):
         _list(root, split, line, "a 900")
         named, other = read_ilsvrc(root, split).images
-        assert named.unjudged == ("person", "traffic light")
-        assert other.unjudged == ()
+        assert named.ignored_classes == ("person", "traffic light")
+        assert other.ignored_classes == ()
 
 
 def test_own_blacklist_replaces_the_official_one(root: Path, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_own_blacklist_replaces_the_official_one(root: Path, tmp_path: Path) -> 
     own = tmp_path / "own.txt"
     own.write_text(f"7 {CAT}\n\n3\t{DOG}\n3 {PERSON} \n99 {DOG}\n")
     images = with_blacklist(read_ilsvrc(root, "val"), own).images
-    assert [truth.unjudged for truth in images] == [(), ("dog", "person"), ("domestic cat",)]
+    assert [truth.ignored_classes for truth in images] == [(), ("dog", "person"), ("domestic cat",)]
 
 
 @pytest.mark.parametrize("line", ["3", "three n02084071", "3 dog", "-3 n02084071", "3 n02084071 n02121808"])
@@ -489,10 +489,10 @@ def test_slice_of_the_validation_set(shared: Path, tmp_path: Path) -> None:
     for truth, index in zip(data.images, data.image_ids, strict=True):
         _is_as_published(truth, index, part[PurePosixPath(truth.file).stem], classes)
     names = dict(classes)
-    read = [(int(i), name) for i, truth in zip(data.image_ids, data.images, strict=True) for name in truth.unjudged]
+    read = [(int(i), name) for i, truth in zip(data.image_ids, data.images, strict=True) for name in truth.ignored_classes]
     assert Counter(read) == Counter((index, names[wnid]) for index, wnid in black)
     again = with_blacklist(read_ilsvrc(tmp_path, "val"), shared / "data" / "ilsvrc2014" / "val_blacklist.txt")
-    assert [truth.unjudged for truth in again.images] == [truth.unjudged for truth in data.images]
+    assert [truth.ignored_classes for truth in again.images] == [truth.ignored_classes for truth in data.images]
 
 
 def _is_as_published(truth: GroundTruth, index: str, published: Any, classes: list[tuple[str, str]]) -> None:
@@ -508,9 +508,9 @@ def test_official_results_are_judged_as_the_devkit_does(shared: Path) -> None:
     official, classes = _official(shared)
     names = np.array([name for _, name in classes])
     folder = shared / "data" / "ilsvrc2014"
-    unjudged: dict[str, list[str]] = {}
+    ignored_classes: dict[str, list[str]] = {}
     for line in filter(None, (folder / "val_blacklist.txt").read_text().split("\n")):
-        unjudged.setdefault(line.split()[0], []).append(dict(classes)[line.split()[1]])
+        ignored_classes.setdefault(line.split()[0], []).append(dict(classes)[line.split()[1]])
     images = tuple(
         GroundTruth(
             file=f"val/{name}.JPEG",
@@ -519,7 +519,7 @@ def test_official_results_are_judged_as_the_devkit_does(shared: Path) -> None:
             boxes=inclusive_to_half_open(truth["bboxes"]),
             labels=names[np.array(truth["labels"], dtype=int) - 1],
             difficult=np.zeros(len(truth["labels"]), np.bool_),
-            unjudged=tuple(unjudged.get(str(truth["index"]), ())),
+            ignored_classes=tuple(ignored_classes.get(str(truth["index"]), ())),
         )
         for name, truth in official.items()
     )

@@ -21,15 +21,15 @@ from inception_rcnn.data.formats.ilsvrc.splits import (
 from inception_rcnn.data.records import GroundTruth
 
 
-def _dataset(*images: tuple[str, ...], unjudged: tuple[tuple[str, ...], ...] = ()) -> Dataset:
+def _dataset(*images: tuple[str, ...], ignored_classes: tuple[tuple[str, ...], ...] = ()) -> Dataset:
     truths = []
     for number, labels in enumerate(images):
         boxes = np.tile([0.0, 0, 9, 9], (len(labels), 1))
-        skipped = unjudged[number] if unjudged else ()
+        skipped = ignored_classes[number] if ignored_classes else ()
         truth = GroundTruth(
             f"val/p{number}.JPEG", 20, 20, boxes, np.array(labels, np.str_), np.zeros(len(labels), bool)
         )
-        truths.append(replace(truth, unjudged=skipped))
+        truths.append(replace(truth, ignored_classes=skipped))
     ids = tuple(str(10 * number) for number in range(len(images)))
     return Dataset("toy", ("cat", "cow", "dog"), tuple(truths), Path(), ids)
 
@@ -96,7 +96,7 @@ def test_the_seed_decides() -> None:
 def test_every_judged_image_is_in_one_half_in_the_sets_own_order() -> None:
     images = [("cat",), ("cat", "cow"), (), ("dog",), ("dog", "dog"), ("cow",), ("cat",)]
     skipped = ((), (), (), ("cow",), (), (), ())
-    first, second = split_validation(_dataset(*images, unjudged=skipped))
+    first, second = split_validation(_dataset(*images, ignored_classes=skipped))
     assert sorted([*first.image_ids, *second.image_ids], key=int) == ["0", "10", "20", "40", "50", "60"]
     for half in (first, second):
         assert [truth.file for truth in half.images] == [f"val/p{int(number) // 10}.JPEG" for number in half.image_ids]
@@ -142,7 +142,7 @@ def test_the_real_validation_set_agrees_with_what_was_published(shared: Path) ->
         labels = np.array([ILSVRC_CLASSES[label - 1] for label in objects["labels"]], np.str_)
         boxes = np.array(objects["bboxes"], float).reshape(-1, 4)
         truth = GroundTruth(f"val/{name}.JPEG", 1, 1, boxes, labels, np.zeros(len(labels), bool))
-        truths.append(replace(truth, unjudged=tuple(blacklist.get(name, "").split())))
+        truths.append(replace(truth, ignored_classes=tuple(blacklist.get(name, "").split())))
     ids = tuple(str(one["index"]) for one in content.values())
     halves = split_validation(Dataset("val", ILSVRC_CLASSES, tuple(truths), folder, ids))
     balance = balance_of(*halves)
