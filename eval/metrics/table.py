@@ -100,7 +100,9 @@ def tabulate(images: Sequence[ImageDetections], truths: Sequence[GroundTruth], c
     paired = pair_files([image.file for image in images], [truth.file for truth in truths])
     left_out = [image for image, place in zip(images, paired, strict=True) if place == NO_INDEX]
     kept = [(image, place) for image, place in zip(images, paired.tolist(), strict=True) if place != NO_INDEX]
-    ignored_classes = {(place, names[name]) for place, truth in enumerate(truths) for name in truth.ignored_classes if name in names}
+    ignored_classes = {
+        (place, names[name]) for place, truth in enumerate(truths) for name in truth.ignored_classes if name in names
+    }
     return Table(
         classes=tuple(classes),
         truths=tuple(truths),
@@ -136,7 +138,9 @@ def _found(
     return Found(boxes, classes[rows], scores, images[rows], xywh)
 
 
-def _objects(truths: Sequence[GroundTruth], names: dict[str, int], ignored_classes: Iterable[tuple[int, int]]) -> Objects:
+def _objects(
+    truths: Sequence[GroundTruth], names: dict[str, int], ignored_classes: Iterable[tuple[int, int]]
+) -> Objects:
     empty = GroundTruth("", 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
     joined = [empty, *truths]
     classes = _numbers([label for truth in joined for label in truth.labels.tolist()], names)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.errors import UsageError
-from inception_rcnn.data.ranges import ABOVE_ZERO, COUNT, SEED, FRACTION, Range, check_ranges, whole_number
+from inception_rcnn.data.ranges import ABOVE_ZERO, COUNT, FRACTION, SEED, Range, check_ranges, whole_number
 
 
 @pytest.mark.parametrize(

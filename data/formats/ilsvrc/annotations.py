@@ -177,4 +177,6 @@ def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
         index = str(int(index))
         ignored_classes[index] = (*ignored_classes.get(index, ()), _NAMES[wnid])
     images = zip(data.images, data.image_ids, strict=True)
-    return replace(data, images=tuple(replace(one, ignored_classes=ignored_classes.get(number, ())) for one, number in images))
+    return replace(
+        data, images=tuple(replace(one, ignored_classes=ignored_classes.get(number, ())) for one, number in images)
+    )

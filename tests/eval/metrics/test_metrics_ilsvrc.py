@@ -20,7 +20,9 @@ A, B = [0, 0, 100, 100], [200, 0, 300, 100]
 
 def truth(file: str, *boxes: list[float], ignored_classes: tuple[str, ...] = (), difficult: tuple[int, ...] = ()):
     flags = np.array(difficult or [0] * len(boxes), dtype=bool)
-    return GroundTruth(file, 500, 500, as_boxes(boxes), np.array(["ant"] * len(boxes)), flags, ignored_classes=ignored_classes)
+    return GroundTruth(
+        file, 500, 500, as_boxes(boxes), np.array(["ant"] * len(boxes)), flags, ignored_classes=ignored_classes
+    )
 
 
 def found(file: str, *rows: tuple[float, list[float]]) -> ImageDetections:

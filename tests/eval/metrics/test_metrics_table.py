@@ -57,4 +57,6 @@ def test_nothing() -> None:
     table = tabulate([], [], [])
     assert (len(table.found), len(table.objects)) == (0, 0)
     assert table.found.boxes.shape == table.objects.boxes.shape == (0, 4)
-    assert len(tabulate([found("a", ("cat", 1.0))], [truth("a", ["cat"], ignored_classes=("dog",))], ["dog"]).found) == 0
+    assert (
+        len(tabulate([found("a", ("cat", 1.0))], [truth("a", ["cat"], ignored_classes=("dog",))], ["dog"]).found) == 0
+    )

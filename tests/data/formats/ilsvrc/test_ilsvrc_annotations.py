@@ -489,7 +489,9 @@ def test_slice_of_the_validation_set(shared: Path, tmp_path: Path) -> None:
     for truth, index in zip(data.images, data.image_ids, strict=True):
         _is_as_published(truth, index, part[PurePosixPath(truth.file).stem], classes)
     names = dict(classes)
-    read = [(int(i), name) for i, truth in zip(data.image_ids, data.images, strict=True) for name in truth.ignored_classes]
+    read = [
+        (int(i), name) for i, truth in zip(data.image_ids, data.images, strict=True) for name in truth.ignored_classes
+    ]
     assert Counter(read) == Counter((index, names[wnid]) for index, wnid in black)
     again = with_blacklist(read_ilsvrc(tmp_path, "val"), shared / "data" / "ilsvrc2014" / "val_blacklist.txt")
     assert [truth.ignored_classes for truth in again.images] == [truth.ignored_classes for truth in data.images]
