@@ -100,14 +100,14 @@ def tabulate(images: Sequence[ImageDetections], truths: Sequence[GroundTruth], c
     paired = pair_files([image.file for image in images], [truth.file for truth in truths])
     left_out = [image for image, place in zip(images, paired, strict=True) if place == NO_INDEX]
     kept = [(image, place) for image, place in zip(images, paired.tolist(), strict=True) if place != NO_INDEX]
-    ignored_classes = {
+    ignored = {
         (place, names[name]) for place, truth in enumerate(truths) for name in truth.ignored_classes if name in names
     }
     return Table(
         classes=tuple(classes),
         truths=tuple(truths),
-        found=_found(kept, names, ignored_classes),
-        objects=_objects(truths, names, ignored_classes),
+        found=_found(kept, names, ignored),
+        objects=_objects(truths, names, ignored),
         paired=tuple(kept),
         num_failed=sum(image.error is not None for image, _ in kept),
         left_out_images=len({image.file for image in left_out}),
@@ -126,26 +126,24 @@ def _others(kept: Sequence[tuple[ImageDetections, int]], names: dict[str, int]) 
 
 
 def _found(
-    kept: Sequence[tuple[ImageDetections, int]], names: dict[str, int], ignored_classes: Iterable[tuple[int, int]]
+    kept: Sequence[tuple[ImageDetections, int]], names: dict[str, int], ignored: Iterable[tuple[int, int]]
 ) -> Found:
     found = [Detections(), *(image.detections for image, _ in kept)]  # so that there is always something to join
     classes = _numbers([label for one in found for label in one.labels.tolist()], names)
     images = np.repeat([place for _, place in kept], [len(one) for one in found[1:]]).astype(np.int64)
-    rows = _judged(classes, images, ignored_classes)
+    rows = _judged(classes, images, ignored)
     boxes, scores, xywh = (
         np.concatenate([getattr(one, name) for one in found])[rows] for name in ("boxes", "scores", "xywh")
     )
     return Found(boxes, classes[rows], scores, images[rows], xywh)
 
 
-def _objects(
-    truths: Sequence[GroundTruth], names: dict[str, int], ignored_classes: Iterable[tuple[int, int]]
-) -> Objects:
+def _objects(truths: Sequence[GroundTruth], names: dict[str, int], ignored: Iterable[tuple[int, int]]) -> Objects:
     empty = GroundTruth("", 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
     joined = [empty, *truths]
     classes = _numbers([label for truth in joined for label in truth.labels.tolist()], names)
     images = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths]).astype(np.int64)
-    rows = _judged(classes, images, ignored_classes)
+    rows = _judged(classes, images, ignored)
     boxes, difficult, crowd, ignore, truncated, areas, xywh = (
         np.concatenate([getattr(truth, name) for truth in joined])[rows]
         for name in ("boxes", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
@@ -157,8 +155,8 @@ def _numbers(labels: list[str], names: dict[str, int]) -> Indices:
     return np.array([names.get(label, -1) for label in labels], dtype=np.int64)
 
 
-def _judged(classes: Indices, images: Indices, ignored_classes: Iterable[tuple[int, int]]) -> Indices:
+def _judged(classes: Indices, images: Indices, ignored: Iterable[tuple[int, int]]) -> Indices:
     """The rows of known classes that the images are judged on."""
     width = int(classes.max(initial=0)) + 1
-    skipped = [image * width + number for image, number in ignored_classes if number < width]
+    skipped = [image * width + number for image, number in ignored if number < width]
     return np.flatnonzero((classes >= 0) & ~np.isin(images * width + classes, skipped))

@@ -60,7 +60,7 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
     rows = _read_list(root / "ImageSets" / "DET" / f"{split}.txt")
     folder = _folder_of(split, (annotations, images))
     listed, annotated = _named(rows, annotations / folder, images / folder)
-    ignored_classes = _official_blacklist()
+    blacklist = _official_blacklist()
     truths: list[GroundTruth] = []
     ids: list[str] = []
     for name, number, negative in listed:
@@ -69,7 +69,7 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
             continue
         truth = read_voc_annotation(path, file, on_problem) if annotated else unannotated(file)
         if truth is not None:
-            classes = ignored_classes.get(PurePosixPath(name).name, ())
+            classes = blacklist.get(PurePosixPath(name).name, ())
             truth = placed(_with_names(truth, path, on_problem), images, file) if annotated else truth
             truths.append(replace(truth, ignored_classes=classes, exhaustive=folder != TRAIN))
             ids.append(number)
@@ -165,7 +165,7 @@ def _official_blacklist() -> dict[str, tuple[str, ...]]:
 
 def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
     """The data set with another blacklist: lines `index wnid`, with the index that the split's list gives an image."""
-    path, ignored_classes = Path(path), dict[str, tuple[str, ...]]()
+    path, blacklist = Path(path), dict[str, tuple[str, ...]]()
     if data.classes != ILSVRC_CLASSES or not data.image_ids:
         raise UsageError(f"{data.name}: only a data set as ilsvrc:ROOT:SPLIT has a blacklist")
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -175,7 +175,7 @@ def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
         if not index.isdecimal() or len(index) >= _LONGEST_INDEX or wnid not in _NAMES:
             raise DataError(f"{path}: line {number} is {line[:80]!r}: need an image's index and a wnid of ILSVRC's")
         index = str(int(index))
-        ignored_classes[index] = (*ignored_classes.get(index, ()), _NAMES[wnid])
+        blacklist[index] = (*blacklist.get(index, ()), _NAMES[wnid])
     images = zip(data.images, data.image_ids, strict=True)
     return replace(
         data, images=tuple(replace(one, ignored_classes=ignored_classes.get(number, ())) for one, number in images)
