@@ -206,7 +206,7 @@ class GroundTruth(_Columns):
 
     @property
     def to_ignore(self) -> NDArray[np.bool_]:
-        """The objects that are neither foreground nor background, [N]: difficult, crowd, ignored, or of `ignored_classes`."""
+        """The objects that are neither foreground nor background, [N]: difficult, crowd, or to ignore."""
         return self.difficult | self.crowd | self.ignore | np.isin(self.labels, self.ignored_classes)
 
     @property

@@ -176,7 +176,8 @@ def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
             raise DataError(f"{path}: line {number} is {line[:80]!r}: need an image's index and a wnid of ILSVRC's")
         index = str(int(index))
         blacklist[index] = (*blacklist.get(index, ()), _NAMES[wnid])
-    images = zip(data.images, data.image_ids, strict=True)
-    return replace(
-        data, images=tuple(replace(one, ignored_classes=ignored_classes.get(number, ())) for one, number in images)
+    images = (
+        replace(truth, ignored_classes=blacklist.get(number, ()))
+        for truth, number in zip(data.images, data.image_ids, strict=True)
     )
+    return replace(data, images=tuple(images))
