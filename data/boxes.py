@@ -85,25 +85,6 @@ def _share(shared: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[n
     return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
-def voted_boxes(
-    boxes: Boxes, groups: NDArray[np.int64], weights: NDArray[np.float64], kept: NDArray[np.int64], threshold: float
-) -> Boxes:
-    """The `kept` of N boxes, each moved to the weighted mean of the boxes of its group that overlap it enough.
-
-    Boxes around one object scatter about it; their mean is better than the best of them (Gidaris and Komodakis, ICCV
-    2015, section 4). A box's own vote counts too.
-    """
-    moved = boxes[kept]
-    for group in np.unique(groups[kept]):
-        own, places = np.flatnonzero(groups == group), np.flatnonzero(groups[kept] == group)
-        votes = (box_iou(moved[places], boxes[own]) >= threshold) * weights[own]  # [places, own]
-        total = votes.sum(axis=1, keepdims=True)
-        # Summed for each place alone: a matrix product rounds by how many places there are.
-        sums = (votes[:, :, None] * boxes[own]).sum(axis=1)  # [places, 4]
-        moved[places] = np.divide(sums, total, out=moved[places], where=total > 0)
-    return moved
-
-
 def clip_boxes(boxes: Boxes, width: float, height: float) -> Boxes:
     """The boxes cut to an image of the given size; a box outside it becomes empty.
 

@@ -17,10 +17,13 @@ from .boxes import Boxes, as_boxes, box_area, xyxy_to_xywh
 from .errors import DataError
 
 Labels = NDArray[np.str_]
+Indices = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+NO_INDEX = -1  # in a column of indices, of a row that points to nothing
 
 # The score from which boxes vote, whatever the threshold of detections: else that would move the boxes it leaves.
 VOTING_SCORE = 0.001
-
 
 _LARGEST = 1e100  # of a coordinate: areas of larger boxes would be infinite
 

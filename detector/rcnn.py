@@ -29,7 +29,6 @@ from .ensemble import Ensemble
 from .inputs import AnyImage, as_names, as_rgb
 from .model_folders import load_detector, load_multibox, model_folder, save_detector, save_multibox
 from .network import RegionNetwork
-from .nms import suppress
 from .result import Detected
 from .streaming import detect_stream
 
@@ -93,7 +92,7 @@ class RCNN:
         Proposals made elsewhere take the place of its own.
         `searched` is the part of its own that needs no network, where that was done before, as on another thread.
         """
-        return suppress(self.look(image, proposals, searched=searched))
+        return Detected.of(self.look(image, proposals, searched=searched))
 
     def look(self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None) -> Stages:
         """All that it thinks of an image, up to suppression; takes what `detect` takes."""

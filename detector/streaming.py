@@ -19,7 +19,7 @@ from ..data.images.image_files import is_animation, pixels_stated
 from ..data.images.sources import Source
 from ..data.records import ImageDetections, Origin, Proposals, Stages
 from ..proposals.prefetching import TimeLimit, mapped
-from .nms import suppress
+from .result import Detected
 
 # Decoding and proposing for the slowest of the shipped methods takes some seconds for the largest photos.
 IMAGE_SECONDS = 300.0
@@ -146,7 +146,7 @@ def _looked(model: TwoSteps, ready: _Prepared, seconds: StageSeconds) -> Looked:
     start = time.perf_counter()
     try:
         stages = model.look(ready.image, ready.proposals, searched=ready.searched)
-        found = suppress(stages)
+        found = Detected.of(stages)
     except Exception as error:
         failure = failure_of(error, ready.source.file)
         torch.cuda.empty_cache()  # what an image that was too large leaves would be missed by the next one

@@ -15,7 +15,8 @@ from ..data.files.json_files import load_json
 from ..data.formats.predictions import RUN_NAME, read_categories, read_predictions
 from ..data.formats.specs import open_dataset
 from ..data.images.pairing import pair_files
-from ..data.records import ImageDetections, Stages
+from ..data.printable import printable
+from ..data.records import NO_INDEX, ImageDetections, Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
 from ..data.stores.stage_files import STAGES_NAME, read_stages
@@ -155,8 +156,8 @@ def _explained(
     files = [truth.file for truth in dataset.images]
     (place,) = pair_files([name], files)
     if place == NO_INDEX:
-        near = did_you_mean(name, files)
-        hint = f"; did you mean {near}?" if near else ""
+        near = difflib.get_close_matches(name[:_LONGEST], files, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"{cut(name)} is no image of {dataset.name}{hint}")
     truth = dataset.images[place]
     story = explain(evaluation, truth.file, stages)

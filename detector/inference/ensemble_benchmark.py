@@ -19,11 +19,11 @@ from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_range
 from ...data.records import Detections, ImageDetections
+from ...data.suppression import detections_of
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ..ensemble import Answer, Ensemble, fuse
 from ..inputs import as_rgb
-from ..nms import suppress
 from ..rcnn import RCNN, conclude
 
 SURE = 0.3  # a region counts as seen by a member from this score of a class on: as detections do
@@ -94,7 +94,9 @@ def _look(model: RCNN, image: NDArray[np.uint8], groups: Sequence[Nets]) -> tupl
     concluded = {}
     for nets in groups:
         logits, deltas = fuse([answers[net - 1] for net in nets])
-        concluded[nets] = suppress(conclude(model.config, image.shape, proposals.boxes, logits.softmax(dim=1), deltas))
+        concluded[nets] = detections_of(
+            conclude(model.config, image.shape, proposals.boxes, logits.softmax(dim=1), deltas)
+        )
     return answers, concluded
 
 

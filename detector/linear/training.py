@@ -25,6 +25,7 @@ from ...data.errors import UsageError
 from ...data.ranges import ABOVE_ZERO, COUNT, check_range, check_ranges
 from ...data.records import GroundTruth, ImageDetections
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
+from ...data.suppression import detections_of
 from ...eval.analysis.comparison import compare
 from ...eval.analysis.intervals import find_intervals
 from ...eval.metrics.evaluation import Evaluation
@@ -36,7 +37,6 @@ from ..box_predictor import POOLED, BoxPredictor, class_probabilities
 from ..config import DetectorConfig, checked_options
 from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
 from ..network import RegionNetwork
-from ..nms import suppress
 from ..rcnn import conclude
 from ..region_features import Mode
 from .calibration import IMAGES, fit_sigmoids
@@ -280,5 +280,5 @@ def detections(head: BoxPredictor, config: DetectorConfig, data: Dataset, store:
         probabilities = class_probabilities(logits, config.scores).cpu()
         width, height = size_of(data, truth)
         stages = conclude(config, (height, width), boxes, probabilities, deltas.cpu())
-        found.append(ImageDetections(truth.file, width, height, suppress(stages)))
+        found.append(ImageDetections(truth.file, width, height, detections_of(stages)))
     return found

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, box_area
+from ...data.records import Flags
 from ..metrics.average_precision import AVERAGES, Curve, precision_recall
 from ..metrics.evaluation import ClassEvaluation, Evaluation, Outcome
 from ..metrics.recall import SIZES
-from ..metrics.table import Flags, Objects
+from ..metrics.table import Objects
 
 RELATIVE_SIZES = ("XS", "S", "M", "L", "XL")
 SHAPES = ("XT", "T", "M", "W", "XW")  # extra tall to extra wide

@@ -13,14 +13,12 @@ from ...data.boxes import box_iou
 from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
 from ...data.images.pairing import pair_files
-from ...data.records import Detections, GroundTruth, Stages
-from ...data.terminal import printable
-from ...data.values import NO_INDEX
+from ...data.printable import printable
+from ...data.records import NO_INDEX, Detections, GroundTruth, Indices, Stages
 from ..metrics.average_precision import best_f1
 from ..metrics.evaluation import Evaluation, Outcome
-from ..metrics.matching import NO_OBJECT
-from ..metrics.outcomes import NOT_COUNTED, NOT_FOUND, Verdicts, verdicts_of
-from ..metrics.table import Indices, Table
+from ..metrics.outcomes import NOT_COUNTED, Verdicts, verdicts_of
+from ..metrics.table import Table
 from .missed_objects import NAMES, WHY_NOT_LOOKED_AT, Loss, losses_of_image, place_of
 from .stage_table import retrace_image
 
@@ -131,7 +129,7 @@ class _Facts:
             finder = self.verdicts.finders[row]
             if not self.table.objects.asked[row]:
                 yield Chapter(NOT_ASKED, "it counts neither for nor against a detector")
-            elif finder != NOT_FOUND:
+            elif finder != NO_INDEX:
                 number = int(np.flatnonzero(self.rows == finder)[0])
                 score = self.table.found.scores[finder]
                 yield Chapter(
@@ -146,7 +144,7 @@ class _Facts:
     def of_detections(self) -> Iterator[Chapter]:  # [D]
         for number, row in enumerate(self.rows):
             outcome, about = self.verdicts.outcomes[row], self.verdicts.objects[row]
-            where = "" if about == NO_OBJECT else f"object {int(np.flatnonzero(self.objects == about)[0]) + 1}"
+            where = "" if about == NO_INDEX else f"object {int(np.flatnonzero(self.objects == about)[0]) + 1}"
             if outcome == Outcome.TRUE_POSITIVE:
                 yield Chapter(FOUND, f"it finds {where}")
             elif outcome == Outcome.DUPLICATE:
@@ -199,7 +197,7 @@ def _image(evaluation: Evaluation, image_file: str) -> int:
     files = [truth.file for truth in evaluation.table.truths]
     image = int(pair_files([image_file], files)[0])
     if image == NO_INDEX:
-        near = did_you_mean(image_file, files)
-        hint = f"did you mean {near!r}?" if near else "give its name as the data set has it"
+        near = difflib.get_close_matches(image_file, files, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "give its name as the data set has it"
         raise UsageError(f"image {image_file!r} is not among the {len(files)} that were judged; {hint}")
     return image

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data.records import Indices
 from ..metrics.average_precision import AVERAGES, Curve
 from ..metrics.coco import COCO_OVERLAPS, matches_at
 from ..metrics.evaluation import Evaluation, Outcome
-from ..metrics.table import Indices
 
 LEVEL = 0.95
 MOST_DRAWS, FEWEST_DRAWS = 1000, 100

@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import box_iou
-from ...data.terminal import printable
+from ...data.printable import printable
+from ...data.records import NO_INDEX, Indices
 from ..metrics.evaluation import Outcome
-from ..metrics.matching import NO_OBJECT
-from ..metrics.outcomes import NOT_FOUND, Verdicts
-from ..metrics.table import Indices, Table
-from .stage_table import NOT_KNOWN, Retraced
-from .suppression import NOT_SUPPRESSED
+from ..metrics.outcomes import Verdicts
+from ..metrics.table import Table
+from .stage_table import Retraced
 
-NOT_LOST = -1
 WHY_NOT_LOOKED_AT = "there are no stages of its image"
 
 
@@ -67,7 +65,7 @@ MEANINGS = {
 
 def losses_of_image(table: Table, verdicts: Verdicts, retraced: Retraced) -> Iterator[tuple[int, Loss, str]]:
     """For each lost object of an image its row in the table, its step, and why, in words with numbers."""
-    lost = table.objects.asked[retraced.objects] & (verdicts.finders[retraced.objects] == NOT_FOUND)
+    lost = table.objects.asked[retraced.objects] & (verdicts.finders[retraced.objects] == NO_INDEX)
     proposed = box_iou(retraced.stages.proposals, retraced.boxes)  # [P, O]
     refined = box_iou(retraced.candidates.boxes, retraced.boxes)  # [C, O]
     for place in np.flatnonzero(lost):
@@ -91,8 +89,8 @@ def _loss(
     if (own & candidates.detected).any():
         best = int(np.argmax(own & candidates.detected))
         return Loss.CLAIMED, _why_claimed(table, verdicts, retraced, best, refined[best])
-    if (own & (candidates.suppressors == NOT_SUPPRESSED)).any():
-        best = int(np.argmax(own & (candidates.suppressors == NOT_SUPPRESSED)))
+    if (own & (candidates.suppressors == NO_INDEX)).any():
+        best = int(np.argmax(own & (candidates.suppressors == NO_INDEX)))
         return Loss.CUT_BY_BUDGET, _why_one_too_many(retraced, best, refined[best])
     if own.any():
         best = int(np.argmax(own))
@@ -115,7 +113,7 @@ def _loss_of_regions(
 ) -> tuple[Loss, str]:
     """The step of an object that `regions` are on, and no refined box of its class."""
     stages, number = retraced.stages, int(retraced.classes[place])
-    if number == NOT_KNOWN:
+    if number == NO_INDEX:
         return Loss.BELOW_THRESHOLD, f"{len(regions)} regions are on it, but the detector does not know its class"
     probabilities = stages.probabilities[regions, 1:]  # [regions, K]
     best = int(np.argmax(probabilities[:, number]))
@@ -142,10 +140,10 @@ def _loss_of_regions(
 def _why_suppressed(retraced: Retraced, candidate: int, overlap: float) -> str:
     candidates = retraced.candidates
     by = int(candidates.suppressors[candidate])
-    shared = box_iou(candidates.unmoved[candidate][None], candidates.unmoved[by][None])[0, 0]
+    shared = box_iou(candidates.refined[candidate][None], candidates.refined[by][None])[0, 0]
     return (
         f"a box with score {candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but was dropped for the "
-        f"one with score {candidates.scores[by]:.2f} at {place_of(candidates.unmoved[by])}, which overlaps that box by "
+        f"one with score {candidates.scores[by]:.2f} at {place_of(candidates.refined[by])}, which overlaps that box by "
         f"{shared:.2f}"
     )
 
@@ -160,7 +158,7 @@ def _why_one_too_many(retraced: Retraced, candidate: int, overlap: float) -> str
 def _why_claimed(table: Table, verdicts: Verdicts, retraced: Retraced, candidate: int, overlap: float) -> str:
     row = retraced.rows[candidate]
     about = f"the detection with score {retraced.candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but "
-    if verdicts.objects[row] == NO_OBJECT:
+    if verdicts.objects[row] == NO_INDEX:
         return f"{about}the protocol does not count it"
     counts = "as a duplicate for" if verdicts.outcomes[row] == Outcome.DUPLICATE else "for"
     return f"{about}counts {counts} the object at {place_of(table.objects.boxes[verdicts.objects[row]])}"

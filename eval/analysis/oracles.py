@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, box_iou, xyxy_to_xywh
-from ..metrics.table import Flags, Found, Indices
-from .stage_table import NOT_JUDGED, NOT_KNOWN, Retraced
-from .suppression import Candidates, most_allowed, suppress_again
-
-NO_OBJECT_NEAR = -1
+from ...data.records import NO_INDEX, Flags, Indices
+from ...data.suppression import Candidates, first_true, suppress
+from ..metrics.table import Found
+from .stage_table import Retraced
 
 
 @dataclass(frozen=True, eq=False)
 class _Nearest:
     """For each of some boxes the object that it overlaps most, of those that it overlaps enough."""
 
-    objects: Indices  # of the objects given, or NO_OBJECT_NEAR
+    objects: Indices  # of the objects given, or NO_INDEX
     overlaps: NDArray[np.float64]  # 0 where there is none
 
 
@@ -32,12 +31,12 @@ def with_perfect_classifier(retraced: Retraced) -> Found:
     stages = retraced.stages
     regions = len(stages.probabilities)
     nearest = _nearest(stages.proposals[:regions], retraced.boxes, retraced.thresholds)
-    classes = np.append(retraced.classes, NOT_KNOWN)[nearest.objects]  # [R]
-    sure = np.eye(len(stages.classes) + 1)[classes + 1]  # [R, K + 1]; NOT_KNOWN is one below the first class
+    classes = np.append(retraced.classes, NO_INDEX)[nearest.objects]  # [R]
+    sure = np.eye(len(stages.classes) + 1)[classes + 1]  # [R, K + 1]; NO_INDEX is one below the first class
     order = np.argsort(-nearest.overlaps, kind="stable")
     proposals = np.concatenate([stages.proposals[order], stages.proposals[regions:]])
     perfect = replace(stages, proposals=proposals, probabilities=sure[order], boxes=stages.boxes[order])
-    return _detected(retraced, suppress_again(perfect))
+    return _detected(retraced, suppress(perfect))
 
 
 def with_perfect_boxes(retraced: Retraced) -> Found:
@@ -46,9 +45,9 @@ def with_perfect_boxes(retraced: Retraced) -> Found:
     for number in range(len(stages.classes)):
         own = np.flatnonzero(retraced.classes == number)
         nearest = _nearest(stages.proposals[: len(boxes)], retraced.boxes[own], retraced.thresholds[own])
-        near = nearest.objects != NO_OBJECT_NEAR
+        near = nearest.objects != NO_INDEX
         boxes[near, number] = retraced.boxes[own[nearest.objects[near]]]
-    return _detected(retraced, suppress_again(replace(stages, boxes=boxes)))
+    return _detected(retraced, suppress(replace(stages, boxes=boxes)))
 
 
 def with_perfect_suppression(retraced: Retraced) -> Found:
@@ -61,11 +60,11 @@ def with_perfect_suppression(retraced: Retraced) -> Found:
     for number in np.unique(candidates.classes):
         rows, own = np.flatnonzero(candidates.classes == number), np.flatnonzero(retraced.classes == number)
         nearest = _nearest(candidates.boxes[rows], retraced.boxes[own], retraced.thresholds[own])
-        near = nearest.objects != NO_OBJECT_NEAR
+        near = nearest.objects != NO_INDEX
         kept[rows[near]] = False
         _, first = np.unique(nearest.objects[near], return_index=True)  # the best: candidates are in that order
         kept[rows[near][first]] = True
-    detected = most_allowed(kept, retraced.stages.max_detections)
+    detected = first_true(kept, retraced.stages.max_detections)
     return _detected(retraced, replace(candidates, detected=detected))
 
 
@@ -88,18 +87,18 @@ def joined(parts: list[Found]) -> Found:
 
 def _nearest(boxes: Boxes, objects: Boxes, thresholds: NDArray[np.float64]) -> _Nearest:
     if not len(objects):
-        return _Nearest(np.full(len(boxes), NO_OBJECT_NEAR), np.zeros(len(boxes)))
+        return _Nearest(np.full(len(boxes), NO_INDEX), np.zeros(len(boxes)))
     overlaps = box_iou(boxes, objects)
     overlaps = np.where(overlaps >= thresholds, overlaps, 0.0)
     best = np.argmax(overlaps, axis=1)
     most = overlaps[np.arange(len(boxes)), best]
-    return _Nearest(np.where(most > 0, best, NO_OBJECT_NEAR), most)
+    return _Nearest(np.where(most > 0, best, NO_INDEX), most)
 
 
 def _detected(retraced: Retraced, candidates: Candidates) -> Found:
     """The detections as rows of a table, without the classes that are not judged."""
     classes = retraced.judged[candidates.classes]
-    rows: Flags = candidates.detected & (classes != NOT_JUDGED)
+    rows: Flags = candidates.detected & (classes != NO_INDEX)
     images = np.full(int(rows.sum()), retraced.image, dtype=np.int64)
     return _rows(candidates.boxes[rows], classes[rows], candidates.scores[rows], images)
 

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from ...data.boxes import Boxes, box_iou
 from ...data.errors import DataError
 from ...data.images.pairing import pair_files
-from ...data.records import GroundTruth, Stages
+from ...data.records import NO_INDEX, Flags, GroundTruth, Indices, Stages
+from ...data.suppression import Candidates, all_voted_boxes, suppress
 from ..metrics.outcomes import Verdicts
-from ..metrics.table import Flags, Indices, Table
-from .suppression import Candidates, boxes_if_kept, suppress_again
+from ..metrics.table import Table
 
-NOT_JUDGED = -1
-NOT_KNOWN = -1
-NOT_DETECTED = -1
 _OTHER_RUN = "they are of another run; give the stages and the predictions of one"
 # Predictions that went through another format come back with a rounding error.
 _SAME_PIXELS, _SAME_SCORE = 1e-3, 1e-6
@@ -32,11 +29,11 @@ class Retraced:
     image: int  # in the table
     stages: Stages
     candidates: Candidates
-    judged: Indices  # [K], the table's number of each of the detector's classes, or NOT_JUDGED
-    rows: Indices  # [C], the table's detection that each candidate became, or NOT_DETECTED
+    judged: Indices  # [K], the table's number of each of the detector's classes, or NO_INDEX
+    rows: Indices  # [C], the table's detection that each candidate became, or NO_INDEX
     objects: Indices  # [O], in the table
     boxes: Boxes  # [O, 4]
-    classes: Indices  # [O], the detector's number of each object's class, or NOT_KNOWN
+    classes: Indices  # [O], the detector's number of each object's class, or NO_INDEX
     thresholds: NDArray[np.float64]  # [O], the overlap from which each object counts as found
 
 
@@ -99,10 +96,10 @@ def _names(table: Table, stages: Mapping[str, Stages]) -> dict[int, str]:
 
 def _retrace_one(part: _Part, stages: Stages) -> Retraced:
     table = part.table
-    numbers = {name: number for number, name in enumerate(table.classes) if name not in part.truth.ignored_classes}
-    judged = np.array([numbers.get(name, NOT_JUDGED) for name in stages.classes], dtype=np.int64)
+    numbers = {name: number for number, name in enumerate(table.classes) if name not in part.truth.unjudged}
+    judged = np.array([numbers.get(name, NO_INDEX) for name in stages.classes], dtype=np.int64)
     known = {name: number for number, name in enumerate(stages.classes)}
-    classes = [known.get(table.classes[number], NOT_KNOWN) for number in table.objects.classes[part.objects]]
+    classes = [known.get(table.classes[number], NO_INDEX) for number in table.objects.classes[part.objects]]
     candidates, rows = _matched(part, stages, judged)
     return Retraced(
         image=part.image,
@@ -123,14 +120,14 @@ def _matched(part: _Part, stages: Stages, judged: Indices) -> tuple[Candidates, 
     Scores that a detector told apart may be equal in a file that keeps fewer digits. Where the order in which they
     stand there gives other detections, those that were judged say which came first.
     """
-    candidates = suppress_again(stages)
+    candidates = suppress(stages)
     rows = _table_rows(part, candidates, judged)
     if rows is None:
-        candidates = suppress_again(stages, _became_detections(part, stages, judged))
+        candidates = suppress(stages, _became_detections(part, stages, judged))
         rows = _table_rows(part, candidates, judged)
     if rows is not None:
         return candidates, rows
-    again, found = int((judged[candidates.classes[candidates.detected]] != NOT_JUDGED).sum()), len(part.found)
+    again, found = int((judged[candidates.classes[candidates.detected]] != NO_INDEX).sum()), len(part.found)
     if again != found:
         raise DataError(f"{part.truth.file}: its stages give {again} detections and {found} were judged: {_OTHER_RUN}")
     raise DataError(f"{part.truth.file}: its stages give other detections than were judged: {_OTHER_RUN}")
@@ -139,9 +136,9 @@ def _matched(part: _Part, stages: Stages, judged: Indices) -> tuple[Candidates, 
 def _table_rows(part: _Part, candidates: Candidates, judged: Indices) -> Indices | None:
     """The detection of the table that each candidate became, [C]; None where they are others."""
     numbers = judged[candidates.classes]
-    again = np.flatnonzero(candidates.detected & (numbers != NOT_JUDGED))
+    again = np.flatnonzero(candidates.detected & (numbers != NO_INDEX))
     same = _same_detection(part, numbers[again], candidates.scores[again], candidates.boxes[again])
-    rows, free = np.full(len(candidates), NOT_DETECTED), np.ones(len(part.found), np.bool_)
+    rows, free = np.full(len(candidates), NO_INDEX), np.ones(len(part.found), np.bool_)
     if len(again) != len(free):
         return None
     for candidate, alike in zip(again.tolist(), same, strict=True):
@@ -155,7 +152,7 @@ def _table_rows(part: _Part, candidates: Candidates, judged: Indices) -> Indices
 def _became_detections(part: _Part, stages: Stages, judged: Indices) -> Flags:
     """The boxes of each class that, if they are kept, are detections of the table, [R, K]."""
     became = np.zeros(stages.boxes.shape[:2], np.bool_)
-    scores, boxes = stages.probabilities[:, 1:], boxes_if_kept(stages)
+    scores, boxes = stages.probabilities[:, 1:], all_voted_boxes(stages)
     for place, number in enumerate(judged.tolist()):
         numbers = np.full(len(boxes), number)
         same = _same_detection(part, numbers, scores[:, place], boxes[:, place])

@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.errors import UsageError
+from ...data.records import NO_INDEX, Flags, Indices
 from ..metrics.average_precision import precision_recall
 from ..metrics.evaluation import Outcome
-from ..metrics.matching import NO_OBJECT, Pairs, best_of_each, match_free, pairs_of
-from ..metrics.table import Flags, Indices, Table
+from ..metrics.matching import Pairs, best_of_each, match_free, pairs_of
+from ..metrics.table import Table
 
 _MOST = 100  # detections of an image, of all classes together
 # Not `average_precision.COCO_RECALLS`: its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
@@ -97,7 +98,7 @@ class _Errors:
 
     labels: NDArray[np.uint8]  # [R] of Label
     ignored: Flags  # [R]
-    targets: Indices  # [R], the object to give to a detection once its error is repaired, or NO_OBJECT
+    targets: Indices  # [R], the object to give to a detection once its error is repaired, or NO_INDEX
     found: Flags  # [A]
     missed: Flags  # [A]
 
@@ -136,7 +137,7 @@ def _judge(table: Table, rows: Indices, asked: Indices, foreground: float, backg
     labels, causes = _label(pairs, same, right, foreground, background)
     wanting = np.flatnonzero(~np.append(found, True)[causes])
     wanted, first = np.unique(causes[wanting], return_index=True)  # the best detection of each
-    targets = np.full(len(rows), NO_OBJECT)
+    targets = np.full(len(rows), NO_INDEX)
     targets[wanting[first]] = wanted
     missed = ~found
     missed[wanted] = False
@@ -160,7 +161,7 @@ def _in_ignored(table: Table, rows: Indices, foreground: float) -> Flags:
 def _label(
     pairs: Pairs, same: Flags, right: Flags, foreground: float, background: float
 ) -> tuple[NDArray[np.uint8], Indices]:
-    """Each detection's label, [R], and the object that it would find without that error, or NO_OBJECT, [R]."""
+    """Each detection's label, [R], and the object that it would find without that error, or NO_INDEX, [R]."""
     near_own, own = _nearest(pairs[same], len(right))
     near_other, other = _nearest(pairs[~same], len(right))
     cases = {
@@ -171,14 +172,14 @@ def _label(
         Label.BKG: np.maximum(near_own, near_other) <= background,
     }
     labels = np.select(list(cases.values()), list(cases), Label.BOTH).astype(np.uint8)
-    causes = np.select([labels == Label.LOC, labels == Label.CLS], [own, other], NO_OBJECT)
+    causes = np.select([labels == Label.LOC, labels == Label.CLS], [own, other], NO_INDEX)
     return labels, causes
 
 
 def _nearest(pairs: Pairs, num_detections: int) -> tuple[NDArray[np.float64], Indices]:
-    """Each detection's largest overlap, [R], and with which object, [R]; 0 and NO_OBJECT without any."""
+    """Each detection's largest overlap, [R], and with which object, [R]; 0 and NO_INDEX without any."""
     best = best_of_each(pairs)
-    overlaps, objects = np.zeros(num_detections), np.full(num_detections, NO_OBJECT)
+    overlaps, objects = np.zeros(num_detections), np.full(num_detections, NO_INDEX)
     overlaps[best.detections], objects[best.detections] = best.overlaps, best.objects
     return overlaps, objects
 
@@ -211,7 +212,7 @@ def _costs(table: Table, rows: Indices, asked: Indices, errors: _Errors) -> tupl
 def _repair(points: _Points, object_classes: Indices, errors: _Errors, label: Label) -> _Points:
     """The points that are left where one type of error is repaired."""
     of_type = errors.labels == label
-    given = of_type & (errors.targets != NO_OBJECT)
+    given = of_type & (errors.targets != NO_INDEX)
     classes = points.classes.copy()
     classes[given] = object_classes[errors.targets[given]]
     return replace(points, classes=classes, right=points.right | given)[np.where(of_type, given, ~errors.ignored)]

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...data.records import Stages
+from ...data.records import NO_INDEX, Indices, Stages
 from ..metrics.evaluation import Evaluation
-from ..metrics.outcomes import NOT_FOUND, verdicts_of
+from ..metrics.outcomes import verdicts_of
 from ..metrics.protocols import evaluate
-from ..metrics.table import Found, Indices
-from .missed_objects import MEANINGS, NAMES, NOT_LOST, WHY_NOT_LOOKED_AT, Loss, losses_of_image
+from ..metrics.table import Found
+from .missed_objects import MEANINGS, NAMES, WHY_NOT_LOOKED_AT, Loss, losses_of_image
 from .oracles import joined, with_objects_found, with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
 from .stage_table import retrace
 
@@ -53,7 +53,7 @@ class Waterfall:
     objects: int
     found: int
     steps: tuple[Step, ...]
-    lost: Indices  # [G], the index in `steps`; NOT_LOST where an object is found or nobody is asked to find it
+    lost: Indices  # [G], the index in `steps`; NO_INDEX where an object is found or nobody is asked to find it
     why: Mapping[int, str]  # for each lost object its row in the table, and in words with numbers what happened
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfa
     """
     table, verdicts = evaluation.table, verdicts_of(evaluation)
     asked = table.objects.asked
-    lost = np.where(asked & (verdicts.finders == NOT_FOUND), int(Loss.NOT_LOOKED_AT), NOT_LOST)
+    lost = np.where(asked & (verdicts.finders == NO_INDEX), int(Loss.NOT_LOOKED_AT), NO_INDEX)
     why = {int(row): WHY_NOT_LOOKED_AT for row in np.flatnonzero(lost == Loss.NOT_LOOKED_AT)}
     parts: dict[object, list[Found]] = {oracle: [] for oracle in _ORACLES.values()}
     for retraced in retrace(table, verdicts, stages):
@@ -90,7 +90,7 @@ def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfa
         rows = np.flatnonzero(lost == loss)
         value = perfect[_ORACLES[loss]] if loss in _ORACLES else _mean_with_found(evaluation, rows)
         steps.append(Step(NAMES[loss], MEANINGS[loss], len(rows), value))
-    found = int((asked & (lost == NOT_LOST)).sum())
+    found = int((asked & (lost == NO_INDEX)).sum())
     return Waterfall(evaluation.protocol, evaluation.map, int(asked.sum()), found, tuple(steps), lost, why)
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data.records import NO_INDEX, Indices
 from .evaluation import ClassEvaluation, Outcome
-from .matching import NO_OBJECT, Matches
-from .table import Indices, Table
+from .matching import Matches
+from .table import Table
 
 Curve = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def judged_class(
         precision=precision,
         outcomes=matches.outcomes,
         rows=rows,
-        objects=np.where(matches.objects == NO_OBJECT, NO_OBJECT, np.append(objects, NO_OBJECT)[matches.objects]),
+        objects=np.append(objects, NO_INDEX)[matches.objects],
         numbers=numbers or {},
     )
 

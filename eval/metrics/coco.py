@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
 from ...data.errors import SetupError
+from ...data.records import Flags, Indices
 from .average_precision import judged_class
 from .evaluation import ClassEvaluation, Evaluation, Outcome
 from .matching import Matches, match_free, overlapping_pairs
-from .table import Flags, Indices, Table
+from .table import Table
 
 COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
 COCO_ENGINES = ("pycocotools", "faster-coco-eval")

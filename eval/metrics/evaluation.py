@@ -33,7 +33,7 @@ class ClassEvaluation:
     precision: NDArray[np.float64]  # [D]
     outcomes: NDArray[np.uint8]  # [D] of Outcome
     rows: NDArray[np.int64]  # [D], into the table's detections
-    objects: NDArray[np.int64]  # [D], into the table's objects: what a detection is about, or NO_OBJECT
+    objects: NDArray[np.int64]  # [D], into the table's objects: what a detection is about, or NO_INDEX
     numbers: Mapping[str, float] = field(default_factory=dict)  # what else the protocol tells of a class, by name
 
     @property

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, paired_overlaps
+from ...data.records import NO_INDEX, Flags, Indices
 from .evaluation import Outcome
-from .table import Flags, Indices, Table
+from .table import Table
 
-NO_OBJECT = -1
 _PAIRS_AT_ONCE = 1_000_000  # take some 200 MB
 
 
@@ -38,7 +38,7 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """What became of each detection, and which object it is about; NO_OBJECT where it is about none."""
+    """What became of each detection, and which object it is about; NO_INDEX where it is about none."""
 
     outcomes: NDArray[np.uint8]  # [D] of Outcome
     objects: Indices  # [D]
@@ -91,7 +91,7 @@ def match_voc(pairs: Pairs, num_detections: int, difficult: Flags, threshold: fl
     asked = best_of_each(pairs)
     asked = asked[asked.overlaps >= threshold]  # `>=`, as the devkit; its ports to Python often have `>`
     outcomes = np.full(num_detections, Outcome.FALSE_POSITIVE, dtype=np.uint8)
-    objects = np.full(num_detections, NO_OBJECT)
+    objects = np.full(num_detections, NO_INDEX)
     _, first = np.unique(asked.objects, return_index=True)
     outcomes[asked.detections] = Outcome.DUPLICATE
     outcomes[asked.detections[first]] = Outcome.TRUE_POSITIVE
@@ -131,7 +131,7 @@ def match_free(
     near = near[np.lexsort((place, -near.overlaps, ignored[near.objects], near.detections))]
     outcomes = np.full(num_detections, Outcome.FALSE_POSITIVE, dtype=np.uint8)
     outcomes[near.detections] = Outcome.DUPLICATE
-    objects = np.full(num_detections, NO_OBJECT)
+    objects = np.full(num_detections, NO_INDEX)
     objects[near.detections[::-1]] = near.objects[::-1]  # its first choice, also where that is taken
     taken, last = [False] * len(thresholds), -1
     again = crowd.tolist()

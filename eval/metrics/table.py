@@ -14,11 +14,7 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
 from ...data.images.pairing import pair_files
-from ...data.records import Detections, GroundTruth, ImageDetections
-from ...data.values import NO_INDEX
-
-Indices = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from ...data.records import NO_INDEX, Detections, Flags, GroundTruth, ImageDetections, Indices
 
 
 class _Rows:
@@ -100,9 +96,7 @@ def tabulate(images: Sequence[ImageDetections], truths: Sequence[GroundTruth], c
     paired = pair_files([image.file for image in images], [truth.file for truth in truths])
     left_out = [image for image, place in zip(images, paired, strict=True) if place == NO_INDEX]
     kept = [(image, place) for image, place in zip(images, paired.tolist(), strict=True) if place != NO_INDEX]
-    ignored = {
-        (place, names[name]) for place, truth in enumerate(truths) for name in truth.ignored_classes if name in names
-    }
+    unjudged = {(place, names[name]) for place, truth in enumerate(truths) for name in truth.unjudged if name in names}
     return Table(
         classes=tuple(classes),
         truths=tuple(truths),

@@ -17,8 +17,7 @@ from ...data.images.decoding import read_image, readable_extensions
 from ...data.images.image_files import image_name, size_if_there
 from ...data.images.pairing import pair_files
 from ...data.images.sources import list_sources
-from ...data.records import GroundTruth, ImageDetections
-from ...data.values import NO_INDEX
+from ...data.records import NO_INDEX, GroundTruth, ImageDetections
 from .drawing import draw_detections
 from .drawn_files import Drawings
 

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...data.errors import DataError
-from ...data.records import GroundTruth
-from ...data.terminal import printable
+from ...data.printable import printable
+from ...data.records import NO_INDEX, GroundTruth, Indices
 from ..metrics.average_precision import best_f1
 from ..metrics.evaluation import Evaluation, Outcome
-from ..metrics.matching import NO_OBJECT
-from ..metrics.table import Indices
 
 MOST_IMAGES = 200
 MOST_BEST = 50  # of them, where not all are shown
@@ -43,7 +41,7 @@ class _Judged:
     """The outcomes of all classes in one place."""
 
     outcomes: NDArray[np.uint8]  # [D] of Outcome, or _NOT_JUDGED
-    objects: Indices  # [D], what a detection is about, or NO_OBJECT
+    objects: Indices  # [D], what a detection is about, or NO_INDEX
     found_at: NDArray[np.float64]  # [G], the score that finds an object; minus infinity if none does
     at_best: NDArray[np.float64]  # [K], the threshold of each class's best F1; infinity without one
 
@@ -90,7 +88,7 @@ def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
 def _judged(evaluation: Evaluation) -> _Judged:
     table = evaluation.table
     outcomes = np.full(len(table.found), _NOT_JUDGED, np.uint8)
-    objects = np.full(len(table.found), NO_OBJECT)
+    objects = np.full(len(table.found), NO_INDEX)
     for one in evaluation.classes:
         outcomes[one.rows], objects[one.rows] = one.outcomes, one.objects
     found_at = np.full(len(table.objects), -np.inf)

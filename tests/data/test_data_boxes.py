@@ -12,7 +12,6 @@ from inception_rcnn.data.boxes import (
     flip_boxes,
     half_open_to_inclusive,
     inclusive_to_half_open,
-    voted_boxes,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
@@ -86,29 +85,3 @@ def test_a_mirrored_box_lies_as_far_from_the_other_side():
 def test_a_box_outside_the_image_is_clipped_to_nothing():
     clipped = clip_boxes(as_boxes([[30, 1, 40, 5], [-9, -9, 5, 5]]), 20, 10)
     assert box_area(clipped).tolist() == [0, 25]
-
-
-def test_votes_of_one_group_move_the_kept_boxes():
-    boxes = as_boxes([[0, 0, 10, 10], [0, 0, 10, 12], [0, 0, 10, 30], [0, 0, 10, 12], [50, 0, 60, 10]])
-    groups, weights, kept = np.array([0, 0, 0, 1, 0]), np.array([0.9, 0.3, 0.2, 0.8, 0.5]), np.array([0, 3, 4])
-    moved = voted_boxes(boxes, groups, weights, kept, 0.5)
-    assert moved[0] == pytest.approx([0, 0, 10, (0.9 * 10 + 0.3 * 12) / 1.2])  # the third is too far, the fourth else
-    assert moved[1:] == pytest.approx(boxes[[3, 4]])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_votes_as_a_plain_loop(seed):
-    rng = np.random.default_rng(seed)
-    corners = rng.uniform(0, 40, (30, 2))
-    boxes = np.concatenate([corners, corners + rng.uniform(5, 40, (30, 2))], axis=1)
-    groups, weights = rng.integers(0, 3, 30), rng.random(30) * (rng.random(30) < 0.8)  # some weigh nothing
-    kept = rng.permutation(30)[:8]
-    for found, i in zip(voted_boxes(boxes, groups, weights, kept, 0.4), kept, strict=True):
-        voters = [j for j in range(30) if groups[j] == groups[i] and box_iou(boxes[i : i + 1], boxes[j : j + 1]) >= 0.4]
-        total = sum(weights[j] for j in voters)
-        assert found == pytest.approx(sum(weights[j] * boxes[j] for j in voters) / total if total else boxes[i])
-
-
-def test_no_votes():
-    nobody = np.zeros(0, np.int64)
-    assert voted_boxes(as_boxes([]), nobody, np.zeros(0), nobody, 0.5).shape == (0, 4)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision_suppression import detections_by_torchvision
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import encode_image, read_image
 from inception_rcnn.data.records import Detections, Proposals
+from inception_rcnn.data.suppression import detections_of
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
-from inception_rcnn.detector.nms import suppress
-from inception_rcnn.eval.analysis.suppression import detections_of
 from inception_rcnn.proposals.common.box_coding import USUAL_SIZE
 
 
@@ -136,7 +136,7 @@ def test_without_deltas_boxes_stay_as_they_were_proposed():
 def test_a_look_at_nothing():
     stages = detector(vote_threshold=0.5).look(IMAGE, Proposals(as_boxes([]), []))
     assert (stages.proposals.shape, stages.probabilities.shape, stages.boxes.shape) == ((0, 4), (0, 3), (0, 2, 4))
-    assert len(suppress(stages)) == len(detections_of(stages)) == 0
+    assert len(detections_by_torchvision(stages)) == len(detections_of(stages)) == 0
 
 
 def assert_same(a, b):
@@ -146,7 +146,7 @@ def assert_same(a, b):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_suppression_done_again_gives_the_very_same_detections(seed):
+def test_detections_are_those_of_the_stages_by_torchvisions_suppression(seed):
     """Scores with many ties, and boxes whose overlaps lie on the threshold."""
     rng = np.random.default_rng(seed)
     corners = rng.integers(0, [150, 60], (200, 2))
@@ -156,17 +156,17 @@ def test_suppression_done_again_gives_the_very_same_detections(seed):
     model = detector(logits, deltas, score=0.2, max_detections=40, **rules)
     found = model.detect(IMAGE, proposals)
     assert len(found) > 10
-    assert_same(found, detections_of(model.look(IMAGE, proposals)))
+    assert_same(found, detections_by_torchvision(model.look(IMAGE, proposals)))
 
 
 @pytest.mark.shared
-def test_suppression_done_again_gives_the_same_on_real_photos(shared):
+def test_suppression_is_torchvisions_on_real_photos(shared):
     data, model = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), RCNN.from_pretrained(device="cpu")
     for truth, score in zip(data.images[:2], (0.3, 0.01), strict=True):
         image = read_image(data.path(truth), ignore_exif=True)
         stages = model.with_options(score=score).look(image)
         assert len(stages.boxes) <= len(stages.proposals)
-        assert_same(suppress(stages), detections_of(stages))
+        assert_same(detections_by_torchvision(stages), detections_of(stages))
 
 
 @pytest.mark.parametrize("option", [{"mode": "fast"}, {"score": 30}, {"score": float("nan")}, {"regions": 2.5}])

@@ -14,9 +14,9 @@ from inception_rcnn.data.images.sources import Source, list_sources
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.detections_jsonl import read_ledger, write_ledger
 from inception_rcnn.data.stores.stage_files import has_stages, read_stages
+from inception_rcnn.data.suppression import detections_of
 from inception_rcnn.detector.inference.image_run import StageSeconds, detect_folder
 from inception_rcnn.detector.streaming import detect_stream
-from inception_rcnn.eval.analysis.suppression import detections_of
 from inception_rcnn.eval.report.drawn_files import Drawings
 
 

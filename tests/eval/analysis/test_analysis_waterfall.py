@@ -10,11 +10,11 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Stages
-from inception_rcnn.eval.analysis.missed_objects import NAMES, NOT_LOST, Loss
+from inception_rcnn.data.records import NO_INDEX, Detections, GroundTruth, ImageDetections, Stages
+from inception_rcnn.data.suppression import detections_of, suppress
+from inception_rcnn.eval.analysis.missed_objects import NAMES, Loss
 from inception_rcnn.eval.analysis.oracles import with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
 from inception_rcnn.eval.analysis.stage_table import retrace
-from inception_rcnn.eval.analysis.suppression import NOT_SUPPRESSED, detections_of, suppress_again
 from inception_rcnn.eval.analysis.waterfall import Waterfall, find_losses
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.outcomes import verdicts_of
@@ -57,7 +57,7 @@ def _waterfall(stages: Stages, *objects: tuple[str, list[float]], metric: str = 
 
 
 def _step(waterfall: Waterfall, place: int = 0) -> str:
-    return "found" if waterfall.lost[place] == NOT_LOST else waterfall.steps[waterfall.lost[place]].name
+    return "found" if waterfall.lost[place] == NO_INDEX else waterfall.steps[waterfall.lost[place]].name
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_detection_that_counts_for_another_object_claims_it() -> None:
 def test_a_detection_on_a_difficult_object_claims_the_one_beside_it() -> None:
     waterfall = _waterfall(_stages((A, 0.9, 0.0, A)), ("cat", A), ("cat", [0.0, 0, 100, 90]), difficult=(0,))
     assert (waterfall.objects, waterfall.found, _step(waterfall, 1)) == (1, 0, "claimed")
-    assert waterfall.lost[0] == NOT_LOST  # nobody asks for it
+    assert waterfall.lost[0] == NO_INDEX  # nobody asks for it
     assert list(waterfall.why) == [1]
 
 
@@ -384,11 +384,11 @@ def _slow_step(stages: Stages, label: str, box: np.ndarray, threshold: float) ->
 @pytest.mark.parametrize("seed", range(20))
 def test_suppression_against_plain_loops(seed: int) -> None:
     for stages in _random(seed)[0].values():
-        candidates, expected = suppress_again(stages), _slow_candidates(stages)
+        candidates, expected = suppress(stages), _slow_candidates(stages)
         assert candidates.boxes.tolist() == [row["box"] for row in expected]
         assert candidates.classes.tolist() == [row["class"] for row in expected]
         assert candidates.scores.tolist() == [row["score"] for row in expected]
-        by = [NOT_SUPPRESSED if row["by"] is None else row["by"] for row in expected]
+        by = [NO_INDEX if row["by"] is None else row["by"] for row in expected]
         assert candidates.suppressors.tolist() == by
         assert candidates.detected.tolist() == [row["detected"] for row in expected]
 
@@ -402,11 +402,11 @@ def test_each_lost_object_has_the_step_that_the_definitions_give(seed: int, metr
     assert waterfall.found + sum(one.count for one in waterfall.steps) == waterfall.objects == objects.asked.sum()
     true = [object for one in evaluation.classes for object in one.objects[one.outcomes == Outcome.TRUE_POSITIVE]]
     assert waterfall.found == len(set(true))
-    steps = Counter(int(step) for step in waterfall.lost if step != NOT_LOST)
+    steps = Counter(int(step) for step in waterfall.lost if step != NO_INDEX)
     assert [steps[number] for number in range(len(Loss))] == [one.count for one in waterfall.steps]
     for row, step in enumerate(waterfall.lost.tolist()):
-        assert (step != NOT_LOST) == (row in waterfall.why) == (bool(objects.asked[row]) and row not in true)
-        if step != NOT_LOST:
+        assert (step != NO_INDEX) == (row in waterfall.why) == (bool(objects.asked[row]) and row not in true)
+        if step != NO_INDEX:
             threshold = verdicts_of(evaluation).thresholds[row]
             file = truths[objects.images[row]].file
             label = evaluation.table.classes[objects.classes[row]]
@@ -429,4 +429,4 @@ def test_all_steps_occur_in_the_random_images() -> None:
     for seed in range(12):
         kept, truths = _random(seed)
         seen.update(find_losses(_evaluation(kept, truths), kept).lost.tolist())
-    assert {NOT_LOST, *Loss} - set(seen) == {Loss.NOT_LOOKED_AT}
+    assert {NO_INDEX, *Loss} - set(seen) == {Loss.NOT_LOOKED_AT}
