@@ -20,8 +20,6 @@ Labels = NDArray[np.str_]
 Indices = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-NO_INDEX = -1  # in a column of indices, of a row that points to nothing
-
 # The score from which boxes vote, whatever the threshold of detections: else that would move the boxes it leaves.
 VOTING_SCORE = 0.001
 
@@ -208,12 +206,13 @@ class GroundTruth(_Columns):
         self._set("xywh", _checked_xywh(self.xywh, self.boxes, self.file))
 
     @property
-    def to_ignore(self) -> NDArray[np.bool_]:
-        """The objects that are neither foreground nor background, [N]: difficult, crowd, or to ignore."""
-        return self.difficult | self.crowd | self.ignore | np.isin(self.labels, self.ignored_classes)
+    def to_ignore(self) -> Flags:
+        """The objects that are neither to be found nor background, [N]: by one of the flags, or by their class."""
+        flagged = self.difficult | self.crowd | self.ignore
+        return flagged | np.isin(self.labels, self.ignored_classes) if self.ignored_classes else flagged
 
     @property
-    def to_find(self) -> NDArray[np.bool_]:
+    def to_find(self) -> Flags:
         """The objects that a detector is to find, and to learn from, [N]."""
         return ~self.to_ignore
 

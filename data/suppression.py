@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import Boxes, box_iou
-from .records import NO_INDEX, Detections, Flags, Indices, Stages
+from .records import Detections, Flags, Indices, Stages
+from .values import NO_INDEX
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,16 +14,14 @@ from ..data.errors import DataError, LimitError, UsageError
 from ..data.files.json_files import load_json
 from ..data.formats.predictions import RUN_NAME, read_categories, read_predictions
 from ..data.formats.specs import open_dataset
-from ..data.images.pairing import pair_files
-from ..data.printable import printable
-from ..data.records import NO_INDEX, ImageDetections, Stages
+from ..data.records import Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
 from ..data.stores.stage_files import STAGES_NAME, read_stages
 from ..data.terminal import printable
-from ..data.values import NO_INDEX
 from .analysis.breakdown import break_down
 from .analysis.comparison import Comparison, compare
+from .analysis.image_explanation import explain_image
 from .analysis.intervals import find_intervals
 from .analysis.tide import find_errors
 from .analysis.waterfall import find_losses
@@ -32,76 +30,94 @@ from .metrics.evaluation import Evaluation
 from .metrics.protocols import checked_metrics, evaluate
 from .metrics.recall import evaluate_recall, format_recall
 from .metrics.table import tabulate
-from .report.explanation import draw_explanation, explain
-from .report.gallery import write_drawing
+from .report.drawn_files import Drawings
+from .report.explanation_drawing import draw_explanation
 from .report.omissions import omission_line, omissions, warnings
 from .report.report import Report, format_table, write_report
 
-_LONGEST = 200  # characters of a name that are compared
 EXPLAINED = "explained"  # the folder of drawn explanations, in the one of the report
 
 
 @dataclass(frozen=True)
-class Judging:
-    """One `evaluate`: what is judged, on which data, by which protocols, and where the report goes."""
+class EvaluationOptions:
+    """What `evaluate_files` evaluates, on which data and by which protocols."""
 
     predictions: Path | None
     data: str  # a SPEC
-    out: Path
     metrics: str = "voc10,voc07"
     classes: str = ""  # those that the predictions are about, if none are named
     proposals: Sequence[Path] = ()
     blacklist: Path | None = None  # in place of ILSVRC's own
     explain: str | None = None  # an image
 
-    def execute(self) -> str:
-        """Judge, write `report.json`, `report.csv` and `report.html`; gives the tables for a terminal.
 
-        The first protocol is the one that errors, breakdowns and images are of. Where `detect --keep-stages` made
-        the predictions, the report says at which step each missed object was lost.
-        """
-        metrics = checked_metrics(_listed(self.metrics))
-        if self.predictions is None and not self.proposals:
-            raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
-        if self.predictions is None and self.explain is not None:
-            raise UsageError("--explain needs --predictions")
-        notices = Notices()
-        dataset = open_dataset(self.data, notices, self.blacklist)
-        recalls = [evaluate_recall(name, found, dataset.images) for name, found in _named(self.proposals).items()]
-        report = Report(recalls=recalls, facts=self._facts())
-        texts = []
-        if self.predictions is not None:
-            images = read_predictions(self.predictions, dataset, notices)
-            chosen = _listed(self.classes)
-            wanted = _wanted(chosen, read_categories(self.predictions, images, dataset), dataset)
-            table = tabulate(images, dataset.images, wanted)
-            evaluations = evaluate(table, metrics)
-            stages = _stages(self.predictions)
-            report = replace(
-                _with_analyses(report, evaluations, stages, images, dataset),
-                left_out=omissions(table, dataset, notices, chosen=bool(chosen)),
-                warnings=warnings(table, dataset),
-            )
-            texts.append(format_table(evaluations, report.intervals, report.left_out, report.warnings))
-            if self.explain is not None:
-                texts.append(_explained(self.explain, evaluations[0], stages, dataset, self.out))
-        write_report(report, self.out)
-        return "\n\n".join([*texts, format_recall(recalls)] if recalls else texts)
+def evaluate_files(options: EvaluationOptions, out: Path) -> str:
+    """Write `report.json`, `report.csv` and `report.html` into a folder; gives the tables for a terminal.
 
-    def _facts(self) -> dict[str, str]:
-        """What was judged, with what, and what `detect` says of the run that made the predictions."""
-        facts = {
-            "data": self.data,
-            "predictions": self.predictions,
-            "proposals": ", ".join(map(str, self.proposals)),
-            "classes": self.classes,
-            "blacklist": self.blacklist,
-            **_settings_of_run(self.predictions),
-            "COCO's numbers by": engine_name() if "coco" in self.metrics else "",
-            "versions": ", ".join(f"{name} {version(name)}" for name in ("inception-rcnn", "numpy")),
-            "Python": f"{platform.python_version()} on {platform.platform()}",
-        }
-        return {name: str(value) for name, value in facts.items() if value}
+    The first protocol is the one that errors, breakdowns and images are of. Where `detect --keep-stages` made the
+    predictions, the report says at which step each missed object was lost.
+    """
+    checked_metrics(_listed(options.metrics))
+    if options.predictions is None and not options.proposals:
+        raise UsageError("nothing to evaluate: give --predictions, --proposals, or both")
+    if options.predictions is None and options.explain is not None:
+        raise UsageError("--explain needs --predictions")
+    notices = Notices()
+    dataset = open_dataset(options.data, notices, options.blacklist)
+    proposals = _proposals_by_name(options.proposals)
+    recalls = [evaluate_recall(name, found, dataset.images) for name, found in proposals.items()]
+    report, texts = Report(recalls=recalls, facts=_facts(options)), []
+    if options.predictions is not None:
+        stages = _stages(options.predictions)
+        report = _with_predictions(report, options.predictions, options, dataset, stages, notices)
+        texts.append(format_table(report))
+        if options.explain is not None:
+            texts.append(_explained(options.explain, report.evaluations[0], stages, dataset, out / EXPLAINED))
+    write_report(report, out)
+    return "\n\n".join([*texts, format_recall(recalls)] if recalls else texts)
+
+
+def _with_predictions(
+    report: Report,
+    predictions: Path,
+    options: EvaluationOptions,
+    dataset: Dataset,
+    stages: Mapping[str, Stages] | None,
+    notices: Notices,
+) -> Report:
+    images = read_predictions(predictions, dataset, notices)
+    chosen = _listed(options.classes)
+    classes = _checked_classes(chosen, read_categories(predictions, images, dataset), dataset)
+    table = tabulate(images, dataset.images, classes)
+    evaluations = evaluate(table, _listed(options.metrics))
+    return replace(
+        report,
+        evaluations=evaluations,
+        intervals={one.metric: find_intervals(one) for one in evaluations},
+        errors=find_errors(evaluations[0].table),
+        breakdowns=break_down(evaluations[0]),
+        waterfall=find_losses(evaluations[0], stages) if stages else None,
+        failures=[(image.file, image.error) for image in images if image.error is not None],
+        left_out=omissions(table, dataset, notices, chosen=bool(chosen)),
+        warnings=warnings(table, dataset),
+        read=dataset.read,
+    )
+
+
+def _facts(options: EvaluationOptions) -> dict[str, str]:
+    """What was evaluated, with which versions, and the settings of the run that made the predictions."""
+    facts = {
+        "data": options.data,
+        "predictions": options.predictions,
+        "proposals": ", ".join(map(str, options.proposals)),
+        "classes": options.classes,
+        "blacklist": options.blacklist,
+        **_settings_of_run(options.predictions),
+        "COCO's numbers by": engine_name() if "coco" in options.metrics else "",
+        "versions": ", ".join(f"{name} {version(name)}" for name in ("inception-rcnn", "numpy")),
+        "Python": f"{platform.python_version()} on {platform.platform()}",
+    }
+    return {name: str(value) for name, value in facts.items() if value}
 
 
 def _settings_of_run(predictions: Path | None) -> dict[str, str]:
@@ -116,62 +132,28 @@ def _settings_of_run(predictions: Path | None) -> dict[str, str]:
         return {}  # made by something else
 
 
-def _wanted(named: tuple[str, ...], predicted: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
-    wanted = named or predicted
-    for name in wanted:
-        _check_known(name, {*predicted, *dataset.classes})
-    return wanted
-
-
 def _stages(predictions: Path) -> Mapping[str, Stages] | None:
-    """What `detect --keep-stages` kept of the run that made the predictions, if it did."""
+    """The stages of the run that made the predictions, where it kept them."""
     folder = predictions.parent if predictions.name == LEDGER_NAME else predictions
     return read_stages(folder) if (folder / STAGES_NAME).is_dir() else None
 
 
-def _with_analyses(
-    report: Report,
-    evaluations: Sequence[Evaluation],
-    stages: Mapping[str, Stages] | None,
-    images: Sequence[ImageDetections],
-    dataset: Dataset,
-) -> Report:
-    first = evaluations[0]
-    return replace(
-        report,
-        evaluations=evaluations,
-        intervals={one.metric: find_intervals(one) for one in evaluations},
-        errors=find_errors(first.table),
-        breakdowns=break_down(first),
-        waterfall=find_losses(first, stages) if stages else None,
-        failures=[(image.file, image.error) for image in images if image.error is not None],
-        read=dataset.read,
-    )
-
-
 def _explained(
-    name: str, evaluation: Evaluation, stages: Mapping[str, Stages] | None, dataset: Dataset, out: Path
+    name: str, evaluation: Evaluation, stages: Mapping[str, Stages] | None, dataset: Dataset, folder: Path
 ) -> str:
-    """One image's story, also drawn into the folder of the report if the image is there."""
-    files = [truth.file for truth in dataset.images]
-    (place,) = pair_files([name], files)
-    if place == NO_INDEX:
-        near = difflib.get_close_matches(name[:_LONGEST], files, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"{cut(name)} is no image of {dataset.name}{hint}")
-    truth = dataset.images[place]
-    story = explain(evaluation, truth.file, stages)
-    if dataset.path(truth).is_file():
-        image = draw_explanation(dataset.read(truth), evaluation, truth.file, stages)
-        drawn = write_drawing(out / EXPLAINED, truth.file, image)
-        story += f"\ndrawn in {drawn}"
-    return story
+    """The explanation of one image, also drawn into a folder if the image is there."""
+    explanation = explain_image(evaluation, name, stages)
+    truth = explanation.truth
+    if not dataset.path(truth).is_file():
+        return str(explanation)
+    drawn = Drawings(folder).write(truth.file, draw_explanation(dataset.read(truth), explanation))
+    return f"{explanation}\ndrawn in {drawn}"
 
 
 def compare_files(
     a: Path, b: Path, data: str, metric: str, classes: str = "", report: Callable[[str], None] = lambda line: None
 ) -> Comparison:
-    """Judge two sets of predictions by one protocol on the same data, class by class.
+    """Evaluate two sets of predictions by one protocol on the same data, class by class.
 
     Without `classes` those are compared that both sets are about; others are reported.
     """
@@ -181,10 +163,10 @@ def compare_files(
     found = [read_predictions(path, dataset, notices[path]) for path in (a, b)]
     known = [read_categories(path, images, dataset) for path, images in zip((a, b), found, strict=True)]
     in_both = tuple(each for each in known[0] if each in known[1])
-    wanted = _wanted(_listed(classes), in_both, dataset)
-    if left_out := sorted({*known[0], *known[1]} - {*wanted}):
+    compared = _checked_classes(_listed(classes), in_both, dataset)
+    if left_out := sorted({*known[0], *known[1]} - {*compared}):
         report(f"left out, not in both: {', '.join(map(printable, left_out))}")
-    tables = [tabulate(images, dataset.images, wanted) for images in found]
+    tables = [tabulate(images, dataset.images, compared) for images in found]
     for path, table in zip((a, b), tables, strict=True):
         for warning in warnings(table, dataset):
             report(f"{path}: {warning}")
@@ -202,7 +184,7 @@ def check_drop(comparison: Comparison, allowed: float) -> None:
         )
 
 
-def _named(paths: Sequence[Path]) -> dict[str, NamedProposals]:
+def _proposals_by_name(paths: Sequence[Path]) -> dict[str, NamedProposals]:
     """Files of proposals by the method that made them, or by their paths where that is unknown or one of several."""
     files = {path: read_proposal_file(path) for path in paths}
     methods = [found.method for found in files.values()]
@@ -212,12 +194,15 @@ def _named(paths: Sequence[Path]) -> dict[str, NamedProposals]:
     }
 
 
-def _check_known(name: str, known: set[str]) -> None:
-    """A class that neither the predictions nor the data set know is a mistake, not one without objects."""
-    if name not in known:
-        near = did_you_mean(name, sorted(known))
-        hint = f"did you mean {near!r}?" if near else f"known: {listed(sorted(known))}"
-        raise UsageError(f"class {cut(name)!r} is neither in the data set nor in the predictions; {hint}")
+def _checked_classes(chosen: tuple[str, ...], predicted: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    """The chosen classes, else the predicted ones; UsageError for one that neither side knows: it is a mistake."""
+    known = {*predicted, *dataset.classes}
+    for name in chosen or predicted:
+        if name not in known:
+            near = did_you_mean(name, sorted(known))
+            hint = f"did you mean {near!r}?" if near else f"known: {listed(sorted(known))}"
+            raise UsageError(f"class {cut(name)!r} is neither in the data set nor in the predictions; {hint}")
+    return chosen or predicted
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import NO_INDEX
+from ..values import NO_INDEX
 
 _NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off in its place
 

@@ -191,13 +191,14 @@ def evaluate(
     metric: Annotated[str, typer.Option(help="voc07, voc10, ilsvrc, coco, with commas.")] = "voc10,voc07",
     classes: Classes = None,
     blacklist: Annotated[Path | None, typer.Option(help="In place of ILSVRC's own: lines `index wnid`.")] = None,
-    explain: Annotated[str | None, typer.Option(help="An image: tell what became of each object in it.")] = None,
+    explain: Annotated[str | None, typer.Option(help="An image: how each object in it was found or lost.")] = None,
 ) -> None:
-    """Judge predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
-    from ...eval.evaluate import Judging
+    """Evaluate predictions (average precision) and proposals (recall): a table, report.json, .csv and .html."""
+    from ...eval.evaluate import EvaluationOptions, evaluate_files
 
     names = ",".join(names_of(classes))
-    show(Judging(predictions, data, out, metric, names, proposals or (), blacklist, explain).execute())
+    options = EvaluationOptions(predictions, data, metric, names, proposals or (), blacklist, explain)
+    show(evaluate_files(options, out))
     say(f"written to {out}")
 
 
@@ -235,7 +236,7 @@ def draw(
     ignore_exif: IgnoreExif = False,
 ) -> None:
     """Draw stored predictions on their images."""
-    from ...eval.report.gallery import draw_predictions
+    from ...eval.report.drawn_predictions import draw_predictions
 
     say(draw_predictions(predictions, images, out, data, score, say, ignore_exif=ignore_exif))
 

@@ -80,7 +80,7 @@ def benchmark_evaluate_command(
     ),
     json: Json = None,
 ) -> None:
-    """Judging by each protocol: seconds for a made-up set of the size of VOC2007 test, or another."""
+    """Evaluation by each protocol: seconds for a synthetic set of the size of VOC2007 test, or another."""
     from ...eval.benchmarking import benchmark_evaluation
 
     _show_rows(benchmark_evaluation(images, classes, detections, ways.split(","), say), json)

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, box_area
 from ...data.records import Flags
-from ..metrics.average_precision import AVERAGES, Curve, precision_recall
-from ..metrics.evaluation import ClassEvaluation, Evaluation, Outcome
+from ..metrics.average_precision import AP_OF_CURVE, Curve, precision_recall
+from ..metrics.evaluation import Evaluation, Outcome
+from ..metrics.numbers import mean
 from ..metrics.recall import SIZES
 from ..metrics.table import Objects
 
@@ -64,7 +65,7 @@ def break_down(evaluation: Evaluation) -> tuple[Breakdown, ...]:
 
 def _properties(objects: Objects) -> dict[str, Mapping[str, Flags]]:
     """For each property the groups by name, each as flags, [G]."""
-    areas, truncated, asked = objects.areas, objects.truncated, objects.asked
+    areas, truncated, asked = objects.areas, objects.truncated, objects.to_find
     return {
         "size": _by_percentile(objects, box_area(objects.boxes), RELATIVE_SIZES),
         "aspect ratio": _by_percentile(objects, _aspect_ratios(objects.boxes), SHAPES),
@@ -76,7 +77,7 @@ def _properties(objects: Objects) -> dict[str, Mapping[str, Flags]]:
 def _by_percentile(objects: Objects, values: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, Flags]:
     places = np.full(len(values), -1)
     for number in np.unique(objects.classes):
-        own = objects.asked & (objects.classes == number)
+        own = objects.to_find & (objects.classes == number)
         places[own] = np.searchsorted(_PERCENTILES, percentiles(values[own]))
     return {name: places == place for place, name in enumerate(names)}
 
@@ -101,23 +102,18 @@ def _aspect_ratios(boxes: Boxes) -> NDArray[np.float64]:
 def _group(evaluation: Evaluation, name: str, members: Flags) -> Group:
     objects = evaluation.table.objects
     counts = np.bincount(objects.classes[members], minlength=len(evaluation.classes)).tolist()
-    typical = float(np.mean([one.positives for one in evaluation.classes if one.positives] or [0]))
+    typical = mean(one.positives or float("nan") for one in evaluation.classes)
     found, aps, normalised = 0, [], []
     for one, count in zip(evaluation.classes, counts, strict=True):
         if count:
-            outcomes = _outcomes_within(one, members)
+            elsewhere = (one.outcomes == Outcome.TRUE_POSITIVE) & ~members[one.objects]
+            outcomes = np.where(elsewhere, np.uint8(Outcome.IGNORED), one.outcomes)
             found += int((outcomes == Outcome.TRUE_POSITIVE).sum())
             precision, recall = precision_recall(outcomes, count)
-            aps.append(AVERAGES[evaluation.metric](precision, recall))
+            aps.append(AP_OF_CURVE[evaluation.metric](precision, recall))
             precision = normalised_precision(outcomes, recall, typical)
-            normalised.append(AVERAGES[evaluation.metric](precision, recall))
-    return Group(name, sum(counts), found, _mean(aps), _mean(normalised))
-
-
-def _outcomes_within(one: ClassEvaluation, members: Flags) -> NDArray[np.uint8]:
-    """A class's outcomes where only objects that are `members` are looked for, [D]."""
-    elsewhere = (one.outcomes == Outcome.TRUE_POSITIVE) & ~members[one.objects]
-    return np.where(elsewhere, np.uint8(Outcome.IGNORED), one.outcomes)
+            normalised.append(AP_OF_CURVE[evaluation.metric](precision, recall))
+    return Group(name, sum(counts), found, mean(aps), mean(normalised))
 
 
 def normalised_precision(outcomes: NDArray[np.uint8], recall: Curve, positives: float) -> Curve:
@@ -130,7 +126,3 @@ def normalised_precision(outcomes: NDArray[np.uint8], recall: Curve, positives: 
     true = recall * positives
     false = np.cumsum((outcomes == Outcome.FALSE_POSITIVE) | (outcomes == Outcome.DUPLICATE))
     return np.divide(true, true + false, out=np.zeros_like(true), where=true > 0)
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")

@@ -1,6 +1,6 @@
-"""Is one detector better than another? The difference between two evaluations on the same images, with intervals.
+"""The difference between two evaluations on the same images, with intervals.
 
-Both are judged on the same draws of images, so what makes an image easy or hard for both does not count.
+Both are resampled to the same images, so what makes an image easy or hard for both does not count.
 """
 
 import json
@@ -15,12 +15,12 @@ from ...data.files.atomic import write_atomically
 from ...data.terminal import format_columns, printable
 from ..metrics.evaluation import Evaluation
 from ..metrics.numbers import format_number, plain
-from .intervals import Interval, interval, mean_of_classes, num_draws, resampled_aps
+from .intervals import Interval, interval, mean_of_classes, num_replicates, resampled_aps
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a number changes from A to B, and the 95 % interval of the change; NaN without objects."""
+    """A number's change from A to B, and the 95 % interval of the change; NaN without objects."""
 
     name: str
     a: float
@@ -42,7 +42,7 @@ class Comparison:
     protocol: str
     mean: Difference
     classes: tuple[Difference, ...]
-    draws: int
+    draws: int  # bootstrap samples, under the name that the JSON file has for them
 
 
 def compare(a: Evaluation, b: Evaluation, seed: int = 0) -> Comparison:
@@ -50,14 +50,14 @@ def compare(a: Evaluation, b: Evaluation, seed: int = 0) -> Comparison:
     same = a.metric == b.metric and a.table.classes == b.table.classes
     if not (same and [truth.file for truth in a.table.truths] == [truth.file for truth in b.table.truths]):
         raise UsageError("only evaluations by one protocol, on the same images and classes, can be compared")
-    draws = min(num_draws(len(one.table.found)) for one in (a, b))
-    first, second = (resampled_aps(one, seed, draws) for one in (a, b))  # [draws, classes]
+    replicates = min(num_replicates(len(one.table.found)) for one in (a, b))
+    first, second = (resampled_aps(one, seed, replicates) for one in (a, b))  # [replicates, classes]
     classes = tuple(
         _difference(one.name, one.ap, other.ap, second[:, i] - first[:, i])
         for i, (one, other) in enumerate(zip(a.classes, b.classes, strict=True))
     )
     mean = _difference("mean", a.map, b.map, mean_of_classes(second) - mean_of_classes(first))
-    return Comparison(a.metric, a.protocol, mean, classes, draws)
+    return Comparison(a.metric, a.protocol, mean, classes, replicates)
 
 
 def _difference(name: str, a: float, b: float, changes: NDArray[np.float64]) -> Difference:
@@ -76,5 +76,5 @@ def format_comparison(comparison: Comparison) -> str:
         bounds = [format_number(bound, sign=True) for bound in (one.interval.low, one.interval.high)]
         numbers = [format_number(one.a), format_number(one.b), format_number(one.change, sign=True)]
         lines.append([printable(one.name), *numbers, " ... ".join(bounds), "*" if one.is_clear else ""])
-    about = f"{comparison.protocol}; {comparison.draws} draws of the images; *: the interval does not hold 0"
+    about = f"{comparison.protocol}; {comparison.draws} bootstrap samples; *: the interval does not hold 0"
     return "\n".join([*format_columns(lines), "", about])

@@ -1,4 +1,4 @@
-"""At which step of the pipeline an object was lost that the detector was asked to find.
+"""At which step of the pipeline an object was lost that the detector was to find.
 
 A step lets some of the boxes through that could find an object; the object is lost at the last step that any of them
 reached. So each lost object has one step, and one box that came closest.
@@ -6,168 +6,170 @@ reached. So each lost object has one step, and one box that came closest.
 Shapes: O objects of one image, P proposals, R regions, C candidates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import box_iou
-from ...data.printable import printable
-from ...data.records import NO_INDEX, Indices
+from ...data.records import Indices
+from ...data.terminal import printable
+from ...data.values import NO_INDEX
 from ..metrics.evaluation import Outcome
-from ..metrics.outcomes import Verdicts
 from ..metrics.table import Table
-from .stage_table import Retraced
+from ..metrics.table_matches import TableMatches
+from .image_stages import ImageStages
 
-WHY_NOT_LOOKED_AT = "there are no stages of its image"
+WHY_NO_STAGES = "there are no stages of its image"
 
 
 class Loss(IntEnum):
-    """The steps, in the order of the pipeline."""
+    """The steps, in the order of the pipeline.
 
-    NOT_LOOKED_AT = 0
-    NOT_PROPOSED = 1
-    CUT_BY_BUDGET = 2
-    WRONG_CLASS = 3
-    BELOW_THRESHOLD = 4
-    REGRESSED_AWAY = 5
-    SUPPRESSED = 6
-    CLAIMED = 7
+    "On the object" in a meaning: overlapping it as much as the protocol demands of a detection that finds it.
+    """
 
+    label: str
+    meaning: str
 
-NAMES = {
-    Loss.NOT_LOOKED_AT: "not looked at",
-    Loss.NOT_PROPOSED: "not proposed",
-    Loss.CUT_BY_BUDGET: "cut by the budget",
-    Loss.WRONG_CLASS: "wrong class",
-    Loss.BELOW_THRESHOLD: "below the score threshold",
-    Loss.REGRESSED_AWAY: "regressed away",
-    Loss.SUPPRESSED: "suppressed by a neighbour",
-    Loss.CLAIMED: "claimed",
-}
+    def __new__(cls, value: int, label: str, meaning: str) -> Self:
+        loss = int.__new__(cls, value)
+        loss._value_, loss.label, loss.meaning = value, label, meaning
+        return loss
 
-# "On the object": overlapping it as much as the protocol asks of a detection that finds it.
-MEANINGS = {
-    Loss.NOT_LOOKED_AT: "there are no stages of the image: it could not be read, or was left out",
-    Loss.NOT_PROPOSED: "no proposal is on the object, not even beyond the budget",
-    Loss.CUT_BY_BUDGET: "proposals are on it, but none among the first that were looked at; or a box of its class was "
-    "still there after suppression, but not among the most that an image may have",
-    Loss.WRONG_CLASS: "regions are on it and none reaches the score threshold; the one that most believes in its class "
-    "believes more in another one, which reaches the threshold",
-    Loss.BELOW_THRESHOLD: "regions are on it and none reaches the score threshold for its class or, where they believe "
-    "in it most, for a likelier one",
-    Loss.REGRESSED_AWAY: "regions are on it and reach the threshold for its class, but no refined box is on it",
-    Loss.SUPPRESSED: "a refined box of its class is on it, but each such box was dropped for a better one nearby",
-    Loss.CLAIMED: "a detection of its class is on it, but counts for another object, or as that one's duplicate",
-}
-
-
-def losses_of_image(table: Table, verdicts: Verdicts, retraced: Retraced) -> Iterator[tuple[int, Loss, str]]:
-    """For each lost object of an image its row in the table, its step, and why, in words with numbers."""
-    lost = table.objects.asked[retraced.objects] & (verdicts.finders[retraced.objects] == NO_INDEX)
-    proposed = box_iou(retraced.stages.proposals, retraced.boxes)  # [P, O]
-    refined = box_iou(retraced.candidates.boxes, retraced.boxes)  # [C, O]
-    for place in np.flatnonzero(lost):
-        loss, why = _loss(table, verdicts, retraced, int(place), proposed[:, place], refined[:, place])
-        yield int(retraced.objects[place]), loss, why
-
-
-def _loss(
-    table: Table,
-    verdicts: Verdicts,
-    retraced: Retraced,
-    place: int,
-    proposed: NDArray[np.float64],
-    refined: NDArray[np.float64],
-) -> tuple[Loss, str]:
-    """One object's step, looked for from the last one back; `proposed` [P] and `refined` [C] overlap it so much."""
-    candidates, threshold = retraced.candidates, retraced.thresholds[place]
-    own = (candidates.classes == retraced.classes[place]) & (refined >= threshold)
-    near = proposed >= threshold
-    regions = len(retraced.stages.probabilities)
-    if (own & candidates.detected).any():
-        best = int(np.argmax(own & candidates.detected))
-        return Loss.CLAIMED, _why_claimed(table, verdicts, retraced, best, refined[best])
-    if (own & (candidates.suppressors == NO_INDEX)).any():
-        best = int(np.argmax(own & (candidates.suppressors == NO_INDEX)))
-        return Loss.CUT_BY_BUDGET, _why_one_too_many(retraced, best, refined[best])
-    if own.any():
-        best = int(np.argmax(own))
-        return Loss.SUPPRESSED, _why_suppressed(retraced, best, refined[best])
-    if near[:regions].any():
-        return _loss_of_regions(retraced, place, np.flatnonzero(near[:regions]), proposed)
-    if near.any():
-        rank = int(np.argmax(near))
-        return Loss.CUT_BY_BUDGET, (
-            f"proposal {rank + 1} is the first on it (overlap {proposed[rank]:.2f}), and only {regions} were looked at"
-        )
-    best = proposed.max(initial=0.0)
-    return Loss.NOT_PROPOSED, (
-        f"the best of {len(proposed)} proposals overlaps it by {best:.2f}; it takes {threshold:.2f}"
+    NO_STAGES = 0, "no stages", "there are no stages of the image: it could not be read, or was left out"
+    NOT_PROPOSED = 1, "not proposed", "no proposal is on the object, not even beyond the budget"
+    CUT_BY_BUDGET = (
+        2,
+        "cut by the budget",
+        "proposals are on it, but none within the budget of regions; or a box of its class was left after suppression, "
+        "but not among the most detections that an image may have",
+    )
+    WRONG_CLASS = (
+        3,
+        "wrong class",
+        "regions are on it and none reaches the score threshold for its class; the one with the highest score for it "
+        "has a higher score, above the threshold, for another class",
+    )
+    BELOW_THRESHOLD = (
+        4,
+        "below the score threshold",
+        "regions are on it and none reaches the score threshold for its class, nor does the one with the highest score "
+        "for it reach the threshold for a likelier one",
+    )
+    REGRESSED_AWAY = (
+        5,
+        "regressed away",
+        "regions are on it and reach the threshold for its class, but no refined box is on it",
+    )
+    SUPPRESSED = (
+        6,
+        "suppressed by a neighbour",
+        "a refined box of its class is on it, but each such box was suppressed by a better one nearby",
+    )
+    CLAIMED = (
+        7,
+        "claimed",
+        "a detection of its class is on it, but is matched with another object, or is that one's duplicate",
     )
 
 
-def _loss_of_regions(
-    retraced: Retraced, place: int, regions: Indices, proposed: NDArray[np.float64]
-) -> tuple[Loss, str]:
+def losses_of_image(table: Table, matches: TableMatches, image: ImageStages) -> Iterator[tuple[int, Loss, str]]:
+    """For each lost object of an image its row in the table, its step, and why, in words with numbers."""
+    lost = table.objects.to_find[image.objects] & (matches.finders[image.objects] == NO_INDEX)
+    proposed = box_iou(image.stages.proposals, image.boxes)  # [P, O]
+    refined = box_iou(image.candidates.boxes, image.boxes)  # [C, O]
+    for i in np.flatnonzero(lost).tolist():
+        row = int(image.objects[i])
+        step = _lost_as_candidate(table, matches, image, i, refined[:, i])
+        yield row, *(step or _lost_before(image, i, proposed[:, i]))
+
+
+def _lost_as_candidate(
+    table: Table, matches: TableMatches, image: ImageStages, i: int, overlaps: NDArray[np.float64]
+) -> tuple[Loss, str] | None:
+    """The step of the object where a refined box of its class is on it; `overlaps` [C] of the boxes with it."""
+    candidates = image.candidates
+    own = (candidates.classes == image.classes[i]) & (overlaps >= image.thresholds[i])
+    steps = {
+        Loss.CLAIMED: own & candidates.detected,
+        Loss.CUT_BY_BUDGET: own & (candidates.suppressors == NO_INDEX),
+        Loss.SUPPRESSED: own,
+    }
+    loss = next((loss for loss, flags in steps.items() if flags.any()), None)
+    if loss is None:
+        return None
+    best = int(np.argmax(steps[loss]))
+    score, overlap = f"score {candidates.scores[best]:.2f}", f"overlaps it by {overlaps[best]:.2f}"
+    if loss == Loss.CLAIMED:
+        return loss, f"the detection with {score} {overlap}, but {_match_of(table, matches, int(image.rows[best]))}"
+    if loss == Loss.CUT_BY_BUDGET:
+        limit = image.stages.max_detections
+        return loss, f"a box with {score} {overlap}, but an image may have {limit} detections, and others are better"
+    by = int(candidates.suppressors[best])
+    shared = box_iou(candidates.refined[best][None], candidates.refined[by][None])[0, 0]
+    return loss, (
+        f"a box with {score} {overlap}, but was suppressed by the one with score {candidates.scores[by]:.2f} at "
+        f"{corners_text(candidates.refined[by])}, which overlaps that box by {shared:.2f}"
+    )
+
+
+def _match_of(table: Table, matches: TableMatches, row: int) -> str:
+    if matches.objects[row] == NO_INDEX:
+        return "the protocol does not count it"
+    counts = "as a duplicate for" if matches.outcomes[row] == Outcome.DUPLICATE else "for"
+    return f"counts {counts} the object at {corners_text(table.objects.boxes[matches.objects[row]])}"
+
+
+def _lost_before(image: ImageStages, i: int, overlaps: NDArray[np.float64]) -> tuple[Loss, str]:
+    """The step of an object that no refined box of its class is on; `overlaps` [P] of the proposals with it."""
+    threshold, regions = image.thresholds[i], len(image.stages.probabilities)
+    near = overlaps >= threshold
+    if near[:regions].any():
+        return _lost_by_network(image, i, np.flatnonzero(near[:regions]), overlaps)
+    if near.any():
+        rank = int(np.argmax(near))
+        first = f"proposal {rank + 1} is the first on it (overlap {overlaps[rank]:.2f})"
+        return Loss.CUT_BY_BUDGET, f"{first}, and the budget is {regions}"
+    best = overlaps.max(initial=0.0)
+    return Loss.NOT_PROPOSED, (
+        f"the best of {len(overlaps)} proposals overlaps it by {best:.2f}; it takes {threshold:.2f}"
+    )
+
+
+def _lost_by_network(image: ImageStages, i: int, regions: Indices, overlaps: NDArray[np.float64]) -> tuple[Loss, str]:
     """The step of an object that `regions` are on, and no refined box of its class."""
-    stages, number = retraced.stages, int(retraced.classes[place])
+    stages, number = image.stages, int(image.classes[i])
     if number == NO_INDEX:
         return Loss.BELOW_THRESHOLD, f"{len(regions)} regions are on it, but the detector does not know its class"
     probabilities = stages.probabilities[regions, 1:]  # [regions, K]
     best = int(np.argmax(probabilities[:, number]))
     region, own = regions[best], probabilities[best, number]
-    name, likeliest = stages.classes[number], int(np.argmax(probabilities[best]))
-    about = f"of {len(regions)} regions on it the one that most believes in {printable(name)}"
+    likeliest = int(np.argmax(probabilities[best]))
+    about = f"of {len(regions)} regions on it the one with the highest score for {printable(stages.classes[number])}"
     if own >= stages.score_threshold:
-        overlap = box_iou(stages.boxes[region, number][None], retraced.boxes[place][None])[0, 0]
-        moved = ", but its neighbours moved it away" if overlap >= retraced.thresholds[place] else ""
+        overlap = box_iou(stages.boxes[region, number][None], image.boxes[i][None])[0, 0]
+        voted = ", but votes moved it away" if overlap >= image.thresholds[i] else ""
         return Loss.REGRESSED_AWAY, (
-            f"{about} ({own:.2f}) overlaps it by {proposed[region]:.2f}, its refined box by {overlap:.2f}{moved}"
+            f"{about} ({own:.2f}) overlaps it by {overlaps[region]:.2f}, its refined box by {overlap:.2f}{voted}"
         )
     other = probabilities[best, likeliest]
     if other >= stages.score_threshold:
         return Loss.WRONG_CLASS, (
-            f"{about} ({own:.2f}, overlap {proposed[region]:.2f}) "
-            f"believes more in {printable(stages.classes[likeliest])} ({other:.2f})"
+            f"{about} ({own:.2f}, overlap {overlaps[region]:.2f}) "
+            f"has a higher one for {printable(stages.classes[likeliest])} ({other:.2f})"
         )
     return Loss.BELOW_THRESHOLD, (
-        f"{about} gives it {own:.2f} (overlap {proposed[region]:.2f}); it takes {stages.score_threshold:.2f}"
+        f"{about} has {own:.2f} (overlap {overlaps[region]:.2f}); it takes {stages.score_threshold:.2f}"
     )
 
 
-def _why_suppressed(retraced: Retraced, candidate: int, overlap: float) -> str:
-    candidates = retraced.candidates
-    by = int(candidates.suppressors[candidate])
-    shared = box_iou(candidates.refined[candidate][None], candidates.refined[by][None])[0, 0]
-    return (
-        f"a box with score {candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but was dropped for the "
-        f"one with score {candidates.scores[by]:.2f} at {place_of(candidates.refined[by])}, which overlaps that box by "
-        f"{shared:.2f}"
-    )
-
-
-def _why_one_too_many(retraced: Retraced, candidate: int, overlap: float) -> str:
-    return (
-        f"a box with score {retraced.candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but an image may "
-        f"have {retraced.stages.max_detections} detections, and so many are better"
-    )
-
-
-def _why_claimed(table: Table, verdicts: Verdicts, retraced: Retraced, candidate: int, overlap: float) -> str:
-    row = retraced.rows[candidate]
-    about = f"the detection with score {retraced.candidates.scores[candidate]:.2f} overlaps it by {overlap:.2f}, but "
-    if verdicts.objects[row] == NO_INDEX:
-        return f"{about}the protocol does not count it"
-    counts = "as a duplicate for" if verdicts.outcomes[row] == Outcome.DUPLICATE else "for"
-    return f"{about}counts {counts} the object at {place_of(table.objects.boxes[verdicts.objects[row]])}"
-
-
-def place_of(box: NDArray[np.float64]) -> str:
+def corners_text(box: Iterable[float]) -> str:
     """A box's corners in whole pixels.
 
-    >>> place_of(np.array([1.2, 2, 30.6, 40]))
+    >>> corners_text(np.array([1.2, 2, 30.6, 40]))
     '1 2 31 40'
     """
     return " ".join(f"{value:.0f}" for value in box)

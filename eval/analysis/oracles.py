@@ -1,105 +1,92 @@
-"""What an image's detections would be if one step of the pipeline made no mistakes, all others being as they are.
+"""An image's detections if one step of the pipeline made no mistakes, all others being as they are.
 
 Shapes: R regions, K classes, C candidates, O objects of one image, D detections.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, box_iou, xyxy_to_xywh
-from ...data.records import NO_INDEX, Flags, Indices
+from ...data.records import Indices
 from ...data.suppression import Candidates, first_true, suppress
-from ..metrics.table import Found
-from .stage_table import Retraced
+from ...data.values import NO_INDEX
+from ..metrics.table import Found, Objects
+from .image_stages import ImageStages
 
 
-@dataclass(frozen=True, eq=False)
-class _Nearest:
-    """For each of some boxes the object that it overlaps most, of those that it overlaps enough."""
+def with_perfect_classifier(image: ImageStages) -> Found:
+    """The detections where each region is, with probability 1, of the class of the object that it overlaps most.
 
-    objects: Indices  # of the objects given, or NO_INDEX
-    overlaps: NDArray[np.float64]  # 0 where there is none
-
-
-def with_perfect_classifier(retraced: Retraced) -> Found:
-    """The detections where each region is surely of the class of the object that it overlaps most, else background.
-
-    All scores are then equal; suppression takes the boxes of the regions with the larger overlaps first.
+    Regions on no object are background. All scores are then equal; suppression takes the boxes of the regions with the
+    larger overlaps first.
     """
-    stages = retraced.stages
+    stages = image.stages
     regions = len(stages.probabilities)
-    nearest = _nearest(stages.proposals[:regions], retraced.boxes, retraced.thresholds)
-    classes = np.append(retraced.classes, NO_INDEX)[nearest.objects]  # [R]
-    sure = np.eye(len(stages.classes) + 1)[classes + 1]  # [R, K + 1]; NO_INDEX is one below the first class
-    order = np.argsort(-nearest.overlaps, kind="stable")
+    objects, overlaps = _nearest(stages.proposals[:regions], image.boxes, image.thresholds)
+    classes = np.append(image.classes, NO_INDEX)[objects]  # [R]
+    certain = np.eye(len(stages.classes) + 1)[classes + 1]  # [R, K + 1]; NO_INDEX is one below the first class
+    order = np.argsort(-overlaps, kind="stable")
     proposals = np.concatenate([stages.proposals[order], stages.proposals[regions:]])
-    perfect = replace(stages, proposals=proposals, probabilities=sure[order], boxes=stages.boxes[order])
-    return _detected(retraced, suppress(perfect))
+    perfect = replace(stages, proposals=proposals, probabilities=certain[order], boxes=stages.boxes[order])
+    return _detected(image, suppress(perfect))
 
 
-def with_perfect_boxes(retraced: Retraced) -> Found:
+def with_perfect_boxes(image: ImageStages) -> Found:
     """The detections where each region's box of a class is that of the object of the class that it overlaps most."""
-    stages, boxes = retraced.stages, retraced.stages.boxes.copy()
+    stages, boxes = image.stages, image.stages.boxes.copy()
     for number in range(len(stages.classes)):
-        own = np.flatnonzero(retraced.classes == number)
-        nearest = _nearest(stages.proposals[: len(boxes)], retraced.boxes[own], retraced.thresholds[own])
-        near = nearest.objects != NO_INDEX
-        boxes[near, number] = retraced.boxes[own[nearest.objects[near]]]
-    return _detected(retraced, suppress(replace(stages, boxes=boxes)))
+        own = np.flatnonzero(image.classes == number)
+        objects, _ = _nearest(stages.proposals[: len(boxes)], image.boxes[own], image.thresholds[own])
+        near = objects != NO_INDEX
+        boxes[near, number] = image.boxes[own[objects[near]]]
+    return _detected(image, suppress(replace(stages, boxes=boxes)))
 
 
-def with_perfect_suppression(retraced: Retraced) -> Found:
-    """The detections where of each object the best box is kept and all its others go; boxes on no object are as before.
+def with_perfect_suppression(image: ImageStages) -> Found:
+    """The detections where only the best box on each object is left; boxes on no object are as before.
 
     A box is on the object of its class that it overlaps most, if enough.
     """
-    candidates = retraced.candidates
+    candidates = image.candidates
     kept = candidates.detected.copy()
     for number in np.unique(candidates.classes):
-        rows, own = np.flatnonzero(candidates.classes == number), np.flatnonzero(retraced.classes == number)
-        nearest = _nearest(candidates.boxes[rows], retraced.boxes[own], retraced.thresholds[own])
-        near = nearest.objects != NO_INDEX
+        rows, own = np.flatnonzero(candidates.classes == number), np.flatnonzero(image.classes == number)
+        objects, _ = _nearest(candidates.boxes[rows], image.boxes[own], image.thresholds[own])
+        near = objects != NO_INDEX
         kept[rows[near]] = False
-        _, first = np.unique(nearest.objects[near], return_index=True)  # the best: candidates are in that order
+        _, first = np.unique(objects[near], return_index=True)  # the best: candidates are in that order
         kept[rows[near][first]] = True
-    detected = first_true(kept, retraced.stages.max_detections)
-    return _detected(retraced, replace(candidates, detected=detected))
+    return _detected(image, replace(candidates, detected=first_true(kept, image.stages.max_detections)))
 
 
-def with_objects_found(found: Found, boxes: Boxes, classes: Indices, images: Indices) -> Found:
+def with_objects_found(found: Found, objects: Objects) -> Found:
     """The detections and, with a score of 1 each, some objects that were lost before any region was classified."""
-    return joined([found, _rows(boxes, classes, np.ones(len(boxes)), images)])
+    return joined([found, _rows(objects.boxes, objects.classes, np.ones(len(objects)), objects.images)])
 
 
 def joined(parts: list[Found]) -> Found:
     """The detections of all parts."""
     none = np.zeros(0, dtype=np.int64)
-    whole = [_rows(np.zeros((0, 4)), none, np.zeros(0), none), *parts]
-    return _rows(
-        np.concatenate([part.boxes for part in whole]),
-        np.concatenate([part.classes for part in whole]),
-        np.concatenate([part.scores for part in whole]),
-        np.concatenate([part.images for part in whole]),
-    )
+    parts = [_rows(np.zeros((0, 4)), none, np.zeros(0), none), *parts]
+    return Found(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
 
 
-def _nearest(boxes: Boxes, objects: Boxes, thresholds: NDArray[np.float64]) -> _Nearest:
-    if not len(objects):
-        return _Nearest(np.full(len(boxes), NO_INDEX), np.zeros(len(boxes)))
-    overlaps = box_iou(boxes, objects)
-    overlaps = np.where(overlaps >= thresholds, overlaps, 0.0)
+def _nearest(boxes: Boxes, objects: Boxes, thresholds: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
+    """For each box the object that it overlaps most, if enough, and the overlap; NO_INDEX and 0 where there is none."""
+    overlaps = np.append(box_iou(boxes, objects), np.zeros((len(boxes), 1)), axis=1)  # the last for no object
+    overlaps = np.where(overlaps >= np.append(thresholds, 0), overlaps, 0.0)
     best = np.argmax(overlaps, axis=1)
     most = overlaps[np.arange(len(boxes)), best]
-    return _Nearest(np.where(most > 0, best, NO_INDEX), most)
+    return np.where(most > 0, best, NO_INDEX), most
 
 
-def _detected(retraced: Retraced, candidates: Candidates) -> Found:
-    """The detections as rows of a table, without the classes that are not judged."""
-    classes = retraced.judged[candidates.classes]
-    rows: Flags = candidates.detected & (classes != NO_INDEX)
-    images = np.full(int(rows.sum()), retraced.image, dtype=np.int64)
+def _detected(image: ImageStages, candidates: Candidates) -> Found:
+    """The detections as rows of a table, without the classes that are not evaluated."""
+    classes = image.table_classes[candidates.classes]
+    rows = candidates.detected & (classes != NO_INDEX)
+    images = np.full(int(rows.sum()), image.index, dtype=np.int64)
     return _rows(candidates.boxes[rows], classes[rows], candidates.scores[rows], images)
 
 

@@ -1,17 +1,17 @@
-"""Which mistakes cost how much: the error types of TIDE (Bolya et al., ECCV 2020), with the numbers of its own tool.
+"""The error types of TIDE (Bolya et al., ECCV 2020) and their dAP, with the numbers of its own tool.
 
 A detection takes the object of its class that it overlaps most of those still free, as in COCO, but only the best 100
-detections of an image, of all classes together, are looked at. Each one that finds nothing has one error. What an
-error type costs is how much the mean average precision rises once its errors alone are repaired: a detection on the
-wrong class, or near an object, is given the object if it is the best for one that nothing has found, and is taken away
-otherwise, as are those of the other types; a missed object is no longer asked for.
+detections of an image, of all classes together, count. Each one that finds nothing has one error. The dAP of a type is
+how much the mean average precision rises once its errors alone are fixed: a detection on the wrong class, or near an
+object, is given the object if it is the best for one that nothing has found, and is removed otherwise, as are those of
+the other types; a missed object need no longer be found.
 
 Average precision is the tool's: the mean over 101 recalls, then over all classes that have an object or a detection. A
 class without objects counts as 0 as long as it has detections. Difficult objects and crowds are what the tool calls
 ignore regions: a detection of their class that finds nothing and lies in one by more than half does not count. The
 tool gives such a detection a type all the same, and so does this file, which also says which they are.
 
-Shapes: D detections, G objects, R detections that are looked at, A objects that are asked for, K classes.
+Shapes: D detections, G objects, R detections that count, F objects to find, K classes.
 """
 
 from dataclasses import dataclass, replace
@@ -22,11 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.errors import UsageError
-from ...data.records import NO_INDEX, Flags, Indices
-from ..metrics.average_precision import precision_recall
+from ...data.records import Flags, Indices
+from ...data.values import NO_INDEX
+from ..metrics.average_precision import interpolated_ap, precision_recall
 from ..metrics.evaluation import Outcome
 from ..metrics.matching import Pairs, best_of_each, match_free, pairs_of
-from ..metrics.table import Table
+from ..metrics.numbers import mean
+from ..metrics.table import Table, rank_in_group
 
 _MOST = 100  # detections of an image, of all classes together
 # Not `average_precision.COCO_RECALLS`: its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
@@ -34,9 +36,9 @@ _RECALLS = np.arange(101) / 100
 
 
 class Label(IntEnum):
-    """What is wrong with a detection."""
+    """The error of a detection."""
 
-    NONE = 0  # nothing: it finds its object, or it is not looked at
+    NONE = 0  # it finds its object, or does not count
     CLS = 1
     LOC = 2
     BOTH = 3
@@ -60,12 +62,12 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class ErrorType:
-    """One type of error, how often it happens, and what repairing it alone would bring."""
+    """One type of error, how often it happens, and the gain of fixing it alone."""
 
     name: str
     meaning: str
     count: int
-    delta_ap: float  # NaN if nothing is left to judge once it is repaired
+    delta_ap: float  # NaN if nothing is left to evaluate once it is fixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,67 +82,66 @@ class ErrorTypes:
 
 
 @dataclass(frozen=True, eq=False)
-class _Points:
-    """What the curves of all classes are drawn from."""
+class _Scored:
+    """Detections with their scores, behind the curves of all classes."""
 
     classes: Indices  # [R]
     scores: NDArray[np.float64]  # [R]
     right: Flags  # [R]
     late: Flags  # [R], of equal scores these come last; else the first comes first
 
-    def __getitem__(self, index: Flags) -> "_Points":
-        return _Points(self.classes[index], self.scores[index], self.right[index], self.late[index])
+    def __getitem__(self, index: Flags) -> "_Scored":
+        return _Scored(self.classes[index], self.scores[index], self.right[index], self.late[index])
 
 
 @dataclass(frozen=True, eq=False)
 class _Errors:
-    """What became of the detections that are looked at, and of the objects that are asked for."""
+    """The errors of the detections that count, and the objects to find that are found or of type `Miss`."""
 
     labels: NDArray[np.uint8]  # [R] of Label
     ignored: Flags  # [R]
-    targets: Indices  # [R], the object to give to a detection once its error is repaired, or NO_INDEX
-    found: Flags  # [A]
-    missed: Flags  # [A]
+    targets: Indices  # [R], the object that fixing its error gives to a detection, or NO_INDEX
+    found: Flags  # [F]
+    missed: Flags  # [F]
 
 
 def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) -> ErrorTypes:
     """The errors at an overlap of `foreground`; up to `background` a detection is on no object."""
     if not 0 < background <= foreground <= 1:
         raise UsageError(f"foreground {foreground} and background {background}: need 0 < background <= foreground <= 1")
-    rows, asked = _looked_at(table), np.flatnonzero(table.objects.asked)
-    errors = _judge(table, rows, asked, foreground, background)
+    rows, to_find = _best_of_images(table), np.flatnonzero(table.objects.to_find)
+    errors = _errors(table, rows, to_find, foreground, background)
     labels, ignored = np.zeros(len(table.found), np.uint8), np.zeros(len(table.found), np.bool_)
     missed = np.zeros(len(table.objects), np.bool_)
-    labels[rows], ignored[rows], missed[asked] = errors.labels, errors.ignored, errors.missed
-    ap, deltas = _costs(table, rows, asked, errors)
+    labels[rows], ignored[rows], missed[to_find] = errors.labels, errors.ignored, errors.missed
+    ap, deltas = _costs(table, rows, to_find, errors)
     counts = _counts(errors)
     types = tuple(ErrorType(name, meaning, counts[name], deltas[name]) for name, meaning in MEANINGS.items())
     return ErrorTypes(ap, types, labels, ignored, missed)
 
 
-def _looked_at(table: Table) -> Indices:
+def _best_of_images(table: Table) -> Indices:
     """The best detections of each image, image by image, the best first; equal scores as the predictions have."""
     images, scores = table.found.images, table.found.scores
     rows = np.lexsort((-scores, images))
-    place = np.arange(len(rows)) - np.searchsorted(images[rows], images[rows])
-    return rows[place < _MOST]
+    return rows[rank_in_group(images[rows]) < _MOST]
 
 
-def _judge(table: Table, rows: Indices, asked: Indices, foreground: float, background: float) -> _Errors:
-    pairs = pairs_of(table, rows, asked)
-    same = _same_class(table, rows, asked, pairs)
-    none = np.zeros(len(asked), np.bool_)
-    matches = match_free(pairs[same], len(rows), np.full(len(asked), foreground), none, none)
+def _errors(table: Table, rows: Indices, to_find: Indices, foreground: float, background: float) -> _Errors:
+    pairs = pairs_of(table, rows, to_find)
+    same = _same_class(table, rows, to_find, pairs)
+    none = np.zeros(len(to_find), np.bool_)
+    matches = match_free(pairs[same], len(rows), np.full(len(to_find), foreground), none, none)
     right = matches.outcomes == Outcome.TRUE_POSITIVE
     found = none.copy()
     found[matches.objects[right]] = True
     labels, causes = _label(pairs, same, right, foreground, background)
-    wanting = np.flatnonzero(~np.append(found, True)[causes])
-    wanted, first = np.unique(causes[wanting], return_index=True)  # the best detection of each
+    fixable = np.flatnonzero(~np.append(found, True)[causes])
+    objects, first = np.unique(causes[fixable], return_index=True)  # the best detection of each
     targets = np.full(len(rows), NO_INDEX)
-    targets[wanting[first]] = wanted
+    targets[fixable[first]] = objects
     missed = ~found
-    missed[wanted] = False
+    missed[objects] = False
     return _Errors(labels, ~right & _in_ignored(table, rows, foreground), targets, found, missed)
 
 
@@ -150,7 +151,7 @@ def _same_class(table: Table, rows: Indices, objects: Indices, pairs: Pairs) -> 
 
 def _in_ignored(table: Table, rows: Indices, foreground: float) -> Flags:
     """Which detections lie in a difficult object or a crowd of their class by more than `foreground`, [R]."""
-    objects = np.flatnonzero(~table.objects.asked)
+    objects = np.flatnonzero(~table.objects.to_find)
     pairs = pairs_of(table, rows, objects, np.ones(len(objects), np.bool_))
     inside = _same_class(table, rows, objects, pairs) & (pairs.overlaps > foreground)
     ignored = np.zeros(len(rows), np.bool_)
@@ -191,40 +192,39 @@ def _counts(errors: _Errors) -> dict[str, int]:
     return {name: int(each.sum()) for name, each in flags.items()}
 
 
-def _costs(table: Table, rows: Indices, asked: Indices, errors: _Errors) -> tuple[float, dict[str, float]]:
-    """The average precision, and how much it rises with each type repaired."""
+def _costs(table: Table, rows: Indices, to_find: Indices, errors: _Errors) -> tuple[float, dict[str, float]]:
+    """The average precision, and how much it rises with each type fixed."""
     right, counted = errors.labels == Label.NONE, ~errors.ignored
-    classes = table.objects.classes[asked]
+    classes = table.objects.classes[to_find]
     positives, found, missed = (
         np.bincount(classes[which], minlength=len(table.classes)) for which in (..., errors.found, errors.missed)
     )
-    # As soon as the tool repairs anything, it puts all errors before what is right among equal scores.
-    points = _Points(table.found.classes[rows], table.found.scores[rows], right, late=right)
-    ap = _mean_ap(replace(points, late=np.zeros_like(right))[counted], positives)
-    repaired = {name: _mean_ap(_repair(points, classes, errors, label), positives) for label, name in _NAMES.items()}
-    repaired["Miss"] = _mean_ap(points[counted], positives - missed)
-    deltas = {name: max(value - ap, 0.0) for name, value in repaired.items()}
-    deltas["FP"] = _mean_ap(replace(points, scores=right.astype(np.float64))[counted], positives) - ap
-    deltas["FN"] = _mean_ap(points[counted], found) - ap
+    # As soon as the tool fixes anything, it puts all errors before what is right among equal scores.
+    scored = _Scored(table.found.classes[rows], table.found.scores[rows], right, late=right)
+    ap = _mean_ap(replace(scored, late=np.zeros_like(right))[counted], positives)
+    fixed = {name: _mean_ap(_fixed(scored, classes, errors, label), positives) for label, name in _NAMES.items()}
+    fixed["Miss"] = _mean_ap(scored[counted], positives - missed)
+    deltas = {name: max(value - ap, 0.0) for name, value in fixed.items()}
+    deltas["FP"] = _mean_ap(replace(scored, scores=right.astype(np.float64))[counted], positives) - ap
+    deltas["FN"] = _mean_ap(scored[counted], found) - ap
     return ap, deltas
 
 
-def _repair(points: _Points, object_classes: Indices, errors: _Errors, label: Label) -> _Points:
-    """The points that are left where one type of error is repaired."""
+def _fixed(scored: _Scored, object_classes: Indices, errors: _Errors, label: Label) -> _Scored:
+    """The detections that are left where one type of error is fixed."""
     of_type = errors.labels == label
     given = of_type & (errors.targets != NO_INDEX)
-    classes = points.classes.copy()
+    classes = scored.classes.copy()
     classes[given] = object_classes[errors.targets[given]]
-    return replace(points, classes=classes, right=points.right | given)[np.where(of_type, given, ~errors.ignored)]
+    return replace(scored, classes=classes, right=scored.right | given)[np.where(of_type, given, ~errors.ignored)]
 
 
-def _mean_ap(points: _Points, positives: Indices) -> float:
+def _mean_ap(scored: _Scored, positives: Indices) -> float:
     """The mean over the classes that have a detection or an object, `positives` [K]; NaN if none has."""
-    order = np.lexsort((points.late, -points.scores, points.classes))
-    starts = np.searchsorted(points.classes[order], np.arange(len(positives) + 1))
-    curves = [points.right[order[first:end]] for first, end in pairwise(starts)]
-    aps = [_ap(right, int(count)) for right, count in zip(curves, positives, strict=True) if len(right) or count]
-    return float(np.mean(aps)) if aps else float("nan")
+    order = np.lexsort((scored.late, -scored.scores, scored.classes))
+    starts = np.searchsorted(scored.classes[order], np.arange(len(positives) + 1))
+    curves = [scored.right[order[first:end]] for first, end in pairwise(starts)]
+    return mean(_ap(right, int(count)) for right, count in zip(curves, positives, strict=True) if len(right) or count)
 
 
 def _ap(right: Flags, positives: int) -> float:
@@ -232,5 +232,4 @@ def _ap(right: Flags, positives: int) -> float:
         return 0.0
     outcomes = np.where(right, Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE).astype(np.uint8)
     precision, recall = precision_recall(outcomes, positives)
-    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(envelope[np.searchsorted(recall, _RECALLS, side="left")].mean())
+    return interpolated_ap(precision, recall, _RECALLS)

@@ -1,4 +1,4 @@
-"""From outcomes in the order of their scores to a curve, and from the curve to one number, as VOC's devkits do it.
+"""Precision-recall curves and average precision, as VOC's devkits compute them.
 
 Shapes: D detections of one class, the best first.
 """
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.records import NO_INDEX, Indices
-from .evaluation import ClassEvaluation, Outcome
+from ...data.records import Indices
+from ...data.values import NO_INDEX
+from .evaluation import ClassEvaluation, Evaluation, Outcome
 from .matching import Matches
 from .table import Table
 
@@ -23,21 +24,21 @@ RECALL_THRESHOLDS = np.array([k * 0.1 if k <= 5 else 1 - (10 - k) * 0.1 for k in
 COCO_RECALLS = np.linspace(0.0, 1.0, 101)
 
 
-def judged_class(
+def class_evaluation(
     table: Table,
     number: int,
     rows: Indices,
-    objects: Indices,
     matches: Matches,
-    average: Callable[[Curve, Curve], float],
+    average_precision: Callable[[Curve, Curve], float],
     numbers: Mapping[str, float] | None = None,
 ) -> ClassEvaluation:
     """A class's evaluation from the matches between its detections (`rows`) and its objects."""
-    positives = int(table.objects.asked[objects].sum())
+    objects = table.objects_of(number)
+    positives = int(table.objects.to_find[objects].sum())
     precision, recall = precision_recall(matches.outcomes, positives)
     return ClassEvaluation(
         name=table.classes[number],
-        ap=average(precision, recall) if positives else float("nan"),
+        ap=average_precision(precision, recall) if positives else float("nan"),
         positives=positives,
         recall=recall,
         precision=precision,
@@ -67,8 +68,7 @@ def eleven_point_ap(precision: Curve, recall: Curve) -> float:
     >>> round(eleven_point_ap(np.ones(7), found / 10) * 11)
     8
     """
-    envelope = np.append(_envelope(precision), 0.0)  # 0 where no detection gets that far
-    return float(envelope[np.searchsorted(recall, RECALL_THRESHOLDS, side="left")].mean())
+    return interpolated_ap(precision, recall, RECALL_THRESHOLDS)
 
 
 def area_ap(precision: Curve, recall: Curve) -> float:
@@ -83,8 +83,13 @@ def area_ap(precision: Curve, recall: Curve) -> float:
 
 def coco_ap(precision: Curve, recall: Curve) -> float:
     """COCO, at one overlap: the mean over 101 recalls of the best precision at that recall or a higher one."""
+    return interpolated_ap(precision, recall, COCO_RECALLS)
+
+
+def interpolated_ap(precision: Curve, recall: Curve, recalls: Curve) -> float:
+    """The mean over `recalls` of the best precision at that recall or a higher one, 0 where no detection gets there."""
     envelope = np.append(_envelope(precision), 0.0)
-    return float(envelope[np.searchsorted(recall, COCO_RECALLS, side="left")].mean())
+    return float(envelope[np.searchsorted(recall, recalls, side="left")].mean())
 
 
 def _envelope(precision: Curve) -> Curve:
@@ -92,8 +97,8 @@ def _envelope(precision: Curve) -> Curve:
     return np.maximum.accumulate(precision[::-1])[::-1]
 
 
-# How each protocol makes a number of a class's curve; COCO's is the mean of that at ten overlaps.
-AVERAGES: dict[str, Callable[[Curve, Curve], float]] = {
+# By protocol, the average precision of a class's curve; COCO's is the mean of that at ten overlaps.
+AP_OF_CURVE: dict[str, Callable[[Curve, Curve], float]] = {
     "voc07": eleven_point_ap,
     "voc10": area_ap,
     "ilsvrc": area_ap,
@@ -106,16 +111,15 @@ class BestF1:
     """Where precision and recall are best balanced; all NaN where there is nothing to find or nothing is found."""
 
     f1: float  # the harmonic mean of the two
-    score: float  # keep the detections of at least this
+    score: float  # the threshold: detections of at least this
     precision: float
     recall: float
 
 
 def best_f1(one: ClassEvaluation, table: Table) -> BestF1:
-    """The score threshold with the largest F1, of equal ones the highest; equal scores stay or go together."""
-    nothing = BestF1(*[float("nan")] * 4)
+    """The score threshold with the largest F1, of equal ones the highest; equal scores are on one side of it."""
     if not one.positives or not (one.outcomes == Outcome.TRUE_POSITIVE).any():
-        return nothing
+        return BestF1(*[float("nan")] * 4)
     scores = table.found.scores[one.rows]
     ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # the last detection of each score
     precision, recall = one.precision[ends], one.recall[ends]
@@ -123,3 +127,8 @@ def best_f1(one: ClassEvaluation, table: Table) -> BestF1:
     f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
     best = int(np.argmax(f1))
     return BestF1(*(float(column[best]) for column in (f1, scores[ends], precision, recall)))
+
+
+def best_f1_scores(evaluation: Evaluation) -> NDArray[np.float64]:
+    """The threshold with the best F1 of each class, NaN where it has none."""
+    return np.array([best_f1(one, evaluation.table).score for one in evaluation.classes], dtype=np.float64)

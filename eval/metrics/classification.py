@@ -1,4 +1,4 @@
-"""How often a classifier is right: top-1, top-5 and what it takes for what.
+"""Top-1 and top-5 accuracy and the confusion matrix of a classifier.
 
 Shapes: N images, K classes.
 """
@@ -15,7 +15,7 @@ SHOWN_CLASSES = 25  # a table of more is no help to a reader; the JSON has all
 
 @dataclass(frozen=True)
 class ClassificationResult:
-    """What a classifier said of images whose class is known."""
+    """A classifier's predictions for images whose class is known."""
 
     classes: tuple[str, ...]
     targets: NDArray[np.int64]  # [N], indices into `classes`
@@ -25,11 +25,11 @@ class ClassificationResult:
         return len(self.targets)
 
     def top(self, count: int) -> float:
-        """The share of images whose class is among the `count` likeliest; of equal ones the first comes first."""
+        """Top-`count` accuracy; of equal probabilities the first class comes first."""
         return float((ranks(self.probabilities, self.targets) < count).mean()) if len(self) else float("nan")
 
     def confusion(self) -> NDArray[np.int64]:
-        """How many images of each class, a row, were taken for each class, a column: (K, K)."""
+        """The number of images of each class, a row, by predicted class, a column: (K, K)."""
         table = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         np.add.at(table, (self.targets, self.probabilities.argmax(axis=1)), 1)
         return table
@@ -56,7 +56,7 @@ class ClassificationResult:
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
-        """A row a class: its images, the share that is right, and what each was taken for."""
+        """A row a class: its images, its accuracy, and the predictions by class."""
         wide = max(len("class"), *map(len, self.classes))
         counts = [max(len(name), 6) for name in self.classes]
         taken = "  ".join(f"{name:>{width}}" for name, width in zip(self.classes, counts, strict=True))
@@ -69,7 +69,7 @@ class ClassificationResult:
 
 
 def ranks(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many classes come before the right one, by probability and among equals by index: (N,).
+    """The rank of the right class by probability, among equals by index, 0 for the first: (N,).
 
     >>> ranks(np.array([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]]), np.array([2, 1])).tolist()
     [2, 1]

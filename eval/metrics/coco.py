@@ -3,7 +3,7 @@
 It gets the numbers `x y width height` that the files have, so that nothing is lost on the way. Objects that VOC calls
 difficult are given to it as crowds: COCO has no other way to say that something need not be found. The `ignore` of
 COCO's files counts for nothing, as in COCO's own code, which overwrites it with `iscrowd`. What became of each
-detection, which COCO's code does not tell, is found by its rule at an overlap of .5.
+detection, which COCO's code does not explain_image, is found by its rule at an overlap of .5.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ...data.boxes import Boxes
 from ...data.errors import SetupError
 from ...data.records import Flags, Indices
-from .average_precision import judged_class
+from .average_precision import class_evaluation
 from .evaluation import ClassEvaluation, Evaluation, Outcome
 from .matching import Matches, match_free, overlapping_pairs
-from .table import Table
+from .table import Found, Objects, Table, rank_in_group
 
 COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
 COCO_ENGINES = ("pycocotools", "faster-coco-eval")
@@ -28,17 +28,18 @@ COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100
 
 COCO_OVERLAPS = np.linspace(0.5, 0.95, 10)
 
-_MOST = 100  # detections of a class in an image, the best; others are not looked at
+_MOST = 100  # detections of a class in an image, the best; others do not count
 
 
 def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
-    """Judge by COCO's protocol; equal scores are taken image by image in the order of the ground truth.
+    """Evaluate by COCO's protocol; equal scores are taken image by image in the order of the ground truth.
 
-    The mean is COCO's AP; each class has its AP50 and AP75 besides. Without `engine`, one of `COCO_ENGINES`, the quick
-    one is taken where it is installed; the numbers are the same. The table of the evaluation has no object to ignore.
+    The mean is COCO's AP; each class has its AP50 and AP75 besides. Without `engine`, one of `COCO_ENGINES`, the fast
+    one is taken where it is installed; the numbers are the same. In the evaluation's table `ignore` counts for nothing.
     """
-    table = replace(table, objects=replace(table.objects, ignore=np.zeros(len(table.objects), np.bool_)))
-    if len(table.objects):
+    objects = table.objects
+    table = replace(table, objects=replace(objects, to_find=~(objects.difficult | objects.crowd)))
+    if len(objects):
         stats, precision = _official(table, engine)
     else:
         stats, precision = [-1.0] * len(COCO_NUMBERS), np.full((10, 101, len(table.classes)), -1.0)
@@ -70,9 +71,12 @@ def _engine(name: str | None) -> tuple[type[Any], type[Any]]:
 def _official(table: Table, engine: str | None) -> tuple[list[float], NDArray[Any]]:
     """The twelve numbers, and precision [IoU, recall, class] for objects of all sizes; -1 where there is none."""
     coco_class, evaluator_class = _engine(engine)
+    objects, detections = table.objects, table.found
     with contextlib.redirect_stdout(io.StringIO()):  # both packages print their progress there
         truth, found = coco_class(), coco_class()
-        truth.dataset, found.dataset = _truth_content(table), _found_content(table)
+        truth.dataset = _content(table, objects, objects.areas, iscrowd=(~objects.to_find).astype(int))
+        areas = detections.xywh[:, 2] * detections.xywh[:, 3]
+        found.dataset = _content(table, detections, areas, score=detections.scores, iscrowd=np.zeros(len(areas), int))
         truth.createIndex()
         found.createIndex()
         evaluator = evaluator_class(truth, found, "bbox")
@@ -82,53 +86,24 @@ def _official(table: Table, engine: str | None) -> tuple[list[float], NDArray[An
     return list(evaluator.stats[: len(COCO_NUMBERS)]), evaluator.eval["precision"][:, :, :, 0, -1]
 
 
-def _truth_content(table: Table) -> dict[str, Any]:
-    objects = table.objects
-    columns = zip(
-        (objects.images + 1).tolist(),
-        (objects.classes + 1).tolist(),
-        objects.xywh.tolist(),
-        objects.areas.tolist(),
-        (~objects.asked).tolist(),
-        strict=True,
-    )
-    annotations = [
-        {"id": i, "image_id": image, "category_id": number, "bbox": box, "area": area, "iscrowd": int(crowd)}
-        for i, (image, number, box, area, crowd) in enumerate(columns, 1)  # an id of 0 would never count as found
-    ]
-    return {**_frame(table), "annotations": annotations}
-
-
-def _found_content(table: Table) -> dict[str, Any]:
-    found = table.found
-    columns = zip(
-        (found.images + 1).tolist(),
-        (found.classes + 1).tolist(),
-        found.xywh.tolist(),
-        (found.xywh[:, 2] * found.xywh[:, 3]).tolist(),
-        found.scores.tolist(),
-        strict=True,
-    )
-    annotations = [
-        {
-            "id": i,
-            "image_id": image,
-            "category_id": number,
-            "bbox": box,
-            "area": area,
-            "score": score,
-            "iscrowd": 0,
-        }
-        for i, (image, number, box, area, score) in enumerate(columns, 1)
-    ]
-    return {**_frame(table), "annotations": annotations}
-
-
-def _frame(table: Table) -> dict[str, Any]:
+def _content(
+    table: Table, rows: Found | Objects, areas: NDArray[np.float64], **columns: NDArray[Any]
+) -> dict[str, Any]:
+    """Detections or objects as the content of a COCO file, with further columns of the annotations by name."""
+    named = {
+        "id": np.arange(1, len(rows) + 1),  # an id of 0 would never count as found
+        "image_id": rows.images + 1,
+        "category_id": rows.classes + 1,
+        "bbox": rows.xywh,
+        "area": areas,
+        **columns,
+    }
+    values = zip(*(column.tolist() for column in named.values()), strict=True)
     return {
         "info": {},
         "images": [{"id": i} for i in range(1, len(table.truths) + 1)],
         "categories": [{"id": i, "name": name} for i, name in enumerate(table.classes, 1)],
+        "annotations": [dict(zip(named, row, strict=True)) for row in values],
     }
 
 
@@ -136,14 +111,14 @@ def _class(table: Table, number: int, precision: NDArray[Any]) -> ClassEvaluatio
     rows, matches = matches_at(table, number, COCO_OVERLAPS[0])
     aps = {name: _number(float(precision[i].mean())) for name, i in (("AP50", 0), ("AP75", 5))}
     mean = _number(float(precision.mean()))
-    return judged_class(table, number, rows, table.objects_of(number), matches, lambda *_: mean, aps)
+    return class_evaluation(table, number, rows, matches, lambda *_: mean, aps)
 
 
 def matches_at(table: Table, number: int, overlap: float) -> tuple[Indices, Matches]:
-    """A class's detections, the best first, and what becomes of them by COCO's rule at an overlap."""
+    """A class's detections, the best first, and their matches by COCO's rule at an overlap."""
     rows, objects = table.found_of(number, by_image=True), table.objects_of(number)
     rows = _first_of_each_image(rows, table.found.images[rows])
-    ignored = ~table.objects.asked[objects]
+    ignored = ~table.objects.to_find[objects]
     pairs = overlapping_pairs(
         *(table.found.xywh[rows], table.found.images[rows]),
         *(table.objects.xywh[objects], table.objects.images[objects]),
@@ -160,7 +135,7 @@ def matches_at(table: Table, number: int, overlap: float) -> tuple[Indices, Matc
 def coco_overlaps(found: Boxes, objects: Boxes, crowd: Flags | None) -> NDArray[np.float64]:
     """The overlap of the boxes `x y width height` in the same row, (P,), bit for bit as COCO's `bbIou` has it.
 
-    With a crowd it is the part of the detection that lies in it.
+    With a crowd it is the fraction of the detection that lies in it.
     """
     near, far = np.maximum(found[:, :2], objects[:, :2]), found[:, :2] + found[:, 2:]
     sides = np.minimum(far, objects[:, :2] + objects[:, 2:]) - near
@@ -174,9 +149,7 @@ def coco_overlaps(found: Boxes, objects: Boxes, crowd: Flags | None) -> NDArray[
 def _first_of_each_image(rows: Indices, images: Indices) -> Indices:
     """The first `_MOST` rows of each image, in the same order."""
     order = np.argsort(images, kind="stable")
-    sorted_images = images[order]
-    place = np.arange(len(rows)) - np.searchsorted(sorted_images, sorted_images)
-    return rows[np.sort(order[place < _MOST])]
+    return rows[np.sort(order[rank_in_group(images[order]) < _MOST])]
 
 
 def _number(value: float) -> float:

@@ -1,4 +1,4 @@
-"""What an evaluator gives back, whatever its protocol: for each class the average precision and how it came about.
+"""The result of every protocol: for each class the average precision and the matches behind it.
 
 Shapes: D detections of one class, the best first.
 """
@@ -10,16 +10,17 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .numbers import mean
 from .table import Table
 
 
 class Outcome(IntEnum):
-    """What became of a detection; only the first counts for the detector, `IGNORED` neither for nor against it."""
+    """What a protocol makes of a detection."""
 
     TRUE_POSITIVE = 0
-    FALSE_POSITIVE = 1  # no object of its class is where it says
+    FALSE_POSITIVE = 1  # on no object of its class
     DUPLICATE = 2  # of an object that a better detection has found: a false positive as well
-    IGNORED = 3  # on an object that nobody is asked to find
+    IGNORED = 3  # on an object to ignore: counts neither for nor against the detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class ClassEvaluation:
     outcomes: NDArray[np.uint8]  # [D] of Outcome
     rows: NDArray[np.int64]  # [D], into the table's detections
     objects: NDArray[np.int64]  # [D], into the table's objects: what a detection is about, or NO_INDEX
-    numbers: Mapping[str, float] = field(default_factory=dict)  # what else the protocol tells of a class, by name
+    numbers: Mapping[str, float] = field(default_factory=dict)  # the protocol's further numbers, by name
 
     @property
     def detections(self) -> int:
@@ -43,19 +44,18 @@ class ClassEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One protocol's judgement of a table of predictions and ground truth."""
+    """The scores that one protocol gives a table of predictions and ground truth."""
 
     metric: str  # its key in a report, as `voc07`
     protocol: str  # its name for people, to stand beside every number
     classes: tuple[ClassEvaluation, ...]
     table: Table
-    numbers: Mapping[str, float] = field(default_factory=dict)  # what the protocol tells besides the mean, by name
+    numbers: Mapping[str, float] = field(default_factory=dict)  # the protocol's further numbers, by name
 
     @property
     def map(self) -> float:
         """The plain mean over the classes that have objects; NaN if none has."""
-        values = [one.ap for one in self.classes if not np.isnan(one.ap)]
-        return float(np.mean(values)) if values else float("nan")
+        return mean(one.ap for one in self.classes)
 
     @property
     def without_objects(self) -> tuple[str, ...]:

@@ -2,15 +2,15 @@
 
 An object is found from an overlap on that grows with its size: a box around a small one need not be as exact, see
 `overlap_thresholds`. A detection takes the free object that it overlaps most of those whose own threshold it reaches.
-Classes on the blacklist of an image are not judged there (the table has left them out). Difficult objects and crowds,
-which ILSVRC does not know, are nobody's loss and no detection's fault.
+Classes on the blacklist of an image are ignored there (the table has left them out). Difficult objects and crowds,
+which ILSVRC does not know, are neither missed nor false.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
-from .average_precision import area_ap, judged_class
+from .average_precision import area_ap, class_evaluation
 from .evaluation import ClassEvaluation, Evaluation
 from .matching import match_free, pairs_of
 from .table import Table
@@ -21,7 +21,7 @@ _TOLERANCE = 10.0  # pixels, that a box may be off
 
 
 def evaluate_ilsvrc(table: Table) -> Evaluation:
-    """Judge by ILSVRC's protocol; equal scores are taken image by image in the order of the ground truth."""
+    """Evaluate by ILSVRC's protocol; equal scores are taken image by image in the order of the ground truth."""
     classes = tuple(_evaluate_class(table, number) for number in range(len(table.classes)))
     aps = [one.ap for one in classes if not np.isnan(one.ap)]
     median = float(np.median(aps)) if aps else float("nan")
@@ -41,6 +41,6 @@ def overlap_thresholds(boxes: Boxes) -> NDArray[np.float64]:
 def _evaluate_class(table: Table, number: int) -> ClassEvaluation:
     rows, objects = table.found_of(number, by_image=True), table.objects_of(number)
     thresholds = overlap_thresholds(table.objects.boxes[objects])
-    ignored = ~table.objects.asked[objects]
+    ignored = ~table.objects.to_find[objects]
     matches = match_free(pairs_of(table, rows, objects), len(rows), thresholds, ignored, table.objects.crowd[objects])
-    return judged_class(table, number, rows, objects, matches, area_ap)
+    return class_evaluation(table, number, rows, matches, area_ap)

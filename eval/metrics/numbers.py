@@ -1,19 +1,29 @@
-"""Numbers as people and programs want to read them: one that does not exist is `n/a`, or JSON's null."""
+"""Numbers that may not exist: NaN in arithmetic, `n/a` for people, null in JSON."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 
 def format_number(value: float, *, digits: int = 4, sign: bool = False) -> str:
-    """So many digits after the point, or `n/a`.
+    """With this number of digits after the point, or `n/a`.
 
     >>> format_number(0.5), format_number(float("nan")), format_number(0.25, digits=2, sign=True)
     ('0.5000', 'n/a', '+0.25')
     """
     return "n/a" if math.isnan(value) else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of those that are numbers; NaN if none is.
+
+    >>> mean([0.25, float("nan"), 0.75]), mean([])
+    (0.5, nan)
+    """
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def plain(value: Any) -> Any:

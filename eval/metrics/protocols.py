@@ -1,4 +1,4 @@
-"""The protocols by the names that the command line and reports give them."""
+"""The protocols by name."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from .voc import VOC_PROTOCOLS, evaluate_voc
 
 PROTOCOLS = {**VOC_PROTOCOLS, "ilsvrc": ILSVRC_PROTOCOL, "coco": COCO_PROTOCOL}
 
-_EVALUATORS: dict[str, Callable[[Table], Evaluation]] = {
+EVALUATORS: dict[str, Callable[[Table], Evaluation]] = {
     **{name: lambda table, name=name: evaluate_voc(table, name) for name in VOC_PROTOCOLS},
     "ilsvrc": evaluate_ilsvrc,
     "coco": evaluate_coco,
@@ -27,5 +27,5 @@ def checked_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
 
 
 def evaluate(table: Table, metrics: Sequence[str]) -> list[Evaluation]:
-    """Judge by each of the protocols, whatever data set the table is from."""
-    return [_EVALUATORS[name](table) for name in checked_metrics(metrics)]
+    """Evaluate by each of the protocols, whatever data set the table is from."""
+    return [EVALUATORS[name](table) for name in checked_metrics(metrics)]

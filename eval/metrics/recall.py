@@ -1,8 +1,8 @@
-"""How well proposals cover the objects: recall by overlap and by number of boxes, and average best overlap.
+"""Recall of proposals by overlap and by number of boxes, and average best overlap.
 
 Average best overlap is VOC's (Uijlings et al., section 5: the mean over a class's objects, then over the classes);
 average recall is the mean of the recalls at IoU .50, .55 … .95 (Hosang et al., 2016). Objects to ignore
-(difficult, crowds, classes that are not annotated there) are not asked for. Shapes: O objects, B budgets.
+are left out. Shapes: O objects, B budgets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from ...data.boxes import Boxes, box_area, box_iou
 from ...data.errors import DataError
 from ...data.records import GroundTruth, Proposals
 from ...data.terminal import format_columns, printable
-from .numbers import format_number
+from .numbers import format_number, mean
 
 BUDGETS = (1, 3, 10, 30, 100, 200, 300, 500, 1000, 2000, 5000)  # boxes an image, the best first
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -25,7 +25,7 @@ SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, np.inf)
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a set of best overlaps comes to; NaN where there are no objects."""
+    """Recall of some objects; NaN where there are none."""
 
     objects: int
     recall_50: float
@@ -45,24 +45,21 @@ class RecallEvaluation:
     mabo: float  # the mean over the classes of their average best overlap
     classes: Mapping[str, Coverage]
     sizes: Mapping[str, Coverage]  # by the objects' areas
-    budgets: Mapping[int, Coverage]  # with so many boxes an image at most
+    budgets: Mapping[int, Coverage]  # by the number of boxes an image at most
     by_iou: Sequence[tuple[float, float]]  # overlap, and the recall at it
 
 
 def evaluate_recall(name: str, proposals: Mapping[str, Proposals], truths: Sequence[GroundTruth]) -> RecallEvaluation:
-    """Judge the proposals of every image; DataError names one that has none on file, not even an empty row."""
+    """Evaluate the proposals of every image; DataError where an image has none on file, not even an empty row."""
     missing = [truth.file for truth in truths if truth.file not in proposals]
     if missing:
         raise DataError(f"{name} has no proposals for {len(missing)} of {len(truths)} images, as {missing[0]}")
-    labels, areas, tables, counts = [], [], [], []
-    for truth in truths:
-        wanted = truth[truth.to_find]
-        boxes = proposals[truth.file].boxes
-        labels.append(wanted.labels)
-        areas.append(box_area(wanted.boxes))
-        tables.append(best_overlaps(boxes, wanted.boxes))
-        counts.append(len(boxes))
-    label, area = np.concatenate([np.zeros(0, np.str_), *labels]), np.concatenate([np.zeros(0), *areas])  # [O]
+    objects = [truth[truth.to_find] for truth in truths]
+    boxes = [proposals[truth.file].boxes for truth in truths]
+    counts = list(map(len, boxes))
+    label = np.concatenate([np.zeros(0, np.str_), *(each.labels for each in objects)])  # [O]
+    area = np.concatenate([np.zeros(0), *(box_area(each.boxes) for each in objects)])  # [O]
+    tables = [best_overlaps(found, each.boxes) for found, each in zip(boxes, objects, strict=True)]
     best = np.concatenate([np.zeros((0, len(BUDGETS) + 1)), *tables])  # [O, B + 1]
     overall = best[:, -1]
     classes = {str(each): _coverage(overall[label == each]) for each in np.unique(label)}
@@ -71,9 +68,9 @@ def evaluate_recall(name: str, proposals: Mapping[str, Proposals], truths: Seque
     return RecallEvaluation(
         name=name,
         images=len(truths),
-        boxes=float(np.mean(counts)) if counts else float("nan"),
+        boxes=mean(counts),
         all=_coverage(overall),
-        mabo=float(np.mean([each.mean_best_overlap for each in classes.values()])) if classes else float("nan"),
+        mabo=mean(each.mean_best_overlap for each in classes.values()),
         classes=classes,
         sizes={size: _coverage(overall[(area >= low) & (area < high)]) for size, (low, high) in SIZES.items()},
         budgets={BUDGETS[i]: _coverage(best[:, i]) for i in useful},

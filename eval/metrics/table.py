@@ -1,20 +1,22 @@
 """Predictions and ground truth of the same images as columns: what every protocol and analysis starts from.
 
-Classes and images are numbers here, into the names that the table holds; images are those of the ground truth.
+Classes and images are indices into what the table holds; images are those of the ground truth.
 
 Shapes: D detections, G objects.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
 from ...data.images.pairing import pair_files
-from ...data.records import NO_INDEX, Detections, Flags, GroundTruth, ImageDetections, Indices
+from ...data.records import Detections, Flags, GroundTruth, ImageDetections, Indices
+from ...data.values import NO_INDEX
 
 
 class _Rows:
@@ -24,6 +26,9 @@ class _Rows:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __getitem__(self, index: Any) -> Self:
+        return type(self)(**{name: column[index] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,28 +49,23 @@ class Objects(_Rows):
     boxes: Boxes  # [G, 4]
     classes: Indices  # [G]
     images: Indices  # [G]
+    to_find: Flags  # [G], those that count; others are neither missed nor false
     difficult: Flags  # [G]
     crowd: Flags  # [G]
-    ignore: Flags  # [G]
     truncated: Flags  # [G]
     areas: NDArray[np.float64]  # [G], square pixels
     xywh: Boxes  # [G, 4], for COCO's code
 
-    @property
-    def asked(self) -> Flags:
-        """Those that a detector has to find, [G]."""
-        return ~(self.difficult | self.crowd | self.ignore)
-
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What is judged, and what was left out of it."""
+    """What is evaluated, and what was left out of it."""
 
     classes: tuple[str, ...]
     truths: tuple[GroundTruth, ...]  # the images
     found: Found
     objects: Objects
-    paired: tuple[tuple[ImageDetections, int], ...]  # predictions, and the number of the image that each is about
+    paired: tuple[tuple[ImageDetections, int], ...]  # predictions, and the index of the image of each
     num_failed: int  # images that predictions say could not be read
     left_out_images: int  # predicted, but not in the ground truth
     left_out_detections: int  # on those
@@ -90,67 +90,56 @@ class Table:
 def tabulate(images: Sequence[ImageDetections], truths: Sequence[GroundTruth], classes: Sequence[str]) -> Table:
     """Pair predictions with the ground truth. Other classes than `classes` are left out on both sides.
 
-    So are, on both sides, the classes that an image is not judged on (`ignored_classes`).
+    So are the `ignored_classes` of an image.
     """
-    names = {name: number for number, name in enumerate(classes)}
-    paired = pair_files([image.file for image in images], [truth.file for truth in truths])
-    left_out = [image for image, place in zip(images, paired, strict=True) if place == NO_INDEX]
-    kept = [(image, place) for image, place in zip(images, paired.tolist(), strict=True) if place != NO_INDEX]
-    unjudged = {(place, names[name]) for place, truth in enumerate(truths) for name in truth.unjudged if name in names}
+    numbers = {name: number for number, name in enumerate(classes)}
+    indices = pair_files([image.file for image in images], [truth.file for truth in truths]).tolist()
+    outside = [image for image, index in zip(images, indices, strict=True) if index == NO_INDEX]
+    paired = [(image, index) for image, index in zip(images, indices, strict=True) if index != NO_INDEX]
+    ignored = [(i, numbers.get(name, NO_INDEX)) for i, truth in enumerate(truths) for name in truth.ignored_classes]
+    labels = (label for image, _ in paired for label in image.detections.labels.tolist())
+    found = [(image.detections, index) for image, index in paired]
+    objects = [(truth, index) for index, truth in enumerate(truths)]
     return Table(
         classes=tuple(classes),
         truths=tuple(truths),
-        found=_found(kept, names, ignored),
-        objects=_objects(truths, names, ignored),
-        paired=tuple(kept),
-        num_failed=sum(image.error is not None for image, _ in kept),
-        left_out_images=len({image.file for image in left_out}),
-        left_out_detections=sum(len(image.detections) for image in left_out),
-        example_outside=left_out[0].file if left_out else "",
-        left_out_labels=_others(kept, names),
+        found=_joined(Found, [(Detections(), 0), *found], numbers, ignored),
+        objects=_joined(Objects, [(_EMPTY, 0), *objects], numbers, ignored),
+        paired=tuple(paired),
+        num_failed=sum(image.error is not None for image, _ in paired),
+        left_out_images=len({image.file for image in outside}),
+        left_out_detections=sum(len(image.detections) for image in outside),
+        example_outside=outside[0].file if outside else "",
+        left_out_labels=Counter(label for label in labels if label not in numbers),
     )
 
 
-def _others(kept: Sequence[tuple[ImageDetections, int]], names: dict[str, int]) -> dict[str, int]:
-    """How many detections there are of each class that is not among the names."""
-    counts = Counter[str]()
-    for image, _ in kept:
-        counts.update(label for label in image.detections.labels.tolist() if label not in names)
-    return dict(counts)
+def rank_in_group(groups: Indices) -> Indices:
+    """For each row of sorted groups how many before it are of the same one.
+
+    >>> rank_in_group(np.array([0, 0, 3, 3, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    return np.arange(len(groups)) - np.searchsorted(groups, groups)
 
 
-def _found(
-    kept: Sequence[tuple[ImageDetections, int]], names: dict[str, int], ignored: Iterable[tuple[int, int]]
-) -> Found:
-    found = [Detections(), *(image.detections for image, _ in kept)]  # so that there is always something to join
-    classes = _numbers([label for one in found for label in one.labels.tolist()], names)
-    images = np.repeat([place for _, place in kept], [len(one) for one in found[1:]]).astype(np.int64)
-    rows = _judged(classes, images, ignored)
-    boxes, scores, xywh = (
-        np.concatenate([getattr(one, name) for one in found])[rows] for name in ("boxes", "scores", "xywh")
-    )
-    return Found(boxes, classes[rows], scores, images[rows], xywh)
+_EMPTY = GroundTruth("", 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))  # so that columns join
+Rows = TypeVar("Rows", Found, Objects)
 
 
-def _objects(truths: Sequence[GroundTruth], names: dict[str, int], ignored: Iterable[tuple[int, int]]) -> Objects:
-    empty = GroundTruth("", 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
-    joined = [empty, *truths]
-    classes = _numbers([label for truth in joined for label in truth.labels.tolist()], names)
-    images = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths]).astype(np.int64)
-    rows = _judged(classes, images, ignored)
-    boxes, difficult, crowd, ignore, truncated, areas, xywh = (
-        np.concatenate([getattr(truth, name) for truth in joined])[rows]
-        for name in ("boxes", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
-    )
-    return Objects(boxes, classes[rows], images[rows], difficult, crowd, ignore, truncated, areas, xywh)
-
-
-def _numbers(labels: list[str], names: dict[str, int]) -> Indices:
-    return np.array([names.get(label, -1) for label in labels], dtype=np.int64)
-
-
-def _judged(classes: Indices, images: Indices, ignored: Iterable[tuple[int, int]]) -> Indices:
-    """The rows of known classes that the images are judged on."""
+def _joined(
+    kind: type[Rows],
+    parts: Sequence[tuple[Any, int]],
+    numbers: Mapping[str, int],
+    ignored: Sequence[tuple[int, int]],
+) -> Rows:
+    """Records and the indices of their images, joined; without classes that are unknown, or `ignored` on an image."""
+    labels = [label for part, _ in parts for label in part.labels.tolist()]
+    classes = np.array([numbers.get(label, NO_INDEX) for label in labels], dtype=np.int64)
+    images = np.repeat([index for _, index in parts], [len(part) for part, _ in parts]).astype(np.int64)
+    columns: dict[str, NDArray[Any]] = {"classes": classes, "images": images}
+    for name in {field.name for field in fields(kind)} - columns.keys():
+        columns[name] = np.concatenate([getattr(part, name) for part, _ in parts])
     width = int(classes.max(initial=0)) + 1
-    skipped = [image * width + number for image, number in ignored if number < width]
-    return np.flatnonzero((classes >= 0) & ~np.isin(images * width + classes, skipped))
+    skipped = [image * width + number for image, number in ignored if 0 <= number < width]
+    return kind(**columns)[(classes >= 0) & ~np.isin(images * width + classes, skipped)]

@@ -4,7 +4,7 @@ The two differ in how a curve becomes a number; matching, difficult objects and 
 COCO knows, is taken for a difficult object.
 """
 
-from .average_precision import AVERAGES, judged_class
+from .average_precision import AP_OF_CURVE, class_evaluation
 from .evaluation import ClassEvaluation, Evaluation
 from .matching import match_voc, pairs_of
 from .table import Table
@@ -13,12 +13,12 @@ VOC_PROTOCOLS = {"voc07": "mAP (VOC07, 11-point, IoU 0.5)", "voc10": "mAP (VOC10
 
 
 def evaluate_voc(table: Table, metric: str = "voc07") -> Evaluation:
-    """Judge by `metric`, `voc07` or `voc10`; equal scores keep the order of the predictions."""
+    """Evaluate by `metric`, `voc07` or `voc10`; equal scores keep the order of the predictions."""
     classes = tuple(_evaluate_class(table, number, metric) for number in range(len(table.classes)))
     return Evaluation(metric, VOC_PROTOCOLS[metric], classes, table)
 
 
 def _evaluate_class(table: Table, number: int, metric: str) -> ClassEvaluation:
     rows, objects = table.found_of(number), table.objects_of(number)
-    matches = match_voc(pairs_of(table, rows, objects), len(rows), ~table.objects.asked[objects])
-    return judged_class(table, number, rows, objects, matches, AVERAGES[metric])
+    matches = match_voc(pairs_of(table, rows, objects), len(rows), ~table.objects.to_find[objects])
+    return class_evaluation(table, number, rows, matches, AP_OF_CURVE[metric])

@@ -1,10 +1,10 @@
 """The images that a report shows: which ones, and their boxes and pixels as its page takes them.
 
-A mistake is a detection that finds nothing, or finds again, though its score is one at which its class does best (the
-threshold of the best F1), or an object that no detection of such a score finds. Images with the most mistakes are the
-worst; of those with equally few, the ones with the most objects found are the best.
+A mistake is a detection that finds nothing, or finds again, with a score from the threshold of its class's best F1 on,
+or an object that no such detection finds. Images with the most mistakes are the worst; of those with equally few, the
+ones with the most objects found are the best.
 
-Shapes: P images, D detections, G objects.
+Shapes: P images, D detections, G objects, K classes.
 """
 
 import base64
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...data.errors import DataError
-from ...data.printable import printable
-from ...data.records import NO_INDEX, GroundTruth, Indices
-from ..metrics.average_precision import best_f1
+from ...data.records import GroundTruth, Indices
+from ...data.terminal import printable
+from ...data.values import NO_INDEX
+from ..metrics.average_precision import best_f1_scores
 from ..metrics.evaluation import Evaluation, Outcome
+from ..metrics.table_matches import NOT_COUNTED, TableMatches, table_matches
 
 MOST_IMAGES = 200
 MOST_BEST = 50  # of them, where not all are shown
@@ -31,24 +33,13 @@ LONGEST_SIDE = 640  # pixels
 # A photo of 640 by 480 has 50 to 70 KB at the first quality; confetti must not make the page ten times as large.
 _QUALITIES = (80, 60, 40, 20)
 _MOST_BYTES = 80_000
-_NOT_JUDGED = len(Outcome)  # what a protocol did not look at, as COCO beyond the best 100
 
 ReadImage = Callable[[GroundTruth], NDArray[np.uint8]]  # may raise DataError
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """The outcomes of all classes in one place."""
-
-    outcomes: NDArray[np.uint8]  # [D] of Outcome, or _NOT_JUDGED
-    objects: Indices  # [D], what a detection is about, or NO_INDEX
-    found_at: NDArray[np.float64]  # [G], the score that finds an object; minus infinity if none does
-    at_best: NDArray[np.float64]  # [K], the threshold of each class's best F1; infinity without one
-
-
-@dataclass(frozen=True, eq=False)
 class ImageOrder:
-    """All images from the worst to the best, and what is right and wrong about each."""
+    """All images from the worst to the best, with their mistakes and found objects."""
 
     order: Indices  # [P]
     mistakes: Indices  # [P], by image, not in that order
@@ -62,92 +53,70 @@ class ImageOrder:
 
 
 def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
-    """The classes by number, and for each image that is shown its boxes and its pixels, ready for JSON."""
-    judged, ranked = _judged(evaluation), rank_images(evaluation)
-    shown = ranked.shown()
-    truths = [evaluation.table.truths[i] for i in shown.tolist()]
+    """The classes, and for each image that is shown its boxes and its pixels, ready for JSON."""
+    matches, ranked, thresholds = table_matches(evaluation), rank_images(evaluation), best_f1_scores(evaluation)
+    shown = ranked.shown().tolist()
+    truths = [evaluation.table.truths[i] for i in shown]
     with ThreadPoolExecutor() as pool:  # Pillow decodes and encodes outside the interpreter's lock
         pixels = list(pool.map(lambda truth: embedded_image(read, truth), truths))
     return {
         "classes": [printable(name) for name in evaluation.table.classes],
         "total": len(ranked.order),
-        "threshold": _threshold(judged),
+        # The score from which on boxes are shown at first: the median of the classes' best ones.
+        "threshold": None if np.isnan(thresholds).all() else float(np.nanmedian(thresholds)),
         "images": [
             {
                 "file": printable(truth.file),
                 "size": _size(truth, size),
                 "image": image,
-                "mistakes": int(ranked.mistakes[place]),
-                **_boxes(evaluation, judged, place),
+                "mistakes": int(ranked.mistakes[i]),
+                **_boxes(evaluation, matches, i),
             }
-            for place, truth, (image, size) in zip(shown.tolist(), truths, pixels, strict=True)
+            for i, truth, (image, size) in zip(shown, truths, pixels, strict=True)
         ],
     }
-
-
-def _judged(evaluation: Evaluation) -> _Judged:
-    table = evaluation.table
-    outcomes = np.full(len(table.found), _NOT_JUDGED, np.uint8)
-    objects = np.full(len(table.found), NO_INDEX)
-    for one in evaluation.classes:
-        outcomes[one.rows], objects[one.rows] = one.outcomes, one.objects
-    found_at = np.full(len(table.objects), -np.inf)
-    finders = np.flatnonzero(outcomes == Outcome.TRUE_POSITIVE)
-    found_at[objects[finders]] = table.found.scores[finders]
-    at_best = np.array([best_f1(one, table).score for one in evaluation.classes], np.float64)
-    return _Judged(outcomes, objects, found_at, np.where(np.isnan(at_best), np.inf, at_best))
 
 
 def rank_images(evaluation: Evaluation) -> ImageOrder:
     """All images, from the most mistakes to the fewest, then to the most objects found; else in their own order."""
-    table, num_images, judged = evaluation.table, len(evaluation.table.truths), _judged(evaluation)
-    kept = table.found.scores >= judged.at_best[table.found.classes]
-    wrong = kept & np.isin(judged.outcomes, (Outcome.FALSE_POSITIVE, Outcome.DUPLICATE))
-    at_best = judged.found_at >= judged.at_best[table.objects.classes]
-    missed, found = table.objects.asked & ~at_best, table.objects.asked & at_best
-    mistakes = np.bincount(table.found.images[wrong], minlength=num_images)
-    mistakes += np.bincount(table.objects.images[missed], minlength=num_images)
-    num_found = np.bincount(table.objects.images[found], minlength=num_images)
+    table, matches = evaluation.table, table_matches(evaluation)
+    thresholds = np.nan_to_num(best_f1_scores(evaluation), nan=np.inf)  # [K]
+    used = table.found.scores >= thresholds[table.found.classes]  # [D]
+    wrong = used & np.isin(matches.outcomes, (Outcome.FALSE_POSITIVE, Outcome.DUPLICATE))
+    by_used = np.append(used, False)[matches.finders]  # [G]
+    missed, found = table.objects.to_find & ~by_used, table.objects.to_find & by_used
+
+    def count(images: Indices) -> Indices:
+        return np.bincount(images, minlength=len(table.truths))
+
+    mistakes = count(table.found.images[wrong]) + count(table.objects.images[missed])
+    num_found = count(table.objects.images[found])
     return ImageOrder(np.lexsort((num_found, -mistakes)), mistakes, num_found)
 
 
-def _threshold(judged: _Judged) -> float | None:
-    """The score from which on boxes are shown at first: in the middle of the classes' best ones."""
-    known = judged.at_best[np.isfinite(judged.at_best)]
-    return float(np.median(known)) if len(known) else None
-
-
-def _boxes(evaluation: Evaluation, judged: _Judged, place: int) -> dict[str, Any]:
+def _boxes(evaluation: Evaluation, matches: TableMatches, index: int) -> dict[str, Any]:
     """One image's detections and objects as rows: class, what else, box."""
-    table = evaluation.table
-    found, objects = table.found, table.objects
-    rows = np.flatnonzero((found.images == place) & (judged.outcomes != _NOT_JUDGED))
+    found, objects = evaluation.table.found, evaluation.table.objects
+    rows = np.flatnonzero((found.images == index) & (matches.outcomes != NOT_COUNTED))
     rows = rows[np.argsort(-found.scores[rows], kind="stable")]
-    own = np.flatnonzero(objects.images == place)
+
+    def score(i: int) -> float | None:
+        return None if i == NO_INDEX else float(f"{found.scores[i]:.6g}")
+
+    def corners(box: NDArray[np.float64]) -> list[float]:
+        return [round(side, 1) for side in box.tolist()]
+
     return {
         "left_out": max(0, len(rows) - MOST_BOXES),
         "found": [
-            [int(found.classes[i]), _short(float(found.scores[i])), int(judged.outcomes[i]), *_corners(found.boxes[i])]
-            for i in rows[:MOST_BOXES]
+            [int(found.classes[i]), score(i), int(matches.outcomes[i]), *corners(found.boxes[i])]
+            for i in rows[:MOST_BOXES].tolist()
         ],
         "objects": [
-            [
-                int(objects.classes[i]),
-                _short(float(judged.found_at[i])) if np.isfinite(judged.found_at[i]) else None,
-                int(objects.asked[i]),
-                *_corners(objects.boxes[i]),
-            ]
-            for i in own
+            [int(objects.classes[i]), score(matches.finders[i]), int(objects.to_find[i]), *corners(objects.boxes[i])]
+            for i in np.flatnonzero(objects.images == index).tolist()
         ],
     }
-
-
-def _short(score: float) -> float:
-    return float(f"{score:.6g}")
-
-
-def _corners(box: NDArray[np.float64]) -> list[float]:
-    return [round(float(side), 1) for side in box]
 
 
 def _size(truth: GroundTruth, pixels: Sequence[int]) -> list[int]:

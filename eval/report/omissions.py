@@ -1,4 +1,4 @@
-"""What an evaluation left out, and what in it is seldom meant: to be told beside its numbers.
+"""What an evaluation left out, and what looks like a mistake: notes beside its numbers.
 
 What official code leaves out without a word (predictions for other images, unknown classes) is left out here as well,
 and counted. What may be a mistake of names or sizes is a warning.
@@ -14,6 +14,7 @@ from ...data.datasets.dataset import Dataset
 from ...data.diagnostics import Notices, cut
 from ...data.records import GroundTruth, ImageDetections
 from ...data.terminal import printable
+from ..metrics.evaluation import Evaluation
 from ..metrics.table import Table
 
 _NAMED = 8  # classes in a line, the others are counted
@@ -41,6 +42,26 @@ def omission_line(reasons: Sequence[str]) -> str:
     return f"Left out or odd: {'; '.join(reasons)}." if reasons else "Nothing was left out."
 
 
+def notes(evaluations: Sequence[Evaluation], left_out: Sequence[str] | None, warnings: Sequence[str]) -> list[str]:
+    """What a reader must know to take the numbers right, in sentences; the last one says what was left out."""
+    if not evaluations:
+        return []
+    sentences = [f"Warning: {warning}{'' if warning.endswith('?') else '.'}" for warning in warnings]
+    if without := evaluations[0].without_objects:
+        sentences.append(f"n/a: no objects to find, left out of the mean: {', '.join(map(printable, without))}.")
+    sentences += [_flags_for_coco(one.table) for one in evaluations if one.metric == "coco"]
+    return [*filter(None, sentences), *([] if left_out is None else [omission_line(left_out)])]
+
+
+def _flags_for_coco(table: Table) -> str:
+    """How objects with flags that COCO does not know were given to its code; nothing where there are none."""
+    difficult = int(table.objects.difficult.sum())
+    ignore = sum(int(truth.ignore.sum()) for truth in table.truths)
+    notes = [f"{difficult:,} difficult objects need not be found, as crowds (COCO has no such flag)"] * (difficult > 0)
+    notes += [f"{ignore:,} objects with `ignore` are to be found (COCO's code does not read that flag)"] * (ignore > 0)
+    return f"COCO: {'; '.join(notes)}." if notes else ""
+
+
 def warnings(table: Table, data: Dataset) -> list[str]:
     """What looks like a mistake: names of classes that nearly match, other images, other sizes of the images."""
     return [*_near_names(table, data), *_uncovered(table), *_other_sizes(table)]
@@ -52,7 +73,7 @@ def _outside(table: Table) -> Iterator[str]:
 
 
 def _of_classes(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
-    """Classes on one side only. Of an image's own blacklist nothing is said: it is a part of the protocol."""
+    """Classes on one side only. An image's own blacklist is no omission: it is a part of the protocol."""
     objects = Counter(label for truth in data.images for label in truth.labels.tolist())
     if missing := [name for name in data.classes if objects[name] and name not in table.classes]:
         count = sum(objects[name] for name in missing)
@@ -109,7 +130,7 @@ def _near_names(table: Table, data: Dataset) -> Iterator[str]:
 
 
 def _uncovered(table: Table) -> Iterator[str]:
-    covered = len({place for _, place in table.paired})
+    covered = len({index for _, index in table.paired})
     if not table.truths or covered >= _COVERED * len(table.truths):
         return
     outside = table.left_out_images
@@ -122,13 +143,13 @@ def _uncovered(table: Table) -> Iterator[str]:
 
 
 def _other_sizes(table: Table) -> Iterator[str]:
-    both = [(image, table.truths[place]) for image, place in table.paired]
+    both = [(image, table.truths[index]) for image, index in table.paired]
     odd = [(image, truth) for image, truth in both if _differ(image, truth)]
     if odd:
         image, truth = odd[0]
         yield (
-            f"{len(odd):,} images are of another size in the predictions: of {_short(truth.file)} they say "
-            f"{image.width} x {image.height}, the data set {truth.width} x {truth.height}; the boxes may not fit"
+            f"{len(odd):,} images are of another size in the predictions: {_short(truth.file)} is {image.width} x "
+            f"{image.height} there and {truth.width} x {truth.height} in the data set; the boxes may not fit"
         )
 
 

@@ -1,4 +1,4 @@
-"""An evaluation to read: a table for the terminal, `report.json` and `report.csv` for programs, `report.html` for all.
+"""An evaluation to read: `report.json` and `report.csv` for programs, `report.html` and a table for people.
 
 Every number stands beside the name of its protocol: the most frequent question about a mAP is which one it is.
 """
@@ -7,33 +7,30 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...data.files.atomic import write_atomically
 from ...data.terminal import format_columns, printable
-from ..metrics.average_precision import best_f1
+from ..analysis.breakdown import Breakdown
+from ..analysis.intervals import Interval, Intervals
+from ..analysis.tide import ErrorTypes
+from ..analysis.waterfall import Waterfall
 from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.numbers import format_number, plain
 from ..metrics.recall import SIZES, RecallEvaluation
-from .class_rows import ClassRow, class_counts, class_rows, format_csv
+from .class_rows import ClassRow, class_rows, format_csv
 from .images import LONGEST_SIDE, MOST_BOXES, ReadImage, image_content
-from .omissions import omission_line
-from .plots import closed, curve_points, waterfall_bars
-from .recall_plots import COLOURS, recall_plots
-
-if TYPE_CHECKING:
-    from ..analysis.breakdown import Breakdown
-    from ..analysis.intervals import Interval, Intervals
-    from ..analysis.tide import ErrorTypes
-    from ..analysis.waterfall import Waterfall
+from .omissions import notes
+from .plots import COLOURS, closed, curve_points, recall_plots, waterfall_bars
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _MOST_FAILURES = 200  # on the page; `report.json` has all
 
-# What the protocols call their further numbers, in the words of this page.
+# The protocols' further numbers in words, for the page.
 _MEANINGS = {
     "median": "of the classes' APs",
     "AP": "IoU .5 to .95",
@@ -53,39 +50,40 @@ _MEANINGS = {
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All that a report can tell; what is left out has no part in it."""
+    """The parts of a report; an empty one is left out."""
 
     evaluations: Sequence[Evaluation] = ()  # the first gives the counts, the curves and the images' boxes
-    intervals: Mapping[str, "Intervals"] = field(default_factory=dict)  # by metric
-    errors: "ErrorTypes | None" = None
-    breakdowns: Sequence["Breakdown"] = ()
-    waterfall: "Waterfall | None" = None
+    intervals: Mapping[str, Intervals] = field(default_factory=dict)  # by metric
+    errors: ErrorTypes | None = None
+    breakdowns: Sequence[Breakdown] = ()
+    waterfall: Waterfall | None = None
     recalls: Sequence[RecallEvaluation] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)  # what else is worth knowing about the run, by name
+    facts: Mapping[str, Any] = field(default_factory=dict)  # about the run, by name
     failures: Sequence[tuple[str, str]] = ()  # images that could not be read, and why
     left_out: Sequence[str] | None = None  # of the evaluation, and why; None where that is not known
     warnings: Sequence[str] = ()  # what looks like a mistake in the predictions
     read: ReadImage | None = None  # gives an image's pixels; None shows no images
 
+    @cached_property
+    def rows(self) -> list[ClassRow]:
+        return class_rows(self.evaluations, self.intervals)
+
+    @property
+    def notes(self) -> list[str]:
+        return notes(self.evaluations, self.left_out, self.warnings)
+
 
 def write_report(report: Report, folder: str | Path) -> None:
     """Write `report.json`, `report.csv` and `report.html`."""
-    rows = class_rows(report.evaluations, report.intervals)
     content = json.dumps(report_content(report), indent=1, allow_nan=False)
     write_atomically(Path(folder) / "report.json", content + "\n")
-    write_atomically(Path(folder) / "report.csv", format_csv(rows, [one.metric for one in report.evaluations]))
+    write_atomically(Path(folder) / "report.csv", format_csv(report.rows, [one.metric for one in report.evaluations]))
     write_atomically(Path(folder) / "report.html", render_html(report))
 
 
 def report_content(report: Report) -> dict[str, Any]:
     """What `report.json` holds; a number that does not exist is None."""
-    rows = class_rows(report.evaluations, report.intervals)
-    content: dict[str, Any] = {
-        "metrics": {
-            one.metric: _metric_content(one, report.intervals.get(one.metric), place, rows)
-            for place, one in enumerate(report.evaluations)
-        }
-    }
+    content: dict[str, Any] = {"metrics": {one.metric: _metric_content(one, report) for one in report.evaluations}}
     if report.recalls:
         content["proposals"] = {one.name: asdict(one) for one in report.recalls}
     if report.errors:
@@ -103,15 +101,24 @@ def report_content(report: Report) -> dict[str, Any]:
     return plain({**content, "run": report.facts})
 
 
-def _metric_content(
-    evaluation: Evaluation, intervals: "Intervals | None", place: int, rows: Sequence[ClassRow]
-) -> dict[str, Any]:
+def _metric_content(evaluation: Evaluation, report: Report) -> dict[str, Any]:
+    intervals = report.intervals.get(evaluation.metric)
     return {
         "protocol": evaluation.protocol,
         "map": evaluation.map,
         "interval": _ends(intervals.map if intervals else None),
         "numbers": evaluation.numbers,
-        "per_class": {row.name: _class_content(row, place, evaluation) for row in rows},
+        "per_class": {
+            row.name: {
+                "ap": row.first.ap,
+                "interval": _ends(row.intervals[0]),
+                "numbers": row.first.numbers,
+                **row.counts,
+                "best_f1": row.best.f1,
+                "best_f1_score": row.best.score,
+            }
+            for row in class_rows([evaluation], report.intervals)
+        },
         "without_objects": evaluation.without_objects,
         "images": len(evaluation.table.truths),
         "failed_images": evaluation.table.num_failed,
@@ -120,20 +127,7 @@ def _metric_content(
     }
 
 
-def _class_content(row: ClassRow, place: int, evaluation: Evaluation) -> dict[str, Any]:
-    one = row.judged[place]
-    best = best_f1(one, evaluation.table)
-    return {
-        "ap": one.ap,
-        "interval": _ends(row.intervals[place]),
-        "numbers": one.numbers,
-        **class_counts(one),
-        "best_f1": best.f1,
-        "best_f1_score": best.score,
-    }
-
-
-def _ends(interval: "Interval | None") -> list[float] | None:
+def _ends(interval: Interval | None) -> list[float] | None:
     return [interval.low, interval.high] if interval else None
 
 
@@ -143,7 +137,7 @@ def render_html(report: Report) -> str:
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -151,20 +145,19 @@ def render_html(report: Report) -> str:
         "number": format_number,
         "span": _span,
         "short": lambda one: one.protocol.removeprefix("mAP (").removeprefix("AP (").removesuffix(")"),
-        "colour": lambda place: COLOURS[place % len(COLOURS)],
+        "colour": lambda index: COLOURS[index % len(COLOURS)],
         "curve_points": curve_points,
         "closed": closed,
         "largest": lambda rows: max((row.delta_ap for row in rows if row.delta_ap > 0), default=1.0),
-        "share": lambda part, whole: part / whole if whole else math.nan,
     }
-    evaluations, rows = report.evaluations, class_rows(report.evaluations, report.intervals)
+    evaluations = report.evaluations
     return environment.get_template("report.html").render(
         report=report,
         evaluations=evaluations,
-        rows=rows,
+        rows=report.rows,
         outcomes=[outcome.name.lower() for outcome in Outcome],
         meanings=_MEANINGS,
-        notes=notes(evaluations, report.left_out, report.warnings),
+        notes=report.notes,
         bars=waterfall_bars(report.waterfall) if report.waterfall else [],
         recalls=report.recalls,
         recall_plots=recall_plots(report.recalls),
@@ -174,65 +167,31 @@ def render_html(report: Report) -> str:
     )
 
 
-def _shown(value: Any) -> Any:
-    """What a template puts on the page: text without control characters; markup, which is safe already, as it is."""
+def _finalized(value: Any) -> Any:
+    """A value for the page: text without control characters; markup, which is safe already, as it is."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def format_table(
-    evaluations: Sequence[Evaluation],
-    intervals: Mapping[str, "Intervals"] | None = None,
-    left_out: Sequence[str] | None = None,
-    warnings: Sequence[str] = (),
-) -> str:
-    """The numbers for a terminal: a line for each class, the means with their protocols' names, and what to know."""
-    lines = [["class", *(f"AP {one.metric}" for one in evaluations), "objects", "detections"]]
-    for same_class in zip(*(one.classes for one in evaluations), strict=True):
-        first = same_class[0]
-        aps = [format_number(one.ap) for one in same_class]
-        lines.append([printable(first.name), *aps, str(first.positives), str(first.detections)])
-    means = [line for one in evaluations for line in _mean_lines(one, (intervals or {}).get(one.metric))]
-    return "\n".join([*format_columns(lines), "", *means, *notes(evaluations, left_out, warnings)])
+def format_table(report: Report) -> str:
+    """The numbers for a terminal: a line for each class, the means with their protocols' names, and notes."""
+    lines = [["class", *(f"AP {one.metric}" for one in report.evaluations), "objects", "detections"]]
+    for row in report.rows:
+        aps = [format_number(one.ap) for one in row.evaluations]
+        lines.append([printable(row.name), *aps, str(row.first.positives), str(row.first.detections)])
+    means = [line for one in report.evaluations for line in _mean_lines(one, report.intervals.get(one.metric))]
+    return "\n".join([*format_columns(lines), "", *means, *report.notes])
 
 
-def _mean_lines(evaluation: Evaluation, intervals: "Intervals | None") -> list[str]:
+def _mean_lines(evaluation: Evaluation, intervals: Intervals | None) -> list[str]:
     """The mean, its interval if that is known, and the protocol's further numbers."""
-    sure = f", 95 % interval {_span(intervals.map)}" if intervals else ""
+    span = f", 95 % interval {_span(intervals.map)}" if intervals else ""
     num_classes = len(evaluation.classes) - len(evaluation.without_objects)
-    mean = f"{evaluation.protocol}: {format_number(evaluation.map)}{sure} (mean of {num_classes} classes)"
+    mean = f"{evaluation.protocol}: {format_number(evaluation.map)}{span} (mean of {num_classes} classes)"
     numbers = ", ".join(f"{name} {format_number(value)}" for name, value in evaluation.numbers.items())
     return [mean, f"  {numbers}"] if numbers else [mean]
 
 
-def notes(
-    evaluations: Sequence[Evaluation], left_out: Sequence[str] | None = None, warnings: Sequence[str] = ()
-) -> list[str]:
-    """What a reader must know to take the numbers right, in sentences; the last one says what was left out."""
-    if not evaluations:
-        return []
-    one, sentences = (
-        evaluations[0],
-        [f"Warning: {warning}{'' if warning.endswith('?') else '.'}" for warning in warnings],
-    )
-    if one.without_objects:
-        names = ", ".join(map(printable, one.without_objects))
-        sentences.append(f"n/a: no objects to find, left out of the mean: {names}.")
-    sentences += [note for each in evaluations if (note := _flags_for_coco(each))]
-    return sentences if left_out is None else [*sentences, omission_line(left_out)]
-
-
-def _flags_for_coco(evaluation: Evaluation) -> str:
-    """How objects with flags that COCO does not know were given to its code; nothing where there are none."""
-    if evaluation.metric != "coco":
-        return ""
-    difficult = int(evaluation.table.objects.difficult.sum())
-    ignore = sum(int(truth.ignore.sum()) for truth in evaluation.table.truths)
-    said = [f"{difficult:,} difficult objects need not be found, as crowds (COCO has no such flag)"] * (difficult > 0)
-    said += [f"{ignore:,} objects with `ignore` are to be found (COCO's code does not read that flag)"] * (ignore > 0)
-    return f"COCO: {'; '.join(said)}." if said else ""
-
-
-def _span(interval: "Interval") -> str:
+def _span(interval: Interval) -> str:
     """An interval as `0.512 to 0.567`, or `n/a`."""
     if math.isnan(interval.low):
         return "n/a"

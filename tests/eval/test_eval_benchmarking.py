@@ -3,17 +3,17 @@
 import pytest
 
 from inception_rcnn.data.errors import SetupError, UsageError
-from inception_rcnn.eval.benchmarking import benchmark_evaluation, class_names, made_up
+from inception_rcnn.eval.benchmarking import benchmark_evaluation, class_names, synthetic
 from inception_rcnn.eval.metrics.coco import evaluate_coco
 from inception_rcnn.eval.metrics.table import tabulate
 
 
 def test_made_up_sets_have_the_size_asked_for_and_are_the_same_each_time() -> None:
-    images, truths = made_up(30, 4, 500)
+    images, truths = synthetic(30, 4, 500)
     assert (len(images), len(truths)) == (30, 30)
     assert sum(len(image.detections) for image in images) == 500
     assert {str(label) for truth in truths for label in truth.labels} == set(class_names(4))
-    again = made_up(30, 4, 500)[0]
+    again = synthetic(30, 4, 500)[0]
     assert all((a.detections.boxes == b.detections.boxes).all() for a, b in zip(images, again, strict=True))
 
 
@@ -21,13 +21,13 @@ def test_rows() -> None:
     rows = benchmark_evaluation(40, 3, 600, ["voc10", "ilsvrc", "coco:pycocotools"])
     assert [row.way for row in rows] == ["table", "voc10", "ilsvrc", "coco:pycocotools"]
     assert all(row.cpu_seconds >= 0 and row.detections == 600 for row in rows)
-    table = tabulate(*made_up(40, 3, 600), class_names(3))
+    table = tabulate(*synthetic(40, 3, 600), class_names(3))
     assert rows[3].map == evaluate_coco(table, "pycocotools").map
     assert 0.2 < rows[3].map < rows[1].map < 1
 
 
 def test_unknown_ways_and_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no way to judge 'voc12'; known: voc07"):
+    with pytest.raises(UsageError, match="unknown protocol 'voc12'; known: voc07"):
         benchmark_evaluation(1, 1, 1, ["voc12"])
     monkeypatch.setitem(__import__("sys").modules, "faster_coco_eval", None)
     with pytest.raises(SetupError, match=r"inception-rcnn\[coco\]"):

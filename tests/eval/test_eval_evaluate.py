@@ -18,7 +18,7 @@ from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.data.stores.detections_jsonl import read_ledger, write_ledger
 from inception_rcnn.data.stores.proposal_store import write_proposals
 from inception_rcnn.data.stores.stage_files import write_stages
-from inception_rcnn.eval.evaluate import Judging
+from inception_rcnn.eval.evaluate import EvaluationOptions, evaluate_files
 
 A, B = [0, 0, 10, 10], [50, 0, 60, 10]
 
@@ -55,7 +55,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def _evaluate(predictions, data, metrics, classes, out, proposals=(), **others) -> str:
-    return Judging(predictions, data, out, metrics, classes, proposals, **others).execute()
+    return evaluate_files(EvaluationOptions(predictions, data, metrics, classes, proposals, **others), out)
 
 
 def _report(folder: Path) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def test_the_kept_stages_are_in_the_story(tmp_path: Path, data: str, stages: Pat
 
 
 def test_an_image_that_is_not_there_cannot_be_explained(tmp_path: Path, data: str, ledger: Path) -> None:
-    with pytest.raises(UsageError, match=r"12\.jpg is no image of own val; did you mean 2\.jpg\?"):
+    with pytest.raises(UsageError, match=r"'12\.jpg' is not among the 3 of the data set; did you mean '2\.jpg'\?"):
         _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="12.jpg")
     with pytest.raises(UsageError, match="--explain needs --predictions"):
         _evaluate(None, data, "voc10", "", tmp_path / "out", [ledger], explain="2.jpg")

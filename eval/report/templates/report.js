@@ -1,4 +1,4 @@
-// What both parts of the page that move need; they follow in the same script.
+// Shared by the scripts of the classes and of the images, which follow.
 const byId = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 

@@ -16,8 +16,8 @@ function boxesOf(image, threshold, number, withTruth) {
   const found = image.found
     .filter((row) => isOf(row) && row[1] >= threshold)
     .map(([label, score, outcome, ...box]) => ({ label, score, kind: OUTCOMES[outcome], box }));
-  const objects = image.objects.filter(isOf).map(([label, foundAt, asked, ...box]) => {
-    const missed = asked && (foundAt === null || foundAt < threshold);
+  const objects = image.objects.filter(isOf).map(([label, foundAt, toFind, ...box]) => {
+    const missed = toFind && (foundAt === null || foundAt < threshold);
     return { label, score: null, kind: missed ? "missed" : "object", box };
   });
   return { found, objects: withTruth ? objects : [] };
@@ -44,14 +44,14 @@ function startImages({ classes, images, threshold }) {
     const number = classPicker.value;
     const before = picker.value;
     const holds = (image) => [...image.found, ...image.objects].some((row) => row[0] === Number(number));
-    const kept = images.map((image, i) => [image, i]).filter(([image]) => number === "" || holds(image));
+    const candidates = images.map((image, i) => [image, i]).filter(([image]) => number === "" || holds(image));
     picker.replaceChildren(
-      ...kept.map(([image, i]) => {
+      ...candidates.map(([image, i]) => {
         const count = `${image.mistakes} ${image.mistakes === 1 ? "mistake" : "mistakes"}`;
         return new Option(`${i + 1} of ${images.length} · ${image.file} · ${count}`, i);
       }),
     );
-    picker.value = kept.some(([, i]) => String(i) === before) ? before : kept[0][1];
+    picker.value = candidates.some(([, i]) => String(i) === before) ? before : candidates[0][1];
   }
 
   function showImage() {
@@ -118,10 +118,10 @@ function startImages({ classes, images, threshold }) {
 
   function status(image, { found, objects }, missed) {
     const counts = OUTCOMES.map((kind) => [found.filter((each) => each.kind === kind).length, kind]);
-    const told = counts.filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
+    const parts = counts.filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
     const leftOut = image.left_out ? ` ${image.left_out} with lower scores are not in this file.` : "";
     const truths = truth.checked ? ` ${objects.length} objects, ${missed} missed.` : "";
-    const sum = told.length ? `: ${told.join(", ")}` : "";
+    const sum = parts.length ? `: ${parts.join(", ")}` : "";
     return `${found.length} of ${image.found.length} detections shown${sum}.${truths}${leftOut}`;
   }
 

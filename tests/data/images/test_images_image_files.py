@@ -10,9 +10,7 @@ from PIL import ExifTags, Image
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import read_image
-from inception_rcnn.data.images.image_files import find_images, image_name, image_size, is_turned, size_if_there
-from inception_rcnn.data.images.pairing import pair_files
-from inception_rcnn.data.records import NO_INDEX
+from inception_rcnn.data.images.image_files import image_name, image_size, is_turned, size_if_there
 
 
 @pytest.mark.parametrize(
@@ -181,14 +179,3 @@ def test_what_is_turned_has_other_pixels_than_as_stored(tmp_path: Path, name: st
             turned = is_turned(tmp_path / name, upright=upright, stated=stated)
             assert turned is not np.array_equal(pixels, stored)
     assert not is_turned(tmp_path / "none.jpg", upright=True)
-
-
-STEMS = st.from_regex(r"([xy]/)?[a-c]", fullmatch=True)
-FILES = st.tuples(STEMS, st.sampled_from([".jpg", ".png"])).map("".join)
-
-
-@settings(deadline=None)
-@given(st.lists(STEMS, unique=True, max_size=5), st.lists(FILES, unique=True, max_size=5))
-def test_images_are_found_as_an_evaluation_pairs_them(named: list[str], files: list[str]) -> None:
-    expected = [None if place == NO_INDEX else place for place in pair_files(named, files).tolist()]
-    assert find_images(named, files) == expected

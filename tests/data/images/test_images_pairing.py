@@ -1,7 +1,7 @@
 import pytest
 
 from inception_rcnn.data.images.pairing import pair_files
-from inception_rcnn.data.records import NO_INDEX
+from inception_rcnn.data.values import NO_INDEX
 
 NO = NO_INDEX
 

@@ -7,7 +7,13 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
-from inception_rcnn.eval.analysis.intervals import _times_drawn, find_intervals, interval, num_draws, resampled_aps
+from inception_rcnn.eval.analysis.intervals import (
+    find_intervals,
+    image_counts,
+    interval,
+    num_replicates,
+    resampled_aps,
+)
 from inception_rcnn.eval.metrics.protocols import PROTOCOLS, evaluate
 from inception_rcnn.eval.metrics.table import tabulate
 
@@ -35,8 +41,8 @@ def test_a_draw_is_an_evaluation_of_the_drawn_images(metric: str) -> None:
     """Images drawn several times are given other names and judged as images of their own."""
     images, truths = random_images(1, 25)
     (evaluation,) = evaluate(tabulate(images, truths, CLASSES), [metric])
-    aps = resampled_aps(evaluation, seed=5, draws=6)
-    for times, found in zip(_times_drawn(25, 6, 5), aps, strict=True):
+    aps = resampled_aps(evaluation, seed=5, replicates=6)
+    for times, found in zip(image_counts(25, 6, 5), aps, strict=True):
         names = [(i, f"{i}-{copy}.jpg") for i, often in enumerate(times) for copy in range(often)]
         drawn = tabulate(
             [replace(images[i], file=name) for i, name in names],
@@ -99,12 +105,12 @@ def test_classes_with_few_objects_do_not_push_the_mean_out_of_its_interval() -> 
         )
         images.append(ImageDetections(f"{i}", 200, 200, found))
     (evaluation,) = evaluate(tabulate(images, truths, names), ["voc10"])
-    draws = resampled_aps(evaluation, draws=200)
-    assert np.quantile(draws.mean(axis=1), 0.025) > evaluation.map
+    replicates = resampled_aps(evaluation, replicates=200)
+    assert np.quantile(replicates.mean(axis=1), 0.025) > evaluation.map
     found = find_intervals(evaluation).map
     assert found.low < evaluation.map < found.high
 
 
-@pytest.mark.parametrize(("detections", "draws"), [(0, 1000), (50_000, 1000), (200_000, 250), (2_000_000, 100)])
-def test_large_sets_get_fewer_draws(detections: int, draws: int) -> None:
-    assert num_draws(detections) == draws
+@pytest.mark.parametrize(("detections", "replicates"), [(0, 1000), (50_000, 1000), (200_000, 250), (2_000_000, 100)])
+def test_large_sets_get_fewer_draws(detections: int, replicates: int) -> None:
+    assert num_replicates(detections) == replicates

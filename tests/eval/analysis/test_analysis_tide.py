@@ -59,7 +59,7 @@ def by_tool(tidecv: dict[str, Any], table: Table, foreground: float = 0.5, backg
         truth.add_image(number, each.file)
     objects, detections = table.objects, table.found
     for row, box in enumerate(xyxy_to_xywh(objects.boxes).tolist()):
-        add = truth.add_ground_truth if objects.asked[row] else truth.add_ignore_region
+        add = truth.add_ground_truth if objects.to_find[row] else truth.add_ignore_region
         add(int(objects.images[row]), int(objects.classes[row]), box=box)
     for row, box in enumerate(xyxy_to_xywh(detections.boxes).tolist()):
         image, number, score = (column[row] for column in (detections.images, detections.classes, detections.scores))
@@ -306,7 +306,7 @@ def voc2007_test() -> Table:
 
 
 VOC2007_AP = 0.743977098
-VOC2007_ROWS = {  # of tidecv 1.0.1, but for the counts of FP and FN, which it does not tell
+VOC2007_ROWS = {  # of tidecv 1.0.1, but for the counts of FP and FN, which it does not explain_image
     "Cls": (2428, 0.023533837),
     "Loc": (19341, 0.073917283),
     "Both": (8843, 0.007855107),

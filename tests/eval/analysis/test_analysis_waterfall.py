@@ -1,4 +1,4 @@
-"""Hand-made images for every step, random ones against plain loops, and what perfect steps are worth."""
+"""Hand-made images for every step, random ones against plain loops, and and the gain of perfect steps."""
 
 import re
 from collections import Counter
@@ -10,20 +10,21 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.records import NO_INDEX, Detections, GroundTruth, ImageDetections, Stages
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Stages
 from inception_rcnn.data.suppression import detections_of, suppress
-from inception_rcnn.eval.analysis.missed_objects import NAMES, Loss
+from inception_rcnn.data.values import NO_INDEX
+from inception_rcnn.eval.analysis.image_stages import stages_by_image
+from inception_rcnn.eval.analysis.missed_objects import Loss
 from inception_rcnn.eval.analysis.oracles import with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
-from inception_rcnn.eval.analysis.stage_table import retrace
 from inception_rcnn.eval.analysis.waterfall import Waterfall, find_losses
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
-from inception_rcnn.eval.metrics.outcomes import verdicts_of
 from inception_rcnn.eval.metrics.protocols import evaluate
 from inception_rcnn.eval.metrics.table import tabulate
+from inception_rcnn.eval.metrics.table_matches import table_matches
 
 CLASSES = ("cat", "dog")
 A, B = [0.0, 0, 100, 100], [200.0, 0, 300, 100]
-A60, A40 = [0.0, 0, 60, 100], [0.0, 0, 40, 100]  # so many hundredths of A
+A60, A40 = [0.0, 0, 60, 100], [0.0, 0, 40, 100]  # in hundredths of A
 NOWHERE = [400.0, 400, 450, 450]
 
 
@@ -56,8 +57,8 @@ def _waterfall(stages: Stages, *objects: tuple[str, list[float]], metric: str = 
     return find_losses(_evaluation(kept, [_truth(*objects, **options)], metric), kept)
 
 
-def _step(waterfall: Waterfall, place: int = 0) -> str:
-    return "found" if waterfall.lost[place] == NO_INDEX else waterfall.steps[waterfall.lost[place]].name
+def _step(waterfall: Waterfall, index: int = 0) -> str:
+    return "found" if waterfall.lost[index] == NO_INDEX else waterfall.steps[waterfall.lost[index]].name
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,12 @@ def _step(waterfall: Waterfall, place: int = 0) -> str:
         (
             _stages((A40, 0.9, 0.0, A40), more=(A40, A60)),
             "cut by the budget",
-            r"proposal 3 .*\(overlap 0.60\), and only 1 were",
+            r"proposal 3 .*\(overlap 0.60\), and the budget is 1",
         ),
-        (_stages((A60, 0.1, 0.8, A)), "wrong class", r"cat \(0.10, overlap 0.60\) believes more in dog \(0.80\)"),
+        (_stages((A60, 0.1, 0.8, A)), "wrong class", r"cat \(0.10, overlap 0.60\) has a higher one for dog \(0.80\)"),
         # A region that takes it for a dog does not count where another one believes in the cat more.
         (_stages((A, 0.1, 0.8, A), (A60, 0.2, 0.1, A)), "below the score threshold", "of 2 .* 0.20 .*it takes 0.30"),
-        (_stages((A, 0.1, 0.29, A)), "below the score threshold", "gives it 0.10"),
+        (_stages((A, 0.1, 0.29, A)), "below the score threshold", "has 0.10"),
         (_stages((A60, 0.3, 0.0, A40)), "regressed away", r"\(0.30\) overlaps it by 0.60, its refined box by 0.40"),
         (_stages((A60, 0.5, 0.0, A40), (A, 0.2, 0.0, A)), "regressed away", "overlaps it by 0.60"),
         # Nothing is left of a box that was refined out of the image.
@@ -102,25 +103,25 @@ def test_a_cat_is_lost_at_one_step(stages: Stages, step: str, words: str) -> Non
 
 
 def test_a_detection_that_counts_for_another_object_claims_it() -> None:
-    """VOC: the box lies on both cats, and asks for the first of them only."""
+    """VOC: the box lies on both cats, and is matched with the first of them only."""
     second = [0.0, 0, 100, 95]
     waterfall = _waterfall(_stages((A, 0.9, 0.0, A)), ("cat", A), ("cat", second))
-    assert [_step(waterfall, place) for place in (0, 1)] == ["found", "claimed"]
+    assert [_step(waterfall, index) for index in (0, 1)] == ["found", "claimed"]
     assert waterfall.why[1].endswith("overlaps it by 0.95, but counts for the object at 0 0 100 100")
     twice = _stages((A, 0.9, 0.0, A), (second, 0.8, 0.0, [0, 0, 100, 99]), nms_threshold=0.995)
     waterfall = _waterfall(twice, ("cat", A), ("cat", [0.0, 0, 100, 97]))
-    assert [_step(waterfall, place) for place in (0, 1)] == ["found", "claimed"]
+    assert [_step(waterfall, index) for index in (0, 1)] == ["found", "claimed"]
 
 
 def test_a_detection_on_a_difficult_object_claims_the_one_beside_it() -> None:
     waterfall = _waterfall(_stages((A, 0.9, 0.0, A)), ("cat", A), ("cat", [0.0, 0, 100, 90]), difficult=(0,))
     assert (waterfall.objects, waterfall.found, _step(waterfall, 1)) == (1, 0, "claimed")
-    assert waterfall.lost[0] == NO_INDEX  # nobody asks for it
+    assert waterfall.lost[0] == NO_INDEX  # it need not be found
     assert list(waterfall.why) == [1]
 
 
 def test_the_protocols_own_overlap_decides() -> None:
-    """ILSVRC asks for .25 of an object of 10 by 10 pixels, VOC for .5."""
+    """ILSVRC takes .25 of an object of 10 by 10 pixels, VOC for .5."""
     stages = _stages(([0.0, 0, 10, 3], 0.1, 0.0, [0.0, 0, 10, 3]))
     small = ("cat", [0.0, 0, 10, 10])
     assert _step(_waterfall(stages, small, metric="voc10")) == "not proposed"
@@ -130,11 +131,11 @@ def test_the_protocols_own_overlap_decides() -> None:
 def test_a_class_that_the_detector_does_not_know() -> None:
     kept = {"1.jpg": _stages((A, 0.9, 0.0, A))}
     waterfall = find_losses(_evaluation(kept, [_truth(("emu", A), ("cat", A))], classes=("emu", "cat")), kept)
-    assert [_step(waterfall, place) for place in (0, 1)] == ["below the score threshold", "found"]
+    assert [_step(waterfall, index) for index in (0, 1)] == ["below the score threshold", "found"]
     assert "does not know its class" in waterfall.why[0]
 
 
-def test_classes_that_are_not_judged_are_left_out() -> None:
+def test_classes_that_are_not_evaluated_are_left_out() -> None:
     kept = {"1.jpg": _stages((A, 0.9, 0.0, A), (B, 0.0, 0.9, B))}
     waterfall = find_losses(_evaluation(kept, [_truth(("cat", A), ("dog", B))], classes=("dog",)), kept)
     assert (waterfall.objects, waterfall.found) == (1, 1)
@@ -143,12 +144,12 @@ def test_classes_that_are_not_judged_are_left_out() -> None:
     assert (waterfall.objects, waterfall.found) == (1, 1)
 
 
-def test_images_are_paired_by_name_and_those_without_stages_were_not_looked_at() -> None:
+def test_images_are_paired_by_name_and_those_without_stages_are_counted() -> None:
     kept = {"photos/1.jpg": _stages((A, 0.9, 0.0, A))}
     truths = [_truth(("cat", A)), _truth(("cat", A), ("dog", B), file="2.jpg"), _truth(file="3.jpg")]
     waterfall = find_losses(_evaluation(kept, truths), kept)
-    assert [_step(waterfall, place) for place in range(3)] == ["found", "not looked at", "not looked at"]
-    assert waterfall.steps[Loss.NOT_LOOKED_AT].map_if_perfect == 1
+    assert [_step(waterfall, index) for index in range(3)] == ["found", "no stages", "no stages"]
+    assert waterfall.steps[Loss.NO_STAGES].map_if_perfect == 1
     assert waterfall.map == 0.25
     assert sorted(waterfall.why) == [1, 2]
 
@@ -161,7 +162,7 @@ def test_nothing_to_find() -> None:
     assert find_losses(_evaluation({}, []), {}).objects == 0
 
 
-def _sure(seed: int, **rules: Any) -> Stages:
+def _saturated(seed: int, **rules: Any) -> Stages:
     """Boxes crowded around two objects, whose sigmoids are all so near 1 that many are equal in float32."""
     rng = np.random.default_rng(seed)
     corners = rng.choice([0.0, 200.0], (30, 1, 1)) + rng.integers(0, 60, (30, 2, 2))
@@ -176,29 +177,29 @@ def _sure(seed: int, **rules: Any) -> Stages:
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_that_are_equal_in_a_file_of_fewer_digits(seed: int, rules: dict[str, Any]) -> None:
     """Whatever the order in which equal scores stand there, the stages are those of the detections."""
-    exact = {"1.jpg": _sure(seed, **rules)}
+    exact = {"1.jpg": _saturated(seed, **rules)}
     rounded = {"1.jpg": replace(exact["1.jpg"], probabilities=exact["1.jpg"].probabilities.astype(np.float32))}
     assert len(np.unique(rounded["1.jpg"].probabilities[:, 1:])) < 40  # of 60
     evaluation = _evaluation(exact, [_truth(("cat", [0.0, 0, 100, 100]), ("dog", [230.0, 230, 330, 330]))])
     assert find_losses(evaluation, rounded).found == find_losses(evaluation, exact).found
-    (retraced,) = retrace(evaluation.table, verdicts_of(evaluation), rounded)
-    rows = retraced.rows[retraced.rows >= 0]
+    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), rounded)
+    rows = one.rows[one.rows >= 0]
     assert sorted(rows.tolist()) == list(range(len(evaluation.table.found)))
-    assert np.abs(evaluation.table.found.boxes[rows] - retraced.candidates.boxes[retraced.rows >= 0]).max() < 1e-3
+    assert np.abs(evaluation.table.found.boxes[rows] - one.candidates.boxes[one.rows >= 0]).max() < 1e-3
 
 
 def test_stages_of_another_run_are_refused() -> None:
     good = {"1.jpg": _stages((A, 0.9, 0.0, A), (B, 0.0, 0.8, B))}
     evaluation = _evaluation(good, [_truth(("cat", A))])
     for other, message in (
-        (_stages((A, 0.9, 0.0, A)), "give 1 detections and 2 were judged"),
+        (_stages((A, 0.9, 0.0, A)), "give 1 detections and 2 were evaluated"),
         (_stages((A, 0.9, 0.0, A), (B, 0.8, 0.0, B)), "give other detections"),
         (_stages((A, 0.9, 0.0, A), (B, 0.0, 0.7, B)), "give other detections"),
         (_stages((A, 0.9, 0.0, A60), (B, 0.0, 0.8, B)), "give other detections"),
     ):
         with pytest.raises(DataError, match=rf"1\.jpg: .*{message}.* another run"):
             find_losses(evaluation, {"1.jpg": other})
-    with pytest.raises(DataError, match="of none of the images"):
+    with pytest.raises(DataError, match="of none of the evaluated images"):
         find_losses(evaluation, {"9.jpg": good["1.jpg"]})
     two = _evaluation({**good, "2.jpg": good["1.jpg"]}, [_truth(("cat", A)), _truth(file="2.jpg")])
     with pytest.raises(DataError, match=r"2\.jpg has detections but no stages: run detect with --keep-stages"):
@@ -218,13 +219,13 @@ def test_predictions_that_went_through_another_format_are_known_again() -> None:
 def test_the_table_to_read() -> None:
     text = str(_waterfall(_stages((A60, 0.1, 0.8, A)), ("cat", A), ("dog", B)))
     rows = {line[:26].strip(): line[26:].split() for line in text.splitlines()[1:-1]}
-    assert list(rows) == ["found", *NAMES.values()]
+    assert list(rows) == ["found", *(loss.label for loss in Loss)]
     assert rows["wrong class"] == ["1", "50.0%", "0.5000"]
     assert rows["not proposed"] == ["1", "50.0%", "0.5000"]  # a sure dog, before the other one, which is none
     assert text.endswith("mAP (VOC10+, area, IoU 0.5)")
 
 
-# What perfect steps are worth.
+# The gain of perfect steps.
 
 
 def _perfect(waterfall: Waterfall) -> dict[str, float]:
@@ -244,7 +245,7 @@ def test_a_perfect_classifier_prefers_the_region_that_lies_best() -> None:
     stages = _stages((A60, 0.9, 0.0, A40), (A, 0.4, 0.0, A), (NOWHERE, 0.4, 0.0, NOWHERE))
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A))])
-    (one,) = retrace(evaluation.table, verdicts_of(evaluation), kept)
+    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
     found = with_perfect_classifier(one)
     assert (found.boxes.tolist(), found.scores.tolist(), found.classes.tolist()) == ([A], [1], [0])
 
@@ -253,7 +254,7 @@ def test_perfect_boxes_are_those_of_the_objects_of_the_class() -> None:
     stages = _stages((A60, 0.9, 0.0, A40), (A60, 0.0, 0.8, A40), (B, 0.5, 0.0, NOWHERE))
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A), ("dog", B))])
-    (one,) = retrace(evaluation.table, verdicts_of(evaluation), kept)
+    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
     found = with_perfect_boxes(one)
     # The dog's box of A60 stays: no dog is there. Nor does a cat's box go to the dog.
     assert found.boxes.tolist() == [A, A40, NOWHERE]
@@ -272,7 +273,7 @@ def test_perfect_suppression_keeps_the_best_box_of_each_object_and_no_other() ->
     )
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A), ("cat", near))])
-    (one,) = retrace(evaluation.table, verdicts_of(evaluation), kept)
+    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
     assert with_perfect_suppression(one).boxes.tolist() == [A, near, NOWHERE]
     waterfall = find_losses(evaluation, kept)
     assert (waterfall.map, _perfect(waterfall)["suppressed by a neighbour"]) == (0.5, 1.0)
@@ -282,15 +283,15 @@ def test_perfect_suppression_drops_the_duplicates() -> None:
     stages = _stages((A, 0.9, 0.0, A), (A, 0.8, 0.0, [0, 0, 100, 90]), (B, 0.7, 0.0, B), nms_threshold=0.95)
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A), ("cat", B))])
-    (one,) = retrace(evaluation.table, verdicts_of(evaluation), kept)
+    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
     assert with_perfect_suppression(one).boxes.tolist() == [A, B]
     waterfall = find_losses(evaluation, kept)
     assert waterfall.map == pytest.approx(5 / 6)
     assert _perfect(waterfall)["claimed"] == 1  # also where no object is lost there
 
 
-def test_perfect_steps_take_the_overlap_that_the_protocol_asks_for() -> None:
-    third = [0.0, 0, 10, 3]  # of an object of 10 by 10 pixels, of which ILSVRC asks .25
+def test_perfect_steps_take_the_overlap_of_the_protocol() -> None:
+    third = [0.0, 0, 10, 3]  # of an object of 10 by 10 pixels, of which ILSVRC takes .25
     kept = {"1.jpg": _stages((third, 0.1, 0.0, third))}
     perfect = {}
     for metric in ("voc10", "ilsvrc"):
@@ -340,10 +341,10 @@ def _slow_candidates(stages: Stages) -> list[dict[str, Any]]:
             if row[number + 1] >= stages.score_threshold and x2 > x1 and y2 > y1:
                 rows.append({"class": number, "score": row[number + 1], "box": box})
     rows.sort(key=lambda row: -row["score"])
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         better = [
             i
-            for i, other in enumerate(rows[:place])
+            for i, other in enumerate(rows[:index])
             if other["by"] is None
             and other["class"] == row["class"]
             and _overlap(other["box"], row["box"]) > stages.nms_threshold
@@ -369,12 +370,12 @@ def _slow_step(stages: Stages, label: str, box: np.ndarray, threshold: float) ->
     if on_it:
         return Loss.SUPPRESSED
     near = [i for i, proposal in enumerate(stages.proposals) if _overlap(proposal, box) >= threshold]
-    looked = [i for i in near if i < len(stages.probabilities)]
+    within = [i for i in near if i < len(stages.probabilities)]
     if not near:
         return Loss.NOT_PROPOSED
-    if not looked:
+    if not within:
         return Loss.CUT_BY_BUDGET
-    best = max(looked, key=lambda i: stages.probabilities[i, number + 1])
+    best = max(within, key=lambda i: stages.probabilities[i, number + 1])
     own, other = stages.probabilities[best, [number + 1, 2 - number]]
     if own >= stages.score_threshold:
         return Loss.REGRESSED_AWAY
@@ -399,15 +400,15 @@ def test_each_lost_object_has_the_step_that_the_definitions_give(seed: int, metr
     kept, truths = _random(seed)
     evaluation = _evaluation(kept, truths, metric)
     waterfall, objects = find_losses(evaluation, kept), evaluation.table.objects
-    assert waterfall.found + sum(one.count for one in waterfall.steps) == waterfall.objects == objects.asked.sum()
+    assert waterfall.found + sum(one.count for one in waterfall.steps) == waterfall.objects == objects.to_find.sum()
     true = [object for one in evaluation.classes for object in one.objects[one.outcomes == Outcome.TRUE_POSITIVE]]
     assert waterfall.found == len(set(true))
     steps = Counter(int(step) for step in waterfall.lost if step != NO_INDEX)
     assert [steps[number] for number in range(len(Loss))] == [one.count for one in waterfall.steps]
     for row, step in enumerate(waterfall.lost.tolist()):
-        assert (step != NO_INDEX) == (row in waterfall.why) == (bool(objects.asked[row]) and row not in true)
+        assert (step != NO_INDEX) == (row in waterfall.why) == (bool(objects.to_find[row]) and row not in true)
         if step != NO_INDEX:
-            threshold = verdicts_of(evaluation).thresholds[row]
+            threshold = table_matches(evaluation).thresholds[row]
             file = truths[objects.images[row]].file
             label = evaluation.table.classes[objects.classes[row]]
             assert step == _slow_step(kept[file], label, objects.boxes[row], threshold)
@@ -418,7 +419,7 @@ def test_perfect_suppression_and_objects_found_never_make_it_worse(seed: int) ->
     kept, truths = _random(seed)
     waterfall = find_losses(_evaluation(kept, truths), kept)
     if waterfall.objects:
-        for loss in (Loss.NOT_LOOKED_AT, Loss.NOT_PROPOSED, Loss.CUT_BY_BUDGET, Loss.SUPPRESSED, Loss.CLAIMED):
+        for loss in (Loss.NO_STAGES, Loss.NOT_PROPOSED, Loss.CUT_BY_BUDGET, Loss.SUPPRESSED, Loss.CLAIMED):
             assert waterfall.steps[loss].map_if_perfect >= waterfall.map - 1e-12
         assert all(0 <= one.map_if_perfect <= 1 for one in waterfall.steps)
 
@@ -429,4 +430,4 @@ def test_all_steps_occur_in_the_random_images() -> None:
     for seed in range(12):
         kept, truths = _random(seed)
         seen.update(find_losses(_evaluation(kept, truths), kept).lost.tolist())
-    assert {NO_INDEX, *Loss} - set(seen) == {Loss.NOT_LOOKED_AT}
+    assert {NO_INDEX, *Loss} - set(seen) == {Loss.NO_STAGES}

@@ -131,7 +131,7 @@ def test_outcomes_explain_the_numbers(tmp_path: Path, seed: int, levels: int) ->
     precision = by_hand(tmp_path, images, truths).eval["precision"][:, :, :, 0, -1]
     table = tabulate(images, truths, CLASSES)
     for number in range(2):
-        positives = int(table.objects.asked[table.objects_of(number)].sum())
+        positives = int(table.objects.to_find[table.objects_of(number)].sum())
         for i, overlap in enumerate(COCO_OVERLAPS):
             _, matches = matches_at(table, number, overlap)
             found = coco_ap(*precision_recall(matches.outcomes, positives))

@@ -33,7 +33,7 @@ def test_columns_of_both_sides() -> None:
     assert table.objects.images.tolist() == [0, 0, 0, 2]
     assert table.objects.areas.tolist() == [100, 100, 100, 7]
     assert table.objects.truncated.tolist() == [True, False, False, False]
-    assert table.objects.asked.tolist() == [True, True, False, True]
+    assert table.objects.to_find.tolist() == [True, True, False, True]
     assert (len(table.found), len(table.objects), len(table.truths)) == (2, 4, 3)
 
 

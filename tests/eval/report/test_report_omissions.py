@@ -132,7 +132,5 @@ def test_images_of_another_size_are_doubted():
     data = _data("cat", images=2)
     found = _found("0.jpg", "cat", size=(45, 30)), _found("1.jpg", size=(90, 60))
     (line,) = _warnings(data, *found)
-    assert line.startswith(
-        "1 images are of another size in the predictions: of 0.jpg they say 45 x 30, the data set 90 x"
-    )
+    assert line.startswith("1 images are of another size in the predictions: 0.jpg is 45 x 30 there and 90 x")
     assert _warnings(data, _found("0.jpg")) == _warnings(_data("cat", size=(0, 0)), found[0]) == []

@@ -1,15 +1,16 @@
-"""Coordinates of the report's curves and bars, by eye."""
+"""Coordinates of the report's curves, bars and plots of recall (110 wide, 70 high, recall upward), by eye."""
 
 import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
+from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals
 from inception_rcnn.eval.analysis.waterfall import Step, Waterfall
 from inception_rcnn.eval.metrics.evaluation import ClassEvaluation
+from inception_rcnn.eval.metrics.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
-from inception_rcnn.eval.report.plots import closed, curve_points, waterfall_bars
+from inception_rcnn.eval.report.plots import COLOURS, closed, curve_points, recall_plots, waterfall_bars
 
 A, B = [0, 0, 10, 10], [20, 0, 30, 10]
 
@@ -65,9 +66,52 @@ def test_bars_hang_where_the_one_above_ends() -> None:
         ("lost", 80, 50, 40),
         ("found", 100, 0, 50),
     ]
-    assert [bar.share for bar in bars] == [1, 0.1, 0.4, 0.5]
+    assert [bar.fraction for bar in bars] == [1, 0.1, 0.4, 0.5]
     assert [bar.map_if_perfect for bar in bars[1:3]] == [0.5, 0.6]
 
 
 def test_bars_without_objects_have_no_width() -> None:
     assert {bar.width for bar in waterfall_bars(_waterfall(0, 0, 0))} == {0}
+
+
+def _recall(*boxes: list[int], objects: int = 2) -> RecallEvaluation:
+    """Two objects; by the boxes it depends which are found."""
+    truth = GroundTruth("a.jpg", 99, 99, as_boxes([[0, 0, 10, 10], [50, 0, 60, 10]]), ["a", "b"], np.zeros(2))  # pyright: ignore
+    return evaluate_recall("x", {"a.jpg": Proposals(as_boxes(boxes), np.zeros(len(boxes)))}, [truth[:objects]])
+
+
+def test_nothing_evaluated_has_no_plots() -> None:
+    assert recall_plots([]) == []
+
+
+def test_recall_rises_with_the_boxes_and_falls_with_the_overlap() -> None:
+    one = _recall([0, 0, 10, 6], [50, 0, 60, 10])
+    at_50, at_70, average, over_iou = (plot["lines"] for plot in recall_plots([one]))
+    assert at_50 == ["0.0,35.0 14.2,0.0"]  # one box, three boxes: half of the objects, all
+    assert at_70 == ["0.0,70.0 14.2,35.0"]
+    assert average == [
+        "0.0,59.5 14.2,24.5"
+    ]  # recall .15 and .65: overlaps of .5, .55 and .6 of ten are enough for the first
+    points = over_iou[0].split()
+    assert points[:7] == [*(f"{x:.1f},0.0" for x in (0, 4.4, 8.8, 13.2, 17.6, 22)), "26.4,35.0"]
+    assert (len(points), points[-1]) == (26, "110.0,35.0")
+
+
+def test_every_method_has_a_line_in_every_plot_in_order() -> None:
+    plots = recall_plots([_recall(), _recall([0, 0, 10, 10])])
+    assert [plot["lines"] for plot in plots[:3]] == [["0.0,70.0", "0.0,35.0"]] * 3
+    assert [len(plot["lines"]) for plot in plots] == [2] * 4
+    assert len(set(COLOURS)) == len(COLOURS)
+
+
+def test_no_objects_draw_no_line() -> None:
+    assert [plot["lines"] for plot in recall_plots([_recall([0, 0, 1, 1], objects=0)])] == [[""]] * 4
+
+
+@pytest.mark.parametrize("plot", range(4))
+def test_marks_span_the_plot(plot: int) -> None:
+    marks = recall_plots([_recall()])[plot]
+    ends = {"1": 0, "5000": 110} if plot < 3 else {"0.5": 0, "1.0": 110}
+    columns = {mark["text"]: mark["at"] for mark in marks["columns"]}
+    assert {text: columns[text] for text in ends} == ends
+    assert [(mark["text"], mark["at"]) for mark in marks["rows"]][::4] == [("0", 70), ("1", 0)]

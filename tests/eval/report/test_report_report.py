@@ -233,7 +233,7 @@ def test_page_says_the_protocol_and_the_interval_beside_the_number() -> None:
     assert html.count("0.250 to 0.750") == 1  # the class's
 
 
-def test_page_tells_what_protocols_tell_besides() -> None:
+def test_page_has_the_protocols_further_numbers() -> None:
     html = render_html(_full())
     numbers = dict(re.findall(r"<dt>(\w+)</dt><dd>([^<]*)</dd>", html))
     assert len(numbers) == 13 + 1  # COCO's twelve, ILSVRC's median, and the seed
@@ -243,7 +243,7 @@ def test_page_tells_what_protocols_tell_besides() -> None:
 def test_page_without_evaluations() -> None:
     page = _check_page(render_html(Report()))
     assert "script" not in page.tags
-    assert format_table([]).strip().startswith("class")
+    assert format_table(Report()).strip().startswith("class")
 
 
 def test_page_of_many_failures_says_that_it_does_not_have_all() -> None:
@@ -268,7 +268,8 @@ def test_page_of_200_classes_is_not_large(rng: np.random.Generator) -> None:
 
 def test_table() -> None:
     left_out, warned = ["7 detections on 1 images outside the data set", "2 x odd box"], ["the names differ"]
-    lines = format_table(_evaluate(["cat", "猫猫猫\x1b"], left_out=True), None, left_out, warned).splitlines()
+    report = Report(_evaluate(["cat", "猫猫猫\x1b"], left_out=True), left_out=left_out, warnings=warned)
+    lines = format_table(report).splitlines()
     assert lines[0].split() == ["class", "AP", "voc07", "AP", "voc10", "objects", "detections"]
     assert lines[1].split() == ["cat", "0.5455", "0.5000", "2", "1"]
     assert lines[2].split() == ["猫猫猫\\x1b", "n/a", "n/a", "0", "0"]
@@ -281,9 +282,9 @@ def test_table() -> None:
     ]
 
 
-def test_table_with_intervals_and_what_else_protocols_tell() -> None:
+def test_table_with_intervals_and_further_numbers() -> None:
     (voc07, _), intervals = _evaluate(["cat"]), {"voc07": _intervals("cat")}
-    lines = format_table([voc07, evaluate_ilsvrc(voc07.table)], intervals).splitlines()
+    lines = format_table(Report([voc07, evaluate_ilsvrc(voc07.table)], intervals)).splitlines()
     assert lines[3:] == [
         "mAP (VOC07, 11-point, IoU 0.5): 0.5455, 95 % interval 0.125 to 0.875 (mean of 1 classes)",
         "mAP (ILSVRC DET, area, IoU 0.5 or less by size): 0.5000 (mean of 1 classes)",

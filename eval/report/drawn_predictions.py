@@ -1,4 +1,4 @@
-"""Images with boxes on them, as files."""
+"""Stored predictions drawn on their images, as files."""
 
 import os
 from collections.abc import Callable
@@ -17,14 +17,10 @@ from ...data.images.decoding import read_image, readable_extensions
 from ...data.images.image_files import image_name, size_if_there
 from ...data.images.pairing import pair_files
 from ...data.images.sources import list_sources
-from ...data.records import NO_INDEX, GroundTruth, ImageDetections
+from ...data.records import GroundTruth, ImageDetections
+from ...data.values import NO_INDEX
 from .drawing import draw_detections
 from .drawn_files import Drawings
-
-
-def write_drawing(folder: Path, file: str, image: NDArray[np.uint8]) -> Path:
-    """Write a drawn (H, W, 3) image below `folder`, where `Drawings` has it if it is the only one."""
-    return Drawings(folder).write(file, image)
 
 
 def draw_predictions(
@@ -39,7 +35,7 @@ def draw_predictions(
 ) -> str:
     """Draw stored predictions of at least `score` on their images, and beside them a data set's ground truth.
 
-    Boxes are of the pixels as stored where `ignore_exif` says so; else the stated sizes tell. An image that cannot be
+    Boxes are of the pixels as stored where `ignore_exif` says so; else the stated sizes decide. An image that cannot be
     read, and a drawing that cannot be written, is reported and left out; where none can, that is an error.
     """
     _check_folders(images, out)
@@ -70,7 +66,7 @@ def draw_predictions(
 
 
 def _check_folders(images: Path, out: Path) -> None:
-    """Refuse, before any image is asked for, folders with which none can be drawn."""
+    """Refuse folders with which no image can be drawn, before any is read."""
     if not images.is_dir():
         what = "is no folder" if os.path.lexists(images) else "there is no such folder"
         raise DataError(f"{images}: {what}; give the folder of the images as --images")
@@ -82,16 +78,16 @@ def _check_folders(images: Path, out: Path) -> None:
 
 
 def _sized(images: Path, ignore_exif: bool) -> Dataset:
-    """The images of a folder as a data set that knows no more of them than their sizes."""
+    """The images of a folder as a data set that has nothing but their sizes."""
     sizes = {file.file: size_if_there(file.path, upright=not ignore_exif) for file in list_sources([images])}
     no_boxes = (np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))
-    # What cannot be read is left out: as it is drawn its reason is told.
+    # What cannot be read is left out here, and reported where it is drawn.
     truths = (GroundTruth(file, *size, *no_boxes) for file, size in sizes.items() if all(size))
     return Dataset(str(images), (), tuple(truths), images, annotated=False)
 
 
 def _read(path: Path, image: ImageDetections, truth: GroundTruth | None, ignore_exif: bool) -> NDArray[np.uint8]:
-    """The pixels that the boxes are of: as the annotation says, else the predictions, of the image's size."""
+    """The pixels that the boxes are of: by the annotation's size of the image, else by the predictions'."""
     if ignore_exif:
         return read_image(path, ignore_exif=True)
     if truth is None:

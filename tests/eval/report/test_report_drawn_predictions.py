@@ -18,7 +18,8 @@ from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.data.stores.detections_jsonl import write_ledger
 from inception_rcnn.eval.report.drawing import class_colour
-from inception_rcnn.eval.report.gallery import draw_predictions, write_drawing
+from inception_rcnn.eval.report.drawn_files import Drawings
+from inception_rcnn.eval.report.drawn_predictions import draw_predictions
 
 GREY = np.full((60, 80, 3), 128, dtype=np.uint8)
 BOX = [20, 30, 60, 50]
@@ -66,7 +67,7 @@ def _draw(
     ],
 )
 def test_a_drawing_has_the_images_own_name_below_the_folder(tmp_path: Path, file: str, written: str) -> None:
-    path = write_drawing(tmp_path / "out", file, GREY)
+    path = Drawings(tmp_path / "out").write(file, GREY)
     assert path.relative_to(tmp_path / "out").as_posix() == written
     assert np.abs(read_image(path).astype(int) - 128).max() <= 2
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
@@ -84,7 +85,7 @@ def test_a_drawing_has_the_images_own_name_below_the_folder(tmp_path: Path, file
     ],
 )
 def test_an_image_too_large_for_its_kind_becomes_a_png(tmp_path: Path, file: str, width: int, written: str) -> None:
-    path = write_drawing(tmp_path, file, np.zeros((1, width, 3), dtype=np.uint8))
+    path = Drawings(tmp_path).write(file, np.zeros((1, width, 3), dtype=np.uint8))
     assert path.name == written
     assert read_image(path).shape == (1, width, 3)
 
@@ -255,7 +256,7 @@ def test_odd_names_that_we_wrote_are_found_again(tmp_path: Path, monkeypatch: py
         read.append(path.relative_to(tmp_path / "photos").as_posix())
         return read_image(path, **how)
 
-    monkeypatch.setattr("inception_rcnn.eval.report.gallery.read_image", spy)
+    monkeypatch.setattr("inception_rcnn.eval.report.drawn_predictions.read_image", spy)
     lines: list[str] = []
     draw_predictions(tmp_path / kind, tmp_path / "photos", tmp_path / "out", None, 0.3, lines.append)
     assert lines == []
