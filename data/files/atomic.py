@@ -3,13 +3,14 @@
 import contextlib
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ..diagnostics import cut
-from ..errors import DataError, SetupError
+from ..errors import DataError, SetupError, UsageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -48,6 +49,24 @@ def writing_atomically(path: str | Path, room: str = "it") -> Iterator[BinaryIO]
     finally:
         with contextlib.suppress(OSError):  # after the rename it is gone; else there is nothing better to do
             aside.unlink()
+
+
+@contextlib.contextmanager
+def writing_folder(path: str | Path) -> Iterator[Path]:
+    """A folder that gets its name when the block ends; UsageError where there is something of that name already."""
+    path = Path(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise UsageError(f"{path}: is not empty; choose another folder")
+    aside = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with naming_failures(path):
+            aside.mkdir(parents=True)
+            yield aside
+            if path.is_dir():
+                path.rmdir()
+            os.replace(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,16 @@ def is_spec(text: str) -> bool:
     return bool(colon) and kind in _READERS
 
 
+def split_of(spec: str) -> str:
+    """The split that a SPEC names; val for the kinds that have none.
+
+    >>> split_of("voc:photos:train"), split_of("coco:a.json:photos")
+    ('train', 'val')
+    """
+    kind, _, rest = spec.partition(":")
+    return _split(rest)[1] if kind in ("voc", "ilsvrc", "yolo") else "val"
+
+
 def open_dataset(
     spec: str,
     on_problem: OnProblem = refuse,

@@ -76,17 +76,22 @@ def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem
 def write_csv_truth(data: Dataset, path: str | Path) -> None:
     """Write annotations as a CSV file; what is to be ignored is difficult there.
 
-    `crowd`, `truncated` and areas of their own have no column and are lost.
+    `crowd`, `truncated` and `area` have columns where the data set has such.
     """
     rows: list[list[Any]] = []
+    flags = [name for name in ("crowd", "truncated") if any(getattr(truth, name).any() for truth in data.images)]
+    has_areas = any((truth.areas != box_area(truth.boxes)).any() for truth in data.images)
+    header = ["file", "label", *CORNERS, "width", "height", "difficult", *flags, *["area"] * has_areas]
     for truth in data.images:
         size = [truth.width or "", truth.height or ""]
-        columns = (truth.labels.tolist(), truth.boxes.tolist(), (truth.difficult | truth.ignore).tolist())
-        for label, box, difficult in zip(*columns, strict=True):
-            rows.append([truth.file, checked_name(label, truth.file), *box, *size, int(difficult)])
+        columns = [truth.difficult | truth.ignore, *(getattr(truth, name) for name in flags)]
+        more = np.stack([column.astype(int) for column in columns], axis=1).tolist()
+        for i, (label, box) in enumerate(zip(truth.labels.tolist(), truth.boxes.tolist(), strict=True)):
+            area = [float(truth.areas[i])] if has_areas else []
+            rows.append([truth.file, checked_name(label, truth.file), *box, *size, *more[i], *area])
         if not len(truth):
-            rows.append([truth.file, *[""] * 5, *size, ""])
-    write_atomically(path, csv_text(["file", "label", *CORNERS, "width", "height", "difficult"], rows))
+            rows.append([truth.file, *[""] * 5, *size, *[""] * (len(header) - 8)])
+    write_atomically(path, csv_text(header, rows))
 
 
 def write_jsonl_truth(data: Dataset, path: str | Path) -> None:

@@ -251,3 +251,13 @@ def size_if_there(path: Path, *, upright: bool = False) -> Size:
         return image_size(path, upright=upright)
     except DataError:
         return 0, 0
+
+
+def unique_stems(files: Sequence[str]) -> list[str]:
+    """The paths without their extensions, by which annotations are named; DataError where two are one."""
+    owners: dict[str, str] = {}
+    for file in files:
+        other = owners.setdefault(posixpath.splitext(file)[0], file)
+        if other is not file:
+            raise DataError(f"{file} and {other}: would share one file of annotations; rename one of them")
+    return list(owners)

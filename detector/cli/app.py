@@ -14,6 +14,7 @@ import typer
 
 from ...data.errors import InceptionRcnnError, SetupError
 from .benchmark import benchmark_app
+from .convert import convert
 from .numbers import NUMBER, SHARE
 from .options import (
     PREDICTIONS,
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 app.add_typer(train_app, name="train")
 app.add_typer(benchmark_app, name="benchmark")
+app.command(epilog=SPEC_HELP)(convert)
 
 
 def _show_version(wanted: bool) -> None:

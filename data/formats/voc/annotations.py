@@ -19,11 +19,11 @@ from ...boxes import UNKNOWN_SIZE, half_open_to_inclusive, inclusive_to_half_ope
 from ...datasets.annotated_objects import LONGEST_SIDE, AnnotatedObject, checked_box, read_flag, read_size, to_truth
 from ...datasets.dataset import Dataset, names_seen
 from ...datasets.split_lists import listed_name, read_split_list
-from ...diagnostics import OnProblem, Unusable, refuse, skipping
+from ...diagnostics import OnProblem, Unusable, cut, refuse, skipping
 from ...errors import DataError
 from ...files.atomic import write_atomically
 from ...files.xml_files import parse_xml
-from ...images.image_files import existing_name, size_if_there
+from ...images.image_files import existing_name, size_if_there, unique_stems
 from ...records import GroundTruth
 from ...values import number_of, shown
 from .folders import FOLDERS, VocFolder, all_annotations, find_voc
@@ -96,6 +96,19 @@ def placed(truth: GroundTruth, images: Path, file: str) -> GroundTruth:
 def unannotated(file: str) -> GroundTruth:
     """An image of a test set, of which no object is known."""
     return to_truth(file, UNKNOWN_SIZE, ())
+
+
+def write_voc_truth(data: Dataset, folder: Path, split: str) -> None:
+    """Write `Annotations/` and the list of the split; the images belong into `JPEGImages/`, as the data set names them.
+
+    The order of the classes, areas and those classes that are ignored in an image have no place and are lost.
+    """
+    stems = unique_stems([truth.file for truth in data.images])
+    if odd := [stem for stem in stems if "\n" in stem or "\r" in stem]:
+        raise DataError(f"{cut(odd[0])!r}: a list of images cannot hold a line break; rename the file")
+    for truth, stem in zip(data.images, stems, strict=True):
+        write_voc_annotation(truth, folder / "Annotations" / f"{stem}.xml")
+    write_atomically(folder / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
 
 
 def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:

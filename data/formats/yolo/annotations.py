@@ -27,7 +27,7 @@ from ...diagnostics import OnProblem, Problem, Unusable, refuse, skipping
 from ...errors import DataError
 from ...files.atomic import write_atomically
 from ...files.text_files import numbered_lines
-from ...images.image_files import image_size
+from ...images.image_files import image_size, unique_stems
 from .description import ANY, read_description
 from .lines import (
     checked_class,
@@ -69,21 +69,19 @@ def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> D
 def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> None:
     """Write `labels/<split>/` and `data.yaml`; the images belong into `images/<split>/`, as the data set names them.
 
-    `difficult`, `crowd`, `truncated` and areas have no place in this format and are lost.
+    Flags and areas have no place in this format and are lost.
     """
     folder, numbers = Path(folder), {name: number for number, name in enumerate(data.classes)}
-    written: dict[str, str] = {}
+    unique_stems([truth.file for truth in data.images])
     for truth in data.images:
         check_classes(truth.labels.tolist(), data.classes, truth.file)
-        stem = os.path.splitext(truth.file)[0]
-        if stem in written:
-            raise DataError(f"{truth.file} and {written[stem]}: would share one file of boxes; rename one of them")
-        written[stem] = truth.file
         boxes = xyxy_to_normalised(truth.boxes, truth.file, (truth.width, truth.height))
         lines = normalised_to_lines(truth.labels.tolist(), boxes, numbers)
-        write_atomically(folder / "labels" / split / f"{stem}.txt", lines)
+        write_atomically(_label_file(folder / "images" / split / truth.file), lines)
     names = json.dumps(list(numbers), ensure_ascii=False)  # YAML's lists in brackets are JSON's
-    write_atomically(folder / "data.yaml", f"path: .\n{split}: images/{split}\nnames: {names}\n")
+    splits = dict.fromkeys([split, "train", "val"])  # Ultralytics wants the last two, whatever there is
+    content = "".join(f"{name}: images/{split}\n" for name in splits)
+    write_atomically(folder / "data.yaml", f"path: .\n{content}names: {names}\n")
 
 
 def _label_file(image: Path) -> str:

@@ -16,7 +16,10 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.cli import options as cli_options
 
-VERBS = ("detect", "propose", "train", "classify", "evaluate", "compare", "check", "draw", "benchmark", "demo", "info")
+VERBS = (
+    *("detect", "propose", "train", "classify", "evaluate", "compare"),
+    *("convert", "check", "draw", "benchmark", "demo", "info"),
+)
 
 
 def command(*arguments, **options):
