@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..boxes import UNKNOWN_SIZE, box_area, clip_boxes
 from ..datasets.annotated_objects import FLAGS
@@ -126,7 +127,8 @@ def _with_valid_boxes(dataset: Dataset, to: str, report: Report) -> Dataset:
     """
     images, count = [], 0
     for truth in dataset.images:
-        boxes, odd = truth.boxes, np.zeros(len(truth), np.bool_)
+        boxes = truth.boxes
+        odd: NDArray[np.bool_] = np.zeros(len(truth), np.bool_)
         if to == "yolo":
             normalised = xyxy_to_normalised(boxes, truth.file, (truth.width, truth.height))
             odd = ((normalised < 0) | (normalised > 1)).any(axis=1)
