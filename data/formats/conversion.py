@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..boxes import UNKNOWN_SIZE, box_area, clip_boxes
 from ..datasets.annotated_objects import FLAGS
@@ -125,19 +124,20 @@ def _with_valid_boxes(dataset: Dataset, to: str, report: Report) -> Dataset:
 
     YOLO's are fractions from 0 to 1 of the image's size; VOC's last pixel is not before the first.
     """
+    if to not in ("yolo", "voc"):
+        return dataset
     images, count = [], 0
     for truth in dataset.images:
-        boxes = truth.boxes
-        odd: NDArray[np.bool_] = np.zeros(len(truth), np.bool_)
+        boxes = truth.boxes.copy()
         if to == "yolo":
-            normalised = xyxy_to_normalised(boxes, truth.file, (truth.width, truth.height))
-            odd = ((normalised < 0) | (normalised > 1)).any(axis=1)
-            boxes = clip_boxes(boxes, truth.width, truth.height)
-        elif to == "voc":
-            odd = (boxes[:, 2:] - boxes[:, :2] < 1).any(axis=1)
-            boxes = np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2] + 1)], axis=1)
-        images.append(replace(truth, boxes=np.where(odd[:, None], boxes, truth.boxes)))
-        count += int(odd.sum())
+            fractions = xyxy_to_normalised(boxes, truth.file, (truth.width, truth.height))
+            rows = np.flatnonzero(((fractions < 0) | (fractions > 1)).any(axis=1))
+            boxes[rows] = clip_boxes(boxes[rows], truth.width, truth.height)
+        else:
+            rows = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] < 1).any(axis=1))
+            boxes[rows, 2:] = np.maximum(boxes[rows, 2:], boxes[rows, :2] + 1)
+        images.append(replace(truth, boxes=boxes))
+        count += len(rows)
     if count:
         what = "reach outside their images: cut to them" if to == "yolo" else "are thinner than a pixel: made one wide"
         report(f"{count:,} boxes cannot be written in {to}, as they {what}")
