@@ -17,8 +17,8 @@ from ..data.failures import failure_of, late
 from ..data.images.file_identity import origin_of
 from ..data.images.image_files import is_animation, pixels_stated
 from ..data.images.sources import Source
+from ..data.prefetching import TimeLimit, mapped
 from ..data.records import ImageDetections, Origin, Proposals, Stages
-from ..proposals.prefetching import TimeLimit, mapped
 from .result import Detected
 
 # Decoding and proposing for the slowest of the shipped methods takes some seconds for the largest photos.

@@ -15,6 +15,7 @@ from ..backbone.features.shared_maps import SharedMaps
 from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
+from ..data.prefetching import TimeLimit, mapped
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from ..data.stores.proposal_files import ENDINGS
@@ -23,7 +24,6 @@ from .common.ranking import DECAY, TWINS
 from .external import opencv_selective_search, package_selective_search
 from .mix import NUM_OWN, mix
 from .multibox.network import CROPS, MultiBox
-from .prefetching import TimeLimit, mapped
 from .selective_search.search import PRESETS, selective_search, settings_named
 
 Image = NDArray[np.uint8]

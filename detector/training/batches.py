@@ -11,10 +11,10 @@ from ...backbone.training.distributed import own_share
 from ...backbone.training.random_state import seed_of
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, image_at
+from ...data.datasets.labelling import split_objects
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
 from ..region_features import Mode
-from .labelling import split_objects
 from .sampling import RegionSample, sample_regions
 
 OBJECT_SHARE = 0.6  # of the images are looked at in the size that suits an object, the others in a proposal's

@@ -16,6 +16,7 @@ from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import box_iou
 from ...data.class_names import did_you_mean
 from ...data.datasets.dataset import Dataset, require_objects, spread
+from ...data.datasets.labelling import split_objects
 from ...data.errors import DataError, UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
@@ -29,7 +30,6 @@ from ..network import RegionNetwork
 from ..rcnn import RCNN
 from ..region_features import Mode
 from .batches import Batches, Example
-from .labelling import split_objects
 from .region_loss import region_loss
 from .resume_facts import data_fact
 from .window_batches import WindowBatches, find_windows

@@ -12,11 +12,11 @@ from torch import Tensor
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast
 from ...backbone.training.distributed import totals
+from ...data.datasets.labelling import BACKGROUND
 from ...proposals.common.box_coding import encode
 from ..network import RegionNetwork
 from ..region_features import Mode
 from .batches import Example
-from .labelling import BACKGROUND
 from .sampling import RegionSample
 
 

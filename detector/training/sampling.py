@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
+from ...data.datasets.labelling import BACKGROUND, Candidates, label_candidates
 from ...data.records import GroundTruth
-from .labelling import BACKGROUND, Candidates, label_candidates
 
 FOREGROUND_FRACTION = 0.25  # R-CNN's 32 of 128
 PARTIAL_IOU = 0.1  # from here to FOREGROUND_IOU a region holds part of an object (Fast R-CNN's lower limit)

@@ -14,12 +14,12 @@ from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
 from ...backbone.training.distributed import own_share
 from ...backbone.training.random_state import seed_of
 from ...data.datasets.dataset import Dataset
+from ...data.datasets.labelling import BACKGROUND, label_candidates
 from ...data.errors import UsageError
 from ...data.records import Proposals
 from ...data.resources import usable_cores
 from ..region_features import Mode
 from .batches import Example, mirrored
-from .labelling import BACKGROUND, label_candidates
 from .sampling import sample_of
 
 

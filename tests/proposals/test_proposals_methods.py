@@ -11,10 +11,11 @@ import pytest
 
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.googlenet import Backbone
+from inception_rcnn.data import prefetching
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.proposal_store import hash_of
-from inception_rcnn.proposals import methods, prefetching
+from inception_rcnn.proposals import methods
 from inception_rcnn.proposals.methods import ALGORITHM, METHODS, Proposer, mapped, propose_all, proposer
 from inception_rcnn.proposals.multibox.network import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search.search import PRESETS

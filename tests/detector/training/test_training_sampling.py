@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
+from inception_rcnn.data.datasets.labelling import label_candidates
 from inception_rcnn.data.records import GroundTruth
-from inception_rcnn.detector.training.labelling import label_candidates
 from inception_rcnn.detector.training.sampling import sample_regions
 
 CLASSES = ("cat", "dog")

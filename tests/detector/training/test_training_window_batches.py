@@ -5,11 +5,11 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes, box_area, box_intersection, box_iou
 from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.datasets.labelling import label_candidates
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.detector.training import window_batches
-from inception_rcnn.detector.training.labelling import label_candidates
 from inception_rcnn.detector.training.window_batches import WindowBatches, find_windows
 
 CLASSES = ("cat", "dog")

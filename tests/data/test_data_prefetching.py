@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from inception_rcnn.proposals import prefetching
-from inception_rcnn.proposals.prefetching import TimeLimit, mapped
+from inception_rcnn.data import prefetching
+from inception_rcnn.data.prefetching import TimeLimit, mapped
 
 
 def test_no_more_is_worked_on_than_fits_in_memory(monkeypatch):

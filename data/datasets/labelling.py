@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.boxes import Boxes, box_iou, ignored_overlaps
-from ...data.records import GroundTruth
+from ..boxes import Boxes, box_iou, ignored_overlaps
+from ..records import GroundTruth
 
 FOREGROUND_IOU = 0.5
 BACKGROUND, IGNORED = 0, -1
