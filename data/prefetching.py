@@ -1,7 +1,7 @@
-"""Work on a few items ahead, on threads, in bounded memory and time.
+"""Prefetching: work on a few items ahead, on threads, in bounded memory and time.
 
 Nothing in Python stops a thread: an item that takes too long is given up, its thread is left to itself and another
-takes its place. The thread's core and memory are lost until it is done or the process ends, which does not wait for it.
+replaces it. The thread's core and memory are lost until it is done or the process ends, which does not wait for it.
 """
 
 import threading
@@ -18,37 +18,35 @@ from .resources import usable_cores, usable_memory
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-MEMORY_SHARE = 4  # of the memory that may be used, what is read ahead gets the fourth part
+MEMORY_FRACTION = 0.25  # of the memory that may be used, for what is read ahead
 _GRACE = 10.0  # seconds that the end of the work waits for what is still being done
 
 
 @dataclass(frozen=True)
 class TimeLimit(Generic[Item, Outcome]):
-    """Seconds that one item may take, and what comes of an item that takes longer."""
+    """Seconds that one item may take, and the outcome of one that takes longer."""
 
     seconds: float
     late: Callable[[Item], Outcome]
 
 
-def _nothing(item: object) -> int:
-    return 0
-
-
-def mapped(
+def prefetch(
     function: Callable[[Item], Outcome],
     items: Iterable[Item],
     threads: int | None = None,
     *,
-    cost: Callable[[Item], int] = _nothing,
+    ahead: int | None = None,
+    cost: Callable[[Item], int] = lambda item: 0,
     limit: TimeLimit[Item, Outcome] | None = None,
 ) -> Generator[Outcome, None, None]:
-    """`map` on several threads: the results in order, never more than two unfinished or unread per thread.
+    """`map` on several threads, a core each by default: the results in order.
 
-    The proposals' inner loops release Python's lock, so threads keep all cores busy without copies of images. With
-    the `cost` of an item in bytes fewer are worked on at a time where these would not fit in memory.
+    At most `ahead` items are unfinished or unread, two per thread by default; with the `cost` of an item in bytes
+    fewer, where these would not fit in memory. What releases Python's lock keeps all cores busy without copies.
     """
     threads = threads or usable_cores()
-    budget = usable_memory() // MEMORY_SHARE
+    ahead = ahead or 2 * threads
+    budget = usable_memory() * MEMORY_FRACTION
     waiting: deque[_Job[Item, Outcome]] = deque()
     workers = _Workers[Item, Outcome](threads, limit)
     try:
@@ -58,7 +56,7 @@ def mapped(
                 yield workers.outcome(waiting.popleft())
             waiting.append(_Job(function, item, bytes_needed))
             workers.jobs.put(waiting[-1])
-            if len(waiting) >= 2 * threads:
+            if len(waiting) >= ahead:
                 yield workers.outcome(waiting.popleft())
         while waiting:
             yield workers.outcome(waiting.popleft())
@@ -69,7 +67,7 @@ def mapped(
 
 
 class _Job(Generic[Item, Outcome]):
-    """An item to work on, and what came of it."""
+    """An item to work on, and its outcome."""
 
     def __init__(self, function: Callable[[Item], Outcome], item: Item, cost: int):
         self.function, self.item, self.cost = function, item, cost
@@ -88,7 +86,7 @@ class _Job(Generic[Item, Outcome]):
 
 
 class _Workers(Generic[Item, Outcome]):
-    """Threads that take jobs from a queue. They are daemons: one that never comes back keeps no process alive."""
+    """Threads that take jobs from a queue; daemons, so that one that never returns keeps no process alive."""
 
     def __init__(self, count: int, limit: TimeLimit[Item, Outcome] | None):
         self.jobs: SimpleQueue[_Job[Item, Outcome] | None] = SimpleQueue()
@@ -107,7 +105,7 @@ class _Workers(Generic[Item, Outcome]):
             job.run()
 
     def outcome(self, job: _Job[Item, Outcome]) -> Outcome:
-        """What came of a job, once it is there, or what comes of one that is late."""
+        """The outcome of a job, once it is there, or that of one that is late."""
         if self.limit is None:
             return job.future.result()
         while True:
@@ -118,16 +116,13 @@ class _Workers(Generic[Item, Outcome]):
                 if job.future.done():  # its own error
                     raise
             if job.begun and time.monotonic() - job.begun >= self.limit.seconds:
-                self._give_up(job)
+                if job.thread is not None:
+                    self.threads.discard(job.thread)
+                self._start()
                 return self.limit.late(job.item)
 
-    def _give_up(self, job: _Job[Item, Outcome]) -> None:
-        if job.thread is not None:
-            self.threads.discard(job.thread)
-        self._start()
-
     def stop(self) -> None:
-        """End all threads that are not given up; what is being done is waited for, a while where time is limited."""
+        """End all threads that are not given up, after what they are working on; with a limit wait a while only."""
         end = time.monotonic() + _GRACE
         threads = tuple(self.threads)
         for _ in threads:

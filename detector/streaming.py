@@ -17,7 +17,7 @@ from ..data.failures import failure_of, late
 from ..data.images.file_identity import origin_of
 from ..data.images.image_files import is_animation, pixels_stated
 from ..data.images.sources import Source
-from ..data.prefetching import TimeLimit, mapped
+from ..data.prefetching import TimeLimit, prefetch
 from ..data.records import ImageDetections, Origin, Proposals, Stages
 from .result import Detected
 
@@ -99,7 +99,7 @@ def detect_stream(
         return _Prepared(source, error=str(late(source.file, time_limit)))
 
     limit = TimeLimit(time_limit, given_up)
-    with closing(mapped(prepare, sources, cost=bytes_needed, limit=limit)) as prepared:
+    with closing(prefetch(prepare, sources, cost=bytes_needed, limit=limit)) as prepared:
         for number, ready in enumerate(prepared, start=1):
             yield _looked(model, ready, times)
             if number % TRIM_EVERY == 0:

@@ -15,7 +15,7 @@ from ..backbone.features.shared_maps import SharedMaps
 from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
-from ..data.prefetching import TimeLimit, mapped
+from ..data.prefetching import TimeLimit, prefetch
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from ..data.stores.proposal_files import ENDINGS
@@ -175,6 +175,6 @@ def propose_all(
 
     limit = None if seconds is None else TimeLimit(seconds, given_up)
     asked, items = tee(items)
-    with closing(mapped(searched, items, cost=cost, limit=limit)) as outcomes:
+    with closing(prefetch(searched, items, cost=cost, limit=limit)) as outcomes:
         for item, outcome in zip(asked, outcomes, strict=False):
             yield finished(item, outcome)

@@ -11,13 +11,10 @@ NUM_OWN = 200  # MultiBox's boxes
 
 
 def mix(searched: Proposals, multibox: MultiBox, maps: SharedMaps) -> Proposals:
-    """Selective Search's boxes and the best 200 of MultiBox's, near-duplicates removed, ordered for any budget.
-
-    MultiBox's confidence orders its own boxes, and its head says of the others too how well they hold an object.
-    """
+    """Selective Search's boxes and MultiBox's best 200, near-duplicates removed, by confidence and predicted IoU."""
     own, confidence = multibox.candidates(maps)
     best = best_first(own, confidence)[0][:NUM_OWN]
     boxes = np.concatenate([own[best], searched.boxes])
-    scores = np.concatenate([confidence[best], multibox.fit(maps, searched.boxes)])
-    order, worth = best_first(boxes, scores)
-    return Proposals(boxes[order], worth)
+    scores = np.concatenate([confidence[best], multibox.predict_iou(maps, searched.boxes)])
+    order, gains = best_first(boxes, scores)
+    return Proposals(boxes[order], gains)

@@ -14,7 +14,7 @@ from ...data.classification.labelled_images import LabelledImages, sample_index
 from ...data.images.augmentation import training_crop
 from ...data.images.crops import SIZE
 from ...data.resources import usable_cores
-from ..training.distributed import own_share
+from ..training.distributed import own_shard
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ClassificationBatches:
     seed: int
 
     def __call__(self, step: int) -> CropBatch:
-        indices = own_share(range(step * self.size, (step + 1) * self.size))
+        indices = own_shard(range(step * self.size, (step + 1) * self.size))
         places = [sample_index(self.groups, self.seed, index) for index in indices]
         with ThreadPoolExecutor(usable_cores()) as pool:
             crops = list(pool.map(self._crop, indices, places))

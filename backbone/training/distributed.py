@@ -70,12 +70,12 @@ def only_first(report: Callable[[str], None]) -> Callable[[str], None]:
     return report if is_first() else lambda line: None
 
 
-def own_share(items: Sequence[Item]) -> Sequence[Item]:
+def own_shard(items: Sequence[Item]) -> Sequence[Item]:
     """Every so-many-th of a step's items, the ones that this process looks at."""
     return items[rank() :: size()]
 
 
-def require_shares(count: int, flag: str) -> None:
+def require_shards(count: int, flag: str) -> None:
     """UsageError where a step's `count` items, set by `flag`, leave a process without any."""
     if count < size():
         raise UsageError(f"{flag} {count}: need at least 1 for each of the {size()} processes")
@@ -111,7 +111,7 @@ def first_alone() -> Iterator[None]:
         wait_for_all()
 
 
-def gathered(text: str) -> list[str]:
+def gather_texts(text: str) -> list[str]:
     """The text of each process, in their order."""
     if _is_alone():
         return [text]
@@ -121,7 +121,7 @@ def gathered(text: str) -> list[str]:
 
 
 @torch.no_grad()
-def share_weights(model: nn.Module) -> None:
+def broadcast_weights(model: nn.Module) -> None:
     """Give every process the first one's weights."""
     if not _is_alone():
         for tensor in model.state_dict().values():
@@ -129,7 +129,7 @@ def share_weights(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def add_gradients(parameters: Sequence[Tensor]) -> None:
+def sum_gradients(parameters: Sequence[Tensor]) -> None:
     """Make each gradient the sum of the processes'; one that no process has stays absent."""
     if _is_alone():
         return

@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from ...data.errors import DataError
+from ...data.prefetching import prefetch
 from .checkpoints import CHECKPOINT, State, Training, check_out, restore, write_checkpoint
 from .distributed import (
-    add_gradients,
+    broadcast_weights,
     from_first,
-    gathered,
+    gather_texts,
     is_first,
     only_first,
     rank,
-    share_weights,
+    sum_gradients,
     sums,
     wait_for_all,
 )
@@ -66,7 +67,7 @@ def train(
     the same recipe and `facts` (any values, by name). `metric` names what `validate` gives; `images`, how many a step
     looks at, or of what `unit`, is for the log.
 
-    Where `torchrun` started several processes, `batch_at` gives this one's share (`own_share`) and the terms are its
+    Where `torchrun` started several processes, `batch_at` gives this one's share (`own_shard`) and the terms are its
     parts of the whole, which are added up: sums, divided by a count that `totals` added up too.
 
     Ctrl-C and SIGTERM end the run after the running step, with a checkpoint of it. Raises DataError where the loss is
@@ -125,7 +126,7 @@ def _start(
     identity: Mapping[str, object],
 ) -> Training:
     """Everything as at the first step, or as a checkpoint has it; the same in every process."""
-    share_weights(model)
+    broadcast_weights(model)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     training = Training(model, average, new_optimizer(groups, recipe), State(), log, identity)
     if resume:
@@ -153,10 +154,10 @@ def _descend(
     if not values:
         return values, signals > 0
     if not np.isfinite(values["loss"]):
-        _refuse(values["loss"], step, gathered(str(batch)))
+        _refuse(values["loss"], step, gather_texts(str(batch)))
     terms["loss"].backward()
     parameters = [each for group in optimizer.param_groups for each in group["params"]]
-    add_gradients(parameters)
+    sum_gradients(parameters)
     nn.utils.clip_grad_norm_(parameters, recipe.gradient_limit)
     optimizer.step()
     return values, signals > 0
@@ -179,15 +180,11 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any, float]]:
     """The batches in order and the seconds waited for each, the next two being made by a thread while one is used."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = {step: pool.submit(batch_at, step) for step in range(start, min(start + 2, stop))}
+    with closing(prefetch(batch_at, range(start, stop), 1, ahead=3)) as batches:
         for step in range(start, stop):
             begun = time.monotonic()
-            batch = waiting.pop(step).result()
-            waited = time.monotonic() - begun
-            if step + 2 < stop:
-                waiting[step + 2] = pool.submit(batch_at, step + 2)
-            yield step, batch, waited
+            batch = next(batches)
+            yield step, batch, time.monotonic() - begun
 
 
 def _keep_if_best(

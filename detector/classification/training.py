@@ -16,7 +16,7 @@ from ...backbone.classification.model_folder import read_classifier, save_classi
 from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import check_model_folder
-from ...backbone.training.distributed import joined, only_first, require_shares
+from ...backbone.training.distributed import joined, only_first, require_shards
 from ...backbone.training.loop import State, train
 from ...backbone.training.recipe import Recipe
 from ...data.classification.labelled_images import LabelledImages, groups_by_class
@@ -138,7 +138,7 @@ def _check_data(data: LabelledImages, options: ClassifierOptions) -> None:
         raise UsageError(f"{data.name} has no images to learn from")
     if len(data.classes) < 2:
         raise UsageError(f"{data.name} has no two classes ({', '.join(data.classes)}); there is nothing to tell apart")
-    require_shares(options.crops, "--crops")
+    require_shards(options.crops, "--crops")
 
 
 def _outlook(data: LabelledImages, options: ClassifierOptions, recipe: Recipe) -> str:

@@ -28,7 +28,7 @@ from ...data.stores.feature_store import (
 )
 from ...data.stores.proposal_store import hash_of
 from ...proposals.cache import home, image_releases, mark_of
-from ...proposals.methods import mapped
+from ...proposals.methods import prefetch
 from ..box_predictor import POOLED
 from ..network import RegionNetwork
 from ..region_features import Mode
@@ -115,7 +115,7 @@ def _make(
     total, done = sum(map(len, wanted.values())), 0
     for name, truths in wanted.items():
         made = []
-        for truth, image in zip(truths, mapped(data.read, truths), strict=True):
+        for truth, image in zip(truths, prefetch(data.read, truths), strict=True):
             boxes_of_image = _regions(truth, boxes)
             features = _in_half_precision(image_features(network, mode, image, boxes_of_image), truth.file)
             made.append(RegionFeatures(truth.file, len(truth), boxes_of_image, features))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
-from ...backbone.training.distributed import own_share
+from ...backbone.training.distributed import own_shard
 from ...backbone.training.random_state import seed_of
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, image_at
@@ -49,7 +49,7 @@ class Batches:
 
     def __call__(self, step: int) -> list[Example]:
         start = step * self.images
-        return [self._example(index) for index in own_share(range(start, start + self.images))]
+        return [self._example(index) for index in own_shard(range(start, start + self.images))]
 
     def _example(self, index: int) -> Example:
         truth, rng = image_at(self.dataset, self.seed, index)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import check_model_folder
-from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shares
+from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shards
 from ...backbone.training.freezing import FREEZES
 from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import box_iou
@@ -185,7 +185,7 @@ def _batches(
 ) -> tuple[Batches | WindowBatches, int]:
     """What gives the examples of a step, and how many images a step looks at; with "windows", regions."""
     if options.sampling == "images":
-        require_shares(options.images, "--images")
+        require_shards(options.images, "--images")
         batches = Batches(data, proposals, classes, options.mode, options.images, options.regions, seed)
         return batches, options.images
     windows = find_windows(data, proposals, classes)

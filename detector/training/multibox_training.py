@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
 from ...backbone.training.checkpoints import check_model_folder
-from ...backbone.training.distributed import first_alone, joined, only_first, require_shares
+from ...backbone.training.distributed import first_alone, joined, only_first, require_shards
 from ...backbone.training.loop import Recipe, State, train
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, spread
@@ -61,7 +61,7 @@ def train_multibox(
     """Train a MultiBox on a detector's backbone; `out` becomes that detector with it, the best by validation recall."""
     report = only_first(report)
     check_model_folder(out, resume)  # before minutes go into proposals
-    require_shares(options.images, "--images")
+    require_shards(options.images, "--images")
     sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None and not any(truth.to_find.any() for truth in sample.images):
         raise UsageError(f"{sample.name} has no objects to measure recall on; choose other images for --val")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
-from ...backbone.training.distributed import own_share
+from ...backbone.training.distributed import own_shard
 from ...backbone.training.random_state import seed_of
 from ...data.datasets.dataset import Dataset
 from ...data.datasets.labelling import BACKGROUND, label_candidates
@@ -78,7 +78,7 @@ class WindowBatches:
         ]
         numbered = [(number, *group) for number, group in enumerate(groups) if len(group[2])]
         with ThreadPoolExecutor(usable_cores()) as pool:
-            made = pool.map(lambda group: self._examples(step, *group), own_share(numbered))
+            made = pool.map(lambda group: self._examples(step, *group), own_shard(numbered))
         return [example for examples in made for example in examples]
 
     def _examples(self, step: int, number: int, index: int, flip: bool, chosen: NDArray[np.int32]) -> list[Example]:

@@ -1,4 +1,4 @@
-"""The images of a step in training MultiBox, and which prior is to find which object.
+"""The images of a step in training MultiBox, and the assignment of its priors to objects.
 
 Shapes: K priors, G objects, R boxes of one image.
 """
@@ -12,37 +12,38 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
-from ...backbone.training.distributed import own_share
+from ...backbone.training.distributed import own_shard
 from ...data.boxes import Boxes, box_area, box_intersection
 from ...data.datasets.dataset import Dataset, image_at
+from ...data.datasets.labelling import split_objects
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
 from ..common.box_coding import encode
-from .network import place_priors
+from .network import scale_priors
 
 SLOTS = 8  # priors that an object is assigned to; the paper's one makes near-twins of it background
-OBJECT_SHARE = 0.7  # of the images are looked at in the size that suits an object, the others in a prior's
+OBJECT_FRACTION = 0.7  # of the images are resized to suit an object, the others to suit a prior
 JITTER = 0.25  # octaves, of the sizes
-WHOLE_SHARE = 0.5  # of the images are seen whole, the others through a window
+WHOLE_FRACTION = 0.5  # of the images get their priors on the whole image, the others on a window
 SMALLEST_WINDOW = 0.35  # of a side
-VISIBLE = 0.6  # of an object must be in the window for its priors to answer for it
-OTHERS = 128  # boxes of another method that an image brings, to learn how well a box fits
+VISIBLE = 0.6  # of an object must be in the window for it to be assigned priors
+OTHERS = 128  # proposals of another method for each image, to learn the predicted IoU from
 
 
 @dataclass(frozen=True, eq=False)
 class MultiBoxExample:
-    """One image of a step: boxes to judge, and what is true of them."""
+    """One image of a step, its boxes and its objects."""
 
     file: str
     image: NDArray[np.uint8]  # [H, W, 3]
-    short_sides: tuple[float]  # the one size it is looked at in
+    short_sides: tuple[float]  # of the one map that all boxes are pooled from
     boxes: Boxes  # [R, 4], priors first, then others
-    num_priors: int  # so many of the boxes
+    num_priors: int
     matched: NDArray[np.intp]  # [R], the object that a prior was assigned to, -1 for none
     objects: Boxes  # [G, 4]
-    unfair: Boxes  # [U, 4], objects to ignore: what overlaps them is not asked for
-    crowd: NDArray[np.bool_]  # [U], which of those are regions with many objects
-    complete: bool  # whether every object is annotated; if not, what overlaps none may hold one, and is not asked for
+    ignored: Boxes  # [I, 4], objects to ignore
+    crowd: NDArray[np.bool_]  # [I], which of those are regions with many objects
+    complete: bool  # whether every object is annotated: else nothing is background
 
     def __repr__(self) -> str:
         return self.file
@@ -52,7 +53,7 @@ def assign(priors: Boxes, objects: Boxes, slots: int = SLOTS) -> NDArray[np.intp
     """For each prior (K, 4) the object (G, 4) it is to find, or -1: the cheapest assignment with `slots` priors each.
 
     The cost is the location loss itself, ½ of the squared distance of the object in the prior's deltas ("prior
-    matching", Erhan et al., section 4.2). Where there are fewer priors than places, every prior has an object.
+    matching", Erhan et al., section 4.2). Where priors are too few for all slots, every prior has an object.
     """
     found = np.full(len(priors), -1, dtype=np.intp)
     if len(objects) and len(priors):
@@ -65,7 +66,7 @@ def assign(priors: Boxes, objects: Boxes, slots: int = SLOTS) -> NDArray[np.intp
 
 @dataclass(frozen=True)
 class MultiBoxBatches:
-    """The examples of any step that this process looks at, made from the step's number and the seed alone."""
+    """This process's shard of any step's examples, made from the step's number and the seed alone."""
 
     dataset: Dataset
     others: Mapping[str, Proposals]
@@ -75,53 +76,52 @@ class MultiBoxBatches:
 
     def __call__(self, step: int) -> list[MultiBoxExample]:
         start = step * self.images
-        return [self._example(index) for index in own_share(range(start, start + self.images))]
+        return [self._example(index) for index in own_shard(range(start, start + self.images))]
 
     def _example(self, index: int) -> MultiBoxExample:
         truth, rng = image_at(self.dataset, self.seed, index)
+        learned, to_ignore = split_objects(truth, self.dataset.classes)
         complete = truth.annotates(self.dataset.classes)
-        image, objects, unfair, others = self._seen(truth, rng)
+        image, (objects, ignored, others) = self._augmented(truth, (learned.boxes, to_ignore.boxes), rng)
         window = pick_window(image.shape, rng)
-        priors = place_priors(self.priors, window)
+        priors = scale_priors(self.priors, window)
         boxes = np.concatenate([priors, others])
         matched = np.full(len(boxes), -1, dtype=np.intp)
         matched[: len(priors)] = _assigned(priors, objects, window)
         sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES)
-        size = _pick_size(sizes, matched, len(priors), OBJECT_SHARE if complete else 1.0, rng)
-        fits = sizes == size
-        fits[len(priors) :] &= np.cumsum(fits[len(priors) :]) <= OTHERS
-        short_sides = (SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),)
-        num_priors = int(fits[: len(priors)].sum())
+        size = _pick_size(sizes, matched, len(priors), OBJECT_FRACTION if complete else 1.0, rng)
+        chosen = sizes == size
+        chosen[len(priors) :] &= np.cumsum(chosen[len(priors) :]) <= OTHERS
         return MultiBoxExample(
             file=truth.file,
             image=image,
-            short_sides=short_sides,
-            boxes=boxes[fits],
-            num_priors=num_priors,
-            matched=matched[fits],
+            short_sides=(SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),),
+            boxes=boxes[chosen],
+            num_priors=int(chosen[: len(priors)].sum()),
+            matched=matched[chosen],
             objects=objects,
-            unfair=unfair,
-            crowd=truth.crowd[truth.to_ignore],
+            ignored=ignored,
+            crowd=to_ignore.crowd,
             complete=complete,
         )
 
-    def _seen(self, truth: GroundTruth, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Boxes, Boxes, Boxes]:
-        """An image, mirrored or not, its objects, those to ignore, and other boxes to judge, in random order."""
-        image = self.dataset.read(truth)
-        objects, unfair = truth.boxes[truth.to_find], truth.boxes[truth.to_ignore]
-        others = self.others[truth.file].boxes
+    def _augmented(
+        self, truth: GroundTruth, objects: tuple[Boxes, Boxes], rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], list[Boxes]]:
+        """An image, mirrored or not, its objects, those to ignore, and other boxes to train on, in random order."""
+        image, parts = self.dataset.read(truth), [*objects, self.others[truth.file].boxes]
         if rng.random() < 0.5:
-            counts = len(objects), len(unfair)
-            image, flipped = mirror(image, np.concatenate([objects, unfair, others]))
-            objects, unfair, others = np.split(flipped, np.cumsum(counts))
-        return image, objects, unfair, rng.permutation(np.concatenate([others, jittered(objects, rng)]))[: 4 * OTHERS]
+            image, flipped = mirror(image, np.concatenate(parts))
+            parts = np.split(flipped, np.cumsum([len(each) for each in parts[:-1]]))
+        others = rng.permutation(np.concatenate([parts[2], jittered(parts[0], rng)]))[: 4 * OTHERS]
+        return image, [*parts[:2], others]
 
 
 def _assigned(priors: Boxes, objects: Boxes, window: Boxes) -> NDArray[np.intp]:
     """The object of each prior of a window, -1 for none; objects that are hardly in the window have none."""
-    seen = np.flatnonzero(box_intersection(objects, window)[:, 0] >= VISIBLE * np.maximum(box_area(objects), 1e-9))
-    found = assign(priors, objects[seen])
-    found[found >= 0] = seen[found[found >= 0]]
+    visible = np.flatnonzero(box_intersection(objects, window)[:, 0] >= VISIBLE * box_area(objects))
+    found = assign(priors, objects[visible])
+    found[found >= 0] = visible[found[found >= 0]]
     return found
 
 
@@ -129,14 +129,14 @@ def _pick_size(
     sizes: NDArray[np.intp],
     matched: NDArray[np.intp],
     num_priors: int,
-    object_share: float,
+    object_fraction: float,
     rng: np.random.Generator,
 ) -> int:
-    """The index of the size to look at an image in: that of a matched prior, or of any, picked at random."""
-    wanted = np.flatnonzero(matched >= 0)
-    if rng.random() >= object_share or not len(wanted):
-        wanted = np.arange(num_priors)  # so that there are boxes of that size in any case
-    return int(sizes[rng.choice(wanted)]) if len(wanted) else 0
+    """The index of the short side for an image: that of a matched prior, or of any, picked at random."""
+    chosen = np.flatnonzero(matched >= 0)
+    if rng.random() >= object_fraction or not len(chosen):
+        chosen = np.arange(num_priors)  # so that there are boxes of that size in any case
+    return int(sizes[rng.choice(chosen)]) if len(chosen) else 0
 
 
 def jittered(objects: Boxes, rng: np.random.Generator, copies: int = 12) -> Boxes:
@@ -151,7 +151,7 @@ def pick_window(shape: tuple[int, ...], rng: np.random.Generator) -> Boxes:
     """The whole image or a random part of it, (1, 4)."""
     height, width = shape[:2]
     whole = np.array([width, height], dtype=np.float64)
-    if rng.random() < WHOLE_SHARE:
+    if rng.random() < WHOLE_FRACTION:
         return np.concatenate([0 * whole, whole])[None]
     sides = whole * rng.uniform(SMALLEST_WINDOW, 1) * np.exp(rng.uniform(-0.2, 0.2, 2))
     sides = np.minimum(sides, whole)

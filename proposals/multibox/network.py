@@ -1,11 +1,11 @@
 """MultiBox: a network that proposes boxes itself (Erhan et al., CVPR 2014; Szegedy et al., arXiv 1412.1441).
 
-It knows K priors, boxes where objects usually are, and says of each how it should move and how sure it is that an
-object is there. Its head sits on the detector's own maps, so an image pays for them once. Where the paper's last
-layer has weights for every prior, one small network reads the map under each prior here: what it learns of one place
-holds in all others, it fits into 4 MB, and it can judge any other box as well, which is what orders the mix.
+It has K priors, boxes where objects usually are, and predicts for each how to move it and a confidence that an object
+is there. Its head sits on the detector's own maps, so an image pays for them once. Where the paper's last layer has
+weights for every prior, one small network reads the map under each prior here: what it learns at one position holds at
+all others, it takes 4 MB, and it scores any other box as well, which orders the mix.
 
-Shapes: K priors, R boxes of one image, of which P make a part.
+Shapes: K priors, R boxes of one image, C of them in a chunk.
 """
 
 import numpy as np
@@ -28,18 +28,18 @@ from ..common.ranking import best_first
 MAP_CHANNELS = 832
 CHANNELS = 128
 HIDDEN = 256
-WINDOW = 7  # cells along a side of what is read under a box
-AT_ONCE = 512  # boxes pooled together: 50 MB between the two products
+WINDOW = 7  # cells along a side of what is pooled under a box
+CHUNK = 512  # boxes pooled together: 50 MB between the two products
 CROPS = 2  # windows along a side: .979 instead of .975 of the objects of VOC val covered in the mix, .08 s an image
 NMS_THRESHOLD = 0.7  # IoU; the .5 of Erhan et al., section 4.2, loses a seventh of the recall at .7 here
-MOST = 1000  # boxes left after it
+MAX_BOXES = 1000  # after it
 
 
 class MultiBoxHead(nn.Module):
-    """How sure it is of each box once moved, how to move it, and how well the box fits as it is.
+    """Confidence and deltas of each box, and its predicted IoU with an object as it is.
 
-    `confidence` and `fit` are logits of the same quantity, see `overlap_target`, so proposals of other methods and
-    MultiBox's own can be put into one order.
+    Confidence (of the moved box) and predicted IoU are logits of the same quantity, see `iou_target`, so proposals of
+    other methods and MultiBox's own can be put into one order.
     """
 
     def __init__(self, num_priors: int):
@@ -47,35 +47,35 @@ class MultiBoxHead(nn.Module):
         self.priors: Tensor  # [K, 4], fractions of the image
         self.register_buffer("priors", torch.zeros(num_priors, 4))
         self.reduce = ConvReLU(MAP_CHANNELS, CHANNELS, 1)
-        self.look = ConvReLU(CHANNELS, CHANNELS, 3, padding=1)
+        self.look = ConvReLU(CHANNELS, CHANNELS, 3, padding=1)  # the name in files of weights
         self.hidden = nn.Linear(CHANNELS * WINDOW * WINDOW, HIDDEN)
-        self.outputs = nn.Linear(HIDDEN, 6)  # confidence, dx, dy, dw, dh, fit
+        self.outputs = nn.Linear(HIDDEN, 6)  # confidence, dx, dy, dw, dh, predicted IoU
         nn.init.normal_(self.outputs.weight, std=0.01)
         with torch.no_grad():
             self.outputs.bias.copy_(torch.tensor([-3.0, 0, 0, 0, 0, -3.0]))  # most boxes hold no object
 
     def forward(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
-        """Confidence [R], deltas [R, 4] and fit [R] of an image's boxes, in float32."""
-        places, parts = [np.empty(0, dtype=np.intp)], [torch.zeros(0, 6, device=maps.device)]
-        for members, feature_map, windows in maps.windows(boxes):
+        """Confidence [R], deltas [R, 4] and predicted IoU [R] of an image's boxes, in float32."""
+        rows, chunks = [np.empty(0, dtype=np.intp)], [torch.zeros(0, 6, device=maps.device)]
+        for indices, feature_map, windows in maps.windows(boxes):
             reduced = self.look(self.reduce(feature_map))  # [1, 128, h, w]
-            for start in range(0, len(members), AT_ONCE):
-                cells = roi_align(reduced, windows[start : start + AT_ONCE], STRIDE, WINDOW)  # [P, 128, 7, 7]
-                hidden = torch.relu(self.hidden(cells.flatten(1)))  # [P, 256]
-                parts.append(self.outputs(hidden).float())
-            places.append(members)
-        outputs = torch.cat(parts)[np.argsort(np.concatenate(places))]  # [R, 6]
+            for chunk in windows.split(CHUNK):
+                cells = roi_align(reduced, chunk, STRIDE, WINDOW)  # [C, 128, 7, 7]
+                hidden = torch.relu(self.hidden(cells.flatten(1)))  # [C, 256]
+                chunks.append(self.outputs(hidden).float())
+            rows.append(indices)
+        outputs = torch.cat(chunks)[np.argsort(np.concatenate(rows))]  # [R, 6]
         return outputs[:, 0], outputs[:, 1:5], outputs[:, 5]
 
 
-def place_priors(priors: Boxes, window: Boxes) -> Boxes:
-    """Priors (K, 4), fractions, as pixels of each window (N, 4): (N * K, 4)."""
-    corner, sides = np.tile(window[:, :2], 2)[:, None], np.tile(window[:, 2:] - window[:, :2], 2)[:, None]
+def scale_priors(priors: Boxes, windows: Boxes) -> Boxes:
+    """Priors (K, 4), fractions of each window (N, 4), in pixels: (N * K, 4)."""
+    corner, sides = np.tile(windows[:, :2], 2)[:, None], np.tile(windows[:, 2:] - windows[:, :2], 2)[:, None]
     return (corner + priors[None] * sides).reshape(-1, 4)
 
 
 def crop_windows(shape: tuple[int, ...], crops: int) -> Boxes:
-    """The whole image, and with `crops` n > 1 also n x n windows over it that overlap by half, (1 + n * n, 4)."""
+    """The whole image, and with `crops` n > 1 also n x n windows on it that overlap by half, (1 + n * n, 4)."""
     height, width = shape[:2]
     whole = np.array([[0.0, 0.0, width, height]])
     if crops < 2:
@@ -89,8 +89,8 @@ def crop_windows(shape: tuple[int, ...], crops: int) -> Boxes:
 class MultiBox:
     """A trained head on its backbone, ready to propose.
 
-    `crops` looks at the image in so many times so many overlapping windows too (Szegedy et al., section 4.3), each
-    with the smaller half of the priors: small objects have priors near them only there.
+    With `crops` n > 1 there are priors in n x n overlapping windows of the image too (Szegedy et al., section 4.3), the
+    smaller half of them in each: small objects have priors near them only there.
     """
 
     def __init__(
@@ -105,38 +105,33 @@ class MultiBox:
         return f"{tensors_hash(self.backbone)} {tensors_hash(self.head)} {self.crops} {self.nms_threshold}"
 
     def propose(self, maps: SharedMaps, count: int) -> Proposals:
-        """The best `count` boxes, ordered so that any prefix is a good choice; a score is what a box adds, 0..1."""
+        """The best `count` boxes, in an order of which any prefix is a good choice, with the gain of each, 0..1."""
         boxes, confidence = self.candidates(maps)
-        order, worth = best_first(boxes, confidence)
-        return Proposals(boxes[order[:count]], worth[:count])
+        order, gains = best_first(boxes, confidence)
+        return Proposals(boxes[order[:count]], gains[:count])
 
     def candidates(self, maps: SharedMaps) -> tuple[Boxes, NDArray[np.float64]]:
-        """All boxes (N, 4) that are left after suppression, 1,000 at most, and their confidences (N,), surest first."""
-        priors = self._placed_priors(maps.image.shape)
-        confidence, deltas, _ = self._judge(maps, priors)
+        """The boxes (N, 4) that suppression leaves, 1,000 at most, and their confidences (N,), highest first."""
+        priors = self.head.priors.cpu().double().numpy()
+        windows = crop_windows(maps.image.shape, self.crops)
+        smaller = priors[len(priors) // 2 :]
+        priors = np.concatenate([scale_priors(priors, windows[:1]), scale_priors(smaller, windows[1:])])
+        confidence, deltas, _ = self._predict(maps, priors)
         moved = decode(torch.as_tensor(priors, dtype=deltas.dtype), deltas)  # [R, 4]
         height, width = maps.image.shape[:2]
         boxes = torch.as_tensor(clip_boxes(moved.double().numpy(), width, height))
         scores = confidence.double().sigmoid()
-        whole = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
-        boxes, scores = boxes[whole], scores[whole]
-        kept = nms(boxes, scores, self.nms_threshold)[:MOST]
-        return boxes[kept].numpy(), scores[kept].numpy()
+        inside = (boxes[:, 2:] - boxes[:, :2] >= 1).all(dim=1)
+        boxes, scores = boxes[inside], scores[inside]
+        keep = nms(boxes, scores, self.nms_threshold)[:MAX_BOXES]
+        return boxes[keep].numpy(), scores[keep].numpy()
 
-    def _placed_priors(self, shape: tuple[int, ...]) -> Boxes:
-        """All priors in the whole image, and the smaller half of them in each further window: large ones abound."""
-        priors = self.head.priors.double().cpu().numpy()
-        windows = crop_windows(shape, self.crops)
-        return np.concatenate(
-            [place_priors(priors, windows[:1]), place_priors(priors[len(priors) // 2 :], windows[1:])]
-        )
-
-    def fit(self, maps: SharedMaps, boxes: Boxes) -> NDArray[np.float64]:
-        """How well each of the boxes (R, 4) holds an object as it is, (R,), in 0..1 as confidences are."""
-        return self._judge(maps, boxes)[2].double().sigmoid().numpy()
+    def predict_iou(self, maps: SharedMaps, boxes: Boxes) -> NDArray[np.float64]:
+        """The predicted IoU of each of the boxes (R, 4) with an object, (R,), in 0..1 as confidences are."""
+        return self._predict(maps, boxes)[2].double().sigmoid().numpy()
 
     @torch.inference_mode()
-    def _judge(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
+    def _predict(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
         with autocast(maps.device):
-            confidence, deltas, fit = self.head(maps, boxes)
-        return confidence.cpu(), deltas.cpu(), fit.cpu()
+            confidence, deltas, iou = self.head(maps, boxes)
+        return confidence.cpu(), deltas.cpu(), iou.cpu()

@@ -16,7 +16,7 @@ from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.proposal_store import hash_of
 from inception_rcnn.proposals import methods
-from inception_rcnn.proposals.methods import ALGORITHM, METHODS, Proposer, mapped, propose_all, proposer
+from inception_rcnn.proposals.methods import ALGORITHM, METHODS, Proposer, prefetch, propose_all, proposer
 from inception_rcnn.proposals.multibox.network import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search.search import PRESETS
 
@@ -131,7 +131,7 @@ def test_another_algorithm_or_opencv_is_another_method(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("items", [[], [7], [1, 1, 1], list(range(40))])
 def test_mapped_is_map(items: list[int], threads: int) -> None:
-    assert list(mapped(lambda item: item * 10, items, threads)) == [item * 10 for item in items]
+    assert list(prefetch(lambda item: item * 10, items, threads)) == [item * 10 for item in items]
 
 
 def test_results_keep_the_order_though_the_first_ends_last() -> None:
@@ -144,12 +144,12 @@ def test_results_keep_the_order_though_the_first_ends_last() -> None:
             second_is_done.set()
         return item
 
-    assert list(mapped(wait_for_the_second, range(6), 2)) == list(range(6))
+    assert list(prefetch(wait_for_the_second, range(6), 2)) == list(range(6))
 
 
 def test_as_many_run_at_once_as_there_are_threads() -> None:
     meeting = threading.Barrier(3)
-    assert list(mapped(lambda item: meeting.wait(10) >= 0, range(6), 3)) == [True] * 6
+    assert list(prefetch(lambda item: meeting.wait(10) >= 0, range(6), 3)) == [True] * 6
 
 
 class _Counted:
@@ -167,7 +167,7 @@ class _Counted:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_no_more_than_two_items_a_thread_are_ahead_of_the_reader(threads: int) -> None:
     items = _Counted()
-    results = mapped(lambda item: item, items, threads)
+    results = prefetch(lambda item: item, items, threads)
     assert items.taken == 0
     for read in range(5):
         assert next(results) == read
@@ -179,7 +179,7 @@ def test_all_cores_are_used_unless_told(monkeypatch: pytest.MonkeyPatch) -> None
     for cores, ahead in ((3, 6), (1, 2)):
         monkeypatch.setattr(prefetching, "usable_cores", lambda cores=cores: cores)
         items = _Counted()
-        results = mapped(lambda item: item, items)
+        results = prefetch(lambda item: item, items)
         next(results)
         results.close()
         assert items.taken == ahead
@@ -192,7 +192,7 @@ def test_an_exception_comes_out_in_its_place_and_ends_the_work() -> None:
         return item
 
     items = _Counted()
-    results = mapped(fail_at_two, items, 2)
+    results = prefetch(fail_at_two, items, 2)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(KeyError, match="two"):
         next(results)
@@ -207,14 +207,14 @@ def test_an_exception_of_the_items_comes_out() -> None:
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
-        list(mapped(lambda item: item, items(), 1))
+        list(prefetch(lambda item: item, items(), 1))
 
 
 def test_closing_early_stops_the_work_and_its_threads() -> None:
     before = threading.active_count()
     done: list[int] = []
     items = _Counted()
-    results = mapped(done.append, items, 2)
+    results = prefetch(done.append, items, 2)
     next(results)
     results.close()
     finished = list(done)
@@ -244,7 +244,7 @@ def test_what_waits_at_closing_is_never_begun(monkeypatch: pytest.MonkeyPatch) -
         return item
 
     monkeypatch.setattr(Future, "cancel", cancel_then_release)
-    results = mapped(begin, count(), 2)
+    results = prefetch(begin, count(), 2)
     assert next(results) == 0
     results.close()
     assert cancelled[-1]

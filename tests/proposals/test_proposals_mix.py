@@ -16,7 +16,7 @@ class Scripted:
         self.asked.append(maps)
         return self.own
 
-    def fit(self, maps, boxes):
+    def predict_iou(self, maps, boxes):
         assert maps is self.asked[-1]
         return (boxes[:, 2] - boxes[:, 0]) / 1000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from inception_rcnn.backbone.training.distributed import joined, own_share, totals
+from inception_rcnn.backbone.training.distributed import joined, own_shard, totals
 from inception_rcnn.backbone.training.loop import Recipe, train
 
 RECIPE = Recipe(steps=90, learning_rate=0.05, warmup=5, checkpoint_every=20, validate_every=30, average=0.9)
@@ -26,7 +26,7 @@ def batch_at(step):
     """This process's share of the step's samples: numbers, x, y."""
     generator = torch.Generator().manual_seed(step)
     x = torch.randn(SAMPLES, 2, generator=generator)
-    chosen = list(own_share(range(SAMPLES)))
+    chosen = list(own_shard(range(SAMPLES)))
     return step, chosen, x[chosen], (x @ torch.tensor([[2.0], [-1.0]]) + 0.5)[chosen]
 
 

@@ -29,24 +29,24 @@ def rows(folder):
 
 def test_a_process_on_its_own_is_the_first_of_one():
     parameter = torch.nn.Parameter(torch.ones(2))
-    distributed.add_gradients([parameter])
-    distributed.share_weights(torch.nn.Linear(2, 2))
+    distributed.sum_gradients([parameter])
+    distributed.broadcast_weights(torch.nn.Linear(2, 2))
     assert parameter.grad is None
     assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
-    assert list(distributed.own_share(range(5))) == [0, 1, 2, 3, 4]
+    assert list(distributed.own_shard(range(5))) == [0, 1, 2, 3, 4]
     assert distributed.totals(3, 0) == [3, 0]
     assert distributed.sums(0.1) == [0.1]
     assert distributed.from_first(lambda: 0.5) == 0.5
-    assert distributed.gathered("a") == ["a"]
+    assert distributed.gather_texts("a") == ["a"]
     with distributed.joined(), distributed.first_alone():
         pass
 
 
 def test_a_step_needs_something_for_every_process(monkeypatch):
     monkeypatch.setattr(distributed, "size", lambda: 4)
-    distributed.require_shares(4, "--images")
+    distributed.require_shards(4, "--images")
     with pytest.raises(UsageError, match="--images 3: need at least 1 for each of the 4 processes"):
-        distributed.require_shares(3, "--images")
+        distributed.require_shards(3, "--images")
 
 
 def test_several_processes_make_the_updates_of_one(tmp_path):

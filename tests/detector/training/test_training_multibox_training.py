@@ -67,7 +67,7 @@ def test_the_folder_is_the_detector_with_a_multibox(trained, beginner):
     assert (out / "config.json").read_bytes() == (beginner / "config.json").read_bytes()
     assert (out / WEIGHTS).read_bytes() == (beginner / WEIGHTS).read_bytes()
     row = json.loads((out / "log.jsonl").read_text().splitlines()[0])
-    assert {"loss", "location", "confidence", "fit"} <= row.keys()
+    assert {"loss", "location", "confidence", "iou"} <= row.keys()
 
 
 def test_the_priors_are_those_of_the_data_and_the_head_has_learnt(trained):

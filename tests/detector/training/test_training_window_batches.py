@@ -141,7 +141,7 @@ def test_processes_share_a_step(data, monkeypatch):
     whole = {each.seed: each.sample.boxes.tolist() for each in made(0)}
     shares = []
     for rank in range(2):
-        monkeypatch.setattr(window_batches, "own_share", lambda items, rank=rank: items[rank::2])
+        monkeypatch.setattr(window_batches, "own_shard", lambda items, rank=rank: items[rank::2])
         shares.append({each.seed: each.sample.boxes.tolist() for each in made(0)})
     assert shares[0].keys() & shares[1].keys() == set()
     assert shares[0] | shares[1] == whole

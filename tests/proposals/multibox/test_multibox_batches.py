@@ -74,8 +74,8 @@ def test_an_object_has_eight_priors_unless_told():
     assert (assign(as_boxes([[0, 0, 9, 9]] * 20), as_boxes([[0, 0, 9, 9]])) == 0).sum() == SLOTS
 
 
-OBJECT, UNFAIR, OTHER = [5, 10, 35, 40], [40, 10, 50, 20], [60, 10, 90, 50]  # in images 100 x 60
-GREY = {250: OBJECT, 150: UNFAIR, 80: OTHER}
+OBJECT, IGNORED, OTHER = [5, 10, 35, 40], [40, 10, 50, 20], [60, 10, 90, 50]  # in images 100 x 60
+GREY = {250: OBJECT, 150: IGNORED, 80: OTHER}
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def batches(tmp_path):
         for grey, (x1, y1, x2, y2) in GREY.items():
             image[y1:y2, x1:x2] = grey
         (tmp_path / f"{i}.png").write_bytes(encode_image(image, ".png"))
-        truths.append(GroundTruth(f"{i}.png", 100, 60, as_boxes([OBJECT, UNFAIR]), ["cat", "cat"], [False, True]))
+        truths.append(GroundTruth(f"{i}.png", 100, 60, as_boxes([OBJECT, IGNORED]), ["cat", "cat"], [False, True]))
         others[f"{i}.png"] = Proposals(as_boxes([OTHER]), [1])
     priors = as_boxes([[x, y, x + side, y + side] for side in (0.3, 0.5) for x in (0, 0.25, 0.5) for y in (0, 0.5)])
     return MultiBoxBatches(Dataset("five", ("cat",), tuple(truths), tmp_path), others, priors, 2, seed=0)
@@ -108,7 +108,7 @@ def test_a_step_is_made_from_its_number_and_the_seed_alone(batches):
     batches(0)
     for a, b in zip(batches(3), replace(batches)(3), strict=True):
         assert (a.file, a.short_sides, a.num_priors) == (b.file, b.short_sides, b.num_priors)
-        for name in ("image", "boxes", "matched", "objects", "unfair"):
+        for name in ("image", "boxes", "matched", "objects", "ignored"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     sides = [example.short_sides for example in (*batches(3), *batches(4), *replace(batches, seed=1)(3))]
     assert len(set(sides)) == 6
@@ -117,7 +117,7 @@ def test_a_step_is_made_from_its_number_and_the_seed_alone(batches):
 def test_boxes_stay_where_they_are_seen_when_the_image_is_mirrored(batches):
     places, others = set(), 0
     for example in examples(batches):
-        for grey, (box,) in ((250, example.objects), (150, example.unfair)):
+        for grey, (box,) in ((250, example.objects), (150, example.ignored)):
             x1, y1, x2, y2 = box.astype(int)
             assert (example.image[y1:y2, x1:x2] == grey).all()
             assert (example.image == grey).sum() == 3 * (x2 - x1) * (y2 - y1)
@@ -146,7 +146,7 @@ def test_images_without_objects_are_all_background(batches):
     data = replace(batches.dataset, images=tuple(truth[:0] for truth in batches.dataset.images))
     nothing = {file: Proposals(as_boxes([]), []) for file in batches.others}
     for example in examples(replace(batches, dataset=data, others=nothing)):
-        assert example.objects.shape == example.unfair.shape == (0, 4)
+        assert example.objects.shape == example.ignored.shape == (0, 4)
         assert len(example.boxes) == example.num_priors > 0
         assert (example.matched == -1).all()
 
@@ -159,7 +159,7 @@ def test_whatever_is_to_be_ignored_is_unfair_and_has_no_prior(batches, changes, 
     images = tuple(replace(truth[[0]], difficult=[False], **changes) for truth in batches.dataset.images)
     for example in examples(replace(batches, dataset=replace(batches.dataset, images=images)), 5):
         assert example.objects.shape == (0, 4)
-        assert example.unfair.tolist() in ([OBJECT], [[65, 10, 95, 40]])
+        assert example.ignored.tolist() in ([OBJECT], [[65, 10, 95, 40]])
         assert example.crowd.tolist() == crowd
         assert (example.matched == -1).all()
 
@@ -183,13 +183,13 @@ def test_difficult_objects_are_unfair_and_have_no_prior(batches):
     data = replace(batches.dataset, images=tuple(truth[[1]] for truth in batches.dataset.images))
     for example in examples(replace(batches, dataset=data)):
         assert example.objects.shape == (0, 4)
-        assert example.unfair.tolist() in ([UNFAIR], [[50, 10, 60, 20]])
+        assert example.ignored.tolist() in ([IGNORED], [[50, 10, 60, 20]])
         assert (example.matched == -1).all()
 
 
 def test_objects_that_the_window_does_not_show_have_no_prior(batches, monkeypatch):
     """Every prior is the whole window, so the boxes say where that was; others have eight priors each."""
-    monkeypatch.setattr(multibox_batches, "WHOLE_SHARE", 0.0)
+    monkeypatch.setattr(multibox_batches, "WHOLE_FRACTION", 0.0)
     small = [0, 0, 10, 10], [45, 25, 55, 35], [90, 50, 100, 60]
     truths = [
         GroundTruth(each.file, each.width, each.height, as_boxes(small), ["cat"] * 3, [False] * 3)

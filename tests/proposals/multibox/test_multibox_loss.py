@@ -9,21 +9,21 @@ from test_multibox_network import QuickTrunk
 from inception_rcnn.data.boxes import as_boxes, box_area, box_intersection, box_iou
 from inception_rcnn.proposals.common.box_coding import decode, encode
 from inception_rcnn.proposals.multibox.batches import MultiBoxExample
-from inception_rcnn.proposals.multibox.loss import NO_FIT, MultiBoxNetwork, multibox_loss, overlap_target
+from inception_rcnn.proposals.multibox.loss import LOWEST_IOU, MultiBoxNetwork, iou_target, multibox_loss
 from inception_rcnn.proposals.multibox.network import MultiBoxHead
 
 
 @pytest.mark.parametrize(("overlap", "target"), [(0, 0), (0.3, 0), (0.65, 0.5), (0.79, 0.7), (1, 1)])
 def test_what_confidence_is_asked_for_at_an_overlap(overlap, target):
-    torch.testing.assert_close(overlap_target(torch.tensor([overlap])), torch.tensor([float(target)]))
+    torch.testing.assert_close(iou_target(torch.tensor([overlap])), torch.tensor([float(target)]))
 
 
-def example(boxes, num_priors, matched, objects, unfair=(), crowd=None, complete=True):
+def example(boxes, num_priors, matched, objects, ignored=(), crowd=None, complete=True):
     image = np.zeros((64, 64, 3), dtype=np.uint8)
     matched = np.array(matched, dtype=np.intp)
-    crowd = np.zeros(len(unfair), dtype=bool) if crowd is None else np.array(crowd)
-    boxes, objects, unfair = as_boxes(boxes), as_boxes(objects), as_boxes(unfair)
-    return MultiBoxExample("a.jpg", image, (64,), boxes, num_priors, matched, objects, unfair, crowd, complete)
+    crowd = np.zeros(len(ignored), dtype=bool) if crowd is None else np.array(crowd)
+    boxes, objects, ignored = as_boxes(boxes), as_boxes(objects), as_boxes(ignored)
+    return MultiBoxExample("a.jpg", image, (64,), boxes, num_priors, matched, objects, ignored, crowd, complete)
 
 
 class Scripted(torch.nn.Module):
@@ -43,36 +43,36 @@ def logistic(logit, target):
     return -target * math.log(sure) - (1 - target) * math.log(1 - sure)
 
 
-def slow_overlap_loss(logits, boxes, one):
+def slow_iou_loss(logits, boxes, one):
     total = 0.0
     for logit, box in zip(logits.tolist(), np.asarray(boxes, dtype=np.float64), strict=True):
         best = max(box_iou(box[None], one.objects)[0], default=0)
         doubtful = 0.0
-        for other, is_crowd in zip(one.unfair, one.crowd, strict=True):
+        for other, is_crowd in zip(one.ignored, one.crowd, strict=True):
             shared = box_intersection(box[None], other[None])[0, 0]
             overlap = shared / box_area(box[None])[0] if is_crowd else box_iou(box[None], other[None])[0, 0]
             doubtful = max(doubtful, overlap)
-        if best >= NO_FIT or (doubtful < NO_FIT and one.complete):
-            total += logistic(logit, max((best - NO_FIT) / (1 - NO_FIT), 0))
+        if best >= LOWEST_IOU or (doubtful < LOWEST_IOU and one.complete):
+            total += logistic(logit, max((best - LOWEST_IOU) / (1 - LOWEST_IOU), 0))
     return total
 
 
 def slow_loss(batch, outputs):
-    location = confidence = fit = 0.0
-    for one, (sure, deltas, fits) in zip(batch, outputs, strict=True):
+    location = confidence = iou = 0.0
+    for one, (sure, deltas, ious) in zip(batch, outputs, strict=True):
         for box, delta, match in zip(torch.tensor(one.boxes), deltas, one.matched, strict=True):
             if match >= 0:
                 for off in (delta - encode(box, torch.tensor(one.objects[match]))).abs().tolist():
                     location += off**2 / 2 if off < 1 else off - 0.5
         count = one.num_priors
         moved = decode(torch.tensor(one.boxes[:count]), deltas[:count].double())
-        confidence += slow_overlap_loss(sure[:count], moved, one)
-        fit += slow_overlap_loss(fits, one.boxes, one)
+        confidence += slow_iou_loss(sure[:count], moved, one)
+        iou += slow_iou_loss(ious, one.boxes, one)
     num_matched = sum((one.matched >= 0).sum() for one in batch)
     num_priors, num_boxes = sum(one.num_priors for one in batch), sum(len(one.boxes) for one in batch)
     return tuple(
         each / n if n else math.nan
-        for each, n in zip((location, confidence, fit), (num_matched, num_priors, num_boxes), strict=True)
+        for each, n in zip((location, confidence, iou), (num_matched, num_priors, num_boxes), strict=True)
     )
 
 
@@ -81,7 +81,7 @@ FULL = example(
     num_priors=3,
     matched=[1, 0, -1, -1, -1, -1],
     objects=[[10, 10, 30, 30], [1, 0, 10, 11]],
-    unfair=[[40, 40, 62, 60], [0, 0, 12, 12]],
+    ignored=[[40, 40, 62, 60], [0, 0, 12, 12]],
 )
 EMPTY = example([], 0, [], [])
 BACKGROUND = example([[0, 0, 10, 10], [5, 5, 20, 30]], 1, [-1, -1], [])
@@ -93,13 +93,13 @@ BACKGROUND = example([[0, 0, 10, 10], [5, 5, 20, 30]], 1, [-1, -1], [])
         [],
         [EMPTY],
         [BACKGROUND],
-        [replace(FULL, unfair=as_boxes([]), crowd=np.zeros(0, bool))],
+        [replace(FULL, ignored=as_boxes([]), crowd=np.zeros(0, bool))],
         [FULL],
         [BACKGROUND, FULL, EMPTY],
         [replace(FULL, crowd=np.array([True, False])), replace(FULL, crowd=np.array([True, True]))],
         [replace(FULL, complete=False), replace(BACKGROUND, complete=False)],
     ],
-    ids=["no images", "no boxes", "no objects", "objects", "unfair ones too", "several", "crowds", "incomplete"],
+    ids=["no images", "no boxes", "no objects", "objects", "ignored ones too", "several", "crowds", "incomplete"],
 )
 def test_the_loss_is_the_definition_with_loops(batch):
     torch.manual_seed(0)
@@ -107,10 +107,10 @@ def test_the_loss_is_the_definition_with_loops(batch):
         (torch.randn(len(one.boxes)), torch.randn(len(one.boxes), 4) / 2, torch.randn(len(one.boxes))) for one in batch
     ]
     terms = multibox_loss(Scripted(*outputs), batch, alpha=0.3)
-    location, confidence, fit = slow_loss(batch, outputs)
+    location, confidence, iou = slow_loss(batch, outputs)
     found = {name: float(term) for name, term in terms.items()}
-    whole = np.nansum([0.3 * location, confidence, fit])
-    wanted = {"loss": whole, "location": location, "confidence": confidence, "fit": fit}
+    whole = np.nansum([0.3 * location, confidence, iou])
+    wanted = {"loss": whole, "location": location, "confidence": confidence, "iou": iou}
     assert found == pytest.approx(wanted, rel=1e-5, nan_ok=True)
 
 
@@ -119,11 +119,11 @@ def test_a_difficult_object_is_neither_asked_for_nor_held_against_a_box():
     one = example([[0, 0, 10, 10], [0, 0, 10, 20], [30, 30, 40, 40]], 3, [-1] * 3, [[0, 0, 10, 20]], [[0, 0, 10, 10]])
     one = replace(one, objects=as_boxes([[0, 4, 10, 24]]))  # IoU .25, 2/3 and 0
     logits = torch.zeros(3, requires_grad=True)
-    fits = torch.zeros(3, requires_grad=True)
-    multibox_loss(Scripted((logits, torch.zeros(3, 4), fits)), [one], alpha=1.0)["loss"].backward()
-    wanted = [0, (0.5 - (2 / 3 - NO_FIT) / (1 - NO_FIT)) / 3, 0.5 / 3]
+    ious = torch.zeros(3, requires_grad=True)
+    multibox_loss(Scripted((logits, torch.zeros(3, 4), ious)), [one], alpha=1.0)["loss"].backward()
+    wanted = [0, (0.5 - (2 / 3 - LOWEST_IOU) / (1 - LOWEST_IOU)) / 3, 0.5 / 3]
     torch.testing.assert_close(logits.grad, torch.tensor(wanted))
-    torch.testing.assert_close(fits.grad, torch.tensor(wanted))
+    torch.testing.assert_close(ious.grad, torch.tensor(wanted))
 
 
 def test_confidence_is_of_the_moved_box_but_does_not_move_it():
@@ -163,8 +163,8 @@ def test_the_gradient_reaches_all_of_the_head_and_none_of_the_backbone(network):
 
 
 def test_the_image_is_looked_at_in_the_size_of_the_example(network):
-    sure, deltas, fits = network(replace(FULL, short_sides=(128,)))
-    assert (sure.shape, deltas.shape, fits.shape) == ((6,), (6, 4), (6,))
+    sure, deltas, ious = network(replace(FULL, short_sides=(128,)))
+    assert (sure.shape, deltas.shape, ious.shape) == ((6,), (6, 4), (6,))
     assert network.backbone.sizes == [(128, 128)]
 
 
@@ -182,6 +182,6 @@ def test_a_small_box_in_a_crowd_is_not_background():
     """Its IoU with the region is .02, yet it lies in a region full of objects."""
     small, crowd = [10, 10, 18, 18], [0, 0, 60, 54]
     for is_crowd in (False, True):
-        one = example([small], 1, [-1], [], unfair=[crowd], crowd=[is_crowd])
+        one = example([small], 1, [-1], [], ignored=[crowd], crowd=[is_crowd])
         terms = multibox_loss(Scripted((torch.ones(1), torch.zeros(1, 4), torch.ones(1))), [one], alpha=1.0)
         assert (float(terms["loss"]) == 0) == is_crowd

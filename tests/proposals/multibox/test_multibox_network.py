@@ -8,7 +8,7 @@ from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.proposals.common.box_coding import USUAL_SIZE
 from inception_rcnn.proposals.common.ranking import DECAY
 from inception_rcnn.proposals.multibox import network as multibox
-from inception_rcnn.proposals.multibox.network import MAP_CHANNELS, MultiBox, MultiBoxHead, crop_windows, place_priors
+from inception_rcnn.proposals.multibox.network import MAP_CHANNELS, MultiBox, MultiBoxHead, crop_windows, scale_priors
 
 
 class QuickTrunk(torch.nn.Module):
@@ -43,7 +43,7 @@ class QuickTrunk(torch.nn.Module):
     ],
 )
 def test_priors_are_fractions_of_a_window(priors, windows, placed):
-    np.testing.assert_allclose(place_priors(as_boxes(priors), as_boxes(windows)), as_boxes(placed))
+    np.testing.assert_allclose(scale_priors(as_boxes(priors), as_boxes(windows)), as_boxes(placed))
 
 
 @pytest.mark.parametrize("crops", [0, 1])
@@ -86,17 +86,17 @@ BOXES = as_boxes([[20, 30, 40, 60], [0, 0, 200, 150], [20, 30, 90, 120], [22, 30
 
 def test_no_boxes_have_no_outputs(parts):
     backbone, head = parts
-    confidence, deltas, fit = head(SharedMaps(backbone, IMAGE), as_boxes([]))
-    assert (confidence.shape, deltas.shape, fit.shape) == ((0,), (0, 4), (0,))
+    confidence, deltas, iou = head(SharedMaps(backbone, IMAGE), as_boxes([]))
+    assert (confidence.shape, deltas.shape, iou.shape) == ((0,), (0, 4), (0,))
 
 
 def test_a_new_head_is_sure_of_nothing_and_moves_nothing():
     """Sigmoid(-3) is .05; the weights are small."""
     torch.manual_seed(0)
-    confidence, deltas, fit = MultiBoxHead(2)(SharedMaps(QuickTrunk(), IMAGE), BOXES)
+    confidence, deltas, iou = MultiBoxHead(2)(SharedMaps(QuickTrunk(), IMAGE), BOXES)
     torch.testing.assert_close(confidence, torch.full((5,), -3.0), atol=0.5, rtol=0)
     torch.testing.assert_close(deltas, torch.zeros(5, 4), atol=0.5, rtol=0)
-    torch.testing.assert_close(fit, torch.full((5,), -3.0), atol=0.5, rtol=0)
+    torch.testing.assert_close(iou, torch.full((5,), -3.0), atol=0.5, rtol=0)
 
 
 def test_a_box_does_not_depend_on_its_company_and_keeps_its_place(parts, monkeypatch):
@@ -106,7 +106,7 @@ def test_a_box_does_not_depend_on_its_company_and_keeps_its_place(parts, monkeyp
     assert maps.nearest(BOXES).tolist() == [2, 0, 1, 2, 0]
     together = head(maps, BOXES)
     assert len(set(together[0].tolist())) == 5
-    monkeypatch.setattr(multibox, "AT_ONCE", 1)
+    monkeypatch.setattr(multibox, "CHUNK", 1)
     for parted, whole in zip(head(maps, BOXES), together, strict=True):
         torch.testing.assert_close(parted, whole, rtol=1e-4, atol=1e-4)
     for i in range(5):
@@ -174,8 +174,8 @@ def test_with_crops_every_window_has_the_smaller_half_of_the_priors():
     model = proposing([[0, 0, 1, 1], [0, 0, 0.5, 0.5]], [0.0] * 6, crops=2)
     found = model.propose(MAPS, 100)
     windows = crop_windows((100, 200), 2)
-    whole = place_priors(as_boxes([[0, 0, 1, 1], [0, 0, 0.5, 0.5]]), windows[:1])
-    parts = place_priors(as_boxes([[0, 0, 0.5, 0.5]]), windows[1:])
+    whole = scale_priors(as_boxes([[0, 0, 1, 1], [0, 0, 0.5, 0.5]]), windows[:1])
+    parts = scale_priors(as_boxes([[0, 0, 0.5, 0.5]]), windows[1:])
     np.testing.assert_allclose(model.head.asked[0], np.concatenate([whole, parts]))
     assert box_iou(found.boxes, as_boxes([[400 / 6, 100 / 3, 400 / 3, 200 / 3]])).max() > 0.99  # of the last crop
 
@@ -183,9 +183,9 @@ def test_with_crops_every_window_has_the_smaller_half_of_the_priors():
 def test_fit_is_of_the_boxes_as_they_are():
     boxes = as_boxes([[0, 0, 10, 10], [5, 5, 50, 50]])
     model = proposing([[0, 0, 1, 1]], [0.0, 1.0], 5.0)
-    np.testing.assert_allclose(model.fit(MAPS, boxes), [0.5, 1 / (1 + np.exp(1))], rtol=1e-6)
+    np.testing.assert_allclose(model.predict_iou(MAPS, boxes), [0.5, 1 / (1 + np.exp(1))], rtol=1e-6)
     np.testing.assert_array_equal(model.head.asked[0], boxes)
-    assert model.fit(MAPS, as_boxes([])).shape == (0,)
+    assert model.predict_iou(MAPS, as_boxes([])).shape == (0,)
 
 
 def test_proposals_of_a_real_head_are_in_order_inside_and_apart(parts):
