@@ -1,12 +1,11 @@
-"""BVLC's GoogLeNet of the Caffe model zoo: its names and colour order, turned into ours."""
+"""BVLC's GoogLeNet of the Caffe model zoo: its names and colour order, converted to ours."""
 
 import re
 
 from torch import Tensor
 
-from ..data.errors import DataError
 from .googlenet import GoogLeNet
-from .weights import count_outputs, load_checked, read_weights
+from .weights import count_outputs, load_checked
 
 _BRANCHES = {
     "1x1": "conv1x1",
@@ -31,7 +30,7 @@ _LAYERS = {
 
 
 def our_name(name: str) -> str | None:
-    """What a parameter of BVLC's is called here; None for a name that is not one of theirs.
+    """The name here of a parameter of BVLC's; None for a name that is not one of theirs.
 
     >>> our_name("inception_3a/3x3_reduce.weight")
     'backbone.inception_3a.reduce3x3.weight'
@@ -47,23 +46,14 @@ def our_name(name: str) -> str | None:
 
 
 def is_bvlc(tensors: dict[str, Tensor]) -> bool:
-    """Whether these are parameters under BVLC's names."""
     return "conv1/7x7_s2.weight" in tensors
 
 
-def load_bvlc(path: str) -> GoogLeNet:
-    """The classifier of a `.caffemodel`, or of a safetensors file with Caffe's names, taking RGB input.
-
-    Auxiliary heads are there if the file has them. DataError where the file holds another network.
-    """
-    tensors = read_weights(path)
-    if not is_bvlc(tensors):
-        raise DataError(f"{path} does not hold BVLC's GoogLeNet: there is no layer conv1/7x7_s2")
-    return googlenet_from_bvlc(tensors, path)
-
-
 def googlenet_from_bvlc(tensors: dict[str, Tensor], source: str) -> GoogLeNet:
-    """The same from tensors under Caffe's names; `source` is what an error calls them."""
+    """The classifier, for RGB input, with tensors under Caffe's names; `source` is what an error calls them.
+
+    Auxiliary heads are there if the tensors have them. DataError where they are another network's.
+    """
     renamed = {our_name(name) or name: tensor for name, tensor in tensors.items()}
     num_classes = count_outputs(renamed["classifier.bias"], source) if "classifier.bias" in renamed else 1000
     model = GoogLeNet(num_classes, auxiliary="auxiliary1.1.weight" in renamed)

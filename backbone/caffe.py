@@ -6,6 +6,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding/; field numbers: c
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 
 class _Style(NamedTuple):
-    """The field numbers of a layer, and the types whose 4-D blobs are what they say."""
+    """The field numbers of a layer, and the types whose blobs are 4-D."""
 
     name: int
     type: int
@@ -34,6 +35,7 @@ _STYLES = {
     2: _Style(name=4, type=5, blobs=6, convolutions=(4, 39)),  # V1LayerParameter, whose type is an enum
 }
 _BLOB_NAMES = ("weight", "bias")
+_MAX_DIMENSIONS = 32  # Caffe's own limit
 _FOREIGN = {  # what files given by mistake begin with
     b"PK\x03\x04": "a PyTorch or ZIP file",
     b"\x80\x02": "a pickle",
@@ -85,68 +87,57 @@ def _net(message: memoryview) -> dict[str, NDArray[np.float32]]:
 
 
 def _layer(message: memoryview, style: _Style) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    name, kind, blobs = "", None, []
-    for number, value in _fields(message):
-        if number == style.name:
-            name = _text(value)
-        elif number == style.type:
-            kind = value if isinstance(value, int) else bytes(value)
-        elif number == style.blobs:
-            blobs.append(_message(value, f"a blob of {name!r}"))
-    for index, blob in enumerate(blobs):
+    values = _by_number(message)
+    name = bytes(_message(values[style.name][-1], "a layer's name")).decode() if values[style.name] else ""
+    kind = values[style.type][-1] if values[style.type] else None
+    is_convolution = (kind if isinstance(kind, int | None) else bytes(kind)) in style.convolutions
+    for index, blob in enumerate(values[style.blobs]):
         blob_name = f"{name}.{_BLOB_NAMES[index] if index < len(_BLOB_NAMES) else f'blob{index}'}"
-        added = 3 if index > 0 else 0 if kind in style.convolutions else 2
-        yield blob_name, _blob(blob, blob_name, added)
+        added = 3 if index > 0 else 0 if is_convolution else 2
+        yield blob_name, _blob(_message(blob, f"a blob of {name!r}"), blob_name, added)
 
 
 def _blob(message: memoryview, name: str, added: int) -> NDArray[np.float32]:
     """One blob; of the four dimensions that the old format gave every blob, the first `added` ones mean nothing."""
-    old_shape = {1: 0, 2: 0, 3: 0, 4: 0}  # num, channels, height, width
-    shape: list[int] | None = None
-    floats, doubles = bytearray(), bytearray()
-    for number, value in _fields(message):
-        if number in old_shape:
-            old_shape[number] = _integer(value, name)
-        elif number == 5:
-            floats += _message(value, name)  # packed, or one number after the other
-        elif number == 7:
-            shape = _shape(_message(value, name), name)
-        elif number == 8:
-            doubles += _message(value, name)
-    numbers = _numbers(floats, doubles, name)
-    if shape is None:
-        shape = list(old_shape.values()) if any(old_shape.values()) else [len(numbers)]
+    values = _by_number(message)
+    # Packed, or one number after the other. As bytearrays, since torch wants arrays that can be written to.
+    floats, doubles = (bytearray().join(_message(each, name) for each in values[number]) for number in (5, 8))
+    if floats and doubles:
+        raise ValueError(f"{name} holds both floats and doubles")
+    if len(floats) % 4 or len(doubles) % 8:
+        raise ValueError(f"{name} ends inside a number")
+    numbers = np.frombuffer(doubles, dtype="<f8") if doubles else np.frombuffer(floats, dtype="<f4")
+    numbers = numbers.astype(np.float32, copy=False)
+    if values[7]:
+        shape = _shape(_message(values[7][-1], name), name)
+    else:
+        shape = [_integer(values[number][-1], name) if values[number] else 0 for number in (1, 2, 3, 4)]
+        shape = shape if any(shape) else [len(numbers)]
         shape = shape[added:] if shape[:added] == [1] * added else shape
     if math.prod(shape) != len(numbers) or not len(numbers):
         raise ValueError(f"{name} has {len(numbers)} numbers for the shape {tuple(shape)}")
     return numbers.reshape(shape)
 
 
-def _numbers(floats: bytearray, doubles: bytearray, name: str) -> NDArray[np.float32]:
-    if floats and doubles:
-        raise ValueError(f"{name} holds both floats and doubles")
-    if len(floats) % 4 or len(doubles) % 8:
-        raise ValueError(f"{name} ends inside a number")
-    if doubles:
-        return np.frombuffer(doubles, dtype="<f8").astype(np.float32)
-    return np.frombuffer(floats, dtype="<f4").astype(np.float32, copy=False)
-
-
 def _shape(message: memoryview, name: str) -> list[int]:
+    """The dimensions, packed or one after the other."""
     shape: list[int] = []
-    for number, value in _fields(message):
-        if number == 1:
-            shape += [value] if isinstance(value, int) else _packed_varints(value)
-        if len(shape) > 32:  # Caffe's own limit
-            raise ValueError(f"{name} has more than 32 dimensions")
+    for value in _by_number(message)[1]:
+        position = 0
+        while not isinstance(value, int) and position < len(value) and len(shape) <= _MAX_DIMENSIONS:
+            dimension, position = _varint(value, position)
+            shape.append(dimension)
+        shape += [value] if isinstance(value, int) else []
+        if len(shape) > _MAX_DIMENSIONS:
+            raise ValueError(f"{name} has more than {_MAX_DIMENSIONS} dimensions")
     return shape
 
 
-def _packed_varints(packed: memoryview) -> list[int]:
-    values, position = [], 0
-    while position < len(packed) and len(values) <= 32:
-        value, position = _varint(packed, position)
-        values.append(value)
+def _by_number(message: memoryview) -> defaultdict[int, list[Value]]:
+    """The values of a message by field number."""
+    values: defaultdict[int, list[Value]] = defaultdict(list)
+    for number, value in _fields(message):
+        values[number].append(value)
     return values
 
 
@@ -195,7 +186,3 @@ def _integer(value: Value, what: str) -> int:
     if isinstance(value, int):
         return value
     raise ValueError(f"a dimension of {what} is not a number")
-
-
-def _text(value: Value) -> str:
-    return bytes(_message(value, "a layer's name")).decode()  # UnicodeDecodeError is a ValueError

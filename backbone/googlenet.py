@@ -1,7 +1,7 @@
 """GoogLeNet as Table 1 of "Going deeper with convolutions" and the BVLC prototxt give it.
 
-The net is in two parts because a detector shares the first: `Backbone` (to inception 4e) and `Tail` (pool4, 5a, 5b).
-Inputs are RGB, 0-255, minus `MEAN`; weights trained on Caffe's BGR are turned when they are loaded.
+The net is in two parts because a detector shares the first: `Backbone` (to inception 4e) and `BoxHead` (pool4, 5a,
+5b). Inputs are RGB, 0-255, minus `MEAN`; weights trained on Caffe's BGR are converted when they are loaded.
 
 Shapes: N images; the comments show a 224 x 224 input.
 """
@@ -86,9 +86,9 @@ class BoxHead(nn.Module):
 
 
 class AuxiliaryHead(nn.Sequential):
-    """A side classifier on 4a or 4d, in training only; its loss counts `AuxiliaryHead.WEIGHT` (paper, section 5)."""
+    """A side classifier on 4a or 4d, in training only."""
 
-    WEIGHT = 0.3
+    WEIGHT = 0.3  # of its loss (paper, section 5)
 
     def __init__(self, channels: int, num_classes: int):
         super().__init__(
@@ -125,11 +125,6 @@ class GoogLeNet(nn.Module):
             raise RuntimeError("this GoogLeNet was made without auxiliary heads; pass auxiliary=True")
         stage_4a, stage_4d, stage_4e = self.backbone.forward_stages(images)
         return self._classify(stage_4e), self.auxiliary1(stage_4a), self.auxiliary2(stage_4d)
-
-    def loss(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy plus 0.3 times that of each auxiliary head (paper, section 5)."""
-        main, *auxiliary = (F.cross_entropy(logits, targets) for logits in self.forward_auxiliary(images))
-        return main + AuxiliaryHead.WEIGHT * sum(auxiliary)
 
     def _classify(self, stage_4e: Tensor) -> Tensor:
         x = self.box_head(self.box_head.pool4(stage_4e))  # [N, 1024, 7, 7]

@@ -1,4 +1,4 @@
-"""The Inception module of "Going deeper with convolutions": parallel 1x1, 3x3, 5x5 and pooled views, concatenated.
+"""The Inception module of "Going deeper with convolutions": parallel 1x1, 3x3, 5x5 and pooling branches, concatenated.
 
 Shapes: N images, C channels, H x W pixels; a module changes C and keeps H and W.
 """
@@ -38,21 +38,3 @@ class Inception(nn.Module):
             self.pool_proj(self.pool(x)),  # [N, pool_proj, H, W]
         )
         return torch.cat(branches, dim=1)
-
-
-class NaiveInception(nn.Module):
-    """Figure 2(a): the same views without reductions; what the 1x1s save is measured against it.
-
-    A 5x5 to B channels from A costs 25AB multiply-adds a pixel here and AC + 25CB through a reduction to C:
-    13 times less for A = 480, B = 128, C = 32.
-    """
-
-    def __init__(self, channels: int, n1x1: int, n3x3: int, n5x5: int):
-        super().__init__()
-        self.conv1x1 = ConvReLU(channels, n1x1, 1)
-        self.conv3x3 = ConvReLU(channels, n3x3, 3, padding=1)
-        self.conv5x5 = ConvReLU(channels, n5x5, 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.conv1x1(x), self.conv3x3(x), self.conv5x5(x), self.pool(x)), dim=1)

@@ -1,8 +1,9 @@
 """Files of weights: read without running anything that is in them, written whole, and copied into a module by name."""
 
 import hashlib
+import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,29 +16,29 @@ from torch import Tensor, nn
 from ..data.class_names import did_you_mean
 from ..data.errors import DataError
 from ..data.files.atomic import write_atomically
-from ..data.files.tensor_files import CHECKSUM, with_checksum
+from ..data.files.tensor_files import CHECKSUM, check_same, own_checksums, with_checksum
 from ..data.values import shown
 from .caffe import read_caffemodel
-from .checksums import check_sum
 
 SUFFIXES = (".safetensors", ".caffemodel", ".pth", ".pt")
-_WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the weights in a checkpoint
+_WRAPPERS = ("state_dict", "model_state_dict", "model")  # what training scripts call the weights in a checkpoint
 _FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others hold scaled or whole numbers
+FIX = "copy or download it again"
 MOST_OUTPUTS = 100_000
 _EARLIER_NAMES = {"trunk": "backbone", "tail": "box_head", "tails": "box_heads", "heads": "box_predictors"}  # of 0.1.0
-_SHOWN = 3  # names in a message of each kind of misfit
+_SHOWN = 3  # names of each kind in a message
 _LENGTH = 200  # characters, of a name or a reason in a message
 _COMPARED = 1000  # names, in search of the nearest
 
 
 def read_weights(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a file by name, on the CPU; `DataError` says why there are none.
+    """The tensors of a file by name, on the CPU; the suffix tells the format. DataError where there are none.
 
-    A safetensors file of this package's carries a checksum, which is compared; of one that carries none, `sha256` may
-    say what it should be.
+    A safetensors file of this package's carries a checksum, which is compared. Files of earlier releases have none; for
+    those, as for the weights that ship, `sha256` is that of the whole file.
 
-    The suffix tells the format. Of a `.pth` only plain tensors are taken: one that would run code to be read is
-    refused, a checkpoint is unwrapped, and the `module.` that data-parallel training puts before names goes.
+    Of a `.pth` only plain tensors are taken: one that would run code to be read is refused, a checkpoint is unwrapped,
+    and the `module.` that data-parallel training puts before names goes.
     """
     path = Path(path)
     if not path.is_file():
@@ -53,12 +54,11 @@ def read_weights(path: str | Path, sha256: str | None = None) -> dict[str, Tenso
             raise DataError(f"{path}: no file of weights ends in {other!r}; known are {', '.join(SUFFIXES)}")
     if not tensors:
         raise DataError(f"{path}: holds no tensors")
-    return {_current_name(name): tensor for name, tensor in tensors.items()}
-
-
-def _current_name(name: str) -> str:
-    first, dot, rest = name.partition(".")
-    return _EARLIER_NAMES.get(first, first) + dot + rest
+    renamed = {}
+    for name, tensor in tensors.items():
+        first, dot, rest = name.partition(".")
+        renamed[_EARLIER_NAMES.get(first, first) + dot + rest] = tensor
+    return renamed
 
 
 def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
@@ -70,7 +70,7 @@ def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
         raise DataError(f"{path}: is a Git LFS pointer in place of the weights; run `git lfs pull`")
     try:
         tensors = safetensors.torch.load(content)
-        check_sum(path, content, sha256)
+        _check_sum(path, content, sha256)
     except DataError:
         raise
     except SafetensorError as error:
@@ -79,6 +79,14 @@ def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
     except Exception as error:  # a number format that this torch lacks, or a header that Python's JSON does not take
         raise DataError(f"{path}: cannot be read ({_short(error)})") from error
     return tensors
+
+
+def _check_sum(path: Path, content: bytes, stated: str | None) -> None:
+    if sums := own_checksums(io.BytesIO(content)):
+        check_same(path, *sums, FIX)
+    elif stated is not None:
+        or_else = "or take its line out of config.json if it is meant to be another"
+        check_same(path, hashlib.sha256(content).hexdigest(), stated, f"{FIX}, {or_else}")
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:
@@ -95,10 +103,8 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    for key in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
+    if isinstance(content, dict):
+        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, not tensors by name; save the model's state_dict")
     for name, value in content.items():
@@ -154,7 +160,7 @@ def weights_sha256(path: str | Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """What a safetensors file says of itself."""
+    """The metadata of a safetensors file, less its checksum."""
     try:
         with safe_open(str(path), framework="pt") as file:
             return {name: value for name, value in (file.metadata() or {}).items() if name != CHECKSUM}
@@ -171,7 +177,7 @@ def tensors_hash(module: nn.Module) -> str:
 
 
 def count_outputs(biases: Tensor, source: str) -> int:
-    """How many outputs a layer with these biases has; DataError where no network has so many."""
+    """The number of outputs of a layer with these biases; DataError for none, or too many for any network."""
     if not 1 <= biases.numel() <= MOST_OUTPUTS or biases.ndim != 1:
         raise DataError(f"{source}: a classifier's biases have the shape {tuple(biases.shape)}; need one a class")
     return biases.numel()
@@ -202,30 +208,28 @@ def _check_names(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], probl
     missing = [name for name in own if name not in tensors]
     unexpected = [name for name in tensors if name not in own]
     wrong = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
+
+    def shapes(name: str) -> str:
+        return f"{name} is {tuple(tensors[name].shape)} and should be {tuple(own[name].shape)}"
+
     faults = [
-        _listed("missing", (_with_nearest(name, unexpected) for name in missing), len(missing)),
-        _listed("unexpected", (_with_nearest(name, missing) for name in unexpected), len(unexpected)),
-        _listed("of the wrong shape", (_shapes(name, own[name], tensors[name]) for name in wrong), len(wrong)),
+        *_listed("missing", missing, lambda name: _with_nearest(name, unexpected)),
+        *_listed("unexpected", unexpected, lambda name: _with_nearest(name, missing)),
+        *_listed("of the wrong shape", wrong, shapes),
     ]
-    if any(faults):
-        raise DataError(f"{problem}: {'; '.join(filter(None, faults))}")
+    if faults:
+        raise DataError(f"{problem}: {'; '.join(faults)}")
 
 
-def _listed(fault: str, names: Iterable[str], count: int) -> str:
-    """`2 missing (a, b)`, with at most three names; empty for none."""
-    if not count:
-        return ""
-    shown = [name for name, _ in zip(names, range(_SHOWN), strict=False)]
-    return f"{count} {fault} ({', '.join(shown)}{', …' if count > _SHOWN else ''})"
+def _listed(fault: str, names: list[str], describe: Callable[[str], str]) -> list[str]:
+    """`2 missing (a, b)`, with at most three names; nothing for none."""
+    more = ", …" if len(names) > _SHOWN else ""
+    return [f"{len(names)} {fault} ({', '.join(map(describe, names[:_SHOWN]))}{more})"] if names else []
 
 
 def _with_nearest(name: str, others: list[str]) -> str:
     near = did_you_mean(name[:_LENGTH], [other[:_LENGTH] for other in others[:_COMPARED]])
     return f"{name[:_LENGTH]}, nearest {near}" if near else name[:_LENGTH]
-
-
-def _shapes(name: str, own: Tensor, given: Tensor) -> str:
-    return f"{name} is {tuple(given.shape)} and should be {tuple(own.shape)}"
 
 
 def _short(error: Exception) -> str:

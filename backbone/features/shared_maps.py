@@ -1,6 +1,6 @@
-"""One image as the backbone sees it at several sizes: the maps that proposals and regions share.
+"""The feature maps of one image at several sizes, which its proposals and its regions share.
 
-Shapes: R regions of one (H, W, 3) uint8 image, of which P make a part; a map is [1, 832, h, w].
+Shapes: R regions of one (H, W, 3) uint8 image, P of them on one map; a map is [1, 832, h, w].
 """
 
 from collections.abc import Iterator
@@ -17,38 +17,34 @@ from .image_pyramid import SHORT_SIDES, nearest_short_sides, resize
 
 
 class SharedMaps:
-    """The maps of inception 4e of one image, each made when a region first needs it and kept."""
+    """The maps of inception 4e of one image, each computed when a region first needs it, and cached."""
 
     def __init__(self, backbone: Backbone, image: NDArray[np.uint8], short_sides: tuple[float, ...] = SHORT_SIDES):
         self.backbone, self.image, self.short_sides = backbone, image, short_sides
-        self._made: dict[int, tuple[Tensor, NDArray[np.float64]]] = {}
+        self._cached: dict[int, tuple[Tensor, NDArray[np.float64]]] = {}
 
     @property
     def device(self) -> torch.device:
         return next(self.backbone.parameters()).device
 
-    def nearest(self, boxes: Boxes) -> NDArray[np.intp]:
-        """For each region, (R,), the index of the size at which it comes nearest to the backbone's own 224 x 224."""
-        return nearest_short_sides(boxes, self.image.shape, self.short_sides)
-
     def windows(self, boxes: Boxes) -> Iterator[tuple[NDArray[np.intp], Tensor, Tensor]]:
-        """The regions by the map that suits them: places [P] in `boxes`, the map, and windows [P, 4] on it to pool.
+        """The regions by the map that suits them: indices [P] into `boxes`, the map, and windows [P, 4] on it to pool.
 
         A window is the region with its context, in pixels of the resized image, moved by the shift of Caffe's cells.
         """
-        chosen = self.nearest(boxes)  # [R]
-        for index in np.unique(chosen):
-            feature_map, scale = self._at(int(index))
-            places = np.flatnonzero(chosen == index)
-            windows = with_context(boxes[places]) * scale - CELL_SHIFT
-            yield places, feature_map, torch.as_tensor(windows, dtype=torch.float32, device=self.device)
+        nearest = nearest_short_sides(boxes, self.image.shape, self.short_sides)  # [R]
+        for number in np.unique(nearest):
+            feature_map, scale = self._at(int(number))
+            indices = np.flatnonzero(nearest == number)
+            windows = with_context(boxes[indices]) * scale - CELL_SHIFT
+            yield indices, feature_map, torch.as_tensor(windows, dtype=torch.float32, device=self.device)
 
-    def _at(self, index: int) -> tuple[Tensor, NDArray[np.float64]]:
-        """The map at a size, and by how much the image grew for it: x y x y."""
-        if index not in self._made:
-            resized, scale = resize(self.image, self.short_sides[index])
-            self._made[index] = self.backbone(as_input(self.backbone, resized[None])), scale
-        return self._made[index]
+    def _at(self, number: int) -> tuple[Tensor, NDArray[np.float64]]:
+        """The map at one of the short sides, and the scale of its image: x y x y."""
+        if number not in self._cached:
+            resized, scale = resize(self.image, self.short_sides[number])
+            self._cached[number] = self.backbone(as_input(self.backbone, resized[None])), scale
+        return self._cached[number]
 
 
 def as_input(backbone: Backbone, images: NDArray[np.uint8]) -> Tensor:

@@ -1,7 +1,7 @@
-"""Several processes that train one model together, as `torchrun` starts them; a process on its own is the first of one.
+"""Training one model in several processes, as `torchrun` starts them; a process on its own is the first of one.
 
-Each takes its share of a step's images, and what they compute is added up: the counts that a loss is divided by, its
-terms, and the gradients. So a step is the same whatever the number of processes, up to the rounding of sums.
+Each computes its shard of a step's images. The counts that a loss is divided by, its terms and the gradients are
+summed over the processes, so a step is the same whatever their number, up to the rounding of sums.
 """
 
 import importlib
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from ...data.errors import SetupError, UsageError
 
-PATIENCE = timedelta(days=2)  # the others wait while the first computes proposals or validates
+TIMEOUT = timedelta(days=2)  # the others wait while the first computes proposals or validates
 Item = TypeVar("Item")
 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Belong to the processes that `torchrun` started, one for each GPU where there are some; without it, nothing."""
+    """Join the processes that `torchrun` started, one for each GPU where there are some; without it, nothing."""
     if not dist.is_available() or not dist.is_torchelastic_launched() or dist.is_initialized():
         yield
         return
@@ -34,7 +34,7 @@ def joined() -> Iterator[None]:
     if gpus:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)  # which "cuda" means from now on
     one_each = int(os.environ["LOCAL_WORLD_SIZE"]) <= gpus  # NCCL cannot share a GPU
-    dist.init_process_group("cpu:gloo,cuda:nccl" if one_each else "gloo", timeout=PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if one_each else "gloo", timeout=TIMEOUT)
     try:
         yield
     except Exception:
@@ -51,17 +51,17 @@ def _is_alone() -> bool:
 
 
 def rank() -> int:
-    """Which of the processes this is, from 0."""
+    """The number of this process, from 0."""
     return 0 if _is_alone() else dist.get_rank()
 
 
-def size() -> int:
-    """How many processes there are."""
+def world_size() -> int:
+    """The number of processes."""
     return 1 if _is_alone() else dist.get_world_size()
 
 
 def is_first() -> bool:
-    """Whether this is the process that talks, validates and writes."""
+    """Whether this is the process that reports, validates and writes."""
     return rank() == 0
 
 
@@ -71,24 +71,24 @@ def only_first(report: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def own_shard(items: Sequence[Item]) -> Sequence[Item]:
-    """Every so-many-th of a step's items, the ones that this process looks at."""
-    return items[rank() :: size()]
+    """The items of this process: those from its rank on, in steps of the world size."""
+    return items[rank() :: world_size()]
 
 
 def require_shards(count: int, flag: str) -> None:
     """UsageError where a step's `count` items, set by `flag`, leave a process without any."""
-    if count < size():
-        raise UsageError(f"{flag} {count}: need at least 1 for each of the {size()} processes")
+    if count < world_size():
+        raise UsageError(f"{flag} {count}: need at least 1 for each of the {world_size()} processes")
 
 
 def totals(*counts: int) -> list[int]:
-    """Each count, added up over the processes."""
-    return [int(total) for total in _added(torch.tensor(counts, dtype=torch.int64)).tolist()]
+    """The sum of each count over the processes."""
+    return [int(total) for total in _sum(torch.tensor(counts, dtype=torch.int64)).tolist()]
 
 
 def sums(*values: float) -> list[float]:
-    """Each number, added up over the processes."""
-    return _added(torch.tensor(values, dtype=torch.float64)).tolist()
+    """The sum of each number over the processes."""
+    return _sum(torch.tensor(values, dtype=torch.float64)).tolist()
 
 
 def from_first(compute: Callable[[], float]) -> float:
@@ -97,13 +97,13 @@ def from_first(compute: Callable[[], float]) -> float:
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come this far."""
+    """A barrier: go on when every process has come this far."""
     totals(0)
 
 
 @contextmanager
 def first_alone() -> Iterator[None]:
-    """The first process does what is inside alone, to leave on disk what the others then find there."""
+    """The first process does what is inside before the others, which then find on disk what it left."""
     if not is_first():
         wait_for_all()
     yield
@@ -112,10 +112,10 @@ def first_alone() -> Iterator[None]:
 
 
 def gather_texts(text: str) -> list[str]:
-    """The text of each process, in their order."""
+    """The text of each process, by rank."""
     if _is_alone():
         return [text]
-    texts = [""] * size()
+    texts = [""] * world_size()
     dist.all_gather_object(texts, text)
     return texts
 
@@ -135,17 +135,17 @@ def sum_gradients(parameters: Sequence[Tensor]) -> None:
         return
     gradients = [each.new_zeros(each.shape) if each.grad is None else each.grad for each in parameters]
     used = parameters[0].new_tensor([each.grad is not None for each in parameters])
-    together = _added(torch.cat([*(each.reshape(-1) for each in gradients), used]))
-    parts = together.split([each.numel() for each in parameters] + [len(parameters)])
+    summed = _sum(torch.cat([*(each.reshape(-1) for each in gradients), used]))
+    parts = summed.split([each.numel() for each in parameters] + [len(parameters)])
     for parameter, gradient, part, count in zip(parameters, gradients, parts, parts[-1].tolist(), strict=False):
         parameter.grad = gradient.copy_(part.view(gradient.shape)) if count else None
 
 
-def _added(tensor: Tensor) -> Tensor:
+def _sum(tensor: Tensor) -> Tensor:
     """The tensor, now the sum of the processes' tensors."""
     if not _is_alone():
         try:
             dist.all_reduce(tensor)
         except RuntimeError as error:
-            raise SetupError("another process of this run has ended; what it said last tells why") from error
+            raise SetupError("another process of this run has ended; its last message gives the reason") from error
     return tensor

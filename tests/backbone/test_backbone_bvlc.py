@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from inception_rcnn.backbone.bvlc import _BRANCHES, _LAYERS, googlenet_from_bvlc, load_bvlc, our_name
+from inception_rcnn.backbone.bvlc import _BRANCHES, _LAYERS, googlenet_from_bvlc, our_name
+from inception_rcnn.backbone.classification.model_folder import read_classifier
 from inception_rcnn.backbone.googlenet import GoogLeNet
 from inception_rcnn.backbone.weights import save_weights
 from inception_rcnn.data.errors import DataError
@@ -41,8 +42,8 @@ def test_a_missing_layer_is_named():
 def test_another_network_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     save_weights(path, {"layer1.weight": torch.zeros(3)}, {})
-    with pytest.raises(DataError, match="does not hold BVLC's GoogLeNet"):
-        load_bvlc(str(path))
+    with pytest.raises(DataError, match="holds neither BVLC's GoogLeNet"):
+        read_classifier(path)
 
 
 def test_names_that_are_not_theirs_have_no_counterpart():
@@ -56,7 +57,7 @@ def test_the_published_weights_know_a_cat(shared):
     """scikit-image's Chelsea is a tabby; ImageNet's cats are classes 281 to 285."""
     chelsea = pytest.importorskip("skimage.data").chelsea()
     cv2 = pytest.importorskip("cv2")
-    model = load_bvlc(str(shared / "weights" / "bvlc_googlenet.safetensors"))
+    model = read_classifier(shared / "weights" / "bvlc_googlenet.safetensors").model
     centre = chelsea[:, (chelsea.shape[1] - chelsea.shape[0]) // 2 :][:, : chelsea.shape[0]]
     crop = cv2.resize(np.ascontiguousarray(centre), (224, 224), interpolation=cv2.INTER_AREA)
     with torch.no_grad():

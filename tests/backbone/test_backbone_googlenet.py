@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from test_backbone_inception import multiply_adds
 
+from inception_rcnn.backbone.classification.batches import CropBatch
+from inception_rcnn.backbone.classification.classifier import classification_loss
 from inception_rcnn.backbone.googlenet import MEAN, AuxiliaryHead, Backbone, BoxHead, GoogLeNet, local_response_norm
 
 # Weights and biases of each stage in BVLC's train_val.prototxt.
@@ -90,12 +92,14 @@ def test_both_normalisations_are_in_the_backbone(monkeypatch):
 
 
 def test_auxiliary_heads_count_three_tenths_and_are_gone_at_inference(model):
-    images, targets = torch.randn(2, 3, 224, 224), torch.tensor([3, 7])
+    crops = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
+    images, targets = model.backbone.preprocess(crops.permute(0, 3, 1, 2)), torch.tensor([3, 7])
     with torch.no_grad():
         main, first, second = model.forward_auxiliary(images)
         expected = F.cross_entropy(main, targets)
         expected += 0.3 * (F.cross_entropy(first, targets) + F.cross_entropy(second, targets))
-        torch.testing.assert_close(model.loss(images, targets), expected)
+        batch = CropBatch(("a", "b"), crops.numpy(), targets.numpy())
+        torch.testing.assert_close(classification_loss(model, batch)["loss"], expected, rtol=0.01, atol=0.01)
         torch.testing.assert_close(model(images), main)
     plain = GoogLeNet()
     assert not any("auxiliary" in name for name, _ in plain.named_parameters())

@@ -3,7 +3,7 @@ import pytest
 import torch
 from test_detector_region_features import Ramp
 
-from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES
+from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
 from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input
 from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Backbone
 from inception_rcnn.backbone.roi_align import roi_align
@@ -30,7 +30,7 @@ def test_no_region_needs_no_map():
 def test_maps_are_made_once_and_only_when_a_region_needs_them(boxes, parts):
     backbone = Ramp()
     maps = SharedMaps(backbone, IMAGE)
-    assert [SHORT_SIDES[index] for index in maps.nearest(as_boxes(boxes))] == [
+    assert [SHORT_SIDES[index] for index in nearest_short_sides(as_boxes(boxes), IMAGE.shape, SHORT_SIDES)] == [
         size for i in range(len(boxes)) for size, places in parts if i in places
     ]
     assert backbone.sizes == []  # to say which map suits takes none

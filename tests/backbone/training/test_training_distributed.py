@@ -32,7 +32,7 @@ def test_a_process_on_its_own_is_the_first_of_one():
     distributed.sum_gradients([parameter])
     distributed.broadcast_weights(torch.nn.Linear(2, 2))
     assert parameter.grad is None
-    assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
+    assert (distributed.rank(), distributed.world_size(), distributed.is_first()) == (0, 1, True)
     assert list(distributed.own_shard(range(5))) == [0, 1, 2, 3, 4]
     assert distributed.totals(3, 0) == [3, 0]
     assert distributed.sums(0.1) == [0.1]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.googlenet import STRIDE
 from inception_rcnn.data.boxes import as_boxes, box_iou
@@ -103,7 +104,7 @@ def test_a_box_does_not_depend_on_its_company_and_keeps_its_place(parts, monkeyp
     """The five boxes are looked at on three maps, the large one in the middle of the list on the first of them."""
     backbone, head = parts
     maps = SharedMaps(backbone, IMAGE)
-    assert maps.nearest(BOXES).tolist() == [2, 0, 1, 2, 0]
+    assert nearest_short_sides(BOXES, IMAGE.shape, SHORT_SIDES).tolist() == [2, 0, 1, 2, 0]
     together = head(maps, BOXES)
     assert len(set(together[0].tolist())) == 5
     monkeypatch.setattr(multibox, "CHUNK", 1)
