@@ -18,7 +18,7 @@ from ..backbone.googlenet import Backbone
 from ..backbone.weights import tensors_hash
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
-from ..proposals.common.box_coding import MAX_LOG_GROWTH, USUAL_SIZE
+from ..proposals.common.box_coding import DELTA_STD, MAX_LOG_GROWTH
 from .network import RegionNetwork
 from .region_features import Mode
 
@@ -73,7 +73,7 @@ def mean_deltas(deltas: Tensor) -> Tensor:
 
     The mean's centre is the mean of the centres, and its sides are the means of the sides, whose logarithms deltas are.
     """
-    usual = deltas.new_tensor(USUAL_SIZE)[2:]
+    usual = deltas.new_tensor(DELTA_STD)[2:]
     growth = (deltas[..., 2:] * usual).clamp(max=MAX_LOG_GROWTH)  # as decoding limits it
     sides = (growth.logsumexp(dim=0) - math.log(len(deltas))) / usual
     return torch.cat([deltas[..., :2].mean(dim=0), sides], dim=-1)

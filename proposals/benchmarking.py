@@ -15,7 +15,7 @@ from .methods import Proposer
 
 
 @dataclass(frozen=True)
-class MethodRow:
+class ProposalRow:
     """One method's means over the images; recall and overlap are over all objects that are to be found."""
 
     method: str
@@ -65,7 +65,7 @@ def benchmark_sizes(
 
 def benchmark_proposals(
     data: Dataset, methods: Sequence[Proposer], num_images: int, report: Callable[[str], None] = lambda line: None
-) -> list[MethodRow]:
+) -> list[ProposalRow]:
     """Run each method on the same images, evenly spread; a first call, which compiles, is not timed.
 
     UsageError where there is nothing to measure recall on.
@@ -90,7 +90,7 @@ def benchmark_proposals(
             ]
         )
         rows.append(
-            MethodRow(
+            ProposalRow(
                 method.name,
                 len(images),
                 cpu / len(images),

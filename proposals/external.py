@@ -1,4 +1,4 @@
-"""Proposal methods of other packages, as peers to choose and to measure against."""
+"""Selective Search of other packages, to choose and to compare with."""
 
 import warnings
 from typing import Literal, cast
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from ..data.boxes import xywh_to_xyxy
 from ..data.errors import SetupError, UsageError
 from ..data.records import Proposals
-from .common.working_size import checked_image, to_original_size, to_working_size
+from .common.working_size import checked_image, scored_by_rank, to_working_size
 
 
 def opencv_selective_search(image: NDArray[np.uint8], mode: Literal["fast", "quality"] = "fast") -> Proposals:
-    """The boxes of opencv-contrib's Selective Search on the same working size as ours, scored by their rank.
+    """Proposals of opencv-contrib's Selective Search at the same working size as ours, scored by rank.
 
     Its order comes from C's `rand()`, so it changes from call to call; the set of boxes does not.
     """
@@ -30,14 +30,13 @@ def opencv_selective_search(image: NDArray[np.uint8], mode: Literal["fast", "qua
         search.switchToSelectiveSearchQuality()
     else:
         raise UsageError(f"OpenCV's Selective Search has the modes fast and quality, not {mode!r}")
-    boxes = xywh_to_xyxy(cast(NDArray[np.int32], search.process()))
-    return Proposals(to_original_size(boxes, working, image), 1 - np.arange(len(boxes)) / max(1, len(boxes)))
+    return scored_by_rank(xywh_to_xyxy(cast(NDArray[np.int32], search.process())), working, image)
 
 
 def package_selective_search(image: NDArray[np.uint8]) -> Proposals:
-    """The boxes of the package `selectivesearch` (AlpacaDB) at its own defaults, on the same working size as ours.
+    """Proposals of the package `selectivesearch` (AlpacaDB) with its own defaults, at the same working size as ours.
 
-    One strategy only, and its histograms and neighbourhoods are not the paper's; it is here to compare with.
+    One strategy only, and its histograms and neighbourhoods are not the paper's.
     """
     try:
         import selectivesearch
@@ -50,5 +49,4 @@ def package_selective_search(image: NDArray[np.uint8]) -> Proposals:
         _, regions = selectivesearch.selective_search(working, scale=100, sigma=0.8, min_size=100)
     found = np.unique(np.array([region["rect"] for region in regions], dtype=np.float64).reshape(-1, 4), axis=0)
     # Its widths are differences of inclusive corners: a pixel short.
-    boxes = xywh_to_xyxy(found + np.array([0, 0, 1, 1]))
-    return Proposals(to_original_size(boxes, working, image), 1 - np.arange(len(boxes)) / max(1, len(boxes)))
+    return scored_by_rank(xywh_to_xyxy(found + np.array([0, 0, 1, 1])), working, image)

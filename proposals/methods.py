@@ -20,7 +20,7 @@ from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from ..data.stores.proposal_files import ENDINGS
 from ..data.values import shown
-from .common.ranking import DECAY, TWINS
+from .common.ranking import DECAY, DUPLICATE_IOU
 from .external import opencv_selective_search, package_selective_search
 from .mix import NUM_OWN, mix
 from .multibox.network import CROPS, MultiBox
@@ -115,10 +115,10 @@ def _with_network(
         count, crops = _multibox_variant(method, variant)
         network = multibox()
         network = MultiBox(network.backbone, network.head, crops=crops)
-        parameters = (method, network.fingerprint, TWINS, DECAY, ALGORITHM)
+        parameters = (method, network.fingerprint, DUPLICATE_IOU, DECAY, ALGORITHM)
         return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
     searched, network = proposer(MIXED, seed), multibox()
-    parameters = (method, *searched.parameters, network.fingerprint, NUM_OWN, TWINS, DECAY)
+    parameters = (method, *searched.parameters, network.fingerprint, NUM_OWN, DUPLICATE_IOU, DECAY)
     return Proposer(method, parameters, searched.search, network, lambda found, maps: mix(found, network, maps))
 
 

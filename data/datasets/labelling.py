@@ -65,9 +65,7 @@ def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, .
     index_of = {name: index + 1 for index, name in enumerate(classes)}
     objects, ignored = split_objects(truth, classes)
     boxes = np.concatenate([objects.boxes, proposals[_has_area(proposals)]])
-    matches = match_boxes(
-        boxes, objects.boxes, ignored.boxes, ignored.crowd, FOREGROUND_IOU, complete=truth.exhaustive
-    )
+    matches = match_boxes(boxes, objects.boxes, ignored.boxes, ignored.crowd, FOREGROUND_IOU, complete=truth.exhaustive)
     labels, targets = matches.labels.copy(), boxes.copy()
     foreground = labels == FOREGROUND
     best = objects[matches.objects[foreground]]

@@ -15,7 +15,7 @@ from ...data.boxes import Boxes, box_iou
 from ...data.errors import UsageError
 from ...data.records import GroundTruth
 from ...data.stores.feature_store import RegionFeatures
-from ...proposals.common.box_coding import USUAL_SIZE, encode
+from ...proposals.common.box_coding import DELTA_STD, encode
 from .classifiers import Examples, Features, LinearClassifiers
 
 # Lambda of R-CNN's box regressors, on features of mean length 20 and tens of thousands of pairs. With 2,580 pairs from
@@ -197,4 +197,4 @@ def box_pairs(
 
 def _deltas(boxes: Boxes, targets: Boxes) -> NDArray[np.float64]:
     """As the paper has them: not yet divided by their usual sizes."""
-    return encode(torch.from_numpy(boxes), torch.from_numpy(targets)).numpy() * np.array(USUAL_SIZE)
+    return encode(torch.from_numpy(boxes), torch.from_numpy(targets)).numpy() * np.array(DELTA_STD)

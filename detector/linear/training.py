@@ -32,7 +32,7 @@ from ...eval.metrics.evaluation import Evaluation
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ...proposals.cache import cached_proposals
-from ...proposals.common.box_coding import USUAL_SIZE
+from ...proposals.common.box_coding import DELTA_STD
 from ..box_predictor import POOLED, BoxPredictor, class_probabilities
 from ..config import DetectorConfig, checked_options
 from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
@@ -262,7 +262,7 @@ def set_classifiers(
 @torch.no_grad()
 def set_regressors(head: BoxPredictor, regressors: Sequence[BoxRegressor], scale: float) -> None:
     """Make a head's deltas those of linear regressors on its layout's features times `scale`."""
-    usual = np.array(USUAL_SIZE)
+    usual = np.array(DELTA_STD)
     weights = np.concatenate([each.weights * scale / usual[:, None] for each in regressors])  # [4 K, 3136]
     head.deltas.weight.copy_(torch.from_numpy(weights))
     head.deltas.bias.copy_(torch.from_numpy(np.concatenate([each.biases / usual for each in regressors])))

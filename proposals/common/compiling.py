@@ -1,4 +1,4 @@
-"""How the inner loops of this folder are compiled: once, then kept on disk, and loaded by every process."""
+"""Compilation of inner loops with numba: once, then cached on disk and loaded by every process."""
 
 import logging
 from collections.abc import Callable
@@ -12,9 +12,9 @@ _PROPOSALS = __name__.removesuffix(".common.compiling")
 
 
 def compiled(*, fastmath: bool = False) -> Callable[[Function], Function]:
-    """Decorator for a function of arrays and numbers: machine code, kept on disk, that other threads run beside.
+    """Decorator for a function of arrays and numbers: compiled without Python's lock, and cached on disk.
 
-    Numba refuses to define a function whose code it can keep nowhere, as in a read-only container without a home
+    Numba refuses to define a function whose code it can cache nowhere, as in a read-only container without a home
     folder. Compiling anew in each process, some seconds, is better than not starting.
     """
 
@@ -28,15 +28,14 @@ def compiled(*, fastmath: bool = False) -> Callable[[Function], Function]:
 
 
 class _FirstCompilation(event.Listener):
-    """Says once that something is compiled, lest the first image seem to hang; loading from disk is no such event."""
+    """Logs once that something is compiled, lest the first image seem to hang; loading from disk is no such event."""
 
-    def __init__(self) -> None:
-        self.said = False
+    logged = False
 
     def on_start(self, event: Any) -> None:
         module = getattr(getattr(event.data["dispatcher"], "py_func", None), "__module__", "")
-        if not self.said and module.startswith(_PROPOSALS):
-            self.said = True
+        if not self.logged and module.startswith(_PROPOSALS):
+            self.logged = True
             logging.getLogger(_PROPOSALS).warning("compiling Selective Search, once on this machine: some seconds")
 
     def on_end(self, event: Any) -> None:

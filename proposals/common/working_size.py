@@ -1,4 +1,4 @@
-"""The size at which an image is searched: Selective Search is not scale invariant, so its authors fix the width.
+"""The working size of Selective Search: it is not scale invariant, so its authors fix the image's width.
 
 Shapes: N boxes.
 """
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, clip_boxes
 from ...data.errors import DataError
+from ...data.records import Proposals
 
 # The authors' width: k and the smallest sides in pixels are meant at it.
 WORKING_WIDTH = 500
@@ -21,7 +22,7 @@ MAX_PIXELS_UNSCALED = 1 << 24
 
 
 def checked_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image with three channels, (H, W, 3), or an error that says what came instead of an image."""
+    """The image with three channels, (H, W, 3); DataError where it is none."""
     shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or not shaped or image.size == 0:
         raise DataError(
@@ -57,3 +58,8 @@ def to_original_size(boxes: Boxes, working: NDArray[np.uint8], original: NDArray
     (working_height, working_width), (height, width) = working.shape[:2], original.shape[:2]
     scaled = boxes * (width, height, width, height) / (working_width, working_height, working_width, working_height)
     return clip_boxes(scaled, width, height)
+
+
+def scored_by_rank(boxes: Boxes, working: NDArray[np.uint8], original: NDArray[np.uint8]) -> Proposals:
+    """Boxes (N, 4) of the image at working size as proposals in the original, with evenly spaced scores from 1 down."""
+    return Proposals(to_original_size(boxes, working, original), 1 - np.arange(len(boxes)) / max(1, len(boxes)))

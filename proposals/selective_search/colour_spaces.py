@@ -16,31 +16,15 @@ def _hsv(image: Image) -> Image:
     return cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL))
 
 
-def _lab(image: Image) -> Image:
-    return cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
-
-
-def _hue(image: Image) -> Image:
-    return np.repeat(_hsv(image)[..., :1], 3, axis=2)
-
-
 def _intensity(image: Image) -> Image:
     return np.repeat(cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[..., None], 3, axis=2)
 
 
-def _as_it_is(image: Image) -> Image:
-    return image
-
-
-def _shares(image: Image) -> Image:
-    """Each channel's share of the sum. Black has no hue: it takes the value of grey, not an end of the scale."""
+def _normalized_rgb(image: Image) -> Image:
+    """Each channel as a fraction of the sum. Black has no hue: it gets the value of grey, not an end of the scale."""
     total = image.sum(axis=2, dtype=np.float32, keepdims=True)  # [H, W, 1]
-    shares = np.divide(image, total, out=np.full(image.shape, 1 / 3, np.float32), where=total > 0)
-    return np.rint(255 * shares).astype(np.uint8)
-
-
-def _shares_and_intensity(image: Image) -> Image:
-    return np.concatenate([_shares(image)[..., :2], _intensity(image)[..., :1]], axis=2)
+    fractions = np.divide(image, total, out=np.full(image.shape, 1 / 3, np.float32), where=total > 0)
+    return np.rint(255 * fractions).astype(np.uint8)
 
 
 def _opponent_without_intensity(image: Image) -> Image:
@@ -58,12 +42,12 @@ def _opponent_without_intensity(image: Image) -> Image:
 
 COLOUR_SPACES: dict[ColourSpace, Callable[[Image], Image]] = {
     "HSV": _hsv,
-    "Lab": _lab,
-    "rgI": _shares_and_intensity,
-    "H": _hue,
+    "Lab": lambda image: cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB)),
+    "rgI": lambda image: np.concatenate([_normalized_rgb(image)[..., :2], _intensity(image)[..., :1]], axis=2),
+    "H": lambda image: np.repeat(_hsv(image)[..., :1], 3, axis=2),
     "I": _intensity,
-    "RGB": _as_it_is,
-    "rgb": _shares,
+    "RGB": lambda image: image,
+    "rgb": _normalized_rgb,
     "C": _opponent_without_intensity,
 }
 

@@ -17,7 +17,7 @@ TERMS = "CTSF"  # colour, texture, size, fill
 def group(regions: Regions, similarity: str, num_pixels: int) -> NDArray[np.int32]:
     """Boxes of the merged regions in the order of merging, (R - 1, 4); the last one is the whole image.
 
-    The letters of `similarity` name the terms that are averaged: colour, texture, size, fill. Of equally similar
+    The letters of `similarity` name the terms of its mean: colour, texture, size, fill. Of equally similar
     pairs the one with the smallest number merges first, then the one whose other number is the smallest; merged
     regions count on from R.
     """
@@ -29,18 +29,14 @@ def group(regions: Regions, similarity: str, num_pixels: int) -> NDArray[np.int3
         "F" in similarity,
     )
     num_regions = len(regions.sizes)
-    sizes, boxes, colours, textures = (
-        _with_room(rows) for rows in (regions.sizes, regions.boxes, regions.colours, regions.textures)
-    )
+
+    def nodes(rows: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([rows, np.empty_like(rows[1:])])  # 2R - 1
+
+    sizes, boxes = nodes(regions.sizes), nodes(regions.boxes)
+    colours, textures = nodes(regions.colours), nodes(regions.textures)
     _merge_all(num_regions, sizes, boxes, colours, textures, regions.neighbours, num_pixels, terms)
     return boxes[num_regions:]
-
-
-def _with_room(rows: NDArray[Any]) -> NDArray[Any]:
-    """The values of R regions in an array for 2R - 1."""
-    grown = np.empty((2 * len(rows) - 1, *rows.shape[1:]), rows.dtype)
-    grown[: len(rows)] = rows
-    return grown
 
 
 # Every product and partial sum is a whole number below 2**53, so the order that fastmath picks changes nothing.
@@ -80,7 +76,7 @@ def _similarity(a, b, sizes, boxes, colours, textures, num_pixels, terms):
 def _merge_all(num_regions, sizes, boxes, colours, textures, neighbours, num_pixels, terms):
     """Merge until one region is left; writes the merged ones behind the first R, in the order of merging.
 
-    A pair keeps its place in memory when one of its regions merges: it then leads to the merged one. Each of its two
+    A pair keeps its index when one of its regions merges: it then leads to the merged one. Each of its two
     ends (`2 * pair` and `2 * pair + 1`) is linked into the list of the region it lies in. (Rows are written number by
     number: assignments of whole rows take seconds to compile.)
     """
@@ -89,7 +85,7 @@ def _merge_all(num_regions, sizes, boxes, colours, textures, neighbours, num_pix
     first_end, next_end = np.full(num_nodes, -1, np.int32), np.full(2 * num_pairs, -1, np.int32)
     seen = np.full(num_nodes, -1, np.int32)
     similarities, tie_keys = np.empty(num_pairs, np.float64), np.empty(num_pairs, np.int64)
-    heap, place = np.arange(num_pairs, dtype=np.int32), np.arange(num_pairs, dtype=np.int32)
+    heap, slot = np.arange(num_pairs, dtype=np.int32), np.arange(num_pairs, dtype=np.int32)
     for pair in range(num_pairs):
         a, b = ends[2 * pair], ends[2 * pair + 1]
         similarities[pair] = _similarity(a, b, sizes, boxes, colours, textures, num_pixels, terms)
@@ -98,7 +94,7 @@ def _merge_all(num_regions, sizes, boxes, colours, textures, neighbours, num_pix
             next_end[end] = first_end[ends[end]]
             first_end[ends[end]] = end
     for at in range(num_pairs // 2 - 1, -1, -1):
-        _sink(heap, place, similarities, tie_keys, at, num_pairs)
+        _sink(heap, slot, similarities, tie_keys, at, num_pairs)
     heap_size = num_pairs
     for merged in range(num_regions, num_nodes):
         a, b = ends[2 * heap[0]], ends[2 * heap[0] + 1]
@@ -114,9 +110,9 @@ def _merge_all(num_regions, sizes, boxes, colours, textures, neighbours, num_pix
             end = first_end[node]
             while end >= 0:
                 pair, other, following = end >> 1, ends[end ^ 1], next_end[end]
-                if place[pair] >= 0:
+                if slot[pair] >= 0:
                     if other in (a, b) or seen[other] == merged:
-                        heap_size = _remove(heap, place, similarities, tie_keys, pair, heap_size)
+                        heap_size = _remove(heap, slot, similarities, tie_keys, pair, heap_size)
                     else:
                         seen[other] = merged
                         ends[end] = merged
@@ -125,7 +121,7 @@ def _merge_all(num_regions, sizes, boxes, colours, textures, neighbours, num_pix
                             other, merged, sizes, boxes, colours, textures, num_pixels, terms
                         )
                         tie_keys[pair] = np.int64(other) * num_nodes + merged
-                        _settle(heap, place, similarities, tie_keys, place[pair], heap_size)
+                        _settle(heap, slot, similarities, tie_keys, slot[pair], heap_size)
                 end = following
 
 
@@ -138,8 +134,8 @@ def _before(similarities, tie_keys, pair, other):
 
 
 @compiled()
-def _sink(heap, place, similarities, tie_keys, at, heap_size):
-    """Move the pair at a place of the heap below all that merge before it."""
+def _sink(heap, slot, similarities, tie_keys, at, heap_size):
+    """Move the pair at index `at` of the heap below all that merge before it."""
     pair = heap[at]
     while 2 * at + 1 < heap_size:
         child = 2 * at + 1
@@ -148,33 +144,33 @@ def _sink(heap, place, similarities, tie_keys, at, heap_size):
         if not _before(similarities, tie_keys, heap[child], pair):
             break
         heap[at] = heap[child]
-        place[heap[at]] = at
+        slot[heap[at]] = at
         at = child
     heap[at] = pair
-    place[pair] = at
+    slot[pair] = at
 
 
 @compiled()
-def _settle(heap, place, similarities, tie_keys, at, heap_size):
+def _settle(heap, slot, similarities, tie_keys, at, heap_size):
     """Restore the order of the heap around one pair that has changed."""
     pair = heap[at]
     while at > 0 and _before(similarities, tie_keys, pair, heap[(at - 1) // 2]):
         heap[at] = heap[(at - 1) // 2]
-        place[heap[at]] = at
+        slot[heap[at]] = at
         at = (at - 1) // 2
     heap[at] = pair
-    place[pair] = at
-    _sink(heap, place, similarities, tie_keys, at, heap_size)
+    slot[pair] = at
+    _sink(heap, slot, similarities, tie_keys, at, heap_size)
 
 
 @compiled()
-def _remove(heap, place, similarities, tie_keys, pair, heap_size):
-    """Take a pair out of the heap, mark it with place -1, and give the new size."""
-    at, last = place[pair], heap[heap_size - 1]
-    place[pair] = -1
+def _remove(heap, slot, similarities, tie_keys, pair, heap_size):
+    """Take a pair out of the heap, mark it with slot -1, and return the new size."""
+    at, last = slot[pair], heap[heap_size - 1]
+    slot[pair] = -1
     heap_size -= 1
     if last != pair:
         heap[at] = last
-        place[last] = at
-        _settle(heap, place, similarities, tie_keys, at, heap_size)
+        slot[last] = at
+        _settle(heap, slot, similarities, tie_keys, at, heap_size)
     return heap_size

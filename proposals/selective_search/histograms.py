@@ -1,4 +1,4 @@
-"""What Selective Search knows of a region: size, bounding box, colour and texture histograms (IJCV 2013, section 3.2).
+"""Size, bounding box, colour and texture histograms of Selective Search's regions (IJCV 2013, section 3.2).
 
 Histograms are kept as counts. Those of two regions add up to those of their union, and the intersection of
 normalised histograms can be computed in whole numbers, so nothing depends on the order of a sum.
@@ -56,14 +56,15 @@ def describe(
     right = cv2.sepFilter2D(textured, cv2.CV_32F, along, across, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
     down = cv2.sepFilter2D(textured, cv2.CV_32F, across, along, borderType=cv2.BORDER_REPLICATE)  # [H, W, 3]
     cell_of, num_cells = segmentations[0].region_of, segmentations[0].num_regions  # [parts]
-    for each in segmentations[1:]:
-        cell_of, num_cells = _cut(cell_of, num_cells, each.region_of, each.num_regions)
+    for each in segmentations[1:]:  # cut along the borders of its regions
+        pairs, cell_of = np.unique(cell_of * np.int64(each.num_regions) + each.region_of, return_inverse=True)
+        num_cells = len(pairs)
     cells = _accumulate(cell_of[segmentations[0].parts], image, right, down, num_cells)
     region_of = np.empty(num_cells, np.int32)
     described = []
     for each in segmentations:
         region_of[cell_of] = each.region_of
-        sizes, boxes, colours, signed = _joined(region_of, each.num_regions, *cells)
+        sizes, boxes, colours, signed = _merge_cells(region_of, each.num_regions, *cells)
         described.append(Regions(sizes, boxes, colours, _rectify(signed, sizes), each.neighbours))
     return described
 
@@ -113,49 +114,13 @@ def _accumulate(labels, image, right, down, num_regions):
     return sizes, boxes, colours, signed
 
 
-@compiled()
-def _cut(cell_of, num_cells, region_of, num_regions):
-    """The cells of parts after each was cut along the borders of regions, and how many there are now."""
-    starts = np.zeros(num_regions + 1, np.int64)
-    for region in region_of:
-        starts[region + 1] += 1
-    for region in range(num_regions):
-        starts[region + 1] += starts[region]
-    by_region = np.empty(len(region_of), np.int32)
-    for part in range(len(region_of)):
-        by_region[starts[region_of[part]]] = part
-        starts[region_of[part]] += 1
-    new_cell_of = np.empty(len(cell_of), np.int32)
-    last_region, number = np.full(num_cells, -1, np.int32), np.empty(num_cells, np.int32)
-    count = 0
-    for part in by_region:
-        cell = cell_of[part]
-        if last_region[cell] != region_of[part]:
-            last_region[cell] = region_of[part]
-            number[cell] = count
-            count += 1
-        new_cell_of[part] = number[cell]
-    return new_cell_of, count
-
-
-@compiled()
-def _joined(region_of, num_regions, sizes, boxes, colours, signed):
+def _merge_cells(region_of, num_regions, sizes, boxes, colours, signed):
     """What `_accumulate` gives, of regions from that of the cells they consist of."""
-    new_sizes, new_boxes = np.zeros(num_regions, np.int32), np.zeros((num_regions, 4), np.int32)
-    new_boxes[:, :2] = np.iinfo(np.int32).max
-    new_colours = np.zeros((num_regions, colours.shape[1]), np.float32)
-    new_signed = np.zeros((num_regions, signed.shape[1]), np.float32)
-    for cell in range(len(region_of)):
-        region = region_of[cell]
-        new_sizes[region] += sizes[cell]
-        for i in range(2):
-            new_boxes[region, i] = min(new_boxes[region, i], boxes[cell, i])
-            new_boxes[region, i + 2] = max(new_boxes[region, i + 2], boxes[cell, i + 2])
-        for i in range(colours.shape[1]):
-            new_colours[region, i] += colours[cell, i]
-        for i in range(signed.shape[1]):
-            new_signed[region, i] += signed[cell, i]
-    return new_sizes, new_boxes, new_colours, new_signed
+    order = np.argsort(region_of, kind="stable")
+    starts = np.searchsorted(region_of[order], np.arange(num_regions))
+    corners = np.minimum.reduceat(boxes[order, :2], starts), np.maximum.reduceat(boxes[order, 2:], starts)
+    sums = (np.add.reduceat(counts[order], starts) for counts in (sizes, colours, signed))
+    return next(sums), np.concatenate(corners, axis=1), *sums
 
 
 @compiled()

@@ -1,4 +1,4 @@
-"""The edges between neighbouring pixels that a segmentation walks along, lightest first.
+"""The edges between neighbouring pixels, in the order in which a segmentation walks along them, lightest first.
 
 Shapes: H x W pixels, E edges.
 """
@@ -38,8 +38,8 @@ def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
     `segmentation.py`: three of five edges need not be sorted.
     """
     planes = np.empty((3, *image.shape[:2]), np.float32)
-    for place, channel in enumerate(cv2.split(image)):
-        planes[place] = cv2.GaussianBlur(
+    for number, channel in enumerate(cv2.split(image)):
+        planes[number] = cv2.GaussianBlur(
             channel.astype(np.float32), (_BLUR_SIZE, _BLUR_SIZE), sigma, borderType=cv2.BORDER_REPLICATE
         )
     weights = _weigh(planes)
@@ -119,7 +119,7 @@ def _picked(weights, left_out, column_bits):
         for direction in range(4):
             for x in range(width):
                 num_edges += left_out[y, direction, x] == 0
-    keys = np.empty(num_edges + 1, np.int64)  # what is not picked is overwritten, in the end in the last place
+    keys = np.empty(num_edges + 1, np.int64)  # what is not picked is overwritten, in the end in the last entry
     num_edges = 0
     for y in range(height):
         for direction in range(4):

@@ -16,15 +16,15 @@ from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
 from ...data.ranges import Range, check_ranges
 from ...data.records import Proposals
-from ..common.working_size import WORKING_WIDTH, checked_image, to_original_size, to_working_size
+from ..common.working_size import WORKING_WIDTH, checked_image, scored_by_rank, to_working_size
 from .colour_spaces import COLOUR_SPACES, ColourSpace, to_colour_space
 from .grouping import TERMS, group
 from .histograms import TextureSource, describe
 from .segmentation import part_graph, segment
 
-# Above it the thresholds of the segmentation leave 32 bits; nothing grows so large at half a million pixels anyway.
+# Above it the segmentation's thresholds exceed 32 bits; no region grows so large at half a million pixels anyway.
 MAX_SCALE = 100_000
-MOST_VALUES = 20  # of a setting that has several: all combinations are grouped
+MAX_VALUES = 20  # of a setting that has several: all combinations are grouped
 RANGES = {
     "min_size": Range(1, 10**6, whole=True, optional=True),
     "sigma": Range(0.001, 100),
@@ -38,7 +38,7 @@ class Settings:
     """One variant of the method: all combinations of colour space, k and similarity are grouped."""
 
     colour_spaces: tuple[ColourSpace, ...] = ("HSV", "Lab")
-    similarities: tuple[str, ...] = ("CTSF", "TSF")  # each the terms that are averaged: colour, texture, size, fill
+    similarities: tuple[str, ...] = ("CTSF", "TSF")  # terms of each mean: colour, texture, size, fill
     scales: tuple[int, ...] = (50, 100)  # k of the segmentation
     min_size: int | None = None  # pixels of the smallest region; k without
     sigma: float = 0.8  # pixels, the blur before the segmentation
@@ -59,8 +59,8 @@ class Settings:
                 raise UsageError(f"no similarity {terms!r}: name each of its terms once, of {', '.join(TERMS)}")
         if self.texture_of not in get_args(TextureSource):
             raise UsageError(f"no texture of {self.texture_of!r} (known: {', '.join(get_args(TextureSource))})")
-        if max(map(len, (self.colour_spaces, self.similarities, self.scales))) > MOST_VALUES:
-            raise UsageError(f"Selective Search takes at most {MOST_VALUES} colour spaces, similarities or scales")
+        if max(map(len, (self.colour_spaces, self.similarities, self.scales))) > MAX_VALUES:
+            raise UsageError(f"Selective Search takes at most {MAX_VALUES} colour spaces, similarities or scales")
         check_ranges(self, RANGES)
 
 
@@ -121,22 +121,16 @@ def _parsed(key: str, value: str, like: Any) -> Any:
 def selective_search(image: NDArray[np.uint8], settings: Settings = PRESETS["fast"], *, seed: int = 0) -> Proposals:
     """Boxes of an RGB (H, W, 3) or grey (H, W) image, each at most once, the best first; never none.
 
-    The order is the authors': a box's place in its hierarchy, the whole image being 1, times a random number. The
-    seed picks those, so it changes the order, never the set of boxes. Scores are evenly spaced, from 1 down. Where no
-    region reaches `min_side`, and in images smaller than that, the whole image is the only proposal.
+    The order is the authors': a box's rank in its hierarchy, the whole image being 1, times a random number, so the
+    seed changes the order, never the set of boxes. Scores are evenly spaced, from 1 down. Where no region reaches
+    `min_side`, and in images smaller than that, the whole image is the only proposal.
     """
     image = checked_image(image)
-    if min(image.shape[:2]) < settings.min_side:
-        return _whole_image(image)
-    working = to_working_size(image, settings.width)
-    boxes = _ranked(_hierarchies(working, settings), settings.min_side, seed)
-    if len(boxes) == 0:
-        return _whole_image(image)
-    return Proposals(to_original_size(boxes, working, image), 1 - np.arange(len(boxes)) / len(boxes))
-
-
-def _whole_image(image: NDArray[np.uint8]) -> Proposals:
-    """What is left to propose where no region is large enough."""
+    if min(image.shape[:2]) >= settings.min_side:
+        working = to_working_size(image, settings.width)
+        boxes = _ranked(_hierarchies(working, settings), settings.min_side, seed)
+        if len(boxes):
+            return scored_by_rank(boxes, working, image)
     height, width = image.shape[:2]
     return Proposals(np.array([[0, 0, width, height]], np.float64), np.ones(1))
 

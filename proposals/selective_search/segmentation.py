@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.compiling import compiled
-from .pixel_edges import UNITS_PER_LEVEL, PixelEdges, edge_key, edge_of, pixel_edges
+from .pixel_edges import UNITS_PER_LEVEL, edge_key, edge_of, pixel_edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +56,6 @@ class Segmentation:
 def part_graph(image: NDArray[np.uint8], sigma: float, smallest_k: float) -> PartGraph:
     """What all segmentations of an image (H, W, 3) have in common whose k is not below `smallest_k`."""
     edges = pixel_edges(image, sigma)
-    return _parts_of(edges, smallest_k)
-
-
-def segment(graph: PartGraph, k: float, min_size: int) -> Segmentation:
-    """The superpixels at scale `k`, those below `min_size` pixels merged along their lightest edges."""
-    if k < graph.smallest_k:
-        raise ValueError(f"this graph was made for k from {graph.smallest_k} on, not for {k}")
-    scaled_k = int(k * UNITS_PER_LEVEL)
-    limits = (graph.heaviest + scaled_k // graph.sizes).astype(np.int32)
-    parent, refused = _grow(graph.ends, graph.weights, graph.sizes, limits, scaled_k, min_size)
-    region_of, roots = _number(parent)
-    neighbours = _neighbours(graph.ends[refused], region_of, len(roots))
-    return Segmentation(graph.parts, region_of, len(roots), neighbours)
-
-
-def _parts_of(edges: PixelEdges, smallest_k: float) -> PartGraph:
     height, _, width = edges.weights.shape
     scaled_k = int(smallest_k * UNITS_PER_LEVEL)
     parent, limits, refused = _grow_parts(edges.walk, edges.column_bits, height, width, scaled_k)
@@ -86,6 +70,21 @@ def _parts_of(edges: PixelEdges, smallest_k: float) -> PartGraph:
     return PartGraph(parts, sizes, heaviest.astype(np.int32), ends[order], weights, smallest_k)
 
 
+def segment(graph: PartGraph, k: float, min_size: int) -> Segmentation:
+    """The superpixels at scale `k`, those below `min_size` pixels merged along their lightest edges."""
+    if k < graph.smallest_k:
+        raise ValueError(f"this graph was made for k from {graph.smallest_k} on, not for {k}")
+    scaled_k = int(k * UNITS_PER_LEVEL)
+    limits = (graph.heaviest + scaled_k // graph.sizes).astype(np.int32)
+    parent, refused = _grow(graph.ends, graph.weights, graph.sizes, limits, scaled_k, min_size)
+    region_of, roots = _number(parent)
+    ends = np.sort(region_of[graph.ends[refused]], axis=1)
+    ends = ends[ends[:, 0] < ends[:, 1]]  # a small region may have joined two sides of an edge
+    numbered = np.unique(ends[:, 0] * np.int64(len(roots)) + ends[:, 1])  # one integer a pair
+    neighbours = np.stack(np.divmod(numbered, len(roots)), axis=1).astype(np.int32)
+    return Segmentation(graph.parts, region_of, len(roots), neighbours)
+
+
 @compiled()
 def _root(parent, node):
     """The representative of a node's component, whose own parent is minus the size; halves the path on the way."""
@@ -98,6 +97,16 @@ def _root(parent, node):
         node = further
         above = parent[node]
     return node
+
+
+@compiled()
+def _join(parent, a, b):
+    """Join two components; the root of the larger one stays that of both, and is returned."""
+    if parent[a] > parent[b]:
+        a, b = b, a
+    parent[a] += parent[b]
+    parent[b] = a
+    return a
 
 
 @compiled()
@@ -119,10 +128,7 @@ def _grow_parts(walk, column_bits, height, width, scaled_k):
         if a == b:
             continue
         if weight <= min(limits[a], limits[b]):
-            if parent[a] > parent[b]:  # the larger part stays
-                a, b = b, a
-            parent[a] += parent[b]
-            parent[b] = a
+            a = _join(parent, a, b)
             limits[a] = weight + scaled_k // -parent[a]
         else:
             limits[a], limits[b] = min(limits[a], -1 - limits[a]), min(limits[b], -1 - limits[b])
@@ -141,15 +147,13 @@ def _first_between(labels, weights, refused, column_bits, room):
     else it is doubled.
     """
     height, width = labels.shape
-    table = np.full(room, -1, np.int32)  # which pair lies at a place
+    table = np.full(room, -1, np.int32)  # the pair of each slot
     pairs, keys = np.empty((room // 2, 2), np.int32), np.empty(room // 2, np.int64)
     num_pairs = 0
     for key in refused:
         _, y, direction, x = edge_of(key, column_bits)
-        if direction == 0:
-            num_pairs = _offer(table, pairs, keys, num_pairs, labels[y, x], labels[y, x + 1], key)
-        else:
-            num_pairs = _offer(table, pairs, keys, num_pairs, labels[y, x], labels[y + 1, x + direction - 2], key)
+        other = labels[y, x + 1] if direction == 0 else labels[y + 1, x + direction - 2]
+        num_pairs = _offer(table, pairs, keys, num_pairs, labels[y, x], other, key)
         if num_pairs == len(keys):
             return _first_between(labels, weights, refused, column_bits, 2 * room)
     for y in range(height - 1):
@@ -179,12 +183,12 @@ def _offer(table, pairs, keys, num_pairs, a, b, key):
     """Enter an edge between parts a and b if it is their first so far; the number of pairs after that."""
     if a > b:
         a, b = b, a
-    place = (a * 40503 ^ b * 10007) & (len(table) - 1)
-    while table[place] >= 0 and (pairs[table[place], 0] != a or pairs[table[place], 1] != b):
-        place = (place + 1) & (len(table) - 1)
-    pair = table[place]
+    slot = (a * 40503 ^ b * 10007) & (len(table) - 1)
+    while table[slot] >= 0 and (pairs[table[slot], 0] != a or pairs[table[slot], 1] != b):
+        slot = (slot + 1) & (len(table) - 1)
+    pair = table[slot]
     if pair < 0:
-        table[place] = num_pairs
+        table[slot] = num_pairs
         pairs[num_pairs, 0], pairs[num_pairs, 1], keys[num_pairs] = a, b, key
         return num_pairs + 1
     keys[pair] = min(keys[pair], key)
@@ -202,25 +206,19 @@ def _grow(ends, weights, sizes, limits, scaled_k, min_size):
         if a == b:
             continue
         if weights[i] <= limits[a] and weights[i] <= limits[b]:
-            if parent[a] > parent[b]:
-                a, b = b, a
-            parent[a] += parent[b]
-            parent[b] = a
+            a = _join(parent, a, b)
             limits[a] = weights[i] + scaled_k // -parent[a]
         else:
             refused[num_refused] = i
             num_refused += 1
-    # Only edges between components can remove small ones, so the rest need no second look.
+    # Only edges between components can remove small ones, so the rest need no second pass.
     num_edges, num_refused = num_refused, 0
     for i in refused[:num_edges]:
         a, b = _root(parent, ends[i, 0]), _root(parent, ends[i, 1])
         if a == b:
             continue
         if -parent[a] < min_size or -parent[b] < min_size:
-            if parent[a] > parent[b]:
-                a, b = b, a
-            parent[a] += parent[b]
-            parent[b] = a
+            _join(parent, a, b)
         else:
             refused[num_refused] = i
             num_refused += 1
@@ -242,32 +240,3 @@ def _number(parent):
             count += 1
         labels[node] = numbers[root]
     return labels, roots[:count].copy()
-
-
-@compiled()
-def _neighbours(ends, region_of, num_regions):
-    """Pairs of regions that an edge between parts joins, [P, 2]: by the smaller number, each once."""
-    starts = np.zeros(num_regions + 1, np.int64)
-    for i in range(len(ends)):
-        a, b = region_of[ends[i, 0]], region_of[ends[i, 1]]
-        if a != b:
-            starts[min(a, b) + 1] += 1
-    for region in range(num_regions):
-        starts[region + 1] += starts[region]
-    larger = np.empty(starts[num_regions], np.int32)
-    filled = starts[:num_regions].copy()
-    for i in range(len(ends)):
-        a, b = region_of[ends[i, 0]], region_of[ends[i, 1]]
-        if a != b:
-            larger[filled[min(a, b)]] = max(a, b)
-            filled[min(a, b)] += 1
-    pairs = np.empty((len(larger), 2), np.int32)
-    num_pairs = 0
-    seen = np.full(num_regions, -1, np.int32)
-    for region in range(num_regions):
-        for i in range(starts[region], starts[region + 1]):
-            if seen[larger[i]] != region:
-                seen[larger[i]] = region
-                pairs[num_pairs, 0], pairs[num_pairs, 1] = region, larger[i]
-                num_pairs += 1
-    return pairs[:num_pairs].copy()

@@ -18,7 +18,7 @@ from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
-from inception_rcnn.proposals.common.box_coding import USUAL_SIZE
+from inception_rcnn.proposals.common.box_coding import DELTA_STD
 
 
 class Scripted(torch.nn.Module):
@@ -67,7 +67,7 @@ def test_the_double_goes_and_the_best_comes_first():
 
 def test_deltas_of_the_winning_class_move_the_box():
     deltas = DELTAS.copy()
-    deltas[2, 1, 0] = 0.25 / USUAL_SIZE[0]  # dog: a quarter of 40 pixels to the right
+    deltas[2, 1, 0] = 0.25 / DELTA_STD[0]  # dog: a quarter of 40 pixels to the right
     deltas[2, 0, 1] = 9.0  # cat: not asked
     found = detector(deltas=deltas).detect(IMAGE, PROPOSALS)
     np.testing.assert_allclose(found.boxes[0], [110, 20, 150, 60], rtol=1e-6)

@@ -2,7 +2,7 @@ import numpy as np
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.records import Proposals
-from inception_rcnn.proposals.common.ranking import TWINS
+from inception_rcnn.proposals.common.ranking import DUPLICATE_IOU
 from inception_rcnn.proposals.mix import NUM_OWN, mix
 
 
@@ -40,9 +40,9 @@ def test_every_distinct_box_of_selective_search_is_kept(rng):
     corner, sides = rng.uniform(0, 200, (300, 2)), rng.uniform(20, 200, (300, 2))
     boxes = np.concatenate([corner, corner + sides], axis=1)
     mixed = mix(Proposals(boxes, np.ones(300)), Scripted(boxes[:50] + 2, np.full(50, 0.5)), None)
-    assert (box_iou(boxes, mixed.boxes).max(axis=1) > TWINS).all()  # itself, or a box as good as it
+    assert (box_iou(boxes, mixed.boxes).max(axis=1) > DUPLICATE_IOU).all()  # itself, or a box as good as it
     alone = mix(Proposals(boxes, np.ones(300)), Scripted([], []), None)
-    distinct = (box_iou(boxes, boxes) - np.eye(300)).max(axis=1) <= TWINS
+    distinct = (box_iou(boxes, boxes) - np.eye(300)).max(axis=1) <= DUPLICATE_IOU
     assert {tuple(box) for box in boxes[distinct]} <= {tuple(box) for box in alone.boxes}
 
 

@@ -33,7 +33,7 @@ from inception_rcnn.detector.linear.training import (
 )
 from inception_rcnn.detector.model_folders import load_network, save_network
 from inception_rcnn.detector.network import RegionNetwork
-from inception_rcnn.proposals.common.box_coding import USUAL_SIZE
+from inception_rcnn.proposals.common.box_coding import DELTA_STD
 
 METHOD = "selective-search:single"
 OPTIONS = LinearOptions(proposals=METHOD, regions=20, validation_images=2, device="cpu")
@@ -88,7 +88,7 @@ def test_classifiers_become_a_heads_logits_and_regressors_its_deltas(rng):
     np.testing.assert_allclose(logits[:, 1:].numpy(), expected, rtol=1e-4, atol=1e-3)
     assert not logits[:, 0].any()
     for number, each in enumerate(regressors):
-        expected = (0.2 * features[:, -layout:] @ each.weights.T + each.biases) / USUAL_SIZE
+        expected = (0.2 * features[:, -layout:] @ each.weights.T + each.biases) / DELTA_STD
         np.testing.assert_allclose(deltas[:, number].numpy(), expected, rtol=1e-4, atol=1e-2)
 
 

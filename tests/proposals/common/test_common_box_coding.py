@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inception_rcnn.proposals.common.box_coding import USUAL_SIZE, decode, encode
+from inception_rcnn.proposals.common.box_coding import DELTA_STD, decode, encode
 
 
 def boxes(*rows):
@@ -28,7 +28,7 @@ def test_deltas_are_fractions_of_the_regions_size():
     """5 right of a 20 wide region is .25, 8 down of a 40 high one .2; e times as wide is 1."""
     region, e = boxes([0, 0, 20, 40]), 2.718281828459045
     target = boxes([15 - 10 * e, 8, 15 + 10 * e, 48])
-    wanted = torch.tensor([[0.25, 0.2, 1.0, 0.0]], dtype=torch.float64) / torch.tensor(USUAL_SIZE)
+    wanted = torch.tensor([[0.25, 0.2, 1.0, 0.0]], dtype=torch.float64) / torch.tensor(DELTA_STD)
     torch.testing.assert_close(encode(region, target), wanted)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes, box_iou
-from inception_rcnn.proposals.common.ranking import DECAY, TWINS, best_first
+from inception_rcnn.proposals.common.ranking import DECAY, DUPLICATE_IOU, best_first
 
 
 def iou(a, b):
@@ -21,7 +21,7 @@ def slow_best_first(boxes, scores):
         for i in list(waiting):
             overlap = iou(boxes[best], boxes[i])
             waiting[i] *= 1 - DECAY * overlap**2
-            if overlap > TWINS:
+            if overlap > DUPLICATE_IOU:
                 del waiting[i]
     return order, worth
 
@@ -63,9 +63,9 @@ def test_the_order_is_the_definition_with_loops(rng, spread, levels):
     np.testing.assert_array_equal(scores, given)
     assert (np.diff(worth) <= 0).all()
     kept = box_iou(boxes[order], boxes[order]) - np.eye(len(order))
-    assert kept.max() <= TWINS
+    assert kept.max() <= DUPLICATE_IOU
     left_out = np.setdiff1d(np.arange(60), order)
-    assert (box_iou(boxes[left_out], boxes[order]) > TWINS).any(axis=1).all()
+    assert (box_iou(boxes[left_out], boxes[order]) > DUPLICATE_IOU).any(axis=1).all()
 
 
 def test_what_is_gone_stays_so_where_the_scores_left_are_too_small_for_a_number(rng):
@@ -74,4 +74,4 @@ def test_what_is_gone_stays_so_where_the_scores_left_are_too_small_for_a_number(
     order, worth = best_first(boxes, np.full(600, 1e-322))
     assert worth[-1] < 1e-322
     assert len(set(order.tolist())) == len(order)
-    assert (box_iou(boxes[order], boxes[order]) - np.eye(len(order))).max() <= TWINS
+    assert (box_iou(boxes[order], boxes[order]) - np.eye(len(order))).max() <= DUPLICATE_IOU

@@ -6,7 +6,7 @@ from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.googlenet import STRIDE
 from inception_rcnn.data.boxes import as_boxes, box_iou
-from inception_rcnn.proposals.common.box_coding import USUAL_SIZE
+from inception_rcnn.proposals.common.box_coding import DELTA_STD
 from inception_rcnn.proposals.common.ranking import DECAY
 from inception_rcnn.proposals.multibox import network as multibox
 from inception_rcnn.proposals.multibox.network import MAP_CHANNELS, MultiBox, MultiBoxHead, crop_windows, scale_priors
@@ -143,7 +143,7 @@ def test_no_priors_propose_nothing():
 
 def test_priors_move_and_end_at_the_images_edge():
     """A prior in the middle, 100 x 50: half a width to the right, a whole height up, three times as high."""
-    deltas = [0.5 / USUAL_SIZE[0], 0, 0, 0], [0, -1 / USUAL_SIZE[1], 0, np.log(3) / USUAL_SIZE[3]]
+    deltas = [0.5 / DELTA_STD[0], 0, 0, 0], [0, -1 / DELTA_STD[1], 0, np.log(3) / DELTA_STD[3]]
     found = proposing([[0.25, 0.25, 0.75, 0.75]] * 2, [2, 0], deltas).propose(MAPS, 10)
     np.testing.assert_allclose(found.boxes, [[100, 25, 200, 75], [50, 0, 150, 75]], atol=1e-4)
     np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2)), 0.5 * (1 - DECAY / 4**2)])  # they overlap by 1/4
