@@ -1,4 +1,4 @@
-"""Giving memory back between images."""
+"""Returning free memory to the system between images."""
 
 import ctypes
 import sys
@@ -15,10 +15,10 @@ def _trim() -> Callable[[int], int] | None:
 
 
 def return_free_memory() -> None:
-    """Hand what the C library has freed, but keeps for later, to the system.
+    """Return to the system the memory that is freed but still held by the C library.
 
-    Images of many sizes leave holes of many sizes in the heaps of several threads; kept, they grow by some megabytes
-    an image, hundreds in a long folder.
+    Images of many sizes leave holes of many sizes in the heaps of several threads, which grow by some megabytes an
+    image, hundreds in a long folder.
     """
     trim = _trim()
     if trim is not None:

@@ -1,4 +1,4 @@
-"""Where the network computes, in which number format, and how much the CPU's library may keep in memory."""
+"""The device and the number format that the network computes with, and the memory of the CPU's library."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from ..data.values import shown
 from .googlenet import STRIDE, Backbone
 from .roi_align import roi_align
 
-# oneDNN keeps a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a folder
-# with images of many sizes, for no speed. It reads this when it computes for the first time.
+# oneDNN caches a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a
+# folder with images of many sizes, for no speed. It reads this when it computes for the first time.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
@@ -62,7 +62,7 @@ def _why_no_mps(number: int) -> str | None:
 @cache
 @torch.inference_mode()
 def computes(device: torch.device) -> bool:
-    """Whether a device does all that the network asks of it, tried in small: MPS lacks what a torch does not bring."""
+    """Whether a device has all of the network's operations, tried in small: some releases of torch lack some on MPS."""
     try:
         with torch.random.fork_rng(devices=[]):  # random weights will do, and must not change those that follow
             backbone = Backbone().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -78,7 +78,7 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "mps":
-        native = False  # what of it torch knows there differs from release to release
+        native = False  # its support differs from release to release
     else:
         has = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch cannot say: float32 is right everywhere
         native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))

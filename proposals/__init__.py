@@ -1,1 +1,1 @@
-"""Where to look: class-agnostic boxes that may hold an object."""
+"""Region proposals: class-agnostic boxes that may hold an object."""

@@ -1,4 +1,4 @@
-"""How good and how fast the methods of proposing regions are, side by side on the same images in one run."""
+"""Benchmarks of proposal methods: recall and time, side by side on the same images."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from .methods import Proposer
 
 @dataclass(frozen=True)
 class ProposalRow:
-    """One method's means over the images; recall and overlap are over all objects that are to be found."""
+    """One method's means over the images; recall and IoU are over all objects that are to be found."""
 
     method: str
     images: int
@@ -30,7 +30,7 @@ class ProposalRow:
 
 @dataclass(frozen=True)
 class SizeRow:
-    """What an image of a size costs a method that does not bring it to a working size."""
+    """The cost of one size of image for a method."""
 
     method: str
     megapixels: float

@@ -1,4 +1,4 @@
-"""Proposals of a whole data set, computed once and kept on disk."""
+"""The cache of proposals: those of a whole data set, computed once."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,24 +19,24 @@ REPORT_EVERY = 200  # images
 
 
 def home() -> Path:
-    """Where this package keeps what it can compute again: `INCEPTION_RCNN_HOME`, else a folder in the user's cache."""
+    """The folder of this package's caches: `INCEPTION_RCNN_HOME`, else a folder in the user's cache."""
     own = os.environ.get("INCEPTION_RCNN_HOME")
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"  # set to nothing it counts as not set
     return Path(own) if own else Path(cache) / "inception-rcnn"
 
 
 def cached_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
-    """The proposals of every image of a data set, from disk if the same method saw the same files before.
+    """The proposals of every image of a data set, from disk if the same method had the same files before.
 
-    The file's name carries a hash of the method, its settings, the releases that decode and resize, each image's
-    name, size and time of change, and of what decides how it is turned, so what is found is never stale. A file that
-    is damaged, or holds anything else, is made anew.
+    The file's name is a hash of the method, its settings, the releases that decode and resize, each image's name,
+    size and time of change, and of what decides its orientation, so it is never stale. A file that is damaged, or holds
+    anything else, is made anew.
     """
-    marks = tuple(
-        (truth.file, truth.width, truth.height, truth.upright, *mark_of(dataset.path(truth)))
+    images = tuple(
+        (truth.file, truth.width, truth.height, truth.upright, *file_state(dataset.path(truth)))
         for truth in dataset.images
     )
-    key = hash_of(*method.parameters, image_releases(), marks)
+    key = hash_of(*method.parameters, image_releases(), images)
     path = home() / "proposals" / f"{key}.safetensors"
     if path.exists():
         if (stored := _stored(path, dataset, method)) is not None:
@@ -44,8 +44,8 @@ def cached_proposals(dataset: Dataset, method: Proposer, report: Callable[[str],
             return stored
         report(f"proposals of {dataset.name}: {path} is damaged, or of other images; they are made anew")
         with naming_failures(path):
-            path.unlink(missing_ok=True)  # so that what cannot be replaced is told before hours of work
-    report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} images, kept in {path}")
+            path.unlink(missing_ok=True)  # so that one that cannot be replaced fails before hours of work
+    report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} images, cached in {path}")
     made = {}
     all_found = propose_all(method, dataset.images, dataset.read)
     for truth, found in zip(dataset.images, all_found, strict=True):
@@ -89,8 +89,8 @@ def image_releases() -> tuple[str, ...]:
     return f"Pillow {PIL.__version__}", f"OpenCV {cv2.__version__}"
 
 
-def mark_of(image: Path) -> tuple[int, int]:
-    """What changes when the file does: its size and time of change."""
+def file_state(image: Path) -> tuple[int, int]:
+    """Size and time of change of a file."""
     try:
         state = image.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The methods of proposing regions by name, and ways to run one over many images on every core."""
+"""Proposal methods by name, and running one over many images on every core."""
 
 import os
 from collections.abc import Callable, Generator, Iterable
@@ -37,10 +37,10 @@ METHODS = (
     "opencv:quality",
     "selectivesearch",
 )
-CROPS_ASKED = Range(1, 10, whole=True)  # windows along a side of MultiBox's
+CROPS_RANGE = Range(1, 10, whole=True)  # windows along a side of MultiBox's
 MIXED = "selective-search:googlenet"  # what MultiBox's boxes are mixed into
 
-# Part of what stored and kept proposals are known by: add one whenever any method gives other boxes for the same image.
+# A part of the key of stored and cached proposals: add one whenever any method gives other boxes for the same image.
 # The releases of OpenCV, which resizes and converts colours, count beside it; compiled code is the same in every numba.
 ALGORITHM = 1
 
@@ -49,12 +49,12 @@ ALGORITHM = 1
 class Proposer:
     """A method: called with an RGB image (H, W, 3) it gives the image's proposals, the best first.
 
-    It works in two steps, for the sake of folders: `search` needs nothing but the image and may run on any thread;
-    `finish` is what the network has to say, if it is asked at all.
+    Two steps, for the sake of folders: `search` needs nothing but the image and may run on any thread; `finish` is the
+    network's part, if there is one.
     """
 
     name: str
-    parameters: tuple[object, ...]  # everything that decides the boxes; a store of them carries its hash
+    parameters: tuple[object, ...]  # everything that decides the boxes; a store of them has its hash
     search: Callable[[Image], Proposals]
     multibox: MultiBox | None = None
     complete: Callable[[Proposals, SharedMaps], Proposals] | None = None
@@ -63,7 +63,7 @@ class Proposer:
         return self.finish(self.search(image), image)
 
     def finish(self, searched: Proposals, image_or_maps: Image | SharedMaps) -> Proposals:
-        """The proposals, from what `search` found; maps by the same backbone save a second look at the image."""
+        """The proposals, from those of `search`; maps by the same backbone are used again."""
         if self.complete is None or self.multibox is None:
             return searched
         if isinstance(image_or_maps, SharedMaps) and image_or_maps.backbone is self.multibox.backbone:
@@ -75,20 +75,20 @@ class Proposer:
 def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None = None) -> Proposer:
     """The method that a name such as `selective-search:fast` stands for.
 
-    `multibox` brings the trained network for `multibox:N` (the best N boxes; `multibox:N,crops=2` looks at overlapping
-    parts of the image too) and `mix`, which need one.
+    `multibox` gives the trained network for `multibox:N` (the best N boxes; `multibox:N,crops=2` with priors in
+    overlapping windows too) and `mix`, which need one.
     """
     family, _, variant = method.partition(":")
+    release = f"OpenCV {cv2.__version__}"
     if family == "selective-search":
         settings = settings_named(variant or "fast")
-        parameters = (method, settings, seed, ALGORITHM, f"OpenCV {cv2.__version__}")
+        parameters = (method, settings, seed, ALGORITHM, release)
         return Proposer(method, parameters, lambda image: selective_search(image, settings, seed=seed))
     if method in ("opencv:fast", "opencv:quality"):
-        parameters = (method, ALGORITHM, f"OpenCV {cv2.__version__}")
+        parameters = (method, ALGORITHM, release)
         return Proposer(method, parameters, lambda image: opencv_selective_search(image, variant))  # pyright: ignore[reportArgumentType]
     if method == "selectivesearch":
-        parameters = (method, ALGORITHM, f"OpenCV {cv2.__version__}")
-        return Proposer(method, parameters, package_selective_search)
+        return Proposer(method, (method, ALGORITHM, release), package_selective_search)
     if method == "mix" or family == "multibox":
         return _with_network(method, family, variant, seed, multibox)
     if _names_a_file(method):
@@ -116,14 +116,17 @@ def _with_network(
         network = multibox()
         network = MultiBox(network.backbone, network.head, crops=crops)
         parameters = (method, network.fingerprint, DUPLICATE_IOU, DECAY, ALGORITHM)
-        return Proposer(method, parameters, _nothing, network, lambda _, maps: network.propose(maps, count))
+        nothing = Proposals(np.zeros((0, 4)), np.zeros(0))
+        return Proposer(
+            method, parameters, lambda image: nothing, network, lambda _, maps: network.propose(maps, count)
+        )
     searched, network = proposer(MIXED, seed), multibox()
     parameters = (method, *searched.parameters, network.fingerprint, NUM_OWN, DUPLICATE_IOU, DECAY)
     return Proposer(method, parameters, searched.search, network, lambda found, maps: mix(found, network, maps))
 
 
 def _multibox_variant(method: str, variant: str) -> tuple[int, int]:
-    """How many boxes and windows along a side: `200,crops=2` or less."""
+    """The number of boxes and of windows along a side: `200,crops=2` or less."""
     count, _, crops = variant.partition(",crops=")
     boxes, windows = whole_number(count or str(NUM_OWN)), whole_number(crops or str(CROPS))
     if boxes is None or windows is None:
@@ -131,12 +134,8 @@ def _multibox_variant(method: str, variant: str) -> tuple[int, int]:
             f"{shown(method)}: need a number of boxes, as in multibox:200, or also of crops, multibox:200,crops=2"
         )
     check_range(f"{method}: the boxes are {boxes}", boxes, COUNT)
-    check_range(f"{method}: the crops are {windows}", windows, CROPS_ASKED)
+    check_range(f"{method}: the crops are {windows}", windows, CROPS_RANGE)
     return boxes, windows
-
-
-def _nothing(image: Image) -> Proposals:
-    return Proposals(np.zeros((0, 4)), np.zeros(0))
 
 
 def propose_all(
@@ -148,11 +147,11 @@ def propose_all(
     cost: Callable[[Item], int] = lambda item: 0,
     seconds: float | None = None,
 ) -> Generator[Proposals | DataError, None, None]:
-    """The proposals of every item's image in order, or the error of one that cannot be had; all cores are busy.
+    """The proposals of every item's image in order, or the error of one that has none; all cores are busy.
 
-    Few images are in memory at a time: fewer still with their `cost` in bytes. Reading and searching run on threads,
-    the network's part on this one: it has threads of its own. `seconds` are what an item may take on its thread, and
-    `name` is what an error calls it.
+    Few images are in memory at a time, see `prefetch` for `cost`. Reading and searching run on threads, the network's
+    part on this one: it has threads of its own. `seconds` are what an item may take on its thread, and `name` is what
+    an error calls it.
     """
 
     def searched(item: Item) -> tuple[Image, Proposals] | DataError:
@@ -170,11 +169,10 @@ def propose_all(
         except Exception as error:
             return failure_of(error, name(item))
 
-    def given_up(item: Item) -> tuple[Image, Proposals] | DataError:
-        return late(name(item), seconds or 0.0)
-
-    limit = None if seconds is None else TimeLimit(seconds, given_up)
-    asked, items = tee(items)
-    with closing(prefetch(searched, items, cost=cost, limit=limit)) as outcomes:
-        for item, outcome in zip(asked, outcomes, strict=False):
+    limit: TimeLimit[Item, tuple[Image, Proposals] | DataError] | None = None
+    if seconds is not None:
+        limit = TimeLimit(seconds, lambda item: late(name(item), seconds))
+    items, copies = tee(items)
+    with closing(prefetch(searched, copies, cost=cost, limit=limit)) as outcomes:
+        for item, outcome in zip(items, outcomes, strict=False):
             yield finished(item, outcome)

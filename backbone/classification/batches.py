@@ -19,7 +19,7 @@ from ..training.distributed import own_shard
 
 @dataclass(frozen=True)
 class CropBatch:
-    """The crops of a step and what is on them."""
+    """The crops of a step and their classes."""
 
     files: tuple[str, ...]
     crops: NDArray[np.uint8]  # [N, S, S, 3]
@@ -31,7 +31,7 @@ class CropBatch:
 
 @dataclass(frozen=True)
 class ClassificationBatches:
-    """The crops of any step that this process looks at, made from the step's number and the seed alone."""
+    """This process's shard of any step's crops, made from the step's number and the seed alone."""
 
     images: LabelledImages
     groups: Sequence[NDArray[np.intp]]  # one of all images for plain epochs, or one a class: see `sample_index`
@@ -40,11 +40,13 @@ class ClassificationBatches:
 
     def __call__(self, step: int) -> CropBatch:
         indices = own_shard(range(step * self.size, (step + 1) * self.size))
-        places = [sample_index(self.groups, self.seed, index) for index in indices]
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            crops = list(pool.map(self._crop, indices, places))
-        files = tuple(self.images.files[place] for place in places)
-        return CropBatch(files, np.stack(crops), self.images.targets[places])
+        chosen = [sample_index(self.groups, self.seed, index) for index in indices]
 
-    def _crop(self, index: int, place: int) -> NDArray[np.uint8]:
-        return training_crop(self.images.read(place), SIZE, np.random.default_rng((self.seed, 1, index)))
+        def crop(index: int, image: int) -> NDArray[np.uint8]:
+            return training_crop(self.images.read(image), SIZE, np.random.default_rng((self.seed, 1, index)))
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            crops = list(pool.map(crop, indices, chosen))
+        return CropBatch(
+            tuple(self.images.files[image] for image in chosen), np.stack(crops), self.images.targets[chosen]
+        )

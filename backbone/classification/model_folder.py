@@ -1,4 +1,4 @@
-"""A classifier on disk: a folder of ours, or a file of weights under any of the names that GoogLeNet's have."""
+"""Classifiers on disk: folders of this package's, or files of weights under our names or BVLC's."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from ..weights import compact, count_outputs, load_checked, read_weights, save_w
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FORMAT_VERSION = 1
-KIND = "classifier"  # what tells the folder of one from a detector's
+KIND = "classifier"  # in the configuration; a detector's has none
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SavedClassifier:
 
 
 def is_classifier_folder(folder: Path) -> bool:
-    """Whether a folder says of itself that it holds a classifier."""
+    """Whether a folder's configuration is a classifier's."""
     try:
         content = load_json(folder / CONFIG)
     except DataError:
@@ -47,12 +47,7 @@ def save_classifier(folder: Path, model: GoogLeNet, classes: tuple[str, ...], ab
     """
     tensors = {name: each for name, each in model.state_dict().items() if not name.startswith("auxiliary")}
     save_weights(folder / WEIGHTS, compact(tensors), {})
-    content = {
-        "format_version": FORMAT_VERSION,
-        "kind": KIND,
-        "classes": classes,
-        "trained_with": about,
-    }
+    content = {"format_version": FORMAT_VERSION, "kind": KIND, "classes": classes, "trained_with": about}
     write_atomically(folder / CONFIG, json.dumps(content, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The sizes at which an image is looked at for the shared maps, and which of them suits a region.
+"""The image pyramid: the sizes of an image for its shared maps, and which of them suits a region.
 
 The backbone was trained on objects that fill 224 x 224 pixels. So every region is pooled from that map of its image
 on which it comes nearest to this size (He et al., "Spatial pyramid pooling", section 4.1), as if it had been cropped.
@@ -14,12 +14,12 @@ from ...data.boxes import Boxes, box_area
 from ...data.images.crops import SIZE, with_context
 
 SHORT_SIDES = (200, 400, 800)  # pixels; from map to map the sides double
-ASPECT_LIMIT = 5 / 3  # an image longer than that is looked at smaller, so that no image costs much more than others
+ASPECT_LIMIT = 5 / 3  # an image longer than that is made smaller, so that no image costs much more than others
 SHORTEST = 32  # pixels, of an extreme strip's short side: less would leave the last pools nothing
 
 
 def scale_factor(height: int, width: int, short_side: float) -> float:
-    """By how much an image grows to have its short side at `short_side`, or its long side at its limit.
+    """The scale at which an image has its short side at `short_side`, or its long side at its limit.
 
     >>> scale_factor(300, 400, 600), scale_factor(100, 1000, 600)
     (2.0, 1.0)
@@ -39,7 +39,7 @@ def nearest_short_sides(boxes: Boxes, shape: tuple[int, ...], short_sides: tuple
 
 
 def resize(image: NDArray[np.uint8], short_side: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """An (H, W, 3) image at a short side, and by how much it grew: x y x y, to multiply boxes with."""
+    """An (H, W, 3) image at a short side, and its scale: x y x y, to multiply boxes with."""
     height, width = image.shape[:2]
     factor = scale_factor(height, width, short_side)
     new_width, new_height = max(round(width * factor), SHORTEST), max(round(height * factor), SHORTEST)

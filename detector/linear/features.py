@@ -27,7 +27,7 @@ from ...data.stores.feature_store import (
     write_shard,
 )
 from ...data.stores.proposal_store import hash_of
-from ...proposals.cache import home, image_releases, mark_of
+from ...proposals.cache import file_state, home, image_releases
 from ...proposals.methods import prefetch
 from ..box_predictor import POOLED
 from ..network import RegionNetwork
@@ -83,7 +83,7 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
             truth.width,
             truth.height,
             truth.upright,
-            *mark_of(data.path(truth)),
+            *file_state(data.path(truth)),
             hash_of(truth.boxes.tobytes(), boxes[truth.file].tobytes()),
         )
         for truth in data.images

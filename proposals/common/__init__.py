@@ -1,1 +1,1 @@
-"""What several methods of proposing regions share."""
+"""What several methods share: working size, ranking, box coding, compilation."""

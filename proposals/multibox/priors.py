@@ -1,4 +1,4 @@
-"""The boxes that MultiBox starts from: where objects usually are in an image.
+"""MultiBox's priors: the boxes where objects usually are in an image.
 
 Priors are fractions of an image's width and height, x1 y1 x2 y2, (K, 4).
 """

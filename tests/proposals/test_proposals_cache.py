@@ -161,7 +161,7 @@ def test_a_person_is_told_what_happens(
         cached_proposals(photos, proposer("opencv:fast"), lines.append)
     (path,) = own_home.rglob("*.safetensors")
     assert lines == [
-        f"proposals of photos val: opencv:fast on 2 images, kept in {path}",
+        f"proposals of photos val: opencv:fast on 2 images, cached in {path}",
         "proposals: 2 of 2 images",
         f"proposals of photos val: found in {path}",
     ]

@@ -40,7 +40,7 @@ def test_an_epoch_goes_through_all_images_and_their_crops_change():
 def test_processes_share_a_step(monkeypatch):
     batches = ClassificationBatches(images([0, 1, 0, 1, 0]), [np.arange(5)], 5, seed=0)
     whole = batches(2)
-    monkeypatch.setattr(distributed, "size", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     for rank in (0, 1):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         share = batches(2)

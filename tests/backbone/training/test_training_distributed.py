@@ -43,7 +43,7 @@ def test_a_process_on_its_own_is_the_first_of_one():
 
 
 def test_a_step_needs_something_for_every_process(monkeypatch):
-    monkeypatch.setattr(distributed, "size", lambda: 4)
+    monkeypatch.setattr(distributed, "world_size", lambda: 4)
     distributed.require_shards(4, "--images")
     with pytest.raises(UsageError, match="--images 3: need at least 1 for each of the 4 processes"):
         distributed.require_shards(3, "--images")
