@@ -16,8 +16,8 @@ from ..data.errors import DataError
 from ..data.failures import failure_of, late
 from ..data.images.file_identity import origin_of
 from ..data.images.image_files import is_animation, pixels_stated
+from ..data.images.prefetching import TimeLimit, prefetch
 from ..data.images.sources import Source
-from ..data.prefetching import TimeLimit, prefetch
 from ..data.records import ImageDetections, Origin, Proposals, Stages
 from .result import Detected
 

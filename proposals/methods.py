@@ -15,7 +15,7 @@ from ..backbone.features.shared_maps import SharedMaps
 from ..data.class_names import did_you_mean
 from ..data.errors import DataError, UsageError
 from ..data.failures import failure_of, late
-from ..data.prefetching import TimeLimit, prefetch
+from ..data.images.prefetching import TimeLimit, prefetch
 from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from ..data.stores.proposal_files import ENDINGS

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ...data.errors import DataError
-from ...data.prefetching import prefetch
+from ...data.images.prefetching import prefetch
 from .checkpoints import CHECKPOINT, State, Training, check_out, restore, write_checkpoint
 from .distributed import (
     broadcast_weights,

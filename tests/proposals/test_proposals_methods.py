@@ -11,8 +11,8 @@ import pytest
 
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.googlenet import Backbone
-from inception_rcnn.data import prefetching
 from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.images import prefetching
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.proposal_store import hash_of
 from inception_rcnn.proposals import methods

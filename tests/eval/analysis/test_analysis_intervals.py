@@ -7,13 +7,7 @@ import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
-from inception_rcnn.eval.analysis.intervals import (
-    find_intervals,
-    image_counts,
-    interval,
-    num_replicates,
-    resampled_aps,
-)
+from inception_rcnn.eval.analysis.intervals import find_intervals, image_counts, interval, num_replicates, resampled_aps
 from inception_rcnn.eval.metrics.protocols import PROTOCOLS, evaluate
 from inception_rcnn.eval.metrics.table import tabulate
 

@@ -187,6 +187,15 @@ def test_difficult_objects_are_unfair_and_have_no_prior(batches):
         assert (example.matched == -1).all()
 
 
+def test_an_object_without_area_has_no_prior(batches):
+    """The logarithm of its sides is not finite: no delta leads there."""
+    flat = [[20, 10, 20, 40], [20, 10, 50, 10]]
+    images = tuple(replace(truth, boxes=as_boxes(flat), difficult=[False] * 2) for truth in batches.dataset.images)
+    for example in examples(replace(batches, dataset=replace(batches.dataset, images=images)), 5):
+        assert example.objects.shape == (0, 4)
+        assert (example.matched == -1).all()
+
+
 def test_objects_that_the_window_does_not_show_have_no_prior(batches, monkeypatch):
     """Every prior is the whole window, so the boxes say where that was; others have eight priors each."""
     monkeypatch.setattr(multibox_batches, "WHOLE_FRACTION", 0.0)

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from inception_rcnn.data import prefetching
-from inception_rcnn.data.prefetching import TimeLimit, prefetch
+from inception_rcnn.data.images import prefetching
+from inception_rcnn.data.images.prefetching import TimeLimit, prefetch
 
 
 def test_no_more_is_worked_on_than_fits_in_memory(monkeypatch):
@@ -59,3 +59,15 @@ def test_an_item_s_own_timeout_is_an_error_of_its_own():
 
     with pytest.raises(TimeoutError, match="network drive"):
         list(prefetch(work, range(2), 1, limit=TimeLimit(60.0, lambda item: None)))
+
+
+def test_as_many_items_are_ahead_as_is_said():
+    begun = []
+    results = prefetch(lambda item: begun.append(item) or item, iter(range(9)), 1, ahead=4)
+    assert next(results) == 0
+    deadline = time.monotonic() + 10
+    while len(begun) < 4 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.01)
+    assert begun == [0, 1, 2, 3]
+    assert list(results) == [*range(1, 9)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from .resources import usable_cores, usable_memory
+from ..resources import usable_cores, usable_memory
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
