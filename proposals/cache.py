@@ -12,7 +12,8 @@ from ..data.errors import DataError, UsageError
 from ..data.files.atomic import naming_failures
 from ..data.records import Proposals
 from ..data.stores.proposal_files import NamedProposals
-from ..data.stores.proposal_store import ProposalStore, hash_of, read_proposals, write_proposals
+from ..data.stores.proposal_store import ProposalStore, hash_of, read_proposals
+from ..data.stores.proposal_writers import write_proposals
 from .methods import Proposer, propose_all
 
 REPORT_EVERY = 200  # images

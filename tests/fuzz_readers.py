@@ -42,7 +42,8 @@ from inception_rcnn.data.images.image_files import image_size
 from inception_rcnn.data.records import GroundTruth, Proposals, Stages
 from inception_rcnn.data.stores.detections_jsonl import read_ledger
 from inception_rcnn.data.stores.feature_store import RegionFeatures, open_features, write_shard
-from inception_rcnn.data.stores.proposal_files import read_proposal_file, write_proposal_file
+from inception_rcnn.data.stores.proposal_files import read_proposal_file
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.data.stores.stage_files import read_stages, write_stages
 
 MEMORY = 8 * 2**30  # bytes of addresses, of which libraries take some
@@ -178,9 +179,7 @@ def _binaries() -> Iterator[tuple[str, Reader]]:
     boxes = Proposals(np.array([[0.0, 0, 2, 2], [1, 1, 5, 6]]), np.array([1, 0.5]))
     for ending in (".safetensors", ".npz", ".csv", ".json"):
         name = f"p{ending}"
-        content = _written(
-            lambda f, n=name: write_proposal_file(f / n, {"a.jpg": boxes, "b.jpg": boxes}, "m", ()), name
-        )
+        content = _written(lambda f, n=name: write_proposals(f / n, {"a.jpg": boxes, "b.jpg": boxes}, "m", ()), name)
         yield (
             f"proposals {ending}",
             Reader(name, {name: content}, lambda f, n=name: list(read_proposal_file(f / n).values())),

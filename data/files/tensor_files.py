@@ -11,7 +11,7 @@ those that others have written state none, and are read without.
 import hashlib
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,12 @@ def check_same(path: Path, found: str, stated: str, fix: str) -> None:
             f"{path}: is damaged or was changed: its sha256 is {found[:_SHOWN]}… and was {stated[:_SHOWN]}… when it "
             f"was written; {fix}"
         )
+
+
+def shard_names(kind: str, files: Sequence[str], size: int) -> dict[str, list[str]]:
+    """Which of many images go into which shard of a folder, in order, for `size` images a shard."""
+    starts = range(0, len(files), size)
+    return {f"{kind}-{start // size:05d}.safetensors": list(files[start : start + size]) for start in starts}
 
 
 @dataclass(frozen=True)

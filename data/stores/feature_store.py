@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import Boxes
+from ..datasets.dataset import evenly_spaced
 from ..diagnostics import cut
 from ..errors import DataError, SetupError
-from ..files.tensor_files import FLOATS, INTEGERS, OpenTensors, open_tensors, write_tensors
+from ..files.tensor_files import FLOATS, INTEGERS, OpenTensors, open_tensors, shard_names, write_tensors
 
 FORMAT = "inception-rcnn features 1"
 SHARD_BYTES = 2**29  # a shard is in memory twice while it is written
@@ -34,10 +35,10 @@ _FIX = "delete it and run the same again"
 
 @dataclass(frozen=True, eq=False)
 class RegionFeatures:
-    """What one image's regions look like to a network."""
+    """The features of one image's regions, as a network computes them."""
 
     file: str
-    num_objects: int  # the first so many regions are the annotated objects, in their order
+    num_objects: int  # the first regions, as many, are the annotated objects, in their order
     boxes: Boxes  # [R, 4]
     features: NDArray[np.float16]  # [R, D]
 
@@ -62,18 +63,15 @@ class Shard:
     num_objects: NDArray[np.int64]  # [images]
     offsets: NDArray[np.int64]  # [images + 1]
 
-    def read(self, places: Sequence[int]) -> Iterator[RegionFeatures]:
+    def read(self, indices: Sequence[int]) -> Iterator[RegionFeatures]:
         """Some of its images, one in memory at a time."""
         with _opened(self.path, compare=False) as content:
             boxes, features = content.slice("boxes", FLOATS), content.slice("features", FLOATS)
-            for place in places:
-                start, stop = (int(offset) for offset in self.offsets[place : place + 2])
-                yield RegionFeatures(
-                    self.files[place],
-                    int(self.num_objects[place]),
-                    _rows(boxes, start, stop).astype(np.float64),
-                    _rows(features, start, stop).astype(np.float16),
-                )
+            for i in indices:
+                start, stop = (int(offset) for offset in self.offsets[i : i + 2])
+                own_boxes = _rows(boxes, start, stop).astype(np.float64)
+                own_features = _rows(features, start, stop).astype(np.float16)
+                yield RegionFeatures(self.files[i], int(self.num_objects[i]), own_boxes, own_features)
 
     def check_regions(self, expected: Sequence[tuple[int, Boxes]]) -> None:
         """DataError unless its images have so many objects, and these boxes."""
@@ -102,9 +100,8 @@ class FeatureStore:
             yield from shard.read(range(len(shard.files)))
 
     def spread(self, count: int) -> Iterator[RegionFeatures]:
-        """At most `count` of the images, evenly spread: the same each time."""
-        count, begin = min(count, len(self)), 0
-        wanted = np.linspace(0, len(self) - 1, count).round().astype(int) if count else np.zeros(0, int)
+        """At most `count` of the images, evenly spaced: the same each time."""
+        begin, wanted = 0, evenly_spaced(len(self), count)
         for shard in self.shards:
             end = begin + len(shard.files)
             yield from shard.read((wanted[(wanted >= begin) & (wanted < end)] - begin).tolist())
@@ -114,10 +111,7 @@ class FeatureStore:
 def shard_files(files: Sequence[str], num_regions: int, width: int) -> dict[str, list[str]]:
     """Which images go into which shard, for at most `num_regions` regions of `width` features an image."""
     size = max(SHARD_BYTES // max(num_regions * (BYTES_OF_FEATURE * width + BYTES_OF_BOX), 1), 1)
-    return {
-        f"features-{start // size:05d}.safetensors": list(files[start : start + size])
-        for start in range(0, len(files), size)
-    }
+    return shard_names("features", files, size)
 
 
 def check_room(folder: Path, num_regions: int, width: int) -> str:
@@ -125,10 +119,10 @@ def check_room(folder: Path, num_regions: int, width: int) -> str:
     needed = num_regions * (BYTES_OF_FEATURE * width + BYTES_OF_BOX)
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
-    told = f"the features of {num_regions:,} regions need {needed / 1e9:.2f} GB; {free / 1e9:.2f} GB are free"
+    needs = f"the features of {num_regions:,} regions need {needed / 1e9:.2f} GB; {free / 1e9:.2f} GB are free"
     if needed + SPARE_BYTES > free:
-        raise SetupError(f"{told} at {existing}: look at fewer --regions, or keep the --features elsewhere")
-    return told
+        raise SetupError(f"{needs} at {existing}: look at fewer --regions, or keep the --features elsewhere")
+    return needs
 
 
 def write_shard(path: Path, images: Sequence[RegionFeatures], parameters: str) -> None:
@@ -178,7 +172,7 @@ def _read_shard(path: Path, files: Sequence[str], parameters: str, *, compare: b
         num_objects, offsets = (content.array(name, INTEGERS) for name in ("num_objects", "offsets"))
         shapes = [content.slice(name, FLOATS).get_shape() for name in ("boxes", "features")]
         shard = Shard(path, tuple(content.json("files", list[str])), num_objects, offsets)
-    if shard.files != tuple(files) or not _fit_together(shard, shapes):
+    if shard.files != tuple(files) or not _consistent(shard, shapes):
         raise DataError(f"{path}: is damaged, or of another data set: its images and numbers do not fit; {_FIX}")
     return shard, shapes[1][1]
 
@@ -188,7 +182,7 @@ def _rows(stored: Any, start: int, stop: int) -> NDArray[Any]:
     return stored[start:stop] if stop > start else np.zeros((0, stored.get_shape()[1]))
 
 
-def _fit_together(shard: Shard, shapes: list[Any]) -> bool:
+def _consistent(shard: Shard, shapes: list[Any]) -> bool:
     images, (boxes, features) = len(shard.files), shapes
     if shard.offsets.shape != (images + 1,) or shard.num_objects.shape != (images,):
         return False

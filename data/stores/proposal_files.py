@@ -8,9 +8,10 @@ published for R-CNN and Fast R-CNN, whose boxes are y1 x1 y2 x2, 1-based inclusi
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,8 @@ from ..files.npz_files import read_npz
 from ..files.text_files import read_text
 from ..records import Proposals
 from ..values import shown
-from .proposal_store import ProposalStore, read_proposals, unpack
-from .proposal_writers import CSV_HEADER, WRITTEN, write_proposals_in_turn
+from .proposal_store import read_proposals, unpack
+from .proposal_writers import CSV_HEADER
 
 
 class NamedProposals(Mapping[str, Proposals]):
@@ -36,11 +37,9 @@ class NamedProposals(Mapping[str, Proposals]):
         self.method, self.parameters = method, parameters  # how they were made, and a hash of it; empty if unknown
 
     def __getitem__(self, file: str) -> Proposals:
-        if file in self._proposals:
-            return self._proposals[file]
-        return self._proposals[PurePosixPath(file).stem]
+        return self._proposals[file if file in self._proposals else PurePosixPath(file).stem]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._proposals)
 
     def __len__(self) -> int:
@@ -68,22 +67,6 @@ def read_proposal_file(path: str | Path) -> NamedProposals:
         raise DataError(f"{path} cannot be read as proposals ({reason})") from error
 
 
-def write_proposal_file(
-    path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: tuple[object, ...]
-) -> None:
-    """Write proposals in the format that the ending names, whole or not at all."""
-    path = Path(path)
-    check_writable(path)
-    write_proposals_in_turn(path, proposals, [*map(len, proposals.values())], method, parameters)
-
-
-def check_writable(path: Path) -> None:
-    """UsageError unless the ending names a format to write, to be told before hours of work."""
-    endings = WRITTEN
-    if path.suffix.lower() not in endings:
-        raise UsageError(f"{path}: no format to write proposals in; known endings are {', '.join(endings)}")
-
-
 def _read_shards(folder: Path) -> NamedProposals:
     shards = sorted(folder.glob("*.safetensors"))
     if not shards:
@@ -94,24 +77,7 @@ def _read_shards(folder: Path) -> NamedProposals:
         raise DataError(
             f"{folder} holds proposals made in different ways ({', '.join(sorted(hashes))}): make them anew"
         )
-    joined: dict[str, ProposalStore] = {file: store for store in stores for file in store}
-    return NamedProposals(_Joined(joined), stores[0].method, stores[0].parameters)
-
-
-class _Joined(Mapping[str, Proposals]):
-    """The images of several stores."""
-
-    def __init__(self, stores: Mapping[str, ProposalStore]):
-        self._stores = stores
-
-    def __getitem__(self, file: str) -> Proposals:
-        return self._stores[file][file]
-
-    def __iter__(self) -> Any:
-        return iter(self._stores)
-
-    def __len__(self) -> int:
-        return len(self._stores)
+    return NamedProposals(ChainMap(*reversed(cast(list[Any], stores))), stores[0].method, stores[0].parameters)
 
 
 def _read_npz(path: Path) -> Mapping[str, Proposals]:
@@ -130,12 +96,8 @@ def _read_csv(path: Path) -> Mapping[str, Proposals]:
         boxes = rows.setdefault(line[0], [])
         if len(line) == 6:
             boxes.append([float(value) for value in line[1:]])
-    return {file: _from_rows(boxes) for file, boxes in rows.items()}
-
-
-def _from_rows(rows: list[list[float]]) -> Proposals:
-    array = np.array(rows, dtype=np.float64).reshape(-1, 5)
-    return Proposals(array[:, :4], array[:, 4])
+    arrays = {file: np.array(boxes, dtype=np.float64).reshape(-1, 5) for file, boxes in rows.items()}
+    return {file: Proposals(array[:, :4], array[:, 4]) for file, array in arrays.items()}
 
 
 def _read_json(path: Path) -> Mapping[str, Proposals]:
@@ -184,12 +146,3 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Proposals]]] = {
     ".mat": _read_mat,
 }
 ENDINGS = (".safetensors", *_READERS)  # of the names of files that are read here
-
-
-def shard_names(files: Iterable[str], size: int) -> dict[str, list[str]]:
-    """Which images go into which shard of a folder, in order."""
-    listed = list(files)
-    return {
-        f"proposals-{start // size:05d}.safetensors": listed[start : start + size]
-        for start in range(0, len(listed), size)
-    }

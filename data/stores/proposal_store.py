@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..diagnostics import cut
 from ..errors import DataError
-from ..files.tensor_files import FLOATS, INTEGERS, open_tensors, write_tensors
+from ..files.tensor_files import FLOATS, INTEGERS, open_tensors
 from ..records import Proposals
 
 FORMAT = "inception-rcnn proposals 1"
@@ -50,13 +50,6 @@ class ProposalStore(Mapping[str, Proposals]):
         return len(self.files)
 
 
-def write_proposals(
-    path: str | Path, proposals: Mapping[str, Proposals], method: str, parameters: tuple[object, ...]
-) -> None:
-    """Write the proposals of many images; the file appears whole or not at all."""
-    write_tensors(path, pack(proposals), header_of(proposals, method, parameters))
-
-
 def header_of(files: Iterable[str], method: str, parameters: tuple[object, ...]) -> dict[str, str]:
     """What the header of such a file says: which images it has, and how they were made."""
     return {
@@ -68,22 +61,12 @@ def header_of(files: Iterable[str], method: str, parameters: tuple[object, ...])
     }
 
 
-def pack(proposals: Mapping[str, Proposals]) -> dict[str, NDArray[Any]]:
-    """The arrays of a file: `offsets`, `boxes` and `scores` of all images, end to end."""
-    counts = [len(each) for each in proposals.values()]
-    return {
-        "offsets": np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64),
-        "boxes": np.concatenate([np.zeros((0, 4)), *(each.boxes for each in proposals.values())]).astype(np.float32),
-        "scores": np.concatenate([np.zeros(0), *(each.scores for each in proposals.values())]).astype(np.float32),
-    }
-
-
 def unpack(
     names: Any, arrays: Mapping[str, NDArray[Any]], method: str = "", settings: str = "", parameters: str = ""
 ) -> ProposalStore:
-    """The inverse of `pack`; DataError where the arrays do not fit together."""
+    """The proposals in the arrays of a file; DataError where these are not consistent."""
     offsets, boxes, scores = (arrays[name] for name in ("offsets", "boxes", "scores"))
-    if not _fit_together(names, offsets, boxes, scores):
+    if not _consistent(names, offsets, boxes, scores):
         raise DataError("its names, offsets, boxes and scores do not fit together; make it anew")
     bad = np.flatnonzero(~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)))
     if len(bad):
@@ -96,7 +79,7 @@ def unpack(
 
 
 def read_proposals(path: str | Path) -> ProposalStore:
-    """Read a file that `write_proposals` made; DataError says why another cannot be used."""
+    """Read a file of our own; DataError says why another cannot be used."""
     with open_tensors(Path(path), "a file of proposals", "make it anew") as file:
         if file.about.get("format") != FORMAT:
             raise DataError(f"{path} is no file of proposals: make one with `inception-rcnn propose`")
@@ -110,7 +93,7 @@ def read_proposals(path: str | Path) -> ProposalStore:
         raise DataError(f"{path}: {error}") from error
 
 
-def _fit_together(names: Any, offsets: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:
+def _consistent(names: Any, offsets: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:
     """Whether every name is an image's own and has its part of the boxes, one part after the other."""
     return (
         isinstance(names, list)

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..files.atomic import writing_atomically
 from ..files.json_files import parse_json
 from ..files.tensor_files import begin_checksum, encode_header
@@ -27,12 +27,12 @@ WRITTEN = (".safetensors", ".npz", ".csv", ".json")  # endings of the names of f
 CSV_HEADER = ["file", "x1", "y1", "x2", "y2", "score"]
 
 
-def write_proposals_in_turn(
-    path: Path,
+def write_proposals(
+    path: str | Path,
     proposals: Mapping[str, Proposals],
-    counts: Sequence[int],
     method: str,
     parameters: tuple[object, ...],
+    counts: Sequence[int] | None = None,
     origins: Mapping[str, Origin] | None = None,
     roots: Sequence[str] = (),
 ) -> None:
@@ -40,6 +40,9 @@ def write_proposals_in_turn(
 
     `origins` and `roots` say which files the images are, and where they lie: our own format has room for it.
     """
+    path = Path(path)
+    check_writable(path)
+    counts = [len(each) for each in proposals.values()] if counts is None else counts
     with writing_atomically(path) as stream:
         match path.suffix.lower():
             case ".npz":
@@ -50,6 +53,12 @@ def write_proposals_in_turn(
                 _write_json(stream, proposals)
             case _:
                 _write_safetensors(stream, proposals, counts, _about(proposals, method, parameters, origins, roots))
+
+
+def check_writable(path: Path) -> None:
+    """UsageError unless the ending names a format to write."""
+    if path.suffix.lower() not in WRITTEN:
+        raise UsageError(f"{path}: no format to write proposals in; known endings are {', '.join(WRITTEN)}")
 
 
 def read_origins(path: Path) -> tuple[dict[str, Origin], list[str]]:
@@ -114,11 +123,6 @@ def _write_safetensors(
     stream.write(encode_header(header, digest.hexdigest()))
 
 
-def _write_parts(stream: Any, proposals: Mapping[str, Proposals], part: Callable[[Proposals], bytes]) -> None:
-    for found in proposals.values():
-        stream.write(part(found))
-
-
 def _write_npz(stream: BinaryIO, proposals: Mapping[str, Proposals], counts: Sequence[int], method: str) -> None:
     total = sum(counts)
     with zipfile.ZipFile(stream, "w") as archive:
@@ -129,7 +133,8 @@ def _write_npz(stream: BinaryIO, proposals: Mapping[str, Proposals], counts: Seq
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 about = {"descr": "<f4", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(member, about)
-                _write_parts(member, proposals, part)
+                for found in proposals.values():
+                    member.write(part(found))
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:

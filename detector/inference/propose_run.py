@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from ...backbone.training.interruption import Interruption, leave, noticing_signals
 from ...data.errors import DataError, UsageError
+from ...data.files.tensor_files import shard_names
 from ...data.images.file_identity import is_gone, origin_of, roots_of
 from ...data.images.image_files import is_animation
 from ...data.images.sources import Source
 from ...data.records import Origin, Proposals
-from ...data.stores.proposal_files import check_writable, shard_names
 from ...data.stores.proposal_store import hash_of, read_proposals
-from ...data.stores.proposal_writers import read_origins, write_proposals_in_turn
+from ...data.stores.proposal_writers import check_writable, read_origins, write_proposals
 from ...data.stores.unfinished_proposals import ProposalSpool
 from ...proposals.methods import Proposer, propose_all
 from ..streaming import IMAGE_SECONDS, bytes_needed
@@ -92,7 +92,7 @@ class _Run:
     def shards(self, listed: Sequence[Source], out: Path) -> str:
         """A file for each so many; those that hold are left alone."""
         by_file, kept = {source.file: source for source in listed}, 0
-        shards = shard_names(by_file, SHARD)
+        shards = shard_names("proposals", list(by_file), SHARD)
         surplus = self._surplus(out, by_file) - {out / name for name in shards}
         for name, files in shards.items():
             if self.noticed.signal:
@@ -137,8 +137,8 @@ class _Run:
                 spool.add(file, earlier[file], origins[file])
             spool.keep([source.file for source in sources])
             if written:
-                about = (self.method.name, self.method.parameters, spool.origins(), roots_of(sources))
-                write_proposals_in_turn(path, spool, spool.counts(), *about)
+                about = (spool.counts(), spool.origins(), roots_of(sources))
+                write_proposals(path, spool, self.method.name, self.method.parameters, *about)
             made = len(spool), sum(spool.counts()), written
         spool_path.unlink()
         return made

@@ -16,8 +16,9 @@ from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import DataError, SetupError, UsageError
 from inception_rcnn.data.records import GroundTruth, Proposals
-from inception_rcnn.data.stores.proposal_files import NamedProposals, read_proposal_file, write_proposal_file
-from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals, write_proposals
+from inception_rcnn.data.stores.proposal_files import NamedProposals, read_proposal_file
+from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.proposals import cache as kept
 from inception_rcnn.proposals import methods
 from inception_rcnn.proposals.cache import cached_proposals, check_fresh, home
@@ -241,7 +242,7 @@ def test_a_method_is_run_on_the_pixels(tmp_path: Path) -> None:
 
 def _stored(tmp_path: Path, method: str, parameters: tuple[object, ...], ending: str) -> tuple[Path, NamedProposals]:
     path = tmp_path / f"p{ending}"
-    write_proposal_file(path, {"a.png": Proposals(as_boxes([[0, 0, 1, 1]]), np.ones(1))}, method, parameters)
+    write_proposals(path, {"a.png": Proposals(as_boxes([[0, 0, 1, 1]]), np.ones(1))}, method, parameters)
     return path, read_proposal_file(path)
 
 

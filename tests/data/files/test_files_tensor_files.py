@@ -14,7 +14,8 @@ from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.files.tensor_files import CHECKSUM, FLOATS, open_tensors, write_tensors
 from inception_rcnn.data.records import Proposals, Stages
 from inception_rcnn.data.stores.feature_store import RegionFeatures, open_features, write_shard
-from inception_rcnn.data.stores.proposal_store import read_proposals, write_proposals
+from inception_rcnn.data.stores.proposal_store import read_proposals
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.data.stores.stage_files import read_stages, write_stages
 
 ARRAYS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.arange(3, dtype=np.int64)}

@@ -14,14 +14,14 @@ from scipy.io import savemat
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.files.tensor_files import shard_names
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.proposal_files import (
     NamedProposals,
     read_proposal_file,
-    shard_names,
-    write_proposal_file,
 )
-from inception_rcnn.data.stores.proposal_store import hash_of, write_proposals
+from inception_rcnn.data.stores.proposal_store import hash_of
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 
 NOTHING = Proposals(as_boxes([]), np.zeros(0))
 TWO = Proposals(as_boxes([[0, 0, 10, 20], [1.5, 2.25, 3, 4]]), np.array([1, 0.5]))
@@ -34,7 +34,7 @@ def _plain(proposals: Mapping[str, Proposals]) -> dict[str, tuple[list[list[floa
 
 
 def _round_trip(path: Path, proposals: Mapping[str, Proposals]) -> NamedProposals:
-    write_proposal_file(path, proposals, "some method", ("0123", 4))
+    write_proposals(path, proposals, "some method", ("0123", 4))
     return read_proposal_file(path)
 
 
@@ -92,7 +92,7 @@ def test_only_the_store_says_how_its_boxes_were_made(tmp_path: Path) -> None:
 
 def test_text_formats_by_eye(tmp_path: Path) -> None:
     for ending in (".csv", ".json"):
-        write_proposal_file(tmp_path / f"p{ending}", {"a,b.jpg": TWO, "none.jpg": NOTHING}, "m", ())
+        write_proposals(tmp_path / f"p{ending}", {"a,b.jpg": TWO, "none.jpg": NOTHING}, "m", ())
     assert (tmp_path / "p.csv").read_text("utf-8").splitlines() == [
         "file,x1,y1,x2,y2,score",
         '"a,b.jpg",0.0,0.0,10.0,20.0,1.0',
@@ -174,7 +174,7 @@ def test_folders_that_are_no_store_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["p", "p.txt", "p.csv.gz", "p.safetensors.gz", "p.mat"])
 def test_other_endings_are_refused_and_the_known_ones_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"known endings are \.safetensors, \.npz, \.csv, \.json$") as caught:
-        write_proposal_file(tmp_path / name, {}, "m", ())
+        write_proposals(tmp_path / name, {}, "m", ())
     assert str(caught.value).startswith(str(tmp_path / name))
     assert not list(tmp_path.iterdir())
     (tmp_path / name).write_bytes(b"")
@@ -211,7 +211,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, ending: st
     if path.suffix == ".mat":
         savemat(path, {"boxes": _cells(np.eye(4)), "images": _cells("a")}, do_compression=ending == ".MAT")
     else:
-        write_proposal_file(path, {"a.jpg": TWO, "b.jpg": ONE}, "m", ())
+        write_proposals(path, {"a.jpg": TWO, "b.jpg": ONE}, "m", ())
     whole = path.read_bytes()
     for length in {1, 8, 20, 130, 140, len(whole) // 3, len(whole) // 2, len(whole) * 3 // 4, len(whole) - 2}:
         path.write_bytes(whole[:length])
@@ -321,11 +321,12 @@ def test_a_file_of_matlab_7_3_says_how_to_save_it(tmp_path: Path) -> None:
     ],
 )
 def test_shard_names(files: Any, expected: dict[str, list[str]]) -> None:
-    assert shard_names(files, 2) == {f"proposals-{name}.safetensors": part for name, part in expected.items()}
+    named = {f"proposals-{name}.safetensors": part for name, part in expected.items()}
+    assert shard_names("proposals", list(files), 2) == named
 
 
 def test_names_of_shards_sort_in_the_order_of_the_images() -> None:
-    names = list(shard_names(map(str, range(1200)), 1))
+    names = list(shard_names("proposals", [*map(str, range(1200))], 1))
     assert names == sorted(names)
 
 

@@ -14,7 +14,8 @@ from safetensors.numpy import save
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import Proposals
-from inception_rcnn.data.stores.proposal_store import FORMAT, hash_of, read_proposals, write_proposals
+from inception_rcnn.data.stores.proposal_store import FORMAT, hash_of, read_proposals
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 
 NOTHING = Proposals(as_boxes([]), np.zeros(0))
 TWO = Proposals(as_boxes([[0, 0, 10, 20], [1.5, 2.25, 3, 4]]), np.array([1, 0.5]))

@@ -10,7 +10,7 @@ from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import Origin, Proposals
 from inception_rcnn.data.stores.proposal_files import read_proposal_file
 from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals
-from inception_rcnn.data.stores.proposal_writers import read_origins, write_proposals_in_turn
+from inception_rcnn.data.stores.proposal_writers import read_origins, write_proposals
 
 MADE = {
     "a.jpg": Proposals([[0, 0, 1.5, 4]], [0.75]),
@@ -22,7 +22,7 @@ ORIGINS = {file: Origin(i, 1_700_000_000_123_456_789, "as stored, 3 x 4 stated")
 
 def write(path, made=MADE):
     origins = {file: ORIGINS[file] for file in made}
-    write_proposals_in_turn(path, made, [*map(len, made.values())], "m", ("p", 1), origins, ["/photos/"])
+    write_proposals(path, made, "m", ("p", 1), [*map(len, made.values())], origins, ["/photos/"])
     return path
 
 

@@ -17,7 +17,8 @@ from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.proposal_files import read_proposal_file
-from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals, write_proposals
+from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.data.stores.stage_files import read_stages
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.inference import propose_run as proposing
