@@ -1,11 +1,13 @@
-"""Images that each show one thing: what a classifier learns from and is tested on.
+"""Images with one class each, and folders of them in ImageNet's layout: `FOLDER/CLASS/image.jpg`.
 
 Shapes: N images, K classes.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from numpy.typing import NDArray
 from ..class_names import check_classes
 from ..datasets.dataset import evenly_spaced
 from ..errors import DataError
+from ..files.folder_walk import files_below, natural_key
+from ..images.decoding import read_image
+from ..images.image_files import is_image_name
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,38 @@ def sample_index(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> i
 def _order(count: int, *seed: int) -> NDArray[np.intp]:
     """A random order, kept for the many steps of an epoch."""
     return np.random.default_rng(seed).permutation(count)
+
+
+def read_class_folders(folder: str | Path) -> LabelledImages:
+    """The images below each class's folder, in natural order; classes in the order of their names' characters.
+
+    That is the order in which ImageNet numbers its synsets. Hidden names and files that are no images are left out;
+    a class without images is refused, since nothing could be learnt of it.
+    """
+    root = Path(folder)
+    classes = _class_names(root)
+    files: list[str] = []
+    targets: list[int] = []
+    for index, name in enumerate(classes):
+        found = [path for path in files_below(str(root / name), None) if is_image_name(path)]
+        if not found:
+            raise DataError(f"{root / name}: holds no images of its class; add some or remove the folder")
+        files += [os.path.relpath(path, root) for path in sorted(found, key=natural_key)]
+        targets += [index] * len(found)
+    paths = [str(root / file) for file in files]
+    names = tuple(Path(file).as_posix() for file in files)
+    return LabelledImages(
+        str(root), classes, names, np.array(targets, dtype=np.int64), lambda place: read_image(paths[place])
+    )
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    try:
+        entries = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(
+            f"{root}: cannot be listed ({error.strerror}); give a folder with one folder a class"
+        ) from error
+    if not entries:
+        raise DataError(f"{root}: has no folders of classes; looked for CLASS/*.jpg and for *.tar")
+    return tuple(entries)

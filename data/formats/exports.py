@@ -16,8 +16,8 @@ from ..diagnostics import cut
 from ..errors import DataError, UsageError
 from ..files.atomic import write_atomically
 from ..records import ImageDetections
+from .coco.annotations import write_coco_file
 from .coco.columns import id_of
-from .coco.export import write_coco_file
 from .csv_files import csv_text
 from .label_studio.tasks import to_regions, to_task
 from .yolo.lines import normalised_to_lines, xyxy_to_normalised

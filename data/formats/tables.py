@@ -27,6 +27,7 @@ from ..datasets.annotated_objects import (
     CORNERS,
     FLAGS,
     AnnotatedObject,
+    TruthsByFile,
     checked_box,
     checked_label,
     checked_number,
@@ -34,7 +35,6 @@ from ..datasets.annotated_objects import (
     read_size,
 )
 from ..datasets.dataset import Dataset
-from ..datasets.objects_by_image import TruthsByFile
 from ..detections_by_image import images_from_columns
 from ..diagnostics import OnProblem, Problem, Unusable, refuse, skipping
 from ..files.atomic import write_atomically

@@ -11,8 +11,7 @@ from ...backbone.classification.classifier import CHUNK, mean_softmax
 from ...backbone.classification.model_folder import SavedClassifier, read_classifier
 from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
-from ...data.classification.class_folders import read_class_folders
-from ...data.classification.labelled_images import LabelledImages
+from ...data.classification.labelled_images import LabelledImages, read_class_folders
 from ...data.classification.test_crops import COUNTS, crops_of
 from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError

@@ -5,10 +5,15 @@ box, as in COCO's own evaluation of boxes. `ignore` or `difficult`, which some t
 COCO's own code takes no notice. What it leaves out, objects of unknown images or categories, is left out and counted.
 https://cocodataset.org/#format-data
 
+COCO's own code evaluates category by category, and leaves those without objects out of its mean. Here a class is a
+name: categories of one name are one class, whose id is that of the category with most objects. Roboflow's exports have
+a root beside the classes, the supercategory of all, which no object is of: that is no class.
+
 Shapes: A annotations.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +26,23 @@ from ...datasets.annotated_objects import read_flag
 from ...datasets.dataset import Dataset
 from ...detections_by_image import slices_of
 from ...diagnostics import OnProblem, Problem, counted_by_kind, refuse
+from ...files.atomic import write_atomically
 from ...files.json_files import load_json
-from ...records import GroundTruth
+from ...records import GroundTruth, ImageDetections
 from ...values import numbers, shown
-from .categories import classes_of
-from .columns import Annotations, entries_of, id_of, id_text, read_annotations, read_category_entries, read_images
-from .export import write_coco_file
+from .columns import (
+    Annotations,
+    Named,
+    as_dicts,
+    entries_of,
+    id_of,
+    id_text,
+    read_annotations,
+    read_category_entries,
+    read_images,
+)
+
+_NO_GROUP = (None, "", "none")  # in place of a supercategory
 
 
 def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
@@ -57,6 +73,28 @@ def write_coco_truth(data: Dataset, path: str | Path) -> None:
     images = list(zip(data.images, image_ids, strict=True))
     rows = [row for truth, image in images for row in _rows(truth, image, numbers_of)]
     write_coco_file(path, data.name, images, numbers_of, rows)
+
+
+def write_coco_file(
+    path: str | Path,
+    description: str,
+    images: Sequence[tuple[GroundTruth | ImageDetections, int | str]],
+    category_ids: Mapping[str, int | str],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write images with their ids, the ids of the categories by name, and annotations, which are numbered here."""
+    content = {
+        "info": {"description": description},  # COCO's own reader fails on files without it
+        "licenses": [],
+        "images": [
+            {"id": number, "file_name": image.file, "width": image.width, "height": image.height}
+            for image, number in images
+        ],
+        "categories": [{"id": number, "name": name} for name, number in category_ids.items()],
+        # Ids start at 1: COCO's own evaluator takes an id of 0 for "not matched".
+        "annotations": [{"id": number, **row} for number, row in enumerate(rows, 1)],
+    }
+    write_atomically(path, json.dumps(content) + "\n")
 
 
 def _rows(truth: GroundTruth, image: int | str, numbers_of: Mapping[str, int | str]) -> list[dict[str, Any]]:
@@ -127,3 +165,34 @@ def _flags(found: Annotations, key: str, rows: NDArray[np.intp], on_problem: OnP
         if value := found.entries[row].get(key):  # few are set, or text
             flags[i] = read_flag(value, key, found.where(row), on_problem)
     return flags
+
+
+def classes_of(entries: Sequence[Any], found: Annotations, on_problem: OnProblem) -> dict[str, str]:
+    """The ids of the classes by their names, in the order of the ids; other categories are minor problems."""
+    categories = found.categories
+    counts = np.bincount(found.category_indices[found.usable], minlength=len(categories.ids)).tolist()
+    roots = _roots(entries, categories)
+    chosen: dict[str, int] = {}
+    # The first of those with most objects; without any the first that is no root.
+    for index in sorted(range(len(categories.ids)), key=lambda index: (-counts[index], roots[index], index)):
+        name, where = categories.names[index], f"{found.path}: category {categories.ids[index]}"
+        if name in chosen:
+            what = f"is {shown(name)}, as category {categories.ids[chosen[name]]} is; they are one class"
+            fix = "results of this id are left out, as if it were unknown"
+            on_problem(Problem("category with the name of another", where, what, fix, minor=True))
+        elif roots[index] and not counts[index]:
+            what = f"is {shown(name)}, has no objects, and is the supercategory of others: it is no class"
+            on_problem(Problem("category that is only a group of others", where, what, minor=True))
+        else:
+            chosen[name] = index
+    return {categories.names[index]: categories.ids[index] for index in sorted(chosen.values())}
+
+
+def _roots(entries: Sequence[Any], categories: Named) -> list[bool]:
+    """For each category whether it is the group of others and in none itself."""
+    groups = {id_text(entry.get("id")): entry.get("supercategory") for entry in as_dicts(entries)}
+    used = {group for group in groups.values() if isinstance(group, str)} - {*_NO_GROUP}
+    return [
+        name in used and groups.get(own) in _NO_GROUP
+        for own, name in zip(categories.ids, categories.names, strict=True)
+    ]

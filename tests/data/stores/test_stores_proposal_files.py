@@ -16,10 +16,7 @@ from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.files.tensor_files import shard_names
 from inception_rcnn.data.records import Proposals
-from inception_rcnn.data.stores.proposal_files import (
-    NamedProposals,
-    read_proposal_file,
-)
+from inception_rcnn.data.stores.proposal_files import NamedProposals, read_proposal_file
 from inception_rcnn.data.stores.proposal_store import hash_of
 from inception_rcnn.data.stores.proposal_writers import write_proposals
 
