@@ -39,8 +39,6 @@ _RANGE = re.compile(r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}")
 
 @dataclass(frozen=True)
 class _Span:
-    """Where the bytes of a file lie in a shard."""
-
     shard: str
     name: str
     start: int
@@ -128,7 +126,6 @@ def read_shards(source: str | Path) -> LabelledImages:
 
 
 def _samples(shard: str) -> Iterator[tuple[_Span, _Span]]:
-    """The image and the label of each sample of a shard."""
     key, parts = "", list[_Span]()
     for span in _spans(shard):
         own = _key(span.name)
@@ -177,7 +174,6 @@ def _paired(parts: list[_Span]) -> tuple[_Span, _Span]:
 
 
 def _label(span: _Span) -> int | str:
-    """A class number or name."""
     if span.size > LABEL_LIMIT:
         raise DataError(f"{span}: has {span.size:,} bytes, too many for a label")
     try:
@@ -200,7 +196,6 @@ def _label(span: _Span) -> int | str:
 
 
 def _targets(labels: list[int | str], list_file: Path, source: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The classes and an index into them for each label."""
     kinds = {type(label) for label in labels}
     if len(kinds) > 1:
         raise DataError(f"{source}: some labels are numbers and others names; use one kind throughout")

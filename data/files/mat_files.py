@@ -49,8 +49,6 @@ def read_cells(path: Path, names: Collection[str]) -> dict[str, list[Cell]]:
 
 @dataclass(frozen=True)
 class _Matrix:
-    """The head of an array, and the bytes that follow it."""
-
     kind: int  # MATLAB's class
     flags: int
     shape: tuple[int, ...]
@@ -69,7 +67,6 @@ def _byte_order(header: bytes) -> str:
 
 
 def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
-    """The type and the bytes of each element, one after the other."""
     position = 0
     while position < len(content):
         kind, body, position = _element(content, position, order)
@@ -77,7 +74,6 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
 
 
 def _element(content: memoryview, position: int, order: str) -> tuple[int, memoryview, int]:
-    """The type and the bytes of the element that begins here, and where the next one does."""
     if len(content) - position < 8:
         raise _damaged("ends within an element")
     kind, length = struct.unpack_from(f"{order}II", content, position)
@@ -174,7 +170,6 @@ def _cell(body: memoryview, order: str, owner: str) -> Cell:
 
 
 def _text(kind: int, content: memoryview, matrix: _Matrix, order: str, owner: str) -> str:
-    """A row of characters."""
     encoding = _TEXTS.get(kind)
     if encoding is None:
         raise _damaged(f"{owner} has no characters")

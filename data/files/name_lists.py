@@ -78,7 +78,6 @@ def _names(content: bytes, origin: str) -> list[str]:
 
 
 def _name_in(line: str) -> str:
-    """The name in a line of a list; none in a comment."""
     if os.path.lexists(line):
         return line
     if line.lstrip().startswith("#"):

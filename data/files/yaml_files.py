@@ -57,7 +57,6 @@ def parse_yaml(text: str, owner: str, keys: Collection[str], flags: Collection[s
 
 
 def _document(text: str, owner: str) -> yaml.Node | None:
-    """The one document of a file that is not empty."""
     try:
         read = yaml.compose_all(_TAB.sub(" ", text.translate(_HIDDEN)), Loader=_Loader)
         documents = [node for node in read if not (isinstance(node, yaml.ScalarNode) and not node.value)]

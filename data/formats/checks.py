@@ -94,7 +94,6 @@ def _difficult(truth: GroundTruth) -> NDArray[np.bool_]:
 
 
 def _doubts(data: Dataset, sizes: Mapping[str, Size], one_based: bool) -> Iterator[Problem]:
-    """What readers let pass, and is seldom meant."""
     yield from _listed_twice(data)
     for truth in {truth.file: truth for truth in data.images}.values():
         stated = (truth.width, truth.height)
@@ -184,7 +183,6 @@ def _repeated_objects(truth: GroundTruth, one_based: bool) -> Iterator[Problem]:
 
 
 def _corners(truth: GroundTruth, i: int, one_based: bool) -> str:
-    """One box as its file has it."""
     boxes = truth.boxes[i : i + 1]
     corners = (half_open_to_inclusive(boxes) if one_based else boxes)[0].tolist()
     return ("xmin ymin xmax ymax = " if one_based else "x1 y1 x2 y2 = ") + " ".join(
@@ -249,7 +247,6 @@ def _remarks(data: Dataset) -> Iterator[Problem]:
 
 
 def _image_sizes(data: Dataset) -> tuple[dict[str, Size], list[Problem]]:
-    """The width and height of every image file, as the boxes are of it, and what is wrong with the others."""
     sizes: dict[str, Size] = {}
     problems: list[Problem] = []
     for file, truth in {truth.file: truth for truth in data.images}.items():

@@ -97,7 +97,6 @@ def _convert_dataset(spec: str, to: str, out: Path, report: Report, *, copy_imag
 
 
 def _losses(dataset: Dataset, to: str) -> Iterator[str]:
-    """A line for each kind of what the format cannot hold of a data set."""
     held, images = HELD[to], dataset.images
     for name in FLAGS:
         count = sum(int(getattr(truth, name).sum()) for truth in images)
@@ -207,7 +206,6 @@ def _as_in(dataset: Dataset, images: Sequence[ImageDetections]) -> list[ImageDet
 
 
 def _lost_predictions(images: Sequence[ImageDetections], to: str) -> Iterator[str]:
-    """A line for each kind of what the format cannot hold of predictions."""
     failed = sum(image.error is not None for image in images)
     if failed and to != "jsonl":
         yield f"{failed:,} images that failed are left out"

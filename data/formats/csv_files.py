@@ -130,14 +130,12 @@ def _rows_below(text: str, separator: str, header: Sequence[str], path: Path) ->
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
-    """The indices of the known columns."""
     plain = list(map(_plain, header))
     found = {name: next((each for each in known if each in plain), None) for name, known in _SPELLINGS.items()}
     return {name: plain.index(spelling) for name, spelling in found.items() if spelling is not None}
 
 
 def _plain(name: str) -> str:
-    """A column's name without signs, in small letters."""
     return re.sub(r"[\W_]+", "", name).casefold()
 
 

@@ -41,8 +41,6 @@ _TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no fil
 
 
 class _Form(Enum):
-    """What a file of predictions can be."""
-
     JSON = auto()
     RESULT_LINES = auto()  # COCO's results, one a line
     LEDGER = auto()
@@ -137,7 +135,6 @@ def _configured_classes(path: Path) -> tuple[str, ...] | None:
 
 
 def _form(path: Path) -> _Form:
-    """The form of a file, by its first line."""
     if class_of(path) is not None:
         return _Form.VOC
     line = lines_of(read_head(path, _HEAD).lstrip())[0].rstrip()
@@ -157,7 +154,6 @@ def _form(path: Path) -> _Form:
 
 
 def _form_of_object(line: str) -> _Form:
-    """The form of a file whose first line begins an object."""
     try:
         record = parse_json(line, "")
     except DataError:  # the first line of a longer value, or one that is longer than the head

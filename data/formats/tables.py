@@ -132,7 +132,6 @@ def _check_pixels(boxes: Boxes, table: Table, on_problem: OnProblem) -> None:
 
 
 def _numbers(table: Table, name: str, rows: Sequence[int]) -> NDArray[np.float64]:
-    """The finite numbers of a column in some rows."""
     column = table.columns[name]
     texts = [table.rows[row][column] for row in rows]
     try:

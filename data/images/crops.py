@@ -37,7 +37,6 @@ def warp_regions(image: NDArray[np.uint8], boxes: Boxes, size: int = SIZE, conte
 
 
 def _warp_into(crop: NDArray[np.uint8], image: NDArray[np.uint8], window: NDArray[np.int_]) -> None:
-    """Paste the part of `window` that the image covers where it belongs in `crop`."""
     height, width = image.shape[:2]
     size = crop.shape[0]
     left, top, right, bottom = window

@@ -166,7 +166,6 @@ def _upright_pixels(image: Image.Image, ignore_exif: bool, size: Size) -> NDArra
 
 
 def _opened(file: IO[bytes]) -> Image.Image:
-    """The image in a file, of which no more than the header is read."""
     try:
         return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:

@@ -65,7 +65,6 @@ def reason_of(error: Exception, head: bytes) -> str:
 
 
 def _looks_like(head: bytes) -> str:
-    """Why Pillow knows no decoder for a file, from its first bytes."""
     if not head:
         return "is empty (0 bytes); fetch it again"
     for offset, signature, meaning in _SIGNATURES:

@@ -85,7 +85,6 @@ def existing_name(name: str, folder: Path) -> str | None:
 
 
 def _can_be_a_name(stated: Any) -> bool:
-    """Whether it is a text that a file could have as its name."""
     if not isinstance(stated, str) or len(stated) > _LONGEST or "\0" in stated or not stated.strip():
         return False
     try:
@@ -151,7 +150,6 @@ def comparable(name: str) -> str:
 
 
 def _names_in(folder: str) -> frozenset[str]:
-    """The names in a folder; none where it cannot be listed."""
     return _listing(folder, _changed(folder))
 
 
@@ -161,7 +159,6 @@ def _alike_in(folder: str) -> dict[str, list[str]]:
 
 
 def _changed(folder: str) -> int | None:
-    """The time of a folder's last change; None where there is none."""
     try:
         return os.stat(folder).st_mtime_ns
     except (OSError, ValueError):
@@ -230,7 +227,6 @@ def is_animation(path: str | Path) -> bool:
 
 
 def _of_header(path: str | Path, read: Callable[[Image.Image], T], default: T) -> T:
-    """What `read` gives for an image file of which Pillow has read the header; else the default."""
     if os.path.isfile(path):  # else opening it might wait for ever
         # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
@@ -240,7 +236,6 @@ def _of_header(path: str | Path, read: Callable[[Image.Image], T], default: T) -
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Pillow's names for what the decoder reads."""
     known = Image.registered_extensions()
     return tuple(sorted({known[ending] for ending in readable_extensions() if known.get(ending) in Image.OPEN}))
 

@@ -55,7 +55,6 @@ def codes_all(content: bytes) -> bool:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each marker and the header that follows it."""
     position = 2
     while found := _NEXT_MARKER.search(content, position):
         marker, start = found[1][0], found.end()

@@ -109,8 +109,6 @@ def passed_over_text(kinds: Counter[str]) -> str:
 
 
 class _Listing:
-    """The listing of a source's folders: a folder that is left out, and all files that were passed over so far."""
-
     def __init__(self, skip: str | None) -> None:
         self.skip = skip
         self.passed_over: dict[str, str] = {}  # absolute, without symbolic links above the file, and of which kind
@@ -210,7 +208,6 @@ def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
 
 
 def _kind(path: str) -> str:
-    """The kind of a file, by the ending of its name."""
     ending = os.path.splitext(path)[1].lower()
     return ending if re.fullmatch(r"\.[\w-]{1,12}", ending) else "without extension"
 
@@ -230,6 +227,5 @@ def _unique_names(images: Sequence[tuple[str, _Found]]) -> list[str]:
 
 
 def _parts(place: str) -> list[str]:
-    """The folders down to a file and its name, with the drive as the first where there are drives."""
     drive, rest = os.path.splitdrive(place)
     return [*filter(None, [re.sub(r"\W+", "", drive)]), *rest.split(os.sep)[1:]]

@@ -26,8 +26,6 @@ _LONGEST_LINE = 2**16  # bytes; a name has a few thousand at most
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where an image's boxes are, how many, and which file they are of."""
-
     start: int
     count: int
     origin: Origin
@@ -101,11 +99,9 @@ class ProposalSpool(Mapping[str, Proposals]):
         self._entries = {file: self._entries[file] for file in files if file in self._entries}
 
     def origins(self) -> dict[str, Origin]:
-        """Which files the images are."""
         return {file: entry.origin for file, entry in self._entries.items()}
 
     def counts(self) -> list[int]:
-        """How many proposals each image has."""
         return [entry.count for entry in self._entries.values()]
 
     def __getitem__(self, file: str) -> Proposals:

@@ -147,7 +147,6 @@ def _report_unusable(found: Annotations, on_problem: OnProblem) -> None:
 
 
 def _areas(found: Annotations, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.float64]:
-    """The areas of some annotations, the box's where none is stated, or what is stated is none."""
     values = [found.entries[row].get("area") for row in rows]
     stated = np.array([value is not None for value in values], dtype=np.bool_)
     areas, of_boxes = numbers([0 if value is None else value for value in values]), box_area(found.boxes[rows])
@@ -159,7 +158,6 @@ def _areas(found: Annotations, rows: NDArray[np.intp], on_problem: OnProblem) ->
 
 
 def _flags(found: Annotations, key: str, rows: NDArray[np.intp], on_problem: OnProblem) -> NDArray[np.bool_]:
-    """A flag of some annotations."""
     flags = np.zeros(len(rows), np.bool_)
     for i, row in enumerate(rows.tolist()):
         if value := found.entries[row].get(key):  # few are set, or text

@@ -124,7 +124,6 @@ def require_numbers(ids: Sequence[str], data: Dataset) -> None:
 
 
 def _count_unknown(path: Path, unknown: NDArray[np.bool_], on_problem: OnProblem) -> None:
-    """Report the lines whose class the data set does not have."""
     if unknown.any():
         where, line = _line_of(path, int(np.argmax(unknown)))
         what = f"is {line[:80]!r}: no class of the data set has that number"

@@ -136,7 +136,6 @@ def write_training_list(data: Dataset, per_class: int, folder: Path, seed: int =
 
 
 def _first_objects(data: Dataset, name: str, wanted: int, seed: int) -> dict[str, int]:
-    """Images in random order until they have so many objects of a class."""
     chosen: dict[str, int] = {}
     for place in np.random.default_rng(seed).permutation(len(data)):
         truth = data.images[place]

@@ -57,7 +57,6 @@ def drawn_objects(
 
 
 def _tags(results: Sequence[Mapping[str, Any]]) -> dict[str | int, list[Mapping[str, Any]]]:
-    """The results that name regions, by the regions' ids."""
     tags: dict[str | int, list[Mapping[str, Any]]] = {}
     for result in results:
         identity = result.get("id")
@@ -110,7 +109,6 @@ def _value(result: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _stated_size(result: Mapping[str, Any], where: str) -> Size | None:
-    """The size of the image that a region's numbers are percent of."""
     width, height = (checked_side(result.get(f"original_{side}"), f"original_{side}", where) for side in SIDES[2:])
     return (width, height) if width and height else None
 

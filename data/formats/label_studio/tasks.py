@@ -111,7 +111,6 @@ def to_regions(image: GroundTruth | ImageDetections, labels: Labels, boxes: Boxe
 
 
 def _tasks(content: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The tasks, and how messages call each."""
     if not isinstance(content, list):
         raise DataError(f"{path}: is not an export of Label Studio: need a list of tasks; export it as JSON")
     for number, task in enumerate(content, 1):
@@ -195,7 +194,6 @@ def _predicted(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> Im
 
 
 def _size_of(drawn: Sequence[Drawn], where: str) -> Size | None:
-    """The size that an image's regions state; None where there are none."""
     sizes = sorted({one.size for one in drawn})
     if len(sizes) > 1:
         what = f"its regions are of images of {sizes[0]} and {sizes[1]} pixels"

@@ -94,7 +94,6 @@ def _holds(folder: Path, endings: tuple[str, ...]) -> bool:
 
 
 def _unlisted(root: Path, split: str) -> Iterator[tuple[Path, Path]]:
-    """Where a split without a list may have its annotations and images."""
     yield _parts(root / split)
     annotations, images = _parts(root)
     yield annotations / split, images / split
@@ -103,7 +102,6 @@ def _unlisted(root: Path, split: str) -> Iterator[tuple[Path, Path]]:
 
 
 def _advice(root: Path, folders: list[Path], split: str) -> str:
-    """What was looked for, and what there is instead."""
     years = sorted({found.name for base in (root / "VOCdevkit", root) for found in base.glob("VOC[0-9]*")})
     lists = [folder / "ImageSets" / "Main" for folder in folders if os.path.isdir(folder / "ImageSets" / "Main")]
     if lists:

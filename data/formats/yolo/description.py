@@ -50,13 +50,11 @@ def read_description(path: Path, split: str, on_problem: OnProblem) -> YoloSplit
 
 
 def _text(described: Mapping[str, YamlValue], key: str) -> str:
-    """A key's text; none for YAML's ways to write nothing."""
     value = described.get(key, "")
     return value if isinstance(value, str) and value not in ("null", "~") else ""
 
 
 def _names(described: Mapping[str, YamlValue], path: Path, on_problem: OnProblem) -> tuple[str, ...]:
-    """The classes in the order of their numbers, which must be 0, 1, 2 and so on."""
     names, number = described.get("names", ""), _text(described, "nc")
     if names == "" and number.isascii() and number.isdigit() and len(number) < 7 and int(number) <= _MOST_CLASSES:
         return tuple(f"class_{index}" for index in range(int(number)))  # what Ultralytics calls them
@@ -88,7 +86,6 @@ def _key_points(described: Mapping[str, YamlValue], path: Path) -> int | None:
 
 
 def _images(described: Mapping[str, YamlValue], path: Path, split: str) -> list[Path]:
-    """The image files of a split, those of a folder in natural order."""
     entries = described.get(split, "")
     if isinstance(entries, dict) or not (_text(described, split) if isinstance(entries, str) else entries):
         there = ", ".join(
