@@ -1,4 +1,4 @@
-"""The values that travel between the parts: what is true, where to look, what was found.
+"""The values that travel between the parts: ground truth, proposals, detections, a detector's stages.
 
 All are frozen and checked when made; a boolean mask, an index array or a slice in brackets picks a part of one;
 `len()` counts its boxes; no boxes is a normal value. Boxes are as `data/boxes.py` says.
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .boxes import Boxes, as_boxes, box_area, xyxy_to_xywh
 from .errors import DataError
+from .terminal import format_columns, printable
 
 Labels = NDArray[np.str_]
 Indices = NDArray[np.int64]
@@ -111,8 +112,8 @@ class Detections(_Columns):
     >>> [(label, score) for box, label, score in found]
     [('cat', 0.98)]
     >>> print(found)
-    class  score     x1     y1     x2     y2
-    cat    0.980   10.0   20.0  110.2   70.0
+    class  score    x1    y1     x2    y2
+    cat    0.980  10.0  20.0  110.2  70.0
     """
 
     boxes: Boxes = field(default_factory=lambda: np.zeros((0, 4)))  # [N, 4]
@@ -149,20 +150,14 @@ class Detections(_Columns):
 
     def __str__(self) -> str:
         """A table with a line for each detection."""
-        rows = [(_printable(each.label), f"{each.score:.3f}", *(f"{x:.1f}" for x in each.box)) for each in self]
-        width = max([len("class"), *(len(label) for label, *_ in rows)])
-        table = [("class", "score", "x1", "y1", "x2", "y2"), *rows]
-        lines = [f"{label:<{width}}" + "".join(f"{cell:>7}" for cell in cells) for label, *cells in table]
-        return "\n".join(lines) if rows else "no detections"
+        rows = [[printable(label), f"{score:.3f}", *(f"{x:.1f}" for x in box)] for box, label, score in self]
+        return (
+            "\n".join(format_columns([["class", "score", "x1", "y1", "x2", "y2"], *rows])) if rows else "no detections"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that JSON can hold, as in a line of `detections.jsonl`."""
         return {"detections": [{"label": each.label, "score": each.score, "box": [*each.box]} for each in self]}
-
-
-def _printable(text: str) -> str:
-    """A class's name, which may come from anywhere, without what could move a cursor."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +255,7 @@ class ImageDetections:
     def __str__(self) -> str:
         """The file's name, and a table of what was found in it or the reason why nothing could be."""
         size = f" ({self.width} x {self.height})" if self.width else ""
-        return f"{_printable(self.file)}{size}\n{self.detections if self.error is None else _printable(self.error)}"
+        return f"{printable(self.file)}{size}\n{self.detections if self.error is None else printable(self.error)}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that JSON can hold, as in a line of `detections.jsonl`."""

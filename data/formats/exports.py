@@ -11,6 +11,7 @@ import numpy as np
 
 from ..boxes import box_area, half_open_to_inclusive, xyxy_to_xywh
 from ..class_names import check_classes
+from ..datasets.annotated_objects import CORNERS
 from ..datasets.dataset import Dataset
 from ..diagnostics import cut
 from ..errors import DataError, UsageError
@@ -51,18 +52,11 @@ def write_coco_results(images: Iterable[ImageDetections], path: str | Path, data
 def _coco_rows(
     image: ImageDetections, image_id: int | str, category_ids: Mapping[str, int] | Mapping[str, int | str]
 ) -> list[dict[str, Any]]:
-    found = image.detections
+    found, same = image.detections, {"image_id": image_id}
     boxes, areas = xyxy_to_xywh(found.boxes).tolist(), box_area(found.boxes).tolist()
     return [
-        {
-            "image_id": image_id,
-            "category_id": category_ids[label],
-            "bbox": box,
-            "area": area,
-            "iscrowd": 0,
-            "score": score,
-        }
-        for label, score, box, area in zip(found.labels.tolist(), found.scores.tolist(), boxes, areas, strict=True)
+        same | {"category_id": category_ids[label], "bbox": box, "area": area, "iscrowd": 0, "score": score}
+        for (_, label, score), box, area in zip(found, boxes, areas, strict=True)
     ]
 
 
@@ -77,9 +71,8 @@ def write_voc_results(
     paths = voc_paths([image.file for image in images], classes, split)
     lines: dict[str, list[str]] = {name: [] for name in classes}
     for image, name in zip(images, _names_without_suffix([image.file for image in images]), strict=True):
-        found = image.detections
-        boxes = half_open_to_inclusive(found.boxes).tolist()
-        for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), boxes, strict=True):
+        boxes = half_open_to_inclusive(image.detections.boxes).tolist()
+        for (_, label, score), box in zip(image.detections, boxes, strict=True):
             lines[label].append(" ".join([name, repr(score), *map(repr, box)]) + "\n")
     for name, path in zip(classes, paths, strict=True):
         write_atomically(Path(folder) / path, "".join(lines[name]))
@@ -98,29 +91,23 @@ def voc_paths(files: Sequence[str], classes: Sequence[str], split: str = "test")
 
 def write_csv(images: Iterable[ImageDetections], path: str | Path) -> None:
     """Write one table with a row for each detection: `file, label, score, x1, y1, x2, y2`."""
-    rows = [
-        [image.file, label, score, *box]
-        for image in images
-        for label, score, box in zip(
-            image.detections.labels.tolist(),
-            image.detections.scores.tolist(),
-            image.detections.boxes.tolist(),
-            strict=True,
-        )
-    ]
-    write_atomically(path, csv_text(["file", "label", "score", "x1", "y1", "x2", "y2"], rows))
+    rows = [[image.file, label, score, *box] for image in images for box, label, score in image.detections]
+    write_atomically(path, csv_text(["file", "label", "score", *CORNERS], rows))
 
 
 def write_yolo(images: Iterable[ImageDetections], folder: str | Path, classes: Sequence[str]) -> None:
     """Write `labels/<image>.txt` for each image, and `classes.txt` with the names in the order of their numbers.
 
-    A line is `class cx cy w h confidence`, all but the class as parts of the image's size; sub-folders are mirrored.
+    A line is `class cx cy w h confidence`, normalised by the image's size; sub-folders are mirrored.
     """
     folder, images = Path(folder), _usable(images, classes)
     numbers = {name: i for i, name in enumerate(classes)}
     *paths, names = yolo_paths([image.file for image in images], classes)
     for image, path in zip(images, paths, strict=True):
-        write_atomically(folder / path, _yolo_lines(image, numbers))
+        found = image.detections
+        boxes = xyxy_to_normalised(found.boxes, image.file, (image.width, image.height))
+        lines = normalised_to_lines(found.labels.tolist(), np.column_stack([boxes, found.scores]), numbers)
+        write_atomically(folder / path, lines)
     write_atomically(folder / names, "".join(f"{name}\n" for name in classes))
 
 
@@ -140,12 +127,6 @@ def yolo_paths(files: Sequence[str], classes: Sequence[str]) -> list[str]:
             raise DataError(f"{other} and {file}: would have one file of labels, {path}.txt; rename one of them")
         paths.append(f"labels/{path}.txt")
     return [*paths, "classes.txt"]
-
-
-def _yolo_lines(image: ImageDetections, numbers: Mapping[str, int]) -> str:
-    found = image.detections
-    boxes = xyxy_to_normalised(found.boxes, image.file, (image.width, image.height))
-    return normalised_to_lines(found.labels.tolist(), np.column_stack([boxes, found.scores]), numbers)
 
 
 def write_label_studio(

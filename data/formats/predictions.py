@@ -5,7 +5,7 @@
 - A file: COCO's whole file with scores, COCO's bare list of results (or one a line), tasks of Label Studio, a CSV,
   ILSVRC's submission, a ledger, or one of VOC's result files. What a file holds decides, whatever its name ends in.
 
-Some of these hold ids or parts of an image's size, which only the data set explains that they are about.
+Some of these hold ids or fractions of an image's size, which only the data set explains that they are about.
 """
 
 import re
@@ -20,7 +20,7 @@ from ..datasets.dataset import Dataset
 from ..diagnostics import OnProblem, refuse
 from ..errors import DataError
 from ..files.json_files import load_json, parse_json
-from ..files.text_files import lines_of, read_head, read_text
+from ..files.text_files import lines_of, numbered_lines, read_head
 from ..records import Detections, ImageDetections
 from ..stores.detections_jsonl import LEDGER_NAME, read_ledger
 from .coco.results import category_names, coco_list_predictions, coco_predictions
@@ -55,9 +55,9 @@ def read_predictions(
     """Read predictions in any form that is known; `data` is the data set that they are about.
 
     Without sizes in the file an image's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
-    give the image's id as `file`. Where equal scores would change their order if an image's lines were gathered, the
-    image comes in several parts: an evaluation breaks ties by the files' order. `on_problem` is told of what official
-    code leaves out or counts as false.
+    give the image's id as `file`. Where one image of all its lines would change the order of equal scores, it comes in
+    several parts: an evaluation breaks ties by the files' order. `on_problem` gets what official code leaves
+    out or counts as false.
     """
     path = Path(path)
     if path.is_dir():
@@ -66,23 +66,39 @@ def read_predictions(
         raise DataError(f"{path}: does not exist; give what detect wrote, a .jsonl, a COCO .json or VOC result files")
     match _form(path):
         case _Form.JSON:
-            return _read_json(path, data, on_problem)
+            content = load_json(path)
+            if is_label_studio(content):
+                return label_studio_predictions(content, path, on_problem)
+            if isinstance(content, list):
+                return coco_list_predictions(content, path, data, on_problem)
+            return coco_predictions(content, path, on_problem)
         case _Form.RESULT_LINES:
-            lines = enumerate(lines_of(read_text(path)), 1)
-            entries = [parse_json(line, f"{path}: line {number}") for number, line in lines if line.strip()]
+            entries = [parse_json(line, where) for where, line in numbered_lines(path)]
             return coco_list_predictions(entries, path, data, on_problem)
         case _Form.CSV:
             return read_csv_predictions(path, on_problem)
         case _Form.ILSVRC:
-            return _read_ilsvrc(path, data, on_problem)
+            if data is None:
+                raise DataError(
+                    f"{path}: has numbers for images and classes; give the data set (--data ilsvrc:ROOT:SPLIT)"
+                )
+            return [image for image in read_ilsvrc_results(path, data, on_problem) if len(image.detections)]
         case _Form.VOC:
             return read_voc_results([(path, class_of(path) or "")], on_problem)
         case _Form.LEDGER:
             return read_ledger(path, on_problem)
 
 
+def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
+    if (folder / LEDGER_NAME).is_file():
+        return read_ledger(folder / LEDGER_NAME, on_problem)
+    if (labels := labels_folder(folder)) is not None:
+        return read_yolo_predictions(labels, data, on_problem)
+    return read_voc_results(result_files(folder), on_problem)
+
+
 def needs_sizes(path: Path) -> bool:
-    """Whether boxes are parts of the sizes of images, which predictions do not state: those of YOLO's folders."""
+    """Whether boxes are fractions of images' sizes, which predictions do not state: those of YOLO's folders."""
     return path.is_dir() and not (path / LEDGER_NAME).is_file() and labels_folder(path) is not None
 
 
@@ -172,33 +188,8 @@ def merge_parts(images: Iterable[ImageDetections]) -> list[ImageDetections]:
 
 
 def _joined(parts: list[ImageDetections]) -> ImageDetections:
-    found = [part.detections for part in parts]
-    joined = Detections(
-        np.concatenate([one.boxes for one in found]),
-        np.concatenate([one.labels for one in found]),
-        np.concatenate([one.scores for one in found]),
+    boxes, labels, scores = (
+        np.concatenate([getattr(part.detections, name) for part in parts]) for name in ("boxes", "labels", "scores")
     )
-    return replace(parts[0], detections=joined[np.argsort(-joined.scores, kind="stable")])
-
-
-def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
-    if (folder / LEDGER_NAME).is_file():
-        return read_ledger(folder / LEDGER_NAME, on_problem)
-    if (labels := labels_folder(folder)) is not None:
-        return read_yolo_predictions(labels, data, on_problem)
-    return read_voc_results(result_files(folder), on_problem)
-
-
-def _read_ilsvrc(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
-    if data is None:
-        raise DataError(f"{path}: has numbers for images and classes; give the data set (--data ilsvrc:ROOT:SPLIT)")
-    return [image for image in read_ilsvrc_results(path, data, on_problem) if len(image.detections)]
-
-
-def _read_json(path: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
-    content = load_json(path)
-    if is_label_studio(content):
-        return label_studio_predictions(content, path, on_problem)
-    if isinstance(content, list):
-        return coco_list_predictions(content, path, data, on_problem)
-    return coco_predictions(content, path, on_problem)
+    best_first = np.argsort(-scores, kind="stable")
+    return replace(parts[0], detections=Detections(boxes, labels, scores)[best_first])

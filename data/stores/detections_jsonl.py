@@ -13,18 +13,17 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ..datasets.annotated_objects import LONGEST_SIDE
 from ..detections_by_image import emptied
 from ..diagnostics import OnProblem, refuse
 from ..errors import DataError
 from ..files.atomic import naming_failures, write_atomically
 from ..files.json_files import parse_json
-from ..files.text_files import decode_text, lines_of, read_text
+from ..files.text_files import decode_text, numbered_lines
 from ..records import Detections, ImageDetections, Origin
 from ..values import number_rows, numbers, shown
 
 LEDGER_NAME = "detections.jsonl"
-
-_LONGEST_SIDE = 2**31  # pixels; no image has so many
 
 
 def image_to_line(image: ImageDetections) -> str:
@@ -33,17 +32,10 @@ def image_to_line(image: ImageDetections) -> str:
     >>> image_to_line(ImageDetections("a.jpg", error="empty file"))
     '{"file": "a.jpg", "error": "empty file"}\\n'
     """
-    if image.error is not None:
-        return json.dumps({"file": image.file, "error": image.error}) + "\n"
-    found, origin = image.detections, image.origin
-    rows = zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
-    record = {
-        "file": image.file,
-        "width": image.width,
-        "height": image.height,
-        **({} if origin is None else vars(origin)),
-        "detections": [{"label": label, "score": score, "box": box} for label, score, box in rows],
-    }
+    record = image.to_dict()
+    if image.origin is not None and image.error is None:
+        found = record.pop("detections")
+        record = {**record, **vars(image.origin), "detections": found}
     return json.dumps(record) + "\n"
 
 
@@ -78,7 +70,7 @@ def _object(value: Any, name: str) -> dict[str, Any]:
 
 def _side(value: Any, name: str) -> int:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not whole or not 0 <= value < _LONGEST_SIDE:
+    if isinstance(value, bool) or not whole or not 0 <= value < LONGEST_SIDE:
         raise DataError(f"{name} is {shown(value)} and must be a number of pixels")
     return int(value)
 
@@ -115,14 +107,10 @@ def read_ledger(path: str | Path, on_problem: OnProblem = refuse) -> list[ImageD
     leave them. Those of other tools are parts of an image.
     """
     path = Path(path)
-    lines = lines_of(read_text(path))
-    if _is_torn(lines[-1]):
+    lines = list(numbered_lines(path))
+    if lines and _is_torn(lines[-1][1]):
         lines.pop()
-    images = [
-        image_from_line(line, f"{path}: line {number}", on_problem)
-        for number, line in enumerate(lines, 1)
-        if line.strip()
-    ]
+    images = [image_from_line(line, where, on_problem) for where, line in lines]
     last = {image.file: index for index, image in enumerate(images) if image.origin is not None}
     return [image for index, image in enumerate(images) if index >= last.get(image.file, 0)]
 

@@ -74,12 +74,10 @@ def write_ilsvrc_results(images: Iterable[ImageDetections], path: str | Path, da
 
 def _result_lines(image: ImageDetections, ids: Mapping[str, str], numbers: Mapping[str, str]) -> Iterator[str]:
     index = ids.get(image.file) or ids.get(PurePosixPath(image.file).stem)
-    found = image.detections
     if index is None:
         raise DataError(f"{image.file}: is no image of the data set; detect in the images of the same split")
-    for label, score, box in zip(
-        found.labels.tolist(), found.scores.tolist(), half_open_to_inclusive(found.boxes).tolist(), strict=True
-    ):
+    boxes = half_open_to_inclusive(image.detections.boxes).tolist()
+    for (_, label, score), box in zip(image.detections, boxes, strict=True):
         if label not in numbers:
             raise DataError(f"{image.file}: has the class {label!r}, which the data set does not have")
         yield " ".join([index, numbers[label], *map(repr, [score, *box])]) + "\n"
