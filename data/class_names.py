@@ -54,7 +54,7 @@ def check_classes(labels: Iterable[str], classes: Collection[str], owner: str) -
 def checked_name(label: str, owner: str) -> str:
     """The name itself; DataError where it is blank, which files take for no class at all."""
     if not label.strip():
-        raise DataError(f"{owner}: an object's class is {label!r}, which no file can tell from none; rename the class")
+        raise DataError(f"{owner}: an object's class is {label!r}, which a file cannot hold; rename the class")
     return label
 
 

@@ -19,7 +19,7 @@ def failure_of(error: Exception, name: str) -> DataError:
     if isinstance(error, InceptionRcnnError | ImportError) or (isinstance(error, OSError) and error.errno in _FULL):
         raise error
     kinds = {kind.__name__ for kind in type(error).__mro__}  # by name: nothing here imports torch
-    if "AcceleratorError" in kinds:  # all that the process asks of it from now on fails too
+    if "AcceleratorError" in kinds:  # all further calls fail too
         raise SetupError(f"{name}: the accelerator failed ({_first_line(error)}); start again, or with --device cpu")
     if "OutOfMemoryError" in kinds:
         reason = "does not fit into the memory of the accelerator; ask for fewer --regions or --device cpu"

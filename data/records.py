@@ -1,7 +1,7 @@
 """The values that travel between the parts: ground truth, proposals, detections, a detector's stages.
 
 All are frozen and checked when made; a boolean mask, an index array or a slice in brackets picks a part of one;
-`len()` counts its boxes; no boxes is a normal value. Boxes are as `data/boxes.py` says.
+`len()` counts its boxes; no boxes is a normal value. Boxes are as in `data/boxes.py`.
 
 Shapes: N boxes.
 """
@@ -164,7 +164,7 @@ class Detections(_Columns):
 class GroundTruth(_Columns):
     """The annotated objects of one image. `file` is its path below the data set's image folder.
 
-    What a data set does not tell may be left out: no object is then crowd, ignored or truncated, and areas are the
+    What a data set does not state may be left out: no object is then crowd, ignored or truncated, and areas are the
     boxes'. The size is 0 where it is not known.
     """
 
@@ -173,7 +173,7 @@ class GroundTruth(_Columns):
     height: int
     boxes: Boxes  # [N, 4]
     labels: Labels  # [N]
-    difficult: NDArray[np.bool_]  # [N], VOC's flag: neither asked for nor held against a detector
+    difficult: NDArray[np.bool_]  # [N], VOC's flag: neither to be found nor false
     crowd: NDArray[np.bool_] = field(default_factory=_unset)  # [N], COCO's flag: a region with many of the class
     ignore: NDArray[np.bool_] = field(
         default_factory=_unset
@@ -182,7 +182,9 @@ class GroundTruth(_Columns):
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
     xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
     ignored_classes: tuple[str, ...] = ()  # classes that are not evaluated here: ILSVRC's blacklist, or not annotated
-    upright: bool = False  # boxes are of the image turned upright by its EXIF data, if the stated size fits both ways
+    upright: bool = (
+        False  # boxes are of the image turned upright by its EXIF data, if the stated size is that of both ways
+    )
     exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training images
 
     _columns = ("boxes", "labels", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
@@ -234,7 +236,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class ImageDetections:
-    """One image's outcome: its detections, or the `error` that kept them from being made."""
+    """One image's outcome: its detections, or the `error` in their place."""
 
     file: str
     width: int = 0
@@ -268,7 +270,7 @@ class ImageDetections:
 class Stages:
     """What a detector made of one image, step by step, and the rules by which detections come of it.
 
-    Shapes: P proposals, of which the first R were looked at, K classes (0 = background in the probabilities).
+    Shapes: P proposals, of which the first R were classified, K classes (0 = background in the probabilities).
     """
 
     proposals: Boxes  # [P, 4], the best first, also those beyond the budget
@@ -278,7 +280,7 @@ class Stages:
     score_threshold: float  # detections below are left out
     nms_threshold: float  # IoU above which a better box of the same class suppresses
     max_detections: int
-    vote_threshold: float | None = None  # IoU from which boxes of the same class vote on a kept one's place; None: none
+    vote_threshold: float | None = None  # IoU from which boxes of the same class vote on a detection's box; None: none
     agnostic: bool = False  # whether a box suppresses those of other classes too
 
     @property

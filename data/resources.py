@@ -14,12 +14,12 @@ _UNKNOWN_MEMORY = 4 * 2**30  # bytes, where the system does not say
 
 
 def usable_cores() -> int:
-    """How many cores are worth a thread: those this process may run on, no more than its share of time comes to."""
+    """How many threads to use: one for each core of this process, or of its quota of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shares = [_share(text) for text in _controls("", "cpu.max")]
-    quotas = zip(_controls("cpu", "cpu.cfs_quota_us"), _controls("cpu", "cpu.cfs_period_us"), strict=False)
-    shares += [_share(f"{quota} {period}") for quota, period in quotas]
-    return max(1, min(cores, *(ceil(share) for share in shares if share > 0)) if any(shares) else cores)
+    quotas = [_cores(text) for text in _controls("", "cpu.max")]
+    limits = zip(_controls("cpu", "cpu.cfs_quota_us"), _controls("cpu", "cpu.cfs_period_us"), strict=False)
+    quotas += [_cores(f"{quota} {period}") for quota, period in limits]
+    return max(1, min(cores, *(ceil(quota) for quota in quotas if quota > 0)) if any(quotas) else cores)
 
 
 def usable_memory() -> int:
@@ -28,7 +28,7 @@ def usable_memory() -> int:
     return min([_physical_memory(), *(int(text) for text in texts if text.isdecimal())])
 
 
-def _share(text: str) -> float:
+def _cores(text: str) -> float:
     """Cores from a quota and a period, both in microseconds; 0 where there is no limit."""
     quota, _, period = text.partition(" ")
     return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else 0.0
@@ -42,7 +42,7 @@ def _physical_memory() -> int:
 
 
 def _controls(controller: str, name: str) -> Iterator[str]:
-    """What a control file says in each group that this process is in; the second version has no controllers."""
+    """The text of a control file in each group that this process is in; the second version has no controllers."""
     for line in _text(_OWN_GROUPS).splitlines():
         _, controllers, group = (*line.split(":", 2), "", "")[:3]
         if controller not in controllers.split(","):

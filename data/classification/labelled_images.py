@@ -18,17 +18,18 @@ from ..errors import DataError
 from ..files.folder_walk import files_below, natural_key
 from ..images.decoding import read_image
 from ..images.image_files import is_image_name
+from ..values import NO_INDEX
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images with a class each. Pixels are read when they are asked for, upright and in any order."""
+    """Images with a class each. Pixels are read when they are needed, upright and in any order."""
 
     name: str
     classes: tuple[str, ...]  # the order in which a classifier has its outputs
     files: tuple[str, ...]  # [N], what results and messages call the images
     targets: NDArray[np.int64]  # [N], indices into `classes`
-    read: Callable[[int], NDArray[np.uint8]]  # the pixels of an image by its place, RGB (H, W, 3)
+    read: Callable[[int], NDArray[np.uint8]]  # the pixels of an image by its index, RGB (H, W, 3)
 
     def __post_init__(self) -> None:
         if self.targets.shape != (len(self.files),):
@@ -43,8 +44,8 @@ class LabelledImages:
         """The same images, their targets indices into other classes, which must have all names in use."""
         used = [self.classes[index] for index in np.unique(self.targets)]
         check_classes(used, classes, self.name)
-        places = {name: place for place, name in enumerate(classes)}
-        moved = np.array([places.get(name, -1) for name in self.classes], dtype=np.int64)  # [K]
+        indices = {name: index for index, name in enumerate(classes)}
+        moved = np.array([indices.get(name, NO_INDEX) for name in self.classes], dtype=np.int64)  # [K]
         return replace(self, classes=classes, targets=moved[self.targets])
 
     def spread(self, count: int) -> "LabelledImages":
@@ -55,13 +56,13 @@ class LabelledImages:
 
 
 def groups_by_class(images: LabelledImages) -> list[NDArray[np.intp]]:
-    """The places of the images of each class that has any."""
+    """The indices of the images of each class that has any."""
     order = np.argsort(images.targets, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(images.targets[order])) + 1)
 
 
 def sample_index(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> int:
-    """Which image comes at an index of the endless sequence that training goes through.
+    """The image at an index of the endless sequence of training samples.
 
     A round takes one image of each group, the groups in a new order; each group goes through its own images in
     epochs, each a new order. So a single group of all images gives plain epochs, and a group for each class shows
@@ -69,13 +70,13 @@ def sample_index(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> i
     """
     turn, rank = divmod(index, len(groups))
     group = int(_order(len(groups), seed, turn)[rank]) if len(groups) > 1 else 0
-    epoch, place = divmod(turn, len(groups[group]))
-    return int(groups[group][_order(len(groups[group]), seed, epoch, group)[place]])
+    epoch, i = divmod(turn, len(groups[group]))
+    return int(groups[group][_order(len(groups[group]), seed, epoch, group)[i]])
 
 
 @lru_cache(maxsize=4)
 def _order(count: int, *seed: int) -> NDArray[np.intp]:
-    """A random order, kept for the many steps of an epoch."""
+    """A random order, cached for the many steps of an epoch."""
     return np.random.default_rng(seed).permutation(count)
 
 
@@ -98,7 +99,7 @@ def read_class_folders(folder: str | Path) -> LabelledImages:
     paths = [str(root / file) for file in files]
     names = tuple(Path(file).as_posix() for file in files)
     return LabelledImages(
-        str(root), classes, names, np.array(targets, dtype=np.int64), lambda place: read_image(paths[place])
+        str(root), classes, names, np.array(targets, dtype=np.int64), lambda index: read_image(paths[index])
     )
 
 

@@ -38,7 +38,7 @@ def crops_of(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 
 
 def resize_shorter(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
-    """The image with its shorter side brought to so many pixels."""
+    """The image with its shorter side brought to `short_side` pixels."""
     height, width = image.shape[:2]
     long_side = min(round(short_side * max(height, width) / min(height, width)), short_side * ASPECT_LIMIT)
     wide, high = (short_side, long_side) if width <= height else (long_side, short_side)

@@ -1,9 +1,9 @@
-"""WebDataset shards: `.tar` files in which the files of one sample stand side by side and share their name's stem.
+"""WebDataset shards: `.tar` files in which the files of one sample stand side by side and have one stem.
 
 A sample is `KEY.jpg` (or another image) with one label: `KEY.cls`, a class number; `KEY.txt`, a class name; or
 `KEY.json` with one of either under `label`, `cls` or `class`. The key is the path up to the first dot of its last part.
 
-A shard is looked through once, for where everything lies; images are then read from their places, in any order.
+A shard is read through once, for where everything lies; images are then read from there, in any order.
 Only plain archives can be read so: a compressed one is refused.
 """
 
@@ -119,8 +119,8 @@ def read_shards(source: str | Path) -> LabelledImages:
     classes, targets = _targets(labels, Path(shards[0]).with_name(CLASS_LIST), str(source))
     files = tuple(f"{os.path.basename(each.shard)}/{each.name}" for each in images)
 
-    def read(place: int) -> NDArray[np.uint8]:
-        return decode_image(images[place].read(), str(images[place]))
+    def read(index: int) -> NDArray[np.uint8]:
+        return decode_image(images[index].read(), str(images[index]))
 
     return LabelledImages(str(source), classes, files, targets, read)
 
@@ -202,7 +202,7 @@ def _targets(labels: list[int | str], list_file: Path, source: str) -> tuple[tup
     names = _listed_names(list_file)
     if kinds == {str}:
         classes = names or tuple(sorted({str(label) for label in labels}))
-        return classes, _places([str(label) for label in labels], classes, list_file)
+        return classes, _indices_of([str(label) for label in labels], classes, list_file)
     numbers = [int(label) for label in labels]
     if names and max(numbers) >= len(names):
         raise DataError(f"{list_file}: has {len(names)} names, and there is a label {max(numbers)}; add the rest")
@@ -222,9 +222,9 @@ def _listed_names(list_file: Path) -> tuple[str, ...]:
     return names
 
 
-def _places(labels: Iterable[str], classes: tuple[str, ...], list_file: Path) -> NDArray[np.int64]:
-    places = {name: place for place, name in enumerate(classes)}
+def _indices_of(labels: Iterable[str], classes: tuple[str, ...], list_file: Path) -> NDArray[np.int64]:
+    indices = {name: index for index, name in enumerate(classes)}
     try:
-        return np.array([places[label] for label in labels], dtype=np.int64)
+        return np.array([indices[label] for label in labels], dtype=np.int64)
     except KeyError as error:
         raise DataError(f"{list_file}: a label is {shown(error.args[0])}, which is not in this list; add it") from error

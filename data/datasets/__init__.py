@@ -1,1 +1,1 @@
-"""A data set in memory, and what the readers of its formats share."""
+"""A data set in memory, and what the readers of its formats have in common."""

@@ -96,7 +96,7 @@ def read_flag(value: Any, name: str, where: str, on_problem: OnProblem) -> bool:
     """A flag; one that is neither is not set, which is a minor problem: the object itself is not in doubt."""
     flag = flag_of(value)
     if flag is None:
-        kind, what = f"{name} flag that says neither 0 nor 1", f"{name} is {shown(value)}: need 0 or 1"
+        kind, what = f"{name} flag that is neither 0 nor 1", f"{name} is {shown(value)}: need 0 or 1"
         on_problem(Problem(kind, where, what, "it is taken for 0", minor=True))
     return bool(flag)
 

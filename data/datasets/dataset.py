@@ -19,7 +19,7 @@ from ..records import GroundTruth
 class Dataset:
     """One split of a data set. `classes` gives the order in which a classifier or a table lists the names.
 
-    Result files of some kinds have numbers in place of names: `image_ids` and `class_ids` say which, in the order of
+    Result files of some kinds have numbers in place of names: `image_ids` and `class_ids` are those, in the order of
     `images` and `classes`; they are empty where names are used.
 
     Boxes are of the pixels as stored, or, where an image says `upright`, of it turned upright by its EXIF data, as it
@@ -108,7 +108,7 @@ def require_objects(
 ) -> None:
     """UsageError where no object of any class, or `of_each`, is to be found; classes that lack objects are reported.
 
-    `purpose` says what they are for, as in "to learn from".
+    `purpose` is what they are for, as in "to learn from".
     """
     found = {str(label) for truth in data.images for label in truth.labels[truth.to_find]}
     missing = [name for name in classes if name not in found]

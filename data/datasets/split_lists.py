@@ -77,7 +77,7 @@ def _plain(text: str) -> str:
 def _below(name: str, folders: Collection[str]) -> str:
     """Without the path to one of the folders; of a path from a root that has none of them the last part."""
     parts = name.split("/")
-    own = [place for place, part in enumerate(parts[:-1]) if part.lower() in folders]
+    own = [i for i, part in enumerate(parts[:-1]) if part.lower() in folders]
     return "/".join(parts[own[-1] + 1 if own else -1 if _ROOT.match(name) else 0 :])
 
 

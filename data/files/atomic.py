@@ -33,7 +33,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 def writing_atomically(path: str | Path, room: str = "it") -> Iterator[BinaryIO]:
     """A stream of bytes into a file that is there, whole, when the block ends, and not at all if it fails.
 
-    `room` is what a full disk is said to need.
+    `room` is what a full disk needs, for the message.
     """
     path = Path(path)
     # A name of its own: the target's may already be as long as the file system allows.
@@ -79,7 +79,7 @@ def naming_failures(path: str | Path, room: str = "it") -> Iterator[None]:
             raise DiskFullError(f"{path}: the disk is full; make room for {room}") from error
         if error.errno == errno.ENAMETOOLONG:
             raise SetupError(f"{cut(str(path))}: is too long a name for this file system; shorten it") from error
-        raise SetupError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise SetupError(f"{path}: cannot be written ({error.strerror}); choose another path") from error
 
 
 def _encode(text: str, path: Path) -> bytes:

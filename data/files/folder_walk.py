@@ -45,7 +45,7 @@ def is_drawn(path: str, root: str) -> bool:
 
 
 def _entries(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
-    """What tells this folder from all others, and its entries that are not hidden."""
+    """The identity of a folder, and its entries that are not hidden."""
     try:
         status = os.stat(folder)
         with os.scandir(folder) as entries:

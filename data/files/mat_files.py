@@ -78,7 +78,7 @@ def _element(content: memoryview, position: int, order: str) -> tuple[int, memor
         raise _damaged("ends within an element")
     kind, length = struct.unpack_from(f"{order}II", content, position)
     start = position + 8
-    if kind >> 16:  # a small one: length and type share four bytes, and the content fills the other four
+    if kind >> 16:  # a small one: length and type are in four bytes, and the content fills the other four
         kind, length, start = kind & 0xFFFF, kind >> 16, position + 4
         if length > 4:
             raise _damaged(f"a small element claims {length} bytes")
@@ -108,7 +108,7 @@ def _unpacked(packed: memoryview, order: str, names: Collection[str]) -> tuple[i
 
 
 def _inflated(packed: memoryview, most: int, *, to_end: bool = False) -> bytes:
-    """At most so many bytes of a compressed stream; `to_end` wants all of it, and its checksum right."""
+    """At most `most` bytes of a compressed stream; `to_end` wants all of it, and its checksum right."""
     stream = zlib.decompressobj()
     try:
         content = stream.decompress(packed, most)

@@ -1,6 +1,6 @@
 """Safetensors files of NumPy arrays, written so that equal content is equal bytes, and read as what they should hold.
 
-`open_tensors` reads what a file says of itself and its arrays; whatever a damaged or foreign file does, a number format
+`open_tensors` reads a file's metadata and arrays; whatever a damaged or foreign file does, a number format
 that NumPy lacks, an array that is not there, is a DataError of one sentence.
 
 The header's metadata states the sha256 of all else in the file: names, shapes, other metadata and numbers. File and
@@ -100,15 +100,15 @@ def shard_names(kind: str, files: Sequence[str], size: int) -> dict[str, list[st
 
 @dataclass(frozen=True)
 class OpenTensors:
-    """An open file: what it says of itself, and its arrays; `open_tensors` words the ValueErrors of its methods."""
+    """An open file: its metadata and arrays; `open_tensors` words the ValueErrors of its methods."""
 
     about: Mapping[str, str]
     file: Any
 
     def text(self, name: str) -> str:
-        """What the file says of itself under a name."""
+        """A text of the metadata."""
         if name not in self.about:
-            raise ValueError(f"it does not say {name!r}")
+            raise ValueError(f"it does not state {name!r}")
         return self.about[name]
 
     def json(self, name: str, kind: type[T]) -> T:
@@ -135,7 +135,7 @@ class OpenTensors:
 
 @contextmanager
 def open_tensors(path: Path, what: str, fix: str, *, compare: bool = True) -> Iterator[OpenTensors]:
-    """Open a file to read; whatever goes wrong meanwhile is told as: it cannot be read as `what`, and what to do.
+    """Open a file to read; whatever goes wrong meanwhile is a DataError: it cannot be read as `what`, and what to do.
 
     Its checksum is compared first, for which all of it is read, unless that is not wanted.
     """

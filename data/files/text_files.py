@@ -24,8 +24,8 @@ _LONGEST_NAME = 4096  # characters; no system opens longer paths
 
 _GZIP = b"\x1f\x8b"
 _LARGEST = 2**31  # bytes of a text
-_FOLD, _SPARE = 200, 2**26  # of a compressed one at most so many for each: a few can stand for any number
-_AT_ONCE = 2**20  # bytes: Python makes room for all that it is asked to read, though the file be small
+_FOLD, _SPARE = 200, 2**26  # of a compressed one at most so large: a few bytes can stand for any number
+_AT_ONCE = 2**20  # bytes: Python makes room for all that it is to read, though the file be small
 
 
 def read_text(path: str | Path) -> str:
@@ -69,7 +69,7 @@ def _read(stream: IO[bytes] | gzip.GzipFile, size: int) -> bytes:
 
 
 def _encoding(content: bytes) -> tuple[str, int]:
-    """What the byte-order mark says, and its length: UTF-8 and 0 without one."""
+    """The encoding by the byte-order mark, and that mark's length: UTF-8 and 0 without one."""
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
     return _MARKS.get(mark, "utf-8"), len(mark)
 
@@ -93,7 +93,7 @@ def check_names(names: Iterable[str], owner: str) -> None:
 
 
 def decode_text(content: bytes, owner: str) -> str:
-    """The text of a file's bytes: UTF-8, or what its byte-order mark says, which is left out.
+    """The text of a file's bytes: UTF-8, or by its byte-order mark, which is left out.
 
     >>> decode_text("cat".encode("utf-8-sig"), "list.txt")
     'cat'

@@ -1,8 +1,8 @@
 """XML of annotations as a tree: no entity is ever expanded, and every encoding that Python knows is read.
 
-Tools for labelling write the encoding of their machine, and declare it, or another: what bytes say for certain goes
+Tools for labelling write the encoding of their machine, and declare it, or another: what is certain from the bytes goes
 before what is declared. A byte-order mark decides; bytes beyond ASCII that are UTF-8 are UTF-8, as text in a code of
-one byte a letter is not by chance. Short text in a code of two can be, but hardly with UTF-8's sequences of three.
+one byte a letter hardly ever is. Short text in a code of two can be, but hardly with UTF-8's sequences of three.
 """
 
 import codecs
@@ -19,7 +19,7 @@ from .text_files import decode_text
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32's begins as UTF-16's
 _HIGH = bytes(range(128, 256))
-_THREE_BYTES = "\u0800"  # the first character of which UTF-8 has so many
+_THREE_BYTES = "\u0800"  # the first character of which UTF-8 has three
 _UNMARKED = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 # Windows calls by these names what has more characters.
 _LARGER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950"}

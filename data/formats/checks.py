@@ -1,6 +1,6 @@
 """The doctor of data sets: what a reader refuses, what it lets pass and a person should know, and what is in there.
 
-Image files are asked for their size and nothing more: one that breaks off behind its header is not noticed.
+Of image files only the size is read: one that breaks off behind its header is not noticed.
 
 Shapes: N objects of all images.
 """
@@ -26,7 +26,7 @@ from .specs import open_dataset
 
 _ONE_BASED = ("voc", "ilsvrc")  # kinds of data sets whose files call the first pixel 1
 _ROUNDING = 0.01  # pixels, by which files with decimal places may be off
-_FEW = 10  # objects of a class, below which its average precision says little
+_FEW = 10  # objects of a class, below which its average precision means little
 _RARE = 20  # times fewer objects than a class of nearly the same name: a slip of the pen rather than a class
 _NEAR = 0.8  # likeness of two names, as difflib has it: "aeroplane" and "airplane" are .82, "cat" and "cow" .33
 
@@ -41,7 +41,7 @@ def check_dataset(spec: str) -> Report:
 
 
 def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
-    """Look over a data set that has been read; `problems` are what its reader could not use.
+    """Check a data set that has been read; `problems` are what its reader could not use.
 
     The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
     """
@@ -119,7 +119,7 @@ def _size_that_differs(truth: GroundTruth, size: Size, other: Size | None) -> Pr
 
 def _turned_the_other_way(truth: GroundTruth, size: Size, other: Size) -> Problem:
     what = f"the boxes do not fit {size[0]} x {size[1]}; they fit it turned by its EXIF data, {other[0]} x {other[1]}"
-    fix = "state the size that the boxes fit: it says which way round they were drawn"
+    fix = "state the size of the image as the boxes were drawn on it"
     return Problem("image whose boxes fit it turned the other way", truth.file, what, fix)
 
 
@@ -135,7 +135,7 @@ def _other_size(data: Dataset, truth: GroundTruth, size: Size) -> Size | None:
 def _listed_twice(data: Dataset) -> Iterator[Problem]:
     for file, times in Counter(truth.file for truth in data.images).items():
         if times > 1:
-            fix = "keep one line of it: its objects count twice"
+            fix = "remove one line of it: its objects count twice"
             yield Problem("image that is listed twice", file, f"is listed {times} times", fix)
 
 
@@ -178,7 +178,7 @@ def _sides(size: Size) -> list[float]:
 def _repeated_objects(truth: GroundTruth, one_based: bool) -> Iterator[Problem]:
     for i in np.flatnonzero(truth.repeated).tolist():
         what = f"the box {_corners(truth, i, one_based)} is there again, of the same class"
-        fix = "remove one: of two objects in one place a detector finds one"
+        fix = "remove one: of two equal objects a detector finds one"
         yield Problem("object that is there twice", f"{truth.file} ({truth.labels[i]})", what, fix)
 
 

@@ -34,7 +34,7 @@ COCO_NAME = "predictions.coco.json"  # of the file that `detect` writes beside i
 CSV_NAME = "detections.csv"  # of the one with `--format csv`
 RUN_NAME = "run.json"  # of the one with its settings
 
-_HEAD = 2**16  # bytes of a file that tell its form
+_HEAD = 2**16  # bytes of a file by which its form is known
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
 _LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
 _TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
@@ -120,7 +120,7 @@ def read_categories(
 
 
 def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tuple[str, ...] | None:
-    """The classes that the files say they are about; None where they say nothing."""
+    """The classes that the files state; None where they state none."""
     if path.is_dir() and not (path / LEDGER_NAME).is_file():
         if (labels := labels_folder(path)) is not None:
             return yolo_names(labels, data)
@@ -129,7 +129,7 @@ def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tupl
         return _categories_of_run(path if path.is_dir() else path.parent, seen)
     form = _form(path)
     if form is _Form.JSON and not isinstance(content := load_json(path), list):
-        return category_names(content, path) or None  # an empty list says nothing
+        return category_names(content, path) or None  # an empty list states none
     return (class_of(path) or "",) if form is _Form.VOC else None
 
 

@@ -1,4 +1,4 @@
-"""A data set by one line of text, the SPEC: its kind, its place and its split, as in `voc:ROOT:YEAR:SPLIT`."""
+"""A data set by one line of text, the SPEC: its kind, its path and its split, as in `voc:ROOT:YEAR:SPLIT`."""
 
 import os
 import re
@@ -53,9 +53,9 @@ def open_dataset(
     *,
     allow_unannotated: bool = False,
 ) -> Dataset:
-    """Read the annotations of the data set that a SPEC names; `on_problem` is told of what cannot be used.
+    """Read the annotations of the data set that a SPEC names; `on_problem` gets what cannot be used.
 
-    The file `blacklist` takes the place of ILSVRC's own. A test set without annotations is refused unless allowed.
+    The file `blacklist` replaces ILSVRC's own. A test set without annotations is refused unless allowed.
     """
     kind, _, rest = spec.partition(":")
     if kind not in _READERS:
@@ -75,7 +75,7 @@ def open_dataset(
 def open_datasets(
     specs: Sequence[str], report: Callable[[str], None] = lambda line: None, *, allow_unannotated: bool = False
 ) -> Dataset:
-    """Several data sets as one; with more than one, files are named from the folder that all of them share.
+    """Several data sets as one; with more than one, files are named from the folder that holds all of them.
 
     What is left out, and what one of them does not annotate, is reported.
     """
@@ -103,7 +103,7 @@ def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Datas
         if missing:
             report(f"{each.name} does not annotate {listed(missing)}: what is background in its images may be one")
         images += [
-            # The folder alone is resolved: an image that is a link to elsewhere keeps its name in the data set.
+            # The folder alone is resolved: an image that is a link to elsewhere has its own name in the data set.
             replace(
                 truth,
                 file=(each.folder.resolve() / truth.file).relative_to(folder).as_posix(),

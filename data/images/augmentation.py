@@ -1,4 +1,4 @@
-"""Changes to a training image that keep its objects what they are."""
+"""Changes to a training image that leave its objects what they are."""
 
 import math
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from PIL import Image, ImageEnhance
 
 from ..boxes import Boxes, flip_boxes
 
-AREA = (0.08, 1.0)  # of the image that a training crop takes, every share equally likely (GoogLeNet, section 6)
+AREA = (0.08, 1.0)  # of the image that a training crop takes, every fraction equally likely (GoogLeNet, section 6)
 ASPECT = (3 / 4, 4 / 3)  # width to height of a training crop
-TRIES = 10  # at a window that fits, before the largest one in the middle is taken
+TRIES = 10  # at a window inside the image, before the largest one in the middle is taken
 ENHANCEMENT = (0.5, 1.5)  # factors of brightness, contrast and colour; 1 changes nothing (Howard 2013)
-LIGHTING = 0.1  # standard deviation of each principal colour's share (Krizhevsky et al. 2012, section 4.1)
+LIGHTING = 0.1  # standard deviation along each principal colour (Krizhevsky et al. 2012, section 4.1)
 
-# In equal measure, as the paper tells, without proof that it helps.
+# In equal measure, as in the paper, which has no proof that it helps.
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_CUBIC)
 
 # The principal components of ImageNet's RGB pixels in 0-1, a column each, and the deviations along them.
@@ -57,7 +57,7 @@ def random_window(width: int, height: int, rng: np.random.Generator) -> tuple[in
     """A random part of an image: x, y, width and height in whole pixels.
 
     The area is uniform in `AREA` and the aspect in the logarithm in `ASPECT`, so that lying and standing are alike. In
-    a strip that such a window seldom fits, it is the largest in the middle.
+    a strip that is too narrow for such a window, it is the largest in the middle.
     """
     for _ in range(TRIES):
         area = rng.uniform(*AREA) * width * height
@@ -78,7 +78,7 @@ def distort_colours(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArr
 
 
 def add_light(image: NDArray[np.uint8], amounts: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """An RGB image under another light: every pixel moved by so many deviations along the principal colours."""
+    """An RGB image under another light: every pixel moved by these deviations along the principal colours."""
     shift = 255 * PRINCIPAL_COLOURS @ (amounts * PRINCIPAL_DEVIATIONS)  # [3]
     table = np.clip(np.rint(np.arange(256)[:, None] + shift), 0, 255).astype(np.uint8)  # [256, 3]
     return np.stack([table[image[..., channel], channel] for channel in range(3)], axis=-1)

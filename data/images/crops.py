@@ -18,7 +18,7 @@ FILL = (123, 117, 104)  # RGB, the mean that BVLC's networks subtract
 
 
 def with_context(boxes: Boxes, size: int = SIZE, context: int = CONTEXT) -> Boxes:
-    """The boxes grown about their centres so that, warped to `size`, they keep `context` pixels on every side.
+    """The boxes grown about their centres so that, warped to `size`, they have `context` pixels on every side.
 
     >>> with_context(np.array([[0.0, 0.0, 192.0, 96.0]])).tolist()
     [[-16.0, -8.0, 208.0, 104.0]]

@@ -1,4 +1,4 @@
-"""The one decoder: an image file becomes an upright (H, W, 3) uint8 RGB array, or a `DataError` that says why not.
+"""The one decoder: an image file becomes an upright (H, W, 3) uint8 RGB array, or a `DataError`.
 
 What the content is decides, not the file's name. Choices made here:
 
@@ -6,14 +6,14 @@ What the content is decides, not the file's name. Choices made here:
   annotators of VOC and ILSVRC drew on. Where an annotation states the image's size, and only one of the two has it,
   that one is given. Colour profiles are not applied.
 - Transparency is composited on white, the paper that such images were mostly drawn for.
-- 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer image whose values all fit 8 bits is
-  taken as it is, one that fits 16 bits is scaled like 16-bit gray. A float image must lie in 0-1. Anything beyond
+- 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer image whose values all have 8 bits is
+  taken as it is, one of 16 bits is scaled like 16-bit gray. A float image must lie in 0-1. Anything beyond
   is refused: its scale is a guess that only its owner can make.
 - Of an animation or a stack of pages, the first.
 - A damaged or cut-off file is refused; half an image would give detections that nobody can trust. A JPEG that lacks
   only its end marker is whole: all its pixels are there.
 - HEIC is read where pillow-heif is installed, which turns it upright itself, so that it has no other pixels.
-- Pillow's guard against decompression bombs is kept: more than twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is
+- Pillow's guard against decompression bombs stays: more than twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is
   refused, between once and twice, where the photos of real cameras lie, Pillow warns and the image is decoded.
   `limit_megapixels` moves it.
 - A file that is far too small for the pixels that it claims is refused before room is made for them, and so is a JPEG
@@ -84,7 +84,7 @@ def read_image(path: str | Path, *, ignore_exif: bool = False, size: Size = UNKN
 
 
 def decode_image(content: bytes, name: str, *, ignore_exif: bool = False) -> NDArray[np.uint8]:
-    """The same of a file's bytes, which lie elsewhere, in an archive, say; `name` is what an error calls them."""
+    """The same of a file's bytes, which lie elsewhere, as in an archive; `name` is what an error calls them."""
     try:
         return _decode(io.BytesIO(content), ignore_exif, UNKNOWN_SIZE)
     except Exception as error:
@@ -102,7 +102,7 @@ def decode_pillow(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def limit_megapixels(most: float) -> None:
-    """Refuse images of more than so many million pixels from now on, in the whole process, from their headers.
+    """Refuse images of more than `most` million pixels from now on, in the whole process, from their headers.
 
     It is Pillow's own guard that is moved, and its warnings of half of that are not wanted then.
     """

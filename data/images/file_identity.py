@@ -1,4 +1,4 @@
-"""Which file an image was read from: what tells it from another of the same name, and where it lies."""
+"""Which file an image was read from: its size and time of change, and where it lies."""
 
 import os
 from collections.abc import Iterable, Sequence

@@ -33,9 +33,9 @@ def image_name(stated: Any, folder: Path | None) -> str | None:
     """The path below `folder` that an annotation states, or None where it is none or leads out of the folder.
 
     Annotations are made on other machines: where there is no file of the name as it stands, a backslash is a separator,
-    the case of letters does not count if just one file fits, a name may go through a folder called as this one, and
-    of a path from another root the longest tail counts that is there. What is nowhere keeps its name, without its root:
-    evaluation needs no files. Without a folder nothing is looked for.
+    the case of letters does not count if just one file matches, a name may go through a folder called as this one, and
+    of a path from another root the longest tail counts that is there. What is nowhere has its stated name, without its
+    root: evaluation needs no files. Without a folder no file is searched for.
 
     >>> image_name("./a/../b.jpg", Path("photos")), image_name("../b.jpg", Path("photos"))
     ('b.jpg', None)
@@ -99,7 +99,7 @@ def _climbs(name: str) -> bool:
 
 
 def _split_root(stated: str) -> tuple[bool, str]:
-    """Whether a name starts at a root, of a drive or a share too, and without it, normalised and with `/`.
+    """Whether a name starts at a root, of a drive or a network folder too, and without it, normalised and with `/`.
 
     >>> _split_root(r"C:\\a\\b.jpg"), _split_root("./a/c:d.jpg")
     ((True, 'a/b.jpg'), (False, 'a/c:d.jpg'))
@@ -185,7 +185,7 @@ def _spellings(folder: str, changed: int | None) -> dict[str, list[str]]:
 
 
 def image_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:
-    """Width and height of an image, from the file's header if that tells; DataError where it is no image.
+    """Width and height of an image, from the file's header if that has it; DataError where it is no image.
 
     Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the size that its annotation
     states.
@@ -205,7 +205,7 @@ def is_turned(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN
 
 
 def _size_and_orientation(path: str | Path) -> tuple[Size, Any] | None:
-    """Of the pixels as stored, from the file's header; None if that does not tell."""
+    """Of the pixels as stored, from the file's header; None if that has none."""
 
     def read(image: Image.Image) -> tuple[Size, Any]:
         (width, height), orientation = image.size, orientation_of(image)
@@ -217,7 +217,7 @@ def _size_and_orientation(path: str | Path) -> tuple[Size, Any] | None:
 
 
 def pixels_stated(path: str | Path) -> int:
-    """How many pixels a file's header says that an image has; 0 where it does not tell, and for what is no file."""
+    """How many pixels a file's header says that an image has; 0 where it has none, and for what is no file."""
     return _of_header(path, lambda image: image.width * image.height, 0)
 
 
@@ -228,7 +228,7 @@ def is_animation(path: str | Path) -> bool:
 
 def _of_header(path: str | Path, read: Callable[[Image.Image], T], default: T) -> T:
     if os.path.isfile(path):  # else opening it might wait for ever
-        # A hostile file makes Pillow raise nearly anything; the decoder then says what is wrong.
+        # A hostile file makes Pillow raise nearly anything; the decoder then reports what is wrong.
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
             return read(image)
     return default
@@ -254,5 +254,5 @@ def unique_stems(files: Sequence[str]) -> list[str]:
     for file in files:
         other = owners.setdefault(posixpath.splitext(file)[0], file)
         if other is not file:
-            raise DataError(f"{file} and {other}: would share one file of annotations; rename one of them")
+            raise DataError(f"{file} and {other}: would have one file of annotations; rename one of them")
     return list(owners)

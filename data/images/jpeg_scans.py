@@ -1,7 +1,7 @@
 """The scans of a JPEG's bytes, without decoding them: how many, and whether they code all of the image.
 
 A decoder makes up what a cut-off file lacks. Here the markers are followed: an image is coded when each coefficient of
-each component has been in a scan down to its last bit. That the last scan itself is whole, only decoding can tell:
+each component has been in a scan down to its last bit. That the last scan itself is whole, only decoding can show:
 `ENDS` are what may be put behind it, which gives the same pixels unless some are made of what was put there.
 """
 

@@ -1,4 +1,4 @@
-"""Where the images of a file of annotations are, if nobody says so."""
+"""Where the images of a file of annotations are, if that is not stated."""
 
 import os
 from collections.abc import Iterator

@@ -43,7 +43,7 @@ def orientation_of(image: Image.Image) -> Any:
 
 
 def upright(image: Image.Image, orientation: Any) -> Image.Image:
-    """The image turned and mirrored as an EXIF orientation from 1 to 8 asks; any other value leaves it as it is."""
+    """The image turned and mirrored by an EXIF orientation from 1 to 8; any other value leaves it as it is."""
     method = _TRANSPOSES.get(orientation)
     return image if method is None else image.transpose(method)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..values import NO_INDEX
 
-_NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off in its place
+_NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off instead of its own end
 
 
 def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int64]:

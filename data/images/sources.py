@@ -35,7 +35,7 @@ from ..values import shown
 from .decoding import read_image, readable_extensions
 from .image_files import is_image_name
 
-# Told, once, how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
+# Called once with how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
 OnPassedOver = Callable[[Counter[str]], None]
 
 _HEIF = (".heic", ".heif", ".hif")  # read where pillow-heif is installed
@@ -66,7 +66,7 @@ class _Found:
     relative: str
 
     @property
-    def place(self) -> str:
+    def real(self) -> str:
         return os.path.join(self.base, self.relative)
 
 
@@ -79,8 +79,7 @@ def list_sources(
 ) -> list[Source]:
     """The images that the sources name, in their order, each once; `skip` is the output folder.
 
-    `file` is relative to the folder or to the fixed part of the glob, for lists to the folder that all their names
-    share, and for a single file it is its name. Where two images would get one name, both get more of their path:
+    `file` is relative to the folder or to the fixed part of the glob, for lists to the folder of all their names, and for a single file it is its name. Where two images would get one name, both get more of their path:
     `a/1.jpg` and `b/1.jpg`.
     """
     found: dict[str, _Found] = {}
@@ -88,11 +87,11 @@ def list_sources(
     for source in sources:
         listing = _Listing(None if skip is None else os.path.realpath(skip))
         for image in _expand(os.fspath(source), listing, stdin):
-            found.setdefault(image.place, image)
+            found.setdefault(image.real, image)
         passed_over |= listing.passed_over
     files = _unique_names(list(found.items()))
     if on_passed_over is not None and passed_over.keys() - found.keys():
-        on_passed_over(Counter(kind for place, kind in passed_over.items() if place not in found))
+        on_passed_over(Counter(kind for path, kind in passed_over.items() if path not in found))
     return [Source(Path(image.path), file) for image, file in zip(found.values(), files, strict=True)]
 
 
@@ -118,9 +117,9 @@ class _Listing:
         images: list[_Found] = []
         for file in files:
             if not is_image_name(file.path):
-                self.passed_over[file.place] = _kind(file.path)
+                self.passed_over[file.real] = _kind(file.path)
             elif root is not None and is_drawn(file.path, root):
-                self.passed_over[file.place] = _DRAWN
+                self.passed_over[file.real] = _DRAWN
             else:
                 images.append(file)
         return images
@@ -132,7 +131,7 @@ class _Listing:
         return sorted(self.images(files, folder), key=lambda image: natural_key(image.path))
 
     def instead(self) -> str:
-        """What was looked for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
+        """What was searched for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
         kinds = Counter(self.passed_over.values()).most_common(4)
         there = ", ".join(f"{count} {kind}" for kind, count in kinds) or "no files"
         return f"(looked for {' '.join(readable_extensions())}); found {there}"
@@ -178,9 +177,9 @@ def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
     base = os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0])
     found: dict[str, _Found] = {}
     shortest_first = sorted(paths, key=lambda path: (path.count(os.sep), path))
-    asked_for_drawn = DRAWN in pattern.split("/")
-    for file in listing.images(map(_file, shortest_first), None if asked_for_drawn else base):
-        found.setdefault(file.place, _below(base, file))  # the shortest of several paths, by links, names it
+    wants_drawn = DRAWN in pattern.split("/")
+    for file in listing.images(map(_file, shortest_first), None if wants_drawn else base):
+        found.setdefault(file.real, _below(base, file))  # the shortest of several paths, by links, names it
     if not found:
         raise DataError(f"no images match {pattern} {listing.instead()}")
     return sorted(found.values(), key=lambda image: natural_key(image.path))
@@ -194,17 +193,17 @@ def _below(base: str, file: _Found) -> _Found:
 
 def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     """The files named in a list, relative to the folder they share; a folder in the list gives its images."""
-    places: dict[str, str] = {}
+    paths: dict[str, str] = {}  # by their real ones
     for name in map(named_path, names):
         for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
-            places.setdefault(found.place, found.path)
-    if not places:
+            paths.setdefault(found.real, found.path)
+    if not paths:
         raise DataError(f"no images in the folders of the list, {names[0]} the first {listing.instead()}")
     try:
-        base = os.path.commonpath([os.path.dirname(place) for place in places])
+        base = os.path.commonpath([os.path.dirname(real) for real in paths])
     except ValueError:  # on several drives of Windows
-        return [_Found(path, *os.path.split(place)) for place, path in places.items()]
-    return [_Found(path, base, place.removeprefix(os.path.join(base, ""))) for place, path in places.items()]
+        return [_Found(path, *os.path.split(real)) for real, path in paths.items()]
+    return [_Found(path, base, real.removeprefix(os.path.join(base, ""))) for real, path in paths.items()]
 
 
 def _kind(path: str) -> str:
@@ -213,8 +212,8 @@ def _kind(path: str) -> str:
 
 
 def _unique_names(images: Sequence[tuple[str, _Found]]) -> list[str]:
-    """Each image's relative path, with as many folders before it as tell it from all others."""
-    parts = [_parts(place) for place, _ in images]
+    """Each image's relative path, with as many folders before it as make it unique."""
+    parts = [_parts(real) for real, _ in images]
     depths = [image.relative.count(os.sep) + 1 for _, image in images]
     while True:
         names = ["/".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
@@ -226,6 +225,6 @@ def _unique_names(images: Sequence[tuple[str, _Found]]) -> list[str]:
             depths[index] += 1
 
 
-def _parts(place: str) -> list[str]:
-    drive, rest = os.path.splitdrive(place)
+def _parts(path: str) -> list[str]:
+    drive, rest = os.path.splitdrive(path)
     return [*filter(None, [re.sub(r"\W+", "", drive)]), *rest.split(os.sep)[1:]]

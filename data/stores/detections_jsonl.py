@@ -1,8 +1,8 @@
 """`detections.jsonl`, the ledger of a run: one line of JSON for each image, in input order, failures included.
 
 A line is `{"file", "width", "height", "detections": [{"label", "score", "box": [x1, y1, x2, y2]}]}`, or
-`{"file", "error"}`. What `detect` writes also has `"bytes"`, `"modified_ns"` and `"read_as"`, which tell the file that
-was read from another of its name. All of it is ASCII: a file name that is not UTF-8 travels as escaped surrogates. A
+`{"file", "error"}`. What `detect` writes also has `"bytes"`, `"modified_ns"` and `"read_as"`, which identify the file that
+was read. All of it is ASCII: a file name that is not UTF-8 travels as escaped surrogates. A
 run that was killed may leave a last line without its end; it is dropped, and the image is simply not done yet.
 """
 
@@ -90,7 +90,7 @@ def _detections(rows: Any, owner: str, on_problem: OnProblem) -> Detections:
 
 
 def _origin(record: dict[str, Any]) -> Origin | None:
-    """None where the line is from elsewhere, and so says nothing of its file, or nothing that makes sense."""
+    """None where the line is from elsewhere, and its file is not known."""
     size, modified, how = (record.get(name) for name in ("bytes", "modified_ns", "read_as"))
     return Origin(size, modified, how) if type(size) is int and type(modified) is int and type(how) is str else None
 
@@ -103,7 +103,7 @@ def write_ledger(images: Iterable[ImageDetections], path: str | Path) -> None:
 def read_ledger(path: str | Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
     """Every image in the ledger, in order, without a torn last line.
 
-    A line that says which file was read is all about that image: of several the last counts, as two runs at a time
+    A line with the file that was read is all about that image: of several the last counts, as two runs at a time
     leave them. Those of other tools are parts of an image.
     """
     path = Path(path)

@@ -1,6 +1,6 @@
-"""Features of regions on disk: safetensors shards that hold those of some hundred images and say how they were made.
+"""Features of regions on disk: safetensors shards of some hundred images each, and how they were made.
 
-Of each image the annotated objects come first, then the proposals. Boxes are kept in float32 and features in
+Of each image the annotated objects come first, then the proposals. Boxes are stored in float32 and features in
 float16; those of all images of a shard lie end to end, and `offsets[i]` is where image i's begin. A shard appears
 whole or not at all. The header's metadata carries the images' names and a hash of all that decides the numbers.
 
@@ -74,7 +74,7 @@ class Shard:
                 yield RegionFeatures(self.files[i], int(self.num_objects[i]), own_boxes, own_features)
 
     def check_regions(self, expected: Sequence[tuple[int, Boxes]]) -> None:
-        """DataError unless its images have so many objects, and these boxes."""
+        """DataError unless its images have as many objects, and these boxes."""
         with _opened(self.path, compare=False) as content:
             boxes = content.slice("boxes", FLOATS)
             for index, (num_objects, wanted) in enumerate(expected):
@@ -115,13 +115,13 @@ def shard_files(files: Sequence[str], num_regions: int, width: int) -> dict[str,
 
 
 def check_room(folder: Path, num_regions: int, width: int) -> str:
-    """How much room so many regions need below `folder`, and how much there is; SetupError where it is too little."""
+    """How much room `num_regions` need below `folder`, and how much there is; SetupError where it is too little."""
     needed = num_regions * (BYTES_OF_FEATURE * width + BYTES_OF_BOX)
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     needs = f"the features of {num_regions:,} regions need {needed / 1e9:.2f} GB; {free / 1e9:.2f} GB are free"
     if needed + SPARE_BYTES > free:
-        raise SetupError(f"{needs} at {existing}: look at fewer --regions, or keep the --features elsewhere")
+        raise SetupError(f"{needs} at {existing}: use fewer --regions, or put the --features elsewhere")
     return needs
 
 

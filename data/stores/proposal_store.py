@@ -1,4 +1,4 @@
-"""Proposals on disk: a safetensors file that holds the boxes of many images and says how they were made.
+"""Proposals on disk: a safetensors file of the boxes of many images, and how they were made.
 
 Boxes and scores of all images lie end to end, in float32; `offsets[i]` is where image i's begin. The header's
 metadata carries the images' names, the method, and a hash of everything that went into the boxes.
@@ -51,7 +51,7 @@ class ProposalStore(Mapping[str, Proposals]):
 
 
 def header_of(files: Iterable[str], method: str, parameters: tuple[object, ...]) -> dict[str, str]:
-    """What the header of such a file says: which images it has, and how they were made."""
+    """The header of such a file: which images it has, and how they were made."""
     return {
         "format": FORMAT,
         "method": method,

@@ -1,6 +1,6 @@
 """Files of proposals written image by image, so that those of a large set need no memory.
 
-The formats are those of `data/stores/proposal_files.py`; our own files also say which files the images were.
+The formats are those of `data/stores/proposal_files.py`; our own files also hold which files the images were.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """A run's stages on disk: one safetensors file for each image, in a folder beside the ledger.
 
-Numbers are kept exactly, in float32 where that holds them: with fewer digits many high scores would be equal, and
+Numbers are stored exactly, in float32 where that holds them: with fewer digits many high scores would be equal, and
 suppression would pick other boxes. A file's name is a hash of the image's, which may be too long or too strange for
 a file; the image's own name and the rules of suppression are in the header.
 """
@@ -43,7 +43,7 @@ class _Rules(TypedDict):
 
 @dataclass(frozen=True)
 class StageFolder(Mapping[str, Stages]):
-    """The stages of many images by the images' names; each is read when it is asked for."""
+    """The stages of many images by the images' names; each is read when it is needed."""
 
     paths: dict[str, Path]
 

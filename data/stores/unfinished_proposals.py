@@ -1,6 +1,6 @@
 """Proposals on disk as they are made, image by image, until they are all there and become one file.
 
-A spool begins with a line of JSON that says how its proposals are made. Each image follows with a line of JSON and its
+A spool begins with a line of JSON on how its proposals are made. Each image follows with a line of JSON and its
 boxes and scores in float64. A run that was killed may leave half an image at the end; it is cut off, and made anew.
 """
 
@@ -32,7 +32,7 @@ class _Entry:
 
 
 class ProposalSpool(Mapping[str, Proposals]):
-    """The proposals of the images that are done, each read when it is asked for; a context that closes the file."""
+    """The proposals of the images that are done, each read when it is needed; a context that closes the file."""
 
     def __init__(self, path: Path, method: str, parameters: tuple[object, ...]):
         """Open what an earlier run left, or begin; DataError where that made other proposals."""

@@ -66,7 +66,7 @@ def read_coco(path: str | Path, images: str | Path, on_problem: OnProblem = refu
 
 
 def write_coco_truth(data: Dataset, path: str | Path) -> None:
-    """Write a data set as a COCO annotation file; its images and classes keep their ids, or are counted from 1."""
+    """Write a data set as a COCO annotation file; its images and classes have their own ids, or are counted from 1."""
     image_ids = list(map(id_of, data.image_ids)) or list(range(1, len(data) + 1))
     category_ids = list(map(id_of, data.class_ids)) or list(range(1, len(data.classes) + 1))
     numbers_of = dict(zip(data.classes, category_ids, strict=True))

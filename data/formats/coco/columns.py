@@ -85,7 +85,7 @@ class Annotations:
         return LEFT_OUT in (self.image_indices[row], self.category_indices[row])
 
     def problem(self, row: int) -> Problem | None:
-        """What keeps an annotation from being usable, if anything does; COCO's own code leaves out minor problems."""
+        """What makes an annotation unusable, if anything does; COCO's own code leaves out minor problems."""
         entry, where = self.entries[row], self.where(row)
         for key, index, named in (
             ("image_id", self.image_indices[row], self.images),
@@ -173,7 +173,7 @@ def read_category_entries(content: Any, path: Path, on_problem: OnProblem) -> Na
 
 
 def read_annotations(entries: Sequence[Any], path: Path, images: Named, categories: Named) -> Annotations:
-    """The columns that annotations and results share."""
+    """The columns of annotations or results."""
     entries = as_dicts(entries)
     return Annotations(
         *(path, entries, images, categories),

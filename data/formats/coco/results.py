@@ -1,7 +1,7 @@
 """Detections in COCO's two forms: a whole file whose annotations have scores, and the bare list of results.
 
-The list, `[{"image_id", "category_id", "bbox", "score"}]`, has only ids: what they mean says the data set that is
-evaluated. For a YOLO data set, which has none, Ultralytics' tools write images' names and classes' numbers.
+The list, `[{"image_id", "category_id", "bbox", "score"}]`, has only ids, which are those of the data set that
+is evaluated. For a YOLO data set, which has none, Ultralytics' tools write images' names and classes' numbers.
 https://cocodataset.org/#format-results
 """
 

@@ -2,7 +2,7 @@
 
 `Annotations/DET/FOLDER/NAME.xml` and `Data/DET/FOLDER/NAME.JPEG` belong together; `ImageSets/DET/SPLIT.txt` lists
 names, which may have sub-folders. The annotations are VOC's, with wnids for classes and without flags. Coordinates are
-1-based inclusive in name; one object in ten has a 0, and all are kept as they are, as for VOC.
+1-based inclusive in name; one object in ten has a 0, and all stay as they are, as for VOC.
 """
 
 import csv
@@ -45,13 +45,13 @@ _LONGEST_NAME = 100  # characters that are compared with the names of classes
 class _Listed(NamedTuple):
     name: str
     number: str
-    negative: bool  # the list of one class says that the image has none of it
+    negative: bool  # the list of one class states that the image has none of it
 
 
 def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) -> Dataset:
     """Read one split of `root`, or of `root/ILSVRC`. Splits belong to the folder whose name they start with.
 
-    The official blacklist says which classes nobody is judged on in an image. Those of `train` are not exhaustive:
+    The official blacklist names the classes that are not evaluated in an image. Those of `train` are not exhaustive:
     objects of other classes than the one an image was found for may lack (R-CNN, section 4.1). The images that the
     list of one class names as negative have no annotation in the official data, and are then left out.
     """
@@ -79,22 +79,24 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
 
 
 def _find_root(root: Path) -> Path:
-    looked = (root, root / "ILSVRC")
-    for found in looked:
+    roots = (root, root / "ILSVRC")
+    for found in roots:
         if any(os.path.isdir(found / part / "DET") for part in ("Annotations", "Data")):
             return found
     missing = "" if os.path.isdir(root) else f" ({root} does not exist)"
-    wanted = " and ".join(str(found / "Annotations" / "DET") for found in looked)
+    wanted = " and ".join(str(found / "Annotations" / "DET") for found in roots)
     raise DataError(f"{root}: no ILSVRC detection data set here{missing}: looked for {wanted}")
 
 
-def _folder_of(split: str, places: Sequence[Path]) -> str:
+def _folder_of(split: str, parents: Sequence[Path]) -> str:
     """The folder of a split: `val` has those of val1 and val2, `train` those of train_1 and so on."""
-    folders = sorted({found.name for place in places if place.is_dir() for found in place.iterdir() if found.is_dir()})
+    folders = sorted(
+        {found.name for parent in parents if parent.is_dir() for found in parent.iterdir() if found.is_dir()}
+    )
     own = [name for name in folders if split.startswith(name)]
     if not own:
         there = ", ".join(folders) or "none"
-        raise DataError(f"{places[0]}: has no folder for the split {split!r}; the folders here are: {there}")
+        raise DataError(f"{parents[0]}: has no folder for the split {split!r}; the folders here are: {there}")
     return max(own, key=len)
 
 

@@ -23,14 +23,14 @@ from ...records import ImageDetections
 from ...values import NO_INDEX
 
 _NUM_FIELDS = 7
-_LARGEST_NUMBER = 2**53  # of an image: floats tell no larger ones apart
+_LARGEST_NUMBER = 2**53  # of an image: larger floats are not distinct
 
 
 def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem = refuse) -> list[ImageDetections]:
     """Read lines `image_index class_id score xmin ymin xmax ymax`, plain or compressed by gzip, about a data set.
 
     Gives every image of the data set in its order, then those that the data set does not have, named "image
-    INDEX", so that an evaluation can count them. Lines of equal score keep their order in an image. A box that is
+    INDEX", so that an evaluation can count them. Lines of equal score stay in their order in an image. A box that is
     inside out becomes an empty one: the official results have some, which overlap nothing, and count as false. Lines
     about classes that the data set does not have are left out and counted.
     """

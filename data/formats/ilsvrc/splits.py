@@ -1,19 +1,19 @@
-"""ILSVRC's validation set in two halves with about the same objects: one to train on, one to judge.
+"""ILSVRC's validation set in two halves with about the same objects: one to train on, one to evaluate on.
 
 R-CNN's way (section 4.2): an image is its counts of objects by class, and the halves are to have as equal a number of
-objects of every class as images that go whole to one side allow. The images with a class that nobody is judged on,
+objects of every class as images that go whole to one side allow. The images with a class that is not evaluated,
 317 of the 20,121, are left out, as R-CNN's lists do: what is not annotated must not be learned as background.
 
 Shapes: P images, K classes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.dataset import Dataset
+from ...datasets.dataset import Dataset, subset
 from ...errors import DataError, UsageError
 from ...files.atomic import write_atomically
 from .annotations import ILSVRC_CLASSES, read_ilsvrc
@@ -52,22 +52,22 @@ def balanced_halves(counts: Counts, seed: int = 0) -> NDArray[np.bool_]:
     """Which images of (P, K) counts belong to the second half, (P,).
 
     Images are dealt one by one, those with the rarest class first, each to the side that its classes lack; then each
-    may change sides as long as that helps. Differences count in shares of a class, so that rare classes weigh as much
+    may change sides as long as that helps. Differences count in fractions of a class, so that rare classes weigh as much
     as frequent ones; the images themselves are one more class.
     """
     counts = np.column_stack([counts, np.ones(len(counts), dtype=np.int64)])  # [P, K + 1]
     totals = np.maximum(counts.sum(axis=0), 1)
-    shares = counts / totals  # [P, K + 1]
+    fractions = counts / totals  # [P, K + 1]
     sides = np.zeros(len(counts))  # -1 the first half, 1 the second, 0 not dealt yet
-    difference = np.zeros(counts.shape[1])  # [K + 1], second half minus first, in shares
+    difference = np.zeros(counts.shape[1])  # [K + 1], second half minus first, in fractions
     order = _rarest_first(counts, totals, seed)
     for _ in range(_ROUNDS):
         changed = False
         for image in order:
-            rest = difference - sides[image] * shares[image]
-            side = -1.0 if rest @ shares[image] > 0 else 1.0
+            rest = difference - sides[image] * fractions[image]
+            side = -1.0 if rest @ fractions[image] > 0 else 1.0
             if side != sides[image]:
-                sides[image], difference, changed = side, rest + side * shares[image], True
+                sides[image], difference, changed = side, rest + side * fractions[image], True
         if not changed:
             break
     return sides > 0
@@ -77,22 +77,17 @@ def _rarest_first(counts: Counts, totals: Counts, seed: int) -> NDArray[np.intp]
     """Images by the frequency of their rarest class, those with many of it first, else at random."""
     rarest = np.where(counts > 0, totals, np.iinfo(np.int64).max).argmin(axis=1)  # [P]
     many = counts[np.arange(len(counts)), rarest]
-    chance = np.random.default_rng(seed).random(len(counts))
-    return np.lexsort((chance, -many, totals[rarest]))
+    shuffle = np.random.default_rng(seed).random(len(counts))
+    return np.lexsort((shuffle, -many, totals[rarest]))
 
 
 def split_validation(data: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
     """The two halves of a data set, in its own order, without the images that have an ignored class."""
     complete = np.array([not truth.ignored_classes for truth in data.images], dtype=np.bool_)
-    kept = np.flatnonzero(complete)
-    second = balanced_halves(class_counts(data)[kept], seed)
-    return _part(data, kept[~second], HALVES[0]), _part(data, kept[second], HALVES[1])
-
-
-def _part(data: Dataset, places: NDArray[np.intp], name: str) -> Dataset:
-    images = tuple(data.images[place] for place in places)
-    ids = tuple(data.image_ids[place] for place in places) if data.image_ids else ()
-    return replace(data, name=f"{name} of {data.name}", images=images, image_ids=ids)
+    indices = np.flatnonzero(complete)
+    second = balanced_halves(class_counts(data)[indices], seed)
+    first, last = (f"{name} of {data.name}" for name in HALVES)
+    return subset(data, indices[~second], first), subset(data, indices[second], last)
 
 
 def balance_of(first: Dataset, second: Dataset) -> Balance:
@@ -116,7 +111,7 @@ def write_halves(data: Dataset, folder: Path, seed: int = 0) -> Balance:
 
 
 def write_training_list(data: Dataset, per_class: int, folder: Path, seed: int = 0) -> str:
-    """Write `trainN.txt`, images of `train` with N objects of each class where there are so many; tells what it has.
+    """Write `trainN.txt`, images of `train` with N objects of each class where there are enough; gives what it has.
 
     They are drawn from the lists of the classes, `train_1` to `train_200`, that the root of `data` has. An image may
     bring more of its class than were missing, and objects of other classes (R-CNN's val1 + train_N).
@@ -137,8 +132,8 @@ def write_training_list(data: Dataset, per_class: int, folder: Path, seed: int =
 
 def _first_objects(data: Dataset, name: str, wanted: int, seed: int) -> dict[str, int]:
     chosen: dict[str, int] = {}
-    for place in np.random.default_rng(seed).permutation(len(data)):
-        truth = data.images[place]
+    for index in np.random.default_rng(seed).permutation(len(data)):
+        truth = data.images[index]
         count = int(np.count_nonzero(truth.labels == name))
         if sum(chosen.values()) >= wanted:
             break

@@ -73,7 +73,7 @@ def label_studio_predictions(content: Any, path: Path, on_problem: OnProblem = r
 
 
 def write_label_studio_truth(data: Dataset, path: str | Path) -> None:
-    """Write a data set as annotated tasks; `difficult`, `crowd`, `truncated` and areas have no place and are lost."""
+    """Write a data set as annotated tasks; `difficult`, `crowd`, `truncated` and areas cannot be held and are lost."""
     tasks = [
         to_task(truth, "annotations", {"result": to_regions(truth, truth.labels, truth.boxes)}) for truth in data.images
     ]

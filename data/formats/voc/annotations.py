@@ -3,7 +3,7 @@
 A folder holds `Annotations/NAME.xml`, `JPEGImages/NAME.jpg` and `ImageSets/Main/SPLIT.txt`; other layouts are in
 `folders.py`, and what else than a name a list may hold is in `split_lists.py`. Coordinates in the files are
 1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the image, or start at 0,
-are kept as they are: many published annotations have some, and evaluation must use what the file says. A box with
+stay as they are: many published annotations have some, and evaluation must use what is in the file. A box with
 `xmin = xmax` is one pixel wide.
 """
 
@@ -62,7 +62,7 @@ def read_voc(root: str | Path, split: str, year: int | str | None = None, on_pro
 def _classes(images: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]:
     """The names that are seen, in VOC's order if all are its own; of VOC's own data all of its classes.
 
-    Other data in its format, of cats and dogs, say, have nothing to tell of people: those are not annotated there.
+    Other data in its format, as of cats and dogs, do not annotate people.
     """
     names = names_seen(images)
     if not names or not {*names} <= {*VOC_CLASSES}:
@@ -101,7 +101,7 @@ def unannotated(file: str) -> GroundTruth:
 def write_voc_truth(data: Dataset, folder: Path, split: str) -> None:
     """Write `Annotations/` and the list of the split; the images belong into `JPEGImages/`, as the data set names them.
 
-    The order of the classes, areas and those classes that are ignored in an image have no place and are lost.
+    The order of the classes, areas and those classes that are ignored in an image are lost.
     """
     stems = unique_stems([truth.file for truth in data.images])
     if odd := [stem for stem in stems if "\n" in stem or "\r" in stem]:

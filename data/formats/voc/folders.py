@@ -105,7 +105,7 @@ def _advice(root: Path, folders: list[Path], split: str) -> str:
     years = sorted({found.name for base in (root / "VOCdevkit", root) for found in base.glob("VOC[0-9]*")})
     lists = [folder / "ImageSets" / "Main" for folder in folders if os.path.isdir(folder / "ImageSets" / "Main")]
     if lists:
-        read_split_list(lists[0] / f"{split}.txt")  # says which there are
+        read_split_list(lists[0] / f"{split}.txt")  # its error lists those that are there
     there = f"; there are {', '.join(years)}: name the year, as in voc:{root}:{years[-1][3:]}:val" if years else ""
     if len(folders) > 1:
         wanted = " and ".join(str(folder / ANNOTATIONS[0]) for folder in folders)

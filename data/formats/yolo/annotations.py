@@ -4,9 +4,9 @@ The YAML file names the images of each split (a folder, a list in a text file, o
 the classes; its other keys are passed over. The boxes of `images/a.jpg` are in `labels/a.txt`: the last folder called
 images is exchanged. A line is one of
 - `class cx cy w h`, all but the class as fractions of the image's size, maybe with a confidence behind;
-- that with key points behind, if the YAML file tells of key points (`kpt_shape`, or `kpt_names` or `flip_idx`);
+- that with key points behind, if the YAML file has key points (`kpt_shape`, or `kpt_names` or `flip_idx`);
 - else `class x1 y1 x2 y2 x3 y3 ...`, a polygon, or a turned box's corners, which become the box around them.
-Nothing but the YAML file tells a polygon from key points: as in Ultralytics, labels of poses need `kpt_shape`.
+Only by the YAML file can a polygon be told from key points: as in Ultralytics, labels of poses need `kpt_shape`.
 https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/pose/
 
 Sizes and boxes are of images turned upright, as YOLO's tools see them.
@@ -69,7 +69,7 @@ def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> D
 def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> None:
     """Write `labels/<split>/` and `data.yaml`; the images belong into `images/<split>/`, as the data set names them.
 
-    Flags and areas have no place in this format and are lost.
+    Flags and areas cannot be held and are lost.
     """
     folder, numbers = Path(folder), {name: number for number, name in enumerate(data.classes)}
     unique_stems([truth.file for truth in data.images])

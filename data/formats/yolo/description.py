@@ -1,4 +1,4 @@
-"""What a YOLO data set's YAML file says: the classes, the images of each split, and whether labels have key points.
+"""A YOLO data set's YAML file: the classes, the images of each split, and whether labels have key points.
 
 Paths of another machine (drives, backslashes, another root) mean what is there below the YAML file's folder.
 """
@@ -22,7 +22,7 @@ from ...values import shown
 ANY = -1  # any number of numbers of key points
 
 _KEYS = ("path", "train", "val", "test", "names", "nc", "kpt_shape")
-_OF_KEY_POINTS = ("kpt_names", "flip_idx")  # that say so as well
+_OF_KEY_POINTS = ("kpt_names", "flip_idx")  # that mean the same
 _MOST_CLASSES = 100_000  # of a YAML file that has their number alone
 
 
@@ -32,12 +32,12 @@ class YoloSplit:
 
     names: tuple[str, ...]  # of the classes, in the order of their numbers
     images: tuple[Path, ...]
-    folder: Path  # that all images share
+    folder: Path  # of all images
     key_points: int | None  # how many numbers a line has behind its box: ANY, or None where it may be a polygon
 
 
 def read_description(path: Path, split: str, on_problem: OnProblem) -> YoloSplit:
-    """What a YAML file says of one split."""
+    """One split of a YAML file."""
     described = parse_yaml(read_text(path), str(path), {*_KEYS, split}, _OF_KEY_POINTS)
     names = _names(described, path, on_problem)
     key_points = _key_points(described, path)
@@ -134,7 +134,7 @@ def _entry_images(entry: str, roots: Sequence[Path], path: Path) -> list[Path]:
 
 
 def _resolved(images: Sequence[Path]) -> tuple[Path, ...]:
-    """The images, all from the root where not all are below the current folder: then they share a folder."""
+    """The images, all from the root where not all are below the current folder: then they have a folder in common."""
     if any(image.is_absolute() or ".." in image.parts for image in images):
         images = [Path(os.path.abspath(image)) for image in images]
     return tuple(images)
