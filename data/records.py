@@ -182,9 +182,7 @@ class GroundTruth(_Columns):
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
     xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
     ignored_classes: tuple[str, ...] = ()  # classes that are not evaluated here: ILSVRC's blacklist, or not annotated
-    upright: bool = (
-        False  # boxes are of the image turned upright by its EXIF data, if the stated size is that of both ways
-    )
+    upright: bool = False  # boxes are of the image turned upright by its EXIF data, if its size does not decide
     exhaustive: bool = True  # every object of the data set's classes is annotated: not so in ILSVRC's training images
 
     _columns = ("boxes", "labels", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")

@@ -254,5 +254,5 @@ def unique_stems(files: Sequence[str]) -> list[str]:
     for file in files:
         other = owners.setdefault(posixpath.splitext(file)[0], file)
         if other is not file:
-            raise DataError(f"{file} and {other}: would have one file of annotations; rename one of them")
+            raise DataError(f"{file} and {other}: would share one file of annotations; rename one of them")
     return list(owners)

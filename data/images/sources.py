@@ -79,8 +79,9 @@ def list_sources(
 ) -> list[Source]:
     """The images that the sources name, in their order, each once; `skip` is the output folder.
 
-    `file` is relative to the folder or to the fixed part of the glob, for lists to the folder of all their names, and for a single file it is its name. Where two images would get one name, both get more of their path:
-    `a/1.jpg` and `b/1.jpg`.
+    `file` is relative to the folder or to the fixed part of the glob, for lists to the folder of all their names, and
+    for a single file it is its name. Where two images would get one name, both get more of their path: `a/1.jpg` and
+    `b/1.jpg`.
     """
     found: dict[str, _Found] = {}
     passed_over: dict[str, str] = {}

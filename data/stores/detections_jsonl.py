@@ -1,9 +1,9 @@
 """`detections.jsonl`, the ledger of a run: one line of JSON for each image, in input order, failures included.
 
 A line is `{"file", "width", "height", "detections": [{"label", "score", "box": [x1, y1, x2, y2]}]}`, or
-`{"file", "error"}`. What `detect` writes also has `"bytes"`, `"modified_ns"` and `"read_as"`, which identify the file that
-was read. All of it is ASCII: a file name that is not UTF-8 travels as escaped surrogates. A
-run that was killed may leave a last line without its end; it is dropped, and the image is simply not done yet.
+`{"file", "error"}`. What `detect` writes also has `"bytes"`, `"modified_ns"` and `"read_as"`, which identify the file
+that was read. All of it is ASCII: a file name that is not UTF-8 travels as escaped surrogates. A run that was killed
+may leave a last line without its end; it is dropped, and the image is simply not done yet.
 """
 
 import json

@@ -90,9 +90,8 @@ def _find_root(root: Path) -> Path:
 
 def _folder_of(split: str, parents: Sequence[Path]) -> str:
     """The folder of a split: `val` has those of val1 and val2, `train` those of train_1 and so on."""
-    folders = sorted(
-        {found.name for parent in parents if parent.is_dir() for found in parent.iterdir() if found.is_dir()}
-    )
+    entries = [entry for parent in parents if parent.is_dir() for entry in parent.iterdir()]
+    folders = sorted({entry.name for entry in entries if entry.is_dir()})
     own = [name for name in folders if split.startswith(name)]
     if not own:
         there = ", ".join(folders) or "none"

@@ -52,8 +52,8 @@ def balanced_halves(counts: Counts, seed: int = 0) -> NDArray[np.bool_]:
     """Which images of (P, K) counts belong to the second half, (P,).
 
     Images are dealt one by one, those with the rarest class first, each to the side that its classes lack; then each
-    may change sides as long as that helps. Differences count in fractions of a class, so that rare classes weigh as much
-    as frequent ones; the images themselves are one more class.
+    may change sides as long as that helps. Differences count in fractions of a class, so that rare classes weigh as
+    much as frequent ones; the images themselves are one more class.
     """
     counts = np.column_stack([counts, np.ones(len(counts), dtype=np.int64)])  # [P, K + 1]
     totals = np.maximum(counts.sum(axis=0), 1)
