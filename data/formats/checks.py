@@ -119,7 +119,7 @@ def _size_that_differs(truth: GroundTruth, size: Size, other: Size | None) -> Pr
 
 def _turned_the_other_way(truth: GroundTruth, size: Size, other: Size) -> Problem:
     what = f"the boxes do not fit {size[0]} x {size[1]}; they fit it turned by its EXIF data, {other[0]} x {other[1]}"
-    fix = "state the size of the image as the boxes were drawn on it"
+    fix = "state the size that the boxes fit: by it they are read as they were drawn"
     return Problem("image whose boxes fit it turned the other way", truth.file, what, fix)
 
 
