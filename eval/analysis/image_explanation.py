@@ -18,9 +18,7 @@ from ...data.records import Detections, GroundTruth, Indices, Stages
 from ...data.terminal import printable
 from ...data.values import NO_INDEX
 from ..metrics.average_precision import best_f1_scores
-from ..metrics.evaluation import Evaluation, Outcome
-from ..metrics.table import Table
-from ..metrics.table_matches import NOT_COUNTED, TableMatches, table_matches
+from ..metrics.evaluation import NOT_COUNTED, Evaluation, Outcome
 from .image_stages import stages_by_image
 from .missed_objects import WHY_NO_STAGES, Loss, corners_text, losses_of_image
 
@@ -74,27 +72,22 @@ def explain_image(evaluation: Evaluation, file: str, stages: Mapping[str, Stages
 
     UsageError where no image has that name, as `pair_files` compares names.
     """
-    table, matches, image = evaluation.table, table_matches(evaluation), _index(evaluation, file)
-    objects = np.flatnonzero(table.objects.images == image)
-    rows = np.flatnonzero(table.found.images == image)
+    table, image = evaluation.table, _index(evaluation, file)
+    objects, rows = (np.flatnonzero(columns.images == image) for columns in (table.objects, table.found))
     all_rows = rows[np.argsort(-table.found.scores[rows], kind="stable")]
     # Those that find an object, or have a score with which one would use the detector.
     weak = table.found.scores[all_rows] < best_f1_scores(evaluation)[table.found.classes[all_rows]]
-    rows = all_rows[np.isin(all_rows, matches.finders) | ~weak]
-    parts = _Parts(
-        table=table,
-        matches=matches,
-        objects=objects,
-        rows=rows,
-        overlaps=box_iou(table.found.boxes[rows], table.objects.boxes[objects]),
-        losses=None if stages is None else _losses(table, matches, stages, image),
-    )
+    rows = all_rows[np.isin(all_rows, evaluation.matches.finders) | ~weak]
+    overlaps = box_iou(table.found.boxes[rows], table.objects.boxes[objects])
+    losses = None if stages is None else _losses(evaluation, stages, image)
+    parts = _Parts(evaluation, objects, rows, overlaps, losses)
     truth, names = table.truths[image], np.array(table.classes, dtype=np.str_)
     labels, boxes = names[table.objects.classes[objects]], table.objects.boxes[objects]
+    difficult = table.objects.difficult[objects]
     return ImageExplanation(
         truth=truth,
         protocol=evaluation.protocol,
-        objects=GroundTruth(truth.file, truth.width, truth.height, boxes, labels, table.objects.difficult[objects]),
+        objects=GroundTruth(truth.file, truth.width, truth.height, boxes, labels, difficult),
         detections=Detections(table.found.boxes[rows], names[table.found.classes[rows]], table.found.scores[rows]),
         object_reasons=tuple(map(parts.object_reason, range(len(objects)))),
         detection_reasons=tuple(map(parts.detection_reason, range(len(rows)))),
@@ -106,8 +99,7 @@ def explain_image(evaluation: Evaluation, file: str, stages: Mapping[str, Stages
 class _Parts:
     """One image's part of the evaluation, and the reasons that follow from it."""
 
-    table: Table
-    matches: TableMatches
+    evaluation: Evaluation
     objects: Indices  # [O], in the table
     rows: Indices  # [D], the table's detections, the best first
     overlaps: NDArray[np.float64]  # [D, O]
@@ -115,16 +107,16 @@ class _Parts:
 
     def object_reason(self, i: int) -> Reason:
         row = self.objects[i]
-        finder = self.matches.finders[row]
-        if not self.table.objects.to_find[row]:
+        finder = self.evaluation.matches.finders[row]
+        if not self.evaluation.table.objects.to_find[row]:
             return Reason(IGNORED, "it counts neither for nor against a detector")
         if finder != NO_INDEX:
-            d, score = int(np.flatnonzero(self.rows == finder)[0]), self.table.found.scores[finder]
+            d, score = int(np.flatnonzero(self.rows == finder)[0]), self.evaluation.table.found.scores[finder]
             return Reason(FOUND, f"by detection {d + 1} (score {score:.2f}, overlap {self.overlaps[d, i]:.2f})")
         if self.losses is not None:
             loss, text = self.losses.get(int(row), (Loss.NO_STAGES, WHY_NO_STAGES))
             return Reason(loss.label, text)
-        own = self.table.found.classes[self.rows] == self.table.objects.classes[row]
+        own = self.evaluation.table.found.classes[self.rows] == self.evaluation.table.objects.classes[row]
         overlaps = np.where(own, self.overlaps[:, i], 0.0)
         if not overlaps.any():
             return Reason(MISSED, "no detection of its class touches it")
@@ -132,7 +124,7 @@ class _Parts:
         return Reason(MISSED, f"of its class detection {best + 1} is closest, with an overlap of {overlaps[best]:.2f}")
 
     def detection_reason(self, d: int) -> Reason:
-        outcome, about = self.matches.outcomes[self.rows[d]], self.matches.objects[self.rows[d]]
+        outcome, about = self.evaluation.matches.outcomes[self.rows[d]], self.evaluation.matches.objects[self.rows[d]]
         on = "" if about == NO_INDEX else f"object {int(np.flatnonzero(self.objects == about)[0]) + 1}"
         if outcome == Outcome.TRUE_POSITIVE:
             return Reason(FOUND, f"it finds {on}")
@@ -147,14 +139,14 @@ class _Parts:
         return self._false_positive(d)
 
     def _false_positive(self, d: int) -> Reason:
-        table, overlaps = self.table, self.overlaps[d]
+        table, overlaps = self.evaluation.table, self.overlaps[d]
         classes = table.objects.classes[self.objects]
         same = classes == table.found.classes[self.rows[d]]
         own, other = np.where(same, overlaps, 0.0), np.where(same, 0.0, overlaps)
         if own.max(initial=0.0) >= _NEAR:
             best = int(np.argmax(own))
             return Reason("bad localisation", f"it overlaps object {best + 1} by {own[best]:.2f}, which is not enough")
-        if (other >= self.matches.thresholds[self.objects]).any():
+        if (other >= self.evaluation.thresholds[self.objects]).any():
             best = int(np.argmax(other))
             name = printable(table.classes[classes[best]])
             return Reason(
@@ -163,13 +155,10 @@ class _Parts:
         return Reason("background", f"it overlaps no object by more than {overlaps.max(initial=0.0):.2f}")
 
 
-def _losses(
-    table: Table, matches: TableMatches, stages: Mapping[str, Stages], image: int
-) -> dict[int, tuple[Loss, str]]:
+def _losses(evaluation: Evaluation, stages: Mapping[str, Stages], image: int) -> dict[int, tuple[Loss, str]]:
     """The step of each lost object, and why; nothing where there are no stages of the image."""
-    with_stages = stages_by_image(table, matches, stages, [image])
-    lost = (each for one in with_stages for each in losses_of_image(table, matches, one))
-    return {row: (loss, why) for row, loss, why in lost}
+    with_stages = stages_by_image(evaluation, stages, [image])
+    return {row: (loss, why) for one in with_stages for row, loss, why in losses_of_image(evaluation, one)}
 
 
 def _index(evaluation: Evaluation, file: str) -> int:

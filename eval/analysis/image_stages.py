@@ -15,8 +15,8 @@ from ...data.images.pairing import pair_files
 from ...data.records import Flags, Indices, Stages
 from ...data.suppression import Candidates, all_voted_boxes, suppress
 from ...data.values import NO_INDEX
-from ..metrics.table import Found, Table
-from ..metrics.table_matches import TableMatches
+from ..metrics.evaluation import Evaluation
+from ..metrics.table import Found
 
 _OTHER_RUN = "they are of another run; give the stages and the predictions of one"
 # Predictions that went through another format come back with a rounding error.
@@ -39,12 +39,13 @@ class ImageStages:
 
 
 def stages_by_image(
-    table: Table, matches: TableMatches, stages: Mapping[str, Stages], indices: Iterable[int] | None = None
+    evaluation: Evaluation, stages: Mapping[str, Stages], indices: Iterable[int] | None = None
 ) -> Iterator[ImageStages]:
-    """Each image of the table, or of these `indices` in it, that has stages.
+    """Each image of the evaluation's table, or of these `indices` in it, that has stages.
 
     DataError where stages do not give the evaluated detections: they are of another run.
     """
+    table = evaluation.table
     paired = pair_files(list(stages), [truth.file for truth in table.truths]).tolist()
     names = {index: name for index, name in zip(paired, stages, strict=True) if index != NO_INDEX}
     if indices is None and table.truths and not names:
@@ -52,7 +53,7 @@ def stages_by_image(
     objects, found = (_rows_by_image(rows.images, len(table.truths)) for rows in (table.objects, table.found))
     for index in range(len(table.truths)) if indices is None else indices:
         if index in names:
-            yield _image_stages(table, matches, index, (objects[index], found[index]), stages[names[index]])
+            yield _image_stages(evaluation, index, objects[index], found[index], stages[names[index]])
         elif len(found[index]):
             file = table.truths[index].file
             raise DataError(f"{file} has detections but no stages: run detect with --keep-stages again")
@@ -65,10 +66,9 @@ def _rows_by_image(images: Indices, count: int) -> list[Indices]:
 
 
 def _image_stages(
-    table: Table, matches: TableMatches, index: int, rows: tuple[Indices, Indices], stages: Stages
+    evaluation: Evaluation, index: int, objects: Indices, detections: Indices, stages: Stages
 ) -> ImageStages:
-    """`rows` are the image's objects [O] and detections [D] in the table."""
-    truth, (objects, detections) = table.truths[index], rows
+    table, truth = evaluation.table, evaluation.table.truths[index]
     evaluated = {name: number for number, name in enumerate(table.classes) if name not in truth.ignored_classes}
     table_classes = np.array([evaluated.get(name, NO_INDEX) for name in stages.classes], dtype=np.int64)
     known = {name: number for number, name in enumerate(stages.classes)}
@@ -83,7 +83,7 @@ def _image_stages(
         objects=objects,
         boxes=table.objects.boxes[objects],
         classes=np.array(classes, dtype=np.int64),
-        thresholds=matches.thresholds[objects],
+        thresholds=evaluation.thresholds[objects],
     )
 
 

@@ -96,10 +96,10 @@ def resampled_aps(evaluation: Evaluation, seed: int = 0, replicates: int | None 
     for number in np.unique(objects.classes).tolist():
         positives = counts[:, objects.images[objects.classes == number]].sum(axis=1)  # [B]
         rankings, there = _rankings(evaluation, number), np.flatnonzero(positives)
-        aps[there, number] = [
-            np.mean([average_precision(*_curve(ranking, positives[i], counts[i])) for ranking in rankings])
-            for i in there
+        of_rankings = [
+            [average_precision(*_curve(ranking, positives[i], counts[i])) for i in there] for ranking in rankings
         ]
+        aps[there, number] = np.mean(of_rankings, axis=0)
     return aps
 
 

@@ -17,9 +17,7 @@ from ...data.boxes import box_iou
 from ...data.records import Indices
 from ...data.terminal import printable
 from ...data.values import NO_INDEX
-from ..metrics.evaluation import Outcome
-from ..metrics.table import Table
-from ..metrics.table_matches import TableMatches
+from ..metrics.evaluation import Evaluation, Outcome
 from .image_stages import ImageStages
 
 WHY_NO_STAGES = "there are no stages of its image"
@@ -41,70 +39,39 @@ class Loss(IntEnum):
 
     NO_STAGES = 0, "no stages", "there are no stages of the image: it could not be read, or was left out"
     NOT_PROPOSED = 1, "not proposed", "no proposal is on the object, not even beyond the budget"
-    CUT_BY_BUDGET = (
-        2,
-        "cut by the budget",
-        "proposals are on it, but none within the budget of regions; or a box of its class was left after suppression, "
-        "but not among the most detections that an image may have",
-    )
-    WRONG_CLASS = (
-        3,
-        "wrong class",
-        "regions are on it and none reaches the score threshold for its class; the one with the highest score for it "
-        "has a higher score, above the threshold, for another class",
-    )
-    BELOW_THRESHOLD = (
-        4,
-        "below the score threshold",
-        "regions are on it and none reaches the score threshold for its class, nor does the one with the highest score "
-        "for it reach the threshold for a likelier one",
-    )
-    REGRESSED_AWAY = (
-        5,
-        "regressed away",
-        "regions are on it and reach the threshold for its class, but no refined box is on it",
-    )
-    SUPPRESSED = (
-        6,
-        "suppressed by a neighbour",
-        "a refined box of its class is on it, but each such box was suppressed by a better one nearby",
-    )
-    CLAIMED = (
-        7,
-        "claimed",
-        "a detection of its class is on it, but is matched with another object, or is that one's duplicate",
-    )
+    CUT_BY_BUDGET = 2, "cut by the budget", "only proposals beyond the budget, or boxes beyond the limit, are on it"
+    WRONG_CLASS = 3, "wrong class", "the region on it that scores highest for its class scores higher for another"
+    BELOW_THRESHOLD = 4, "below the score threshold", "no region on it reaches the score threshold"
+    REGRESSED_AWAY = 5, "regressed away", "regions on it reach the threshold, but no refined box of its class is on it"
+    SUPPRESSED = 6, "suppressed by a neighbour", "each refined box on it was suppressed by a better one nearby"
+    CLAIMED = 7, "claimed", "a detection of its class is on it, but is matched with another object, or its duplicate"
 
 
-def losses_of_image(table: Table, matches: TableMatches, image: ImageStages) -> Iterator[tuple[int, Loss, str]]:
+def losses_of_image(evaluation: Evaluation, image: ImageStages) -> Iterator[tuple[int, Loss, str]]:
     """For each lost object of an image its row in the table, its step, and why, in words with numbers."""
-    lost = table.objects.to_find[image.objects] & (matches.finders[image.objects] == NO_INDEX)
+    to_find, finders = evaluation.table.objects.to_find[image.objects], evaluation.matches.finders[image.objects]
     proposed = box_iou(image.stages.proposals, image.boxes)  # [P, O]
     refined = box_iou(image.candidates.boxes, image.boxes)  # [C, O]
-    for i in np.flatnonzero(lost).tolist():
-        row = int(image.objects[i])
-        step = _lost_as_candidate(table, matches, image, i, refined[:, i])
-        yield row, *(step or _lost_before(image, i, proposed[:, i]))
+    for i in np.flatnonzero(to_find & (finders == NO_INDEX)).tolist():
+        step = _lost_as_candidate(evaluation, image, i, refined[:, i]) or _lost_before(image, i, proposed[:, i])
+        yield int(image.objects[i]), *step
 
 
 def _lost_as_candidate(
-    table: Table, matches: TableMatches, image: ImageStages, i: int, overlaps: NDArray[np.float64]
+    evaluation: Evaluation, image: ImageStages, i: int, overlaps: NDArray[np.float64]
 ) -> tuple[Loss, str] | None:
     """The step of the object where a refined box of its class is on it; `overlaps` [C] of the boxes with it."""
     candidates = image.candidates
     own = (candidates.classes == image.classes[i]) & (overlaps >= image.thresholds[i])
-    steps = {
-        Loss.CLAIMED: own & candidates.detected,
-        Loss.CUT_BY_BUDGET: own & (candidates.suppressors == NO_INDEX),
-        Loss.SUPPRESSED: own,
-    }
+    unsuppressed = candidates.suppressors == NO_INDEX
+    steps = {Loss.CLAIMED: own & candidates.detected, Loss.CUT_BY_BUDGET: own & unsuppressed, Loss.SUPPRESSED: own}
     loss = next((loss for loss, flags in steps.items() if flags.any()), None)
     if loss is None:
         return None
     best = int(np.argmax(steps[loss]))
     score, overlap = f"score {candidates.scores[best]:.2f}", f"overlaps it by {overlaps[best]:.2f}"
     if loss == Loss.CLAIMED:
-        return loss, f"the detection with {score} {overlap}, but {_match_of(table, matches, int(image.rows[best]))}"
+        return loss, f"the detection with {score} {overlap}, but {_match_of(evaluation, int(image.rows[best]))}"
     if loss == Loss.CUT_BY_BUDGET:
         limit = image.stages.max_detections
         return loss, f"a box with {score} {overlap}, but an image may have {limit} detections, and others are better"
@@ -116,11 +83,12 @@ def _lost_as_candidate(
     )
 
 
-def _match_of(table: Table, matches: TableMatches, row: int) -> str:
-    if matches.objects[row] == NO_INDEX:
+def _match_of(evaluation: Evaluation, row: int) -> str:
+    about = evaluation.matches.objects[row]
+    if about == NO_INDEX:
         return "the protocol does not count it"
-    counts = "as a duplicate for" if matches.outcomes[row] == Outcome.DUPLICATE else "for"
-    return f"counts {counts} the object at {corners_text(table.objects.boxes[matches.objects[row]])}"
+    counts = "as a duplicate for" if evaluation.matches.outcomes[row] == Outcome.DUPLICATE else "for"
+    return f"counts {counts} the object at {corners_text(evaluation.table.objects.boxes[about])}"
 
 
 def _lost_before(image: ImageStages, i: int, overlaps: NDArray[np.float64]) -> tuple[Loss, str]:

@@ -28,7 +28,7 @@ from ..metrics.average_precision import interpolated_ap, precision_recall
 from ..metrics.evaluation import Outcome
 from ..metrics.matching import Pairs, best_of_each, match_free, pairs_of
 from ..metrics.numbers import mean
-from ..metrics.table import Table, rank_in_group
+from ..metrics.table import Rows, Table, rank_in_group
 
 _MOST = 100  # detections of an image, of all classes together
 # Not `average_precision.COCO_RECALLS`: its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
@@ -82,16 +82,13 @@ class ErrorTypes:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scored:
+class _Scored(Rows):
     """Detections with their scores, behind the curves of all classes."""
 
     classes: Indices  # [R]
     scores: NDArray[np.float64]  # [R]
     right: Flags  # [R]
     late: Flags  # [R], of equal scores these come last; else the first comes first
-
-    def __getitem__(self, index: Flags) -> "_Scored":
-        return _Scored(self.classes[index], self.scores[index], self.right[index], self.late[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +101,14 @@ class _Errors:
     found: Flags  # [F]
     missed: Flags  # [F]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """By type; of those with a label also the ignored ones, as the tool counts."""
+        wrong = (self.labels != Label.NONE) & ~self.ignored
+        flags = {name: self.labels == label for label, name in _NAMES.items()}
+        flags |= {"Miss": self.missed, "FP": wrong, "FN": ~self.found}
+        return {name: int(each.sum()) for name, each in flags.items()}
+
 
 def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) -> ErrorTypes:
     """The errors at an overlap of `foreground`; up to `background` a detection is on no object."""
@@ -114,10 +119,9 @@ def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) 
     labels, ignored = np.zeros(len(table.found), np.uint8), np.zeros(len(table.found), np.bool_)
     missed = np.zeros(len(table.objects), np.bool_)
     labels[rows], ignored[rows], missed[to_find] = errors.labels, errors.ignored, errors.missed
-    ap, deltas = _costs(table, rows, to_find, errors)
-    counts = _counts(errors)
-    types = tuple(ErrorType(name, meaning, counts[name], deltas[name]) for name, meaning in MEANINGS.items())
-    return ErrorTypes(ap, types, labels, ignored, missed)
+    ap, deltas = _deltas(table, rows, to_find, errors)
+    types = (ErrorType(name, meaning, errors.counts[name], deltas[name]) for name, meaning in MEANINGS.items())
+    return ErrorTypes(ap, tuple(types), labels, ignored, missed)
 
 
 def _best_of_images(table: Table) -> Indices:
@@ -185,14 +189,7 @@ def _nearest(pairs: Pairs, num_detections: int) -> tuple[NDArray[np.float64], In
     return overlaps, objects
 
 
-def _counts(errors: _Errors) -> dict[str, int]:
-    wrong = (errors.labels != Label.NONE) & ~errors.ignored
-    flags = {name: errors.labels == label for label, name in _NAMES.items()}
-    flags |= {"Miss": errors.missed, "FP": wrong, "FN": ~errors.found}
-    return {name: int(each.sum()) for name, each in flags.items()}
-
-
-def _costs(table: Table, rows: Indices, to_find: Indices, errors: _Errors) -> tuple[float, dict[str, float]]:
+def _deltas(table: Table, rows: Indices, to_find: Indices, errors: _Errors) -> tuple[float, dict[str, float]]:
     """The average precision, and how much it rises with each type fixed."""
     right, counted = errors.labels == Label.NONE, ~errors.ignored
     classes = table.objects.classes[to_find]
@@ -228,8 +225,5 @@ def _mean_ap(scored: _Scored, positives: Indices) -> float:
 
 
 def _ap(right: Flags, positives: int) -> float:
-    if not positives:
-        return 0.0
     outcomes = np.where(right, Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE).astype(np.uint8)
-    precision, recall = precision_recall(outcomes, positives)
-    return interpolated_ap(precision, recall, _RECALLS)
+    return interpolated_ap(*precision_recall(outcomes, positives), _RECALLS) if positives else 0.0

@@ -15,7 +15,6 @@ from ..metrics.evaluation import Evaluation
 from ..metrics.numbers import format_number
 from ..metrics.protocols import evaluate
 from ..metrics.table import Found
-from ..metrics.table_matches import table_matches
 from .image_stages import stages_by_image
 from .missed_objects import WHY_NO_STAGES, Loss, losses_of_image
 from .oracles import joined, with_objects_found, with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
@@ -73,13 +72,13 @@ def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfa
     one that any box reached which could have found it. A box is on an object where it overlaps it as much as the
     protocol demands (COCO: .5). DataError where the stages do not give the evaluated detections.
     """
-    table, matches = evaluation.table, table_matches(evaluation)
+    table, matches = evaluation.table, evaluation.matches
     to_find = table.objects.to_find
     lost = np.where(to_find & (matches.finders == NO_INDEX), int(Loss.NO_STAGES), NO_INDEX)
     why = {int(row): WHY_NO_STAGES for row in np.flatnonzero(lost == Loss.NO_STAGES)}
     parts: dict[object, list[Found]] = {oracle: [] for oracle in _ORACLES.values()}
-    for image in stages_by_image(table, matches, stages):
-        for row, loss, words in losses_of_image(table, matches, image):
+    for image in stages_by_image(evaluation, stages):
+        for row, loss, words in losses_of_image(evaluation, image):
             lost[row], why[row] = loss, words
         for oracle in dict.fromkeys(_ORACLES.values()):
             parts[oracle].append(oracle(image))

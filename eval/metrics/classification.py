@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data.terminal import format_columns
+
 SHOWN_CLASSES = 25  # a table of more is no help to a reader; the JSON has all
 
 
@@ -57,15 +59,11 @@ class ClassificationResult:
 
     def _table(self) -> list[str]:
         """A row a class: its images, its accuracy, and the predictions by class."""
-        wide = max(len("class"), *map(len, self.classes))
-        counts = [max(len(name), 6) for name in self.classes]
-        taken = "  ".join(f"{name:>{width}}" for name, width in zip(self.classes, counts, strict=True))
-        lines = [f"{'class':<{wide}}  images    right  taken for: {taken}"]
-        for index, (name, row) in enumerate(zip(self.classes, self.confusion(), strict=True)):
-            right = f"{row[index] / row.sum():.2%}" if row.sum() else "–"
-            cells = "  ".join(f"{count:>{width}}" for count, width in zip(row, counts, strict=True))
-            lines.append(f"{name:<{wide}}  {row.sum():>8}  {right:>7}  {'':<10} {cells}")
-        return lines
+        rows = [["class", "images", "accuracy", *(f"as {name}" for name in self.classes)]]
+        for index, (name, counts) in enumerate(zip(self.classes, self.confusion().tolist(), strict=True)):
+            accuracy = f"{counts[index] / sum(counts):.2%}" if any(counts) else "–"
+            rows.append([name, str(sum(counts)), accuracy, *map(str, counts)])
+        return format_columns(rows)
 
 
 def ranks(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.int64]:

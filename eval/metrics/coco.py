@@ -44,7 +44,8 @@ def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
     else:
         stats, precision = [-1.0] * len(COCO_NUMBERS), np.full((10, 101, len(table.classes)), -1.0)
     classes = tuple(_class(table, number, precision[:, :, number]) for number in range(len(table.classes)))
-    return Evaluation("coco", COCO_PROTOCOL, classes, table, dict(zip(COCO_NUMBERS, map(_number, stats), strict=True)))
+    numbers: dict[str, float] = dict(zip(COCO_NUMBERS, map(_number, stats), strict=True))
+    return Evaluation("coco", COCO_PROTOCOL, classes, table, np.full(len(objects), COCO_OVERLAPS[0]), numbers)
 
 
 def engine_name() -> str:

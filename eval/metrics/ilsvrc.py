@@ -25,7 +25,8 @@ def evaluate_ilsvrc(table: Table) -> Evaluation:
     classes = tuple(_evaluate_class(table, number) for number in range(len(table.classes)))
     aps = [one.ap for one in classes if not np.isnan(one.ap)]
     median = float(np.median(aps)) if aps else float("nan")
-    return Evaluation("ilsvrc", ILSVRC_PROTOCOL, classes, table, {"median": median})
+    thresholds = overlap_thresholds(table.objects.boxes)
+    return Evaluation("ilsvrc", ILSVRC_PROTOCOL, classes, table, thresholds, {"median": median})
 
 
 def overlap_thresholds(boxes: Boxes) -> NDArray[np.float64]:

@@ -11,7 +11,6 @@ Shapes: D detections, given the best first, G objects, P pairs of a detection an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +19,18 @@ from ...data.boxes import Boxes, paired_overlaps
 from ...data.records import Flags, Indices
 from ...data.values import NO_INDEX
 from .evaluation import Outcome
-from .table import Table
+from .table import Rows, Table
 
 _PAIRS_AT_ONCE = 1_000_000  # take some 200 MB
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class Pairs(Rows):
     """Every detection and object of one image that overlap at all, by detection, then by object."""
 
     detections: Indices  # [P]
     objects: Indices  # [P]
     overlaps: NDArray[np.float64]  # [P], intersection over union
-
-    def __getitem__(self, index: Any) -> "Pairs":
-        return Pairs(self.detections[index], self.objects[index], self.overlaps[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +98,11 @@ def match_voc(pairs: Pairs, num_detections: int, difficult: Flags, threshold: fl
 
 def best_of_each(pairs: Pairs) -> Pairs:
     """Of each detection's pairs the one with the largest overlap, the first of equal ones."""
-    if not len(pairs.detections):
+    if not len(pairs):
         return pairs
     starts = np.flatnonzero(np.diff(pairs.detections, prepend=-1))
     best = np.maximum.reduceat(pairs.overlaps, starts)
-    counts = np.diff(starts, append=len(pairs.detections))
+    counts = np.diff(starts, append=len(pairs))
     largest = np.flatnonzero(pairs.overlaps == np.repeat(best, counts))
     _, first = np.unique(pairs.detections[largest], return_index=True)
     return pairs[largest[first]]

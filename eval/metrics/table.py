@@ -19,20 +19,18 @@ from ...data.records import Detections, Flags, GroundTruth, ImageDetections, Ind
 from ...data.values import NO_INDEX
 
 
-class _Rows:
+class Rows:
     """Columns of equal length; an index in brackets picks rows of all."""
 
-    boxes: Boxes
-
     def __len__(self) -> int:
-        return len(self.boxes)
+        return len(next(iter(vars(self).values())))
 
     def __getitem__(self, index: Any) -> Self:
         return type(self)(**{name: column[index] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
-class Found(_Rows):
+class Found(Rows):
     """All detections, in the order of the predictions: it decides between equal scores."""
 
     boxes: Boxes  # [D, 4]
@@ -43,7 +41,7 @@ class Found(_Rows):
 
 
 @dataclass(frozen=True, eq=False)
-class Objects(_Rows):
+class Objects(Rows):
     """All objects, image by image."""
 
     boxes: Boxes  # [G, 4]
@@ -124,15 +122,15 @@ def rank_in_group(groups: Indices) -> Indices:
 
 
 _EMPTY = GroundTruth("", 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_))  # so that columns join
-Rows = TypeVar("Rows", Found, Objects)
+Joined = TypeVar("Joined", Found, Objects)
 
 
 def _joined(
-    kind: type[Rows],
+    kind: type[Joined],
     parts: Sequence[tuple[Any, int]],
     numbers: Mapping[str, int],
     ignored: Sequence[tuple[int, int]],
-) -> Rows:
+) -> Joined:
     """Records and the indices of their images, joined; without classes that are unknown, or `ignored` on an image."""
     labels = [label for part, _ in parts for label in part.labels.tolist()]
     classes = np.array([numbers.get(label, NO_INDEX) for label in labels], dtype=np.int64)

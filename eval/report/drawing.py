@@ -20,13 +20,8 @@ Corners = tuple[int, int, int, int]  # x1 y1 x2 y2, the first and the last pixel
 
 # Okabe and Ito's colours, told apart with any kind of colour vision; their black would look like the rim.
 PALETTE: tuple[Colour, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
+    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66)),
+    *((0, 114, 178), (213, 94, 0), (204, 121, 167)),
 )
 
 # Which byte of a name's hash picks its colour: any would do, this one gives person, cat, dog, horse, sheep and cow six

@@ -23,8 +23,7 @@ from ...data.records import GroundTruth, Indices
 from ...data.terminal import printable
 from ...data.values import NO_INDEX
 from ..metrics.average_precision import best_f1_scores
-from ..metrics.evaluation import Evaluation, Outcome
-from ..metrics.table_matches import NOT_COUNTED, TableMatches, table_matches
+from ..metrics.evaluation import NOT_COUNTED, Evaluation, Outcome
 
 MOST_IMAGES = 200
 MOST_BEST = 50  # of them, where not all are shown
@@ -54,7 +53,7 @@ class ImageOrder:
 
 def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
     """The classes, and for each image that is shown its boxes and its pixels, ready for JSON."""
-    matches, ranked, thresholds = table_matches(evaluation), rank_images(evaluation), best_f1_scores(evaluation)
+    ranked, thresholds = rank_images(evaluation), best_f1_scores(evaluation)
     shown = ranked.shown().tolist()
     truths = [evaluation.table.truths[i] for i in shown]
     with ThreadPoolExecutor() as pool:  # Pillow decodes and encodes outside the interpreter's lock
@@ -70,7 +69,7 @@ def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
                 "size": _size(truth, size),
                 "image": image,
                 "mistakes": int(ranked.mistakes[i]),
-                **_boxes(evaluation, matches, i),
+                **_boxes(evaluation, i),
             }
             for i, truth, (image, size) in zip(shown, truths, pixels, strict=True)
         ],
@@ -79,7 +78,7 @@ def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
 
 def rank_images(evaluation: Evaluation) -> ImageOrder:
     """All images, from the most mistakes to the fewest, then to the most objects found; else in their own order."""
-    table, matches = evaluation.table, table_matches(evaluation)
+    table, matches = evaluation.table, evaluation.matches
     thresholds = np.nan_to_num(best_f1_scores(evaluation), nan=np.inf)  # [K]
     used = table.found.scores >= thresholds[table.found.classes]  # [D]
     wrong = used & np.isin(matches.outcomes, (Outcome.FALSE_POSITIVE, Outcome.DUPLICATE))
@@ -94,9 +93,9 @@ def rank_images(evaluation: Evaluation) -> ImageOrder:
     return ImageOrder(np.lexsort((num_found, -mistakes)), mistakes, num_found)
 
 
-def _boxes(evaluation: Evaluation, matches: TableMatches, index: int) -> dict[str, Any]:
+def _boxes(evaluation: Evaluation, index: int) -> dict[str, Any]:
     """One image's detections and objects as rows: class, what else, box."""
-    found, objects = evaluation.table.found, evaluation.table.objects
+    found, objects, matches = evaluation.table.found, evaluation.table.objects, evaluation.matches
     rows = np.flatnonzero((found.images == index) & (matches.outcomes != NOT_COUNTED))
     rows = rows[np.argsort(-found.scores[rows], kind="stable")]
 

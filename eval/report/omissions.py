@@ -29,8 +29,7 @@ def omissions(table: Table, data: Dataset, notices: Notices, *, chosen: bool = F
 
     `chosen` says that the classes are a user's choice rather than what the predictions are about.
     """
-    reasons = [*_outside(table), *_of_classes(table, data, chosen), *_failed(table), *_repeated(table)]
-    return [*reasons, *map(printable, notices.lines())]
+    return [*_on_one_side(table, data, chosen), *_of_images(table), *map(printable, notices.lines())]
 
 
 def omission_line(reasons: Sequence[str]) -> str:
@@ -67,13 +66,10 @@ def warnings(table: Table, data: Dataset) -> list[str]:
     return [*_near_names(table, data), *_uncovered(table), *_other_sizes(table)]
 
 
-def _outside(table: Table) -> Iterator[str]:
+def _on_one_side(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
+    """Images and classes on one side only. An image's own blacklist is no omission: it is a part of the protocol."""
     if table.left_out_images:
         yield f"{table.left_out_detections:,} detections on {table.left_out_images:,} images outside the data set"
-
-
-def _of_classes(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
-    """Classes on one side only. An image's own blacklist is no omission: it is a part of the protocol."""
     objects = Counter(label for truth in data.images for label in truth.labels.tolist())
     if missing := [name for name in data.classes if objects[name] and name not in table.classes]:
         count = sum(objects[name] for name in missing)
@@ -85,13 +81,10 @@ def _of_classes(table: Table, data: Dataset, chosen: bool) -> Iterator[str]:
         yield f"{sum(others.values()):,} detections of {_listed(list(others))} that are not evaluated"
 
 
-def _failed(table: Table) -> Iterator[str]:
+def _of_images(table: Table) -> Iterator[str]:
+    """Images without an outcome, and objects that a data set has twice: a detector can find one of them."""
     if table.num_failed:
         yield f"{table.num_failed:,} images could not be read: their objects count as not found"
-
-
-def _repeated(table: Table) -> Iterator[str]:
-    """Objects that a data set has twice, of which a detector can find one; official code counts both."""
     odd = [(truth, i) for truth in table.truths for i in np.flatnonzero(truth.repeated & truth.to_find).tolist()]
     if odd:
         truth, i = odd[0]

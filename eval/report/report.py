@@ -32,19 +32,10 @@ _MOST_FAILURES = 200  # on the page; `report.json` has all
 
 # The protocols' further numbers in words, for the page.
 _MEANINGS = {
-    "median": "of the classes' APs",
-    "AP": "IoU .5 to .95",
-    "AP50": "IoU .5",
-    "AP75": "IoU .75",
-    "APs": "small objects",
-    "APm": "medium objects",
-    "APl": "large objects",
-    "AR1": "recall, 1 box a class and image",
-    "AR10": "recall, 10 boxes",
-    "AR100": "recall, 100 boxes",
-    "ARs": "recall, small objects",
-    "ARm": "recall, medium objects",
-    "ARl": "recall, large objects",
+    **{"median": "of the classes' APs", "AP": "IoU .5 to .95", "AP50": "IoU .5", "AP75": "IoU .75"},
+    **{"AR1": "recall, 1 box a class and image", "AR10": "recall, 10 boxes", "AR100": "recall, 100 boxes"},
+    **{f"AP{size[0]}": f"{size} objects" for size in SIZES},
+    **{f"AR{size[0]}": f"recall, {size} objects" for size in SIZES},
 }
 
 

@@ -20,7 +20,6 @@ from inception_rcnn.eval.analysis.waterfall import Waterfall, find_losses
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.protocols import evaluate
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.table_matches import table_matches
 
 CLASSES = ("cat", "dog")
 A, B = [0.0, 0, 100, 100], [200.0, 0, 300, 100]
@@ -182,7 +181,7 @@ def test_scores_that_are_equal_in_a_file_of_fewer_digits(seed: int, rules: dict[
     assert len(np.unique(rounded["1.jpg"].probabilities[:, 1:])) < 40  # of 60
     evaluation = _evaluation(exact, [_truth(("cat", [0.0, 0, 100, 100]), ("dog", [230.0, 230, 330, 330]))])
     assert find_losses(evaluation, rounded).found == find_losses(evaluation, exact).found
-    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), rounded)
+    (one,) = stages_by_image(evaluation, rounded)
     rows = one.rows[one.rows >= 0]
     assert sorted(rows.tolist()) == list(range(len(evaluation.table.found)))
     assert np.abs(evaluation.table.found.boxes[rows] - one.candidates.boxes[one.rows >= 0]).max() < 1e-3
@@ -245,7 +244,7 @@ def test_a_perfect_classifier_prefers_the_region_that_lies_best() -> None:
     stages = _stages((A60, 0.9, 0.0, A40), (A, 0.4, 0.0, A), (NOWHERE, 0.4, 0.0, NOWHERE))
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A))])
-    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
+    (one,) = stages_by_image(evaluation, kept)
     found = with_perfect_classifier(one)
     assert (found.boxes.tolist(), found.scores.tolist(), found.classes.tolist()) == ([A], [1], [0])
 
@@ -254,7 +253,7 @@ def test_perfect_boxes_are_those_of_the_objects_of_the_class() -> None:
     stages = _stages((A60, 0.9, 0.0, A40), (A60, 0.0, 0.8, A40), (B, 0.5, 0.0, NOWHERE))
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A), ("dog", B))])
-    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
+    (one,) = stages_by_image(evaluation, kept)
     found = with_perfect_boxes(one)
     # The dog's box of A60 stays: no dog is there. Nor does a cat's box go to the dog.
     assert found.boxes.tolist() == [A, A40, NOWHERE]
@@ -273,7 +272,7 @@ def test_perfect_suppression_keeps_the_best_box_of_each_object_and_no_other() ->
     )
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A), ("cat", near))])
-    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
+    (one,) = stages_by_image(evaluation, kept)
     assert with_perfect_suppression(one).boxes.tolist() == [A, near, NOWHERE]
     waterfall = find_losses(evaluation, kept)
     assert (waterfall.map, _perfect(waterfall)["suppressed by a neighbour"]) == (0.5, 1.0)
@@ -283,7 +282,7 @@ def test_perfect_suppression_drops_the_duplicates() -> None:
     stages = _stages((A, 0.9, 0.0, A), (A, 0.8, 0.0, [0, 0, 100, 90]), (B, 0.7, 0.0, B), nms_threshold=0.95)
     kept = {"1.jpg": stages}
     evaluation = _evaluation(kept, [_truth(("cat", A), ("cat", B))])
-    (one,) = stages_by_image(evaluation.table, table_matches(evaluation), kept)
+    (one,) = stages_by_image(evaluation, kept)
     assert with_perfect_suppression(one).boxes.tolist() == [A, B]
     waterfall = find_losses(evaluation, kept)
     assert waterfall.map == pytest.approx(5 / 6)
@@ -408,7 +407,7 @@ def test_each_lost_object_has_the_step_that_the_definitions_give(seed: int, metr
     for row, step in enumerate(waterfall.lost.tolist()):
         assert (step != NO_INDEX) == (row in waterfall.why) == (bool(objects.to_find[row]) and row not in true)
         if step != NO_INDEX:
-            threshold = table_matches(evaluation).thresholds[row]
+            threshold = evaluation.thresholds[row]
             file = truths[objects.images[row]].file
             label = evaluation.table.classes[objects.classes[row]]
             assert step == _slow_step(kept[file], label, objects.boxes[row], threshold)

@@ -9,7 +9,7 @@ def _evaluation(*aps: float) -> Evaluation:
     none, nowhere = np.zeros(0), np.zeros(0, dtype=np.int64)
     outcomes = np.zeros(0, dtype=np.uint8)
     classes = [ClassEvaluation(f"class{i}", ap, 0, none, none, outcomes, nowhere, nowhere) for i, ap in enumerate(aps)]
-    return Evaluation("voc07", "mAP (VOC07)", tuple(classes), tabulate([], [], []))
+    return Evaluation("voc07", "mAP (VOC07)", tuple(classes), tabulate([], [], []), np.zeros(0))
 
 
 @pytest.mark.parametrize(
