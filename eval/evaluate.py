@@ -68,8 +68,9 @@ def evaluate_files(options: EvaluationOptions, out: Path) -> str:
     recalls = [evaluate_recall(name, found, dataset.images) for name, found in proposals.items()]
     report, texts = Report(recalls=recalls, facts=_facts(options)), []
     if options.predictions is not None:
-        stages = _stages(options.predictions)
-        report = _with_predictions(report, options.predictions, options, dataset, stages, notices)
+        folder = options.predictions.parent if options.predictions.name == LEDGER_NAME else options.predictions
+        stages = read_stages(folder) if (folder / STAGES_NAME).is_dir() else None
+        report = _with_predictions(report, options, dataset, stages, notices)
         texts.append(format_table(report))
         if options.explain is not None:
             texts.append(_explained(options.explain, report.evaluations[0], stages, dataset, out / EXPLAINED))
@@ -78,16 +79,11 @@ def evaluate_files(options: EvaluationOptions, out: Path) -> str:
 
 
 def _with_predictions(
-    report: Report,
-    predictions: Path,
-    options: EvaluationOptions,
-    dataset: Dataset,
-    stages: Mapping[str, Stages] | None,
-    notices: Notices,
+    report: Report, options: EvaluationOptions, dataset: Dataset, stages: Mapping[str, Stages] | None, notices: Notices
 ) -> Report:
-    images = read_predictions(predictions, dataset, notices)
-    chosen = _listed(options.classes)
-    classes = _checked_classes(chosen, read_categories(predictions, images, dataset), dataset)
+    assert options.predictions is not None
+    images, chosen = read_predictions(options.predictions, dataset, notices), _listed(options.classes)
+    classes = _checked_classes(chosen, read_categories(options.predictions, images, dataset), dataset)
     table = tabulate(images, dataset.images, classes)
     evaluations = evaluate(table, _listed(options.metrics))
     return replace(
@@ -132,12 +128,6 @@ def _settings_of_run(predictions: Path | None) -> dict[str, str]:
         return {}  # made by something else
 
 
-def _stages(predictions: Path) -> Mapping[str, Stages] | None:
-    """The stages of the run that made the predictions, where it kept them."""
-    folder = predictions.parent if predictions.name == LEDGER_NAME else predictions
-    return read_stages(folder) if (folder / STAGES_NAME).is_dir() else None
-
-
 def _explained(
     name: str, evaluation: Evaluation, stages: Mapping[str, Stages] | None, dataset: Dataset, folder: Path
 ) -> str:
@@ -178,10 +168,8 @@ def compare_files(
 
 def check_drop(comparison: Comparison, allowed: float) -> None:
     """LimitError where B's mean lies further below A's than is allowed."""
-    if comparison.mean.change < -allowed:
-        raise LimitError(
-            f"{comparison.protocol} fell by {-comparison.mean.change:.4f}, more than the {allowed:g} of --fail-if-drop"
-        )
+    if (drop := -comparison.mean.change) > allowed:
+        raise LimitError(f"{comparison.protocol} fell by {drop:.4f}, more than the {allowed:g} of --fail-if-drop")
 
 
 def _proposals_by_name(paths: Sequence[Path]) -> dict[str, NamedProposals]:

@@ -1,10 +1,8 @@
-"""What a detector finds and what it does not: how average precision depends on an object's size, shape and truncation.
+"""Average precision and recall by the objects' size, shape and truncation (Hoiem et al., ECCV 2012).
 
-As Hoiem et al. do it (ECCV 2012). Objects are sorted into groups; for each group only its own objects are there to be
-found, a detection that finds an object of another group counts neither for nor against, and all false positives,
-duplicates too, are held against every group. A group with few objects then has less precision than one with many, just
-because it has few: so precision is also normalised, to what it would be with as many objects as a class has on
-average.
+For each group of objects only its own are to be found, a detection that finds one of another group is ignored, and all
+false positives, duplicates too, count. A group with few objects then has less precision than one with many, just
+because it has few: so precision is also normalised, to what it would be with the mean number of objects of a class.
 
 Sizes and shapes are relative to the class: the lowest tenth of its objects, the next two, the middle four, two, and
 the highest tenth. The curve becomes a number as in the evaluation's own protocol; COCO's is taken at an overlap of .5.
@@ -12,14 +10,13 @@ the highest tenth. The curve becomes a number as in the evaluation's own protoco
 Shapes: D detections of one class, the best first, G objects, N values.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.boxes import Boxes, box_area
 from ...data.records import Flags
+from ...data.values import NO_INDEX
 from ..metrics.average_precision import AP_OF_CURVE, Curve, precision_recall
 from ..metrics.evaluation import Evaluation, Outcome
 from ..metrics.numbers import mean
@@ -57,33 +54,33 @@ class Breakdown:
 
 def break_down(evaluation: Evaluation) -> tuple[Breakdown, ...]:
     """By size and by shape within the class, by truncation, and by COCO's sizes in square pixels."""
+    objects = evaluation.table.objects
+    areas, truncated, to_find = objects.areas, objects.truncated, objects.to_find
+    width, height = (objects.boxes[:, 2:] - objects.boxes[:, :2]).T
+    ratios = np.divide(width, height, out=np.full(len(objects), np.inf), where=height > 0)
+    properties = {
+        "size": _by_percentile(objects, width * height, RELATIVE_SIZES),
+        "aspect ratio": _by_percentile(objects, ratios, SHAPES),
+        "truncated": {"no": to_find & ~truncated, "yes": to_find & truncated},
+        "area": {name: to_find & (low <= areas) & (areas < high) for name, (low, high) in SIZES.items()},
+    }
     return tuple(
         Breakdown(name, tuple(_group(evaluation, label, members) for label, members in groups.items()))
-        for name, groups in _properties(evaluation.table.objects).items()
+        for name, groups in properties.items()
     )
 
 
-def _properties(objects: Objects) -> dict[str, Mapping[str, Flags]]:
-    """For each property the groups by name, each as flags, [G]."""
-    areas, truncated, asked = objects.areas, objects.truncated, objects.to_find
-    return {
-        "size": _by_percentile(objects, box_area(objects.boxes), RELATIVE_SIZES),
-        "aspect ratio": _by_percentile(objects, _aspect_ratios(objects.boxes), SHAPES),
-        "truncated": {"no": asked & ~truncated, "yes": asked & truncated},
-        "area": {name: asked & (low <= areas) & (areas < high) for name, (low, high) in SIZES.items()},
-    }
-
-
 def _by_percentile(objects: Objects, values: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, Flags]:
-    places = np.full(len(values), -1)
+    """The groups by name, each as flags, [G]."""
+    groups = np.full(len(values), NO_INDEX)
     for number in np.unique(objects.classes):
         own = objects.to_find & (objects.classes == number)
-        places[own] = np.searchsorted(_PERCENTILES, percentiles(values[own]))
-    return {name: places == place for place, name in enumerate(names)}
+        groups[own] = np.searchsorted(_PERCENTILES, percentiles(values[own]))
+    return {name: groups == i for i, name in enumerate(names)}
 
 
 def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where each value stands among all, (N,), between 0 and 1; equal values stand together, in their middle.
+    """The fraction of values below each one, (N,); equal values share the middle of theirs.
 
     >>> percentiles(np.array([30.0, 10.0, 20.0, 20.0])).tolist()
     [0.875, 0.125, 0.5, 0.5]
@@ -91,12 +88,6 @@ def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = np.sort(values)
     below, upto = np.searchsorted(ordered, values, side="left"), np.searchsorted(ordered, values, side="right")
     return (below + upto) / 2 / max(len(values), 1)
-
-
-def _aspect_ratios(boxes: Boxes) -> NDArray[np.float64]:
-    """Width by height, (G,); infinite for a box without height."""
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    return np.divide(width, height, out=np.full(len(boxes), np.inf), where=height > 0)
 
 
 def _group(evaluation: Evaluation, name: str, members: Flags) -> Group:

@@ -73,8 +73,8 @@ def format_comparison(comparison: Comparison) -> str:
     """The comparison for a terminal; a star marks a change whose interval does not hold 0."""
     lines = [["class", "A", "B", "B - A", "95 % interval", ""]]
     for one in (*comparison.classes, comparison.mean):
-        bounds = [format_number(bound, sign=True) for bound in (one.interval.low, one.interval.high)]
-        numbers = [format_number(one.a), format_number(one.b), format_number(one.change, sign=True)]
-        lines.append([printable(one.name), *numbers, " ... ".join(bounds), "*" if one.is_clear else ""])
+        change, low, high = (format_number(x, sign=True) for x in (one.change, one.interval.low, one.interval.high))
+        numbers = [format_number(one.a), format_number(one.b), change, f"{low} ... {high}"]
+        lines.append([printable(one.name), *numbers, "*" if one.is_clear else ""])
     about = f"{comparison.protocol}; {comparison.draws} bootstrap samples; *: the interval does not hold 0"
     return "\n".join([*format_columns(lines), "", about])

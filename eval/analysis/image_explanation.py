@@ -51,16 +51,14 @@ class ImageExplanation:
 
     def __str__(self) -> str:
         kinds = [reason.kind for reason in self.object_reasons]
-        lines = [
-            f"{printable(self.truth.file)} ({self.truth.width} x {self.truth.height}), {self.protocol}",
-            f"{kinds.count(FOUND)} of {len(kinds) - kinds.count(IGNORED)} objects found, "
-            f"{len(self.detections) + self.num_weak} detections",
-        ]
+        lines = [f"{printable(self.truth.file)} ({self.truth.width} x {self.truth.height}), {self.protocol}"]
+        found = f"{kinds.count(FOUND)} of {len(kinds) - kinds.count(IGNORED)} objects found"
+        lines.append(f"{found}, {len(self.detections) + self.num_weak} detections")
         objects = zip(self.objects.labels.tolist(), self.objects.boxes, self.object_reasons, strict=True)
         for number, (label, box, reason) in enumerate(objects, 1):
             lines.append(f"  object {number}, {printable(label)} at {corners_text(box)}: {reason.kind}; {reason.text}")
-        for number, (found, reason) in enumerate(zip(self.detections, self.detection_reasons, strict=True), 1):
-            about = f"{printable(found.label)} {found.score:.2f} at {corners_text(found.box)}"
+        for number, (each, reason) in enumerate(zip(self.detections, self.detection_reasons, strict=True), 1):
+            about = f"{printable(each.label)} {each.score:.2f} at {corners_text(each.box)}"
             lines.append(f"  detection {number}, {about}: {reason.kind}; {reason.text}")
         if self.num_weak:
             lines.append(f"  {self.num_weak} more, below the score with the best F1 of their class")
@@ -79,7 +77,10 @@ def explain_image(evaluation: Evaluation, file: str, stages: Mapping[str, Stages
     weak = table.found.scores[all_rows] < best_f1_scores(evaluation)[table.found.classes[all_rows]]
     rows = all_rows[np.isin(all_rows, evaluation.matches.finders) | ~weak]
     overlaps = box_iou(table.found.boxes[rows], table.objects.boxes[objects])
-    losses = None if stages is None else _losses(evaluation, stages, image)
+    losses = None
+    if stages is not None:  # which may have none of this image
+        with_stages = stages_by_image(evaluation, stages, [image])
+        losses = {row: (loss, why) for one in with_stages for row, loss, why in losses_of_image(evaluation, one)}
     parts = _Parts(evaluation, objects, rows, overlaps, losses)
     truth, names = table.truths[image], np.array(table.classes, dtype=np.str_)
     labels, boxes = names[table.objects.classes[objects]], table.objects.boxes[objects]
@@ -153,12 +154,6 @@ class _Parts:
                 "wrong class", f"it overlaps object {best + 1} by {other[best]:.2f}, which is of class {name}"
             )
         return Reason("background", f"it overlaps no object by more than {overlaps.max(initial=0.0):.2f}")
-
-
-def _losses(evaluation: Evaluation, stages: Mapping[str, Stages], image: int) -> dict[int, tuple[Loss, str]]:
-    """The step of each lost object, and why; nothing where there are no stages of the image."""
-    with_stages = stages_by_image(evaluation, stages, [image])
-    return {row: (loss, why) for one in with_stages for row, loss, why in losses_of_image(evaluation, one)}
 
 
 def _index(evaluation: Evaluation, file: str) -> int:

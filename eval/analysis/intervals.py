@@ -1,12 +1,11 @@
 """Confidence intervals of a mean average precision: bootstrap over images.
 
 Images are resampled with replacement, as many as there are, and every class is evaluated on each bootstrap sample. What
-a detection matches does not depend on other images, so matching is done once; an image that is in a sample twice counts
-twice.
+a detection matches does not depend on other images, so matching is done once.
 
-The samples' curves are more jagged than the data's, and what precision reaches at best at a recall profits from that:
-the mean of the replicates lies above the value, by a point where classes have few objects. So their spread is laid
-around the value itself.
+The samples' curves are more jagged than the data's, and the best precision from a recall on profits from that: the mean
+of the replicates lies above the value, by a point where classes have few objects. So their spread is laid around the
+value itself.
 
 Shapes: D detections of a class, the best first, K classes, B replicates, P images.
 """
@@ -43,14 +42,6 @@ class Intervals:
     map: Interval
     classes: Mapping[str, Interval]
     replicates: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Ranking:
-    """The detections behind a class's curve; precision and recall matter where an object is found only."""
-
-    images: Indices  # [D], of the detections that count
-    found: Indices  # [T], which of them find an object
 
 
 def find_intervals(evaluation: Evaluation, seed: int = 0) -> Intervals:
@@ -97,7 +88,7 @@ def resampled_aps(evaluation: Evaluation, seed: int = 0, replicates: int | None 
         positives = counts[:, objects.images[objects.classes == number]].sum(axis=1)  # [B]
         rankings, there = _rankings(evaluation, number), np.flatnonzero(positives)
         of_rankings = [
-            [average_precision(*_curve(ranking, positives[i], counts[i])) for i in there] for ranking in rankings
+            [average_precision(*_curve(*ranking, positives[i], counts[i])) for i in there] for ranking in rankings
         ]
         aps[there, number] = np.mean(of_rankings, axis=0)
     return aps
@@ -117,8 +108,8 @@ def image_counts(num_images: int, replicates: int, seed: int) -> NDArray[np.uint
     return counts
 
 
-def _rankings(evaluation: Evaluation, number: int) -> list[_Ranking]:
-    """A class's detections with their outcomes, for COCO once for each overlap."""
+def _rankings(evaluation: Evaluation, number: int) -> list[tuple[Indices, Indices]]:
+    """The images of a class's detections that count, [D], and which of these find an object; for COCO by overlap."""
     table, one = evaluation.table, evaluation.classes[number]
     matched = [(one.rows, one.outcomes)]
     if evaluation.metric == "coco":
@@ -128,13 +119,13 @@ def _rankings(evaluation: Evaluation, number: int) -> list[_Ranking]:
         counted = outcomes != Outcome.IGNORED
         found = np.flatnonzero(outcomes[counted] == Outcome.TRUE_POSITIVE)
         upto = found[-1] + 1 if len(found) else 0
-        rankings.append(_Ranking(table.found.images[rows[counted][:upto]], found))
+        rankings.append((table.found.images[rows[counted][:upto]], found))
     return rankings
 
 
-def _curve(ranking: _Ranking, positives: float, counts: NDArray[np.uint8]) -> tuple[Curve, Curve]:
-    """Precision and recall wherever an object is found, (T,) each, in a sample with these `counts` of the images."""
-    weights = counts[ranking.images]
-    true = np.cumsum(weights[ranking.found], dtype=np.float64)
-    counted = np.cumsum(weights, dtype=np.float64)[ranking.found]
+def _curve(images: Indices, found: Indices, positives: float, counts: NDArray[np.uint8]) -> tuple[Curve, Curve]:
+    """Precision and recall wherever an object is found, in a sample with these `counts` of the images."""
+    weights = counts[images]
+    true = np.cumsum(weights[found], dtype=np.float64)
+    counted = np.cumsum(weights, dtype=np.float64)[found]
     return np.divide(true, counted, out=np.zeros_like(true), where=counted > 0), true / positives

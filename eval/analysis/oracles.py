@@ -67,9 +67,7 @@ def with_objects_found(found: Found, objects: Objects) -> Found:
 
 
 def joined(parts: list[Found]) -> Found:
-    """The detections of all parts."""
-    none = np.zeros(0, dtype=np.int64)
-    parts = [_rows(np.zeros((0, 4)), none, np.zeros(0), none), *parts]
+    """The detections of all parts, one at least."""
     return Found(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
 
 

@@ -1,15 +1,13 @@
 """The error types of TIDE (Bolya et al., ECCV 2020) and their dAP, with the numbers of its own tool.
 
-A detection takes the object of its class that it overlaps most of those still free, as in COCO, but only the best 100
-detections of an image, of all classes together, count. Each one that finds nothing has one error. The dAP of a type is
-how much the mean average precision rises once its errors alone are fixed: a detection on the wrong class, or near an
-object, is given the object if it is the best for one that nothing has found, and is removed otherwise, as are those of
-the other types; a missed object need no longer be found.
+Matching is COCO's, but only the best 100 detections of an image, of all classes together, count. Each one that finds
+nothing has one error. The dAP of a type is how much the mean average precision rises once its errors alone are fixed: a
+detection of type Cls or Loc is given the object if it is the best for one that nothing has found, and is removed
+otherwise, as are those of the other types; a missed object need no longer be found.
 
-Average precision is the tool's: the mean over 101 recalls, then over all classes that have an object or a detection. A
-class without objects counts as 0 as long as it has detections. Difficult objects and crowds are what the tool calls
-ignore regions: a detection of their class that finds nothing and lies in one by more than half does not count. The
-tool gives such a detection a type all the same, and so does this file, which also says which they are.
+The mean is over 101 recalls, then over all classes that have an object or a detection: one without objects counts as 0.
+Difficult objects and crowds are the tool's ignore regions: a detection of their class that finds nothing and lies in
+one by more than half does not count. The tool gives it a type all the same, and so does this file.
 
 Shapes: D detections, G objects, R detections that count, F objects to find, K classes.
 """

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...data.records import Indices, Stages
-from ...data.terminal import format_columns
 from ...data.values import NO_INDEX
 from ..metrics.evaluation import Evaluation
-from ..metrics.numbers import format_number
 from ..metrics.protocols import evaluate
 from ..metrics.table import Found
 from .image_stages import stages_by_image
@@ -41,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Waterfall:
-    """Where each object that the detector was to find was found or lost; `str()` of it is a table to read.
+    """Where each object that the detector was to find was found or lost.
 
     A classifier is perfect if each region is, with probability 1, of the class of the object that it overlaps most, if
     enough; boxes are, if each region's box of a class is that of the object of the class that it overlaps most;
@@ -56,13 +54,6 @@ class Waterfall:
     steps: tuple[Step, ...]
     lost: Indices  # [G], the index in `steps`; NO_INDEX where an object is found or need not be
     why: Mapping[int, str]  # for each lost object its row in the table, and in words with numbers what happened
-
-    def __str__(self) -> str:
-        rows = [("found", self.found, self.map), *((one.name, one.count, one.map_if_perfect) for one in self.steps)]
-        lines = [[f"of {self.objects} objects", "count", "fraction", f"{self.protocol.partition(' (')[0]} if perfect"]]
-        for name, count, value in rows:
-            lines.append([name, str(count), f"{count / max(self.objects, 1):.1%}", format_number(value)])
-        return "\n".join([*format_columns(lines), self.protocol])
 
 
 def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfall:
@@ -82,7 +73,7 @@ def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfa
             lost[row], why[row] = loss, words
         for oracle in dict.fromkeys(_ORACLES.values()):
             parts[oracle].append(oracle(image))
-    perfect = {oracle: _mean(evaluation, joined(found)) for oracle, found in parts.items()}
+    perfect = {oracle: _mean(evaluation, joined([table.found[:0], *found])) for oracle, found in parts.items()}
     steps = []
     for loss in Loss:
         rows = np.flatnonzero(lost == loss)

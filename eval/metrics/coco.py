@@ -9,6 +9,7 @@ detection, which COCO's code does not explain_image, is found by its rule at an 
 import contextlib
 import io
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ...data.boxes import Boxes
 from ...data.errors import SetupError
 from ...data.records import Flags, Indices
 from .average_precision import class_evaluation
-from .evaluation import ClassEvaluation, Evaluation, Outcome
+from .evaluation import Evaluation, Outcome
 from .matching import Matches, match_free, overlapping_pairs
 from .table import Found, Objects, Table, rank_in_group
 
@@ -43,35 +44,38 @@ def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
         stats, precision = _official(table, engine)
     else:
         stats, precision = [-1.0] * len(COCO_NUMBERS), np.full((10, 101, len(table.classes)), -1.0)
-    classes = tuple(_class(table, number, precision[:, :, number]) for number in range(len(table.classes)))
+    classes = []
+    for number in range(len(table.classes)):
+        rows, matches = matches_at(table, number, COCO_OVERLAPS[0])
+        ap, ap50, ap75 = (_number(float(precision[which, :, number].mean())) for which in (slice(None), 0, 5))
+        further = {"AP50": ap50, "AP75": ap75}
+        classes.append(class_evaluation(table, number, rows, matches, lambda *_, ap=ap: ap, further))
     numbers: dict[str, float] = dict(zip(COCO_NUMBERS, map(_number, stats), strict=True))
-    return Evaluation("coco", COCO_PROTOCOL, classes, table, np.full(len(objects), COCO_OVERLAPS[0]), numbers)
+    return Evaluation("coco", COCO_PROTOCOL, tuple(classes), table, np.full(len(objects), COCO_OVERLAPS[0]), numbers)
 
 
 def engine_name() -> str:
     """The package that is taken where none is named."""
-    return COCO_ENGINES[_engine(None)[1].__module__.startswith("faster")]
+    return COCO_ENGINES[find_spec("faster_coco_eval") is not None]
 
 
-def _engine(name: str | None) -> tuple[type[Any], type[Any]]:
+def _engine(name: str) -> tuple[type[Any], type[Any]]:
     """COCO's class for annotations, and its evaluator: the same interface in both packages."""
-    if name != "pycocotools":
-        try:
-            from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            if name is not None:
-                raise SetupError(f"{name} is not installed: pip install 'inception-rcnn[coco]'") from None
-        else:
-            return COCO, COCOeval_faster
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    if name == "pycocotools":
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
 
-    return COCO, COCOeval
+        return COCO, COCOeval
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise SetupError(f"{name} is not installed: pip install 'inception-rcnn[coco]'") from None
+    return COCO, COCOeval_faster
 
 
 def _official(table: Table, engine: str | None) -> tuple[list[float], NDArray[Any]]:
     """The twelve numbers, and precision [IoU, recall, class] for objects of all sizes; -1 where there is none."""
-    coco_class, evaluator_class = _engine(engine)
+    coco_class, evaluator_class = _engine(engine or engine_name())
     objects, detections = table.objects, table.found
     with contextlib.redirect_stdout(io.StringIO()):  # both packages print their progress there
         truth, found = coco_class(), coco_class()
@@ -108,17 +112,11 @@ def _content(
     }
 
 
-def _class(table: Table, number: int, precision: NDArray[Any]) -> ClassEvaluation:
-    rows, matches = matches_at(table, number, COCO_OVERLAPS[0])
-    aps = {name: _number(float(precision[i].mean())) for name, i in (("AP50", 0), ("AP75", 5))}
-    mean = _number(float(precision.mean()))
-    return class_evaluation(table, number, rows, matches, lambda *_: mean, aps)
-
-
 def matches_at(table: Table, number: int, overlap: float) -> tuple[Indices, Matches]:
     """A class's detections, the best first, and their matches by COCO's rule at an overlap."""
     rows, objects = table.found_of(number, by_image=True), table.objects_of(number)
-    rows = _first_of_each_image(rows, table.found.images[rows])
+    order = np.argsort(table.found.images[rows], kind="stable")
+    rows = rows[np.sort(order[rank_in_group(table.found.images[rows][order]) < _MOST])]
     ignored = ~table.objects.to_find[objects]
     pairs = overlapping_pairs(
         *(table.found.xywh[rows], table.found.images[rows]),
@@ -145,12 +143,6 @@ def coco_overlaps(found: Boxes, objects: Boxes, crowd: Flags | None) -> NDArray[
     union = area + objects[:, 2] * objects[:, 3] - shared
     whole = union if crowd is None else np.where(crowd, area, union)
     return np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
-
-
-def _first_of_each_image(rows: Indices, images: Indices) -> Indices:
-    """The first `_MOST` rows of each image, in the same order."""
-    order = np.argsort(images, kind="stable")
-    return rows[np.sort(order[rank_in_group(images[order]) < _MOST])]
 
 
 def _number(value: float) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
 from .average_precision import area_ap, class_evaluation
-from .evaluation import ClassEvaluation, Evaluation
+from .evaluation import Evaluation
 from .matching import match_free, pairs_of
 from .table import Table
 
@@ -22,11 +22,15 @@ _TOLERANCE = 10.0  # pixels, that a box may be off
 
 def evaluate_ilsvrc(table: Table) -> Evaluation:
     """Evaluate by ILSVRC's protocol; equal scores are taken image by image in the order of the ground truth."""
-    classes = tuple(_evaluate_class(table, number) for number in range(len(table.classes)))
+    classes, thresholds = [], overlap_thresholds(table.objects.boxes)
+    for number in range(len(table.classes)):
+        rows, objects = table.found_of(number, by_image=True), table.objects_of(number)
+        ignored, crowd = ~table.objects.to_find[objects], table.objects.crowd[objects]
+        matches = match_free(pairs_of(table, rows, objects), len(rows), thresholds[objects], ignored, crowd)
+        classes.append(class_evaluation(table, number, rows, matches, area_ap))
     aps = [one.ap for one in classes if not np.isnan(one.ap)]
-    median = float(np.median(aps)) if aps else float("nan")
-    thresholds = overlap_thresholds(table.objects.boxes)
-    return Evaluation("ilsvrc", ILSVRC_PROTOCOL, classes, table, thresholds, {"median": median})
+    numbers = {"median": float(np.median(aps)) if aps else float("nan")}
+    return Evaluation("ilsvrc", ILSVRC_PROTOCOL, tuple(classes), table, thresholds, numbers)
 
 
 def overlap_thresholds(boxes: Boxes) -> NDArray[np.float64]:
@@ -37,11 +41,3 @@ def overlap_thresholds(boxes: Boxes) -> NDArray[np.float64]:
     """
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     return np.minimum(0.5, width * height / ((width + _TOLERANCE) * (height + _TOLERANCE)))
-
-
-def _evaluate_class(table: Table, number: int) -> ClassEvaluation:
-    rows, objects = table.found_of(number, by_image=True), table.objects_of(number)
-    thresholds = overlap_thresholds(table.objects.boxes[objects])
-    ignored = ~table.objects.to_find[objects]
-    matches = match_free(pairs_of(table, rows, objects), len(rows), thresholds, ignored, table.objects.crowd[objects])
-    return class_evaluation(table, number, rows, matches, area_ap)

@@ -97,10 +97,8 @@ def format_recall(evaluations: Sequence[RecallEvaluation]) -> str:
     header = ["proposals", "boxes", "recall .5", "recall .7", "AR", "best overlap", "MABO", *(f"AR {s}" for s in SIZES)]
     lines = [header]
     for one in evaluations:
-        found = one.all
-        numbers = [found.recall_50, found.recall_70, found.average_recall, found.mean_best_overlap, one.mabo]
-        numbers += [one.sizes[size].average_recall for size in SIZES]
-        lines.append(
-            [printable(one.name), f"{one.boxes:.0f}", *(format_number(number, digits=3) for number in numbers)]
-        )
+        found, sizes = one.all, [one.sizes[size].average_recall for size in SIZES]
+        numbers = [found.recall_50, found.recall_70, found.average_recall, found.mean_best_overlap, one.mabo, *sizes]
+        texts = (format_number(number, digits=3) for number in numbers)
+        lines.append([printable(one.name), f"{one.boxes:.0f}", *texts])
     return "\n".join(format_columns(lines))

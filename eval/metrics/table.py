@@ -86,10 +86,7 @@ class Table:
 
 
 def tabulate(images: Sequence[ImageDetections], truths: Sequence[GroundTruth], classes: Sequence[str]) -> Table:
-    """Pair predictions with the ground truth. Other classes than `classes` are left out on both sides.
-
-    So are the `ignored_classes` of an image.
-    """
+    """Pair predictions with ground truth. Other classes are left out on both sides, as are an image's ignored ones."""
     numbers = {name: number for number, name in enumerate(classes)}
     indices = pair_files([image.file for image in images], [truth.file for truth in truths]).tolist()
     outside = [image for image, index in zip(images, indices, strict=True) if index == NO_INDEX]
@@ -131,7 +128,7 @@ def _joined(
     numbers: Mapping[str, int],
     ignored: Sequence[tuple[int, int]],
 ) -> Joined:
-    """Records and the indices of their images, joined; without classes that are unknown, or `ignored` on an image."""
+    """Records and the indices of their images, joined, without classes that are unknown or `ignored` on an image."""
     labels = [label for part, _ in parts for label in part.labels.tolist()]
     classes = np.array([numbers.get(label, NO_INDEX) for label in labels], dtype=np.int64)
     images = np.repeat([index for _, index in parts], [len(part) for part, _ in parts]).astype(np.int64)

@@ -7,7 +7,7 @@ COCO knows, is taken for a difficult object.
 import numpy as np
 
 from .average_precision import AP_OF_CURVE, class_evaluation
-from .evaluation import ClassEvaluation, Evaluation
+from .evaluation import Evaluation
 from .matching import match_voc, pairs_of
 from .table import Table
 
@@ -17,11 +17,11 @@ VOC_PROTOCOLS = {"voc07": "mAP (VOC07, 11-point, IoU 0.5)", "voc10": "mAP (VOC10
 
 def evaluate_voc(table: Table, metric: str = "voc07") -> Evaluation:
     """Evaluate by `metric`, `voc07` or `voc10`; equal scores keep the order of the predictions."""
-    classes = tuple(_evaluate_class(table, number, metric) for number in range(len(table.classes)))
-    return Evaluation(metric, VOC_PROTOCOLS[metric], classes, table, np.full(len(table.objects), _OVERLAP))
-
-
-def _evaluate_class(table: Table, number: int, metric: str) -> ClassEvaluation:
-    rows, objects = table.found_of(number), table.objects_of(number)
-    matches = match_voc(pairs_of(table, rows, objects), len(rows), ~table.objects.to_find[objects], _OVERLAP)
-    return class_evaluation(table, number, rows, matches, AP_OF_CURVE[metric])
+    classes = []
+    for number in range(len(table.classes)):
+        rows, objects = table.found_of(number), table.objects_of(number)
+        ignored = ~table.objects.to_find[objects]
+        matches = match_voc(pairs_of(table, rows, objects), len(rows), ignored, _OVERLAP)
+        classes.append(class_evaluation(table, number, rows, matches, AP_OF_CURVE[metric]))
+    thresholds = np.full(len(table.objects), _OVERLAP)
+    return Evaluation(metric, VOC_PROTOCOLS[metric], tuple(classes), table, thresholds)

@@ -32,23 +32,14 @@ class ClassRow:
 def class_rows(evaluations: Sequence[Evaluation], intervals: Mapping[str, Intervals]) -> list[ClassRow]:
     """A row for every class, in the order of the evaluations."""
     known = [intervals[one.metric].classes if one.metric in intervals else {} for one in evaluations]
-    return [
-        ClassRow(
-            name=same_class[0].name,
-            evaluations=same_class,
-            intervals=[classes.get(same_class[0].name) for classes in known],
-            counts=class_counts(same_class[0]),
-            best=best_f1(same_class[0], evaluations[0].table),
-        )
-        for same_class in zip(*(one.classes for one in evaluations), strict=True)
-    ]
-
-
-def class_counts(one: ClassEvaluation) -> dict[str, int]:
-    """Objects to find, detections, and the number of these with each outcome."""
-    outcomes = np.bincount(one.outcomes, minlength=len(Outcome)).tolist()
-    by_name = {outcome.name.lower(): outcomes[outcome] for outcome in Outcome}
-    return {"positives": one.positives, "detections": one.detections, **by_name}
+    rows = []
+    for first, *others in zip(*(one.classes for one in evaluations), strict=True):
+        outcomes = np.bincount(first.outcomes, minlength=len(Outcome)).tolist()
+        by_outcome = {outcome.name.lower(): outcomes[outcome] for outcome in Outcome}
+        counts = {"positives": first.positives, "detections": first.detections, **by_outcome}
+        found = [classes.get(first.name) for classes in known]
+        rows.append(ClassRow(first.name, [first, *others], found, counts, best_f1(first, evaluations[0].table)))
+    return rows
 
 
 def format_csv(rows: Sequence[ClassRow], metrics: Sequence[str]) -> str:

@@ -24,13 +24,10 @@ PALETTE: tuple[Colour, ...] = (
     *((0, 114, 178), (213, 94, 0), (204, 121, 167)),
 )
 
-# Which byte of a name's hash picks its colour: any would do, this one gives person, cat, dog, horse, sheep and cow six
-# different ones.
+# Which byte of a name's hash picks its colour: this one gives person, cat, dog, horse, sheep and cow different ones.
 _HASH_BYTE = 11
 _LETTER_WEIGHT = 550  # between regular and bold: thin letters drown in a strong colour
-_BLACK: Colour = (0, 0, 0)
-_WHITE: Colour = (255, 255, 255)
-_RIM: Colour = (20, 20, 20)
+_BLACK, _WHITE, _RIM = (0, 0, 0), (255, 255, 255), (20, 20, 20)
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,7 @@ def draw_detections(image: Pixels, detections: Detections, *, ground_truth: Grou
 
 
 def style_of(width: int, height: int) -> Style:
-    """The sizes that suit an image of so many pixels."""
-    # By the area: a long strip has room for small letters only.
+    """The sizes that suit an image, by its area: a long strip has room for small letters only."""
     scale = float(np.sqrt(width * height)) / np.sqrt(500 * 375)
     line = max(1, round(2 * scale))
     return Style(line, rim=max(1, line // 2), letters=max(11, round(14 * scale)))

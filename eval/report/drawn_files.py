@@ -64,12 +64,13 @@ class Drawings:
         # Its own name may be another's on a disk that ignores case, and `a.gif.jpg` that of an image.
         if self._owners.get(self._key(name), file) != file or (added and self._key(name + added) in self._owners):
             return self._hashed(file, ending)
-        path = self.folder.joinpath(*map(_shortened, f"{name}{added}".split("/")))
-        return path if len(os.fsencode(path)) <= _LONGEST_PATH else self.folder / f"{_hash(file)}{ending}"
+        return self._fitted(name + added, file, ending)
 
     def _hashed(self, file: str, ending: str) -> Path:
-        *folders, name = _plain(file).split("/")
-        path = self.folder.joinpath(*map(_shortened, [*folders, f"{name}~{_hash(file)}{ending}"]))
+        return self._fitted(f"{_plain(file)}~{_hash(file)}{ending}", file, ending)
+
+    def _fitted(self, name: str, file: str, ending: str) -> Path:
+        path = self.folder.joinpath(*map(_shortened, name.split("/")))
         return path if len(os.fsencode(path)) <= _LONGEST_PATH else self.folder / f"{_hash(file)}{ending}"
 
     def _key(self, name: str) -> str:
@@ -83,7 +84,7 @@ def _plain(file: str) -> str:
 
 
 def _shortened(part: str) -> str:
-    """A file's or folder's name of a length that file systems take; what is cut off is told by a hash of it all."""
+    """A file's or folder's name of a length that file systems take; a hash of it all stands for what is cut off."""
     if len(os.fsencode(part)) <= _LONGEST_PART:
         return part
     stem, ending = os.path.splitext(part)

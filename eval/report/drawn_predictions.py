@@ -45,8 +45,11 @@ def draw_predictions(
     names = [_find(images, result.file) for result in results]
     # A name of another machine is drawn under the one that the image has here.
     drawn_as = [name if "\\" in result.file else result.file for name, result in zip(names, results, strict=True)]
+    truths = [] if dataset is None else list(dataset.images)
+    paired = pair_files([result.file for result in results], [truth.file for truth in truths]).tolist()
     drawings, drawn, failed = Drawings(out, drawn_as), 0, 0
-    for result, name, to, truth in zip(results, names, drawn_as, _truths(results, dataset), strict=True):
+    for result, name, to, index in zip(results, names, drawn_as, paired, strict=True):
+        truth = None if index == NO_INDEX else truths[index]
         found = result.detections[result.detections.scores >= score]
         try:
             image = _read(images / name, result, truth, ignore_exif)
@@ -94,15 +97,6 @@ def _read(path: Path, image: ImageDetections, truth: GroundTruth | None, ignore_
         return read_image(path, size=(image.width, image.height))
     known = truth.width and truth.height
     return read_truth(path, truth if known else replace(truth, width=image.width, height=image.height))
-
-
-def _truths(images: list[ImageDetections], dataset: Dataset | None) -> list[GroundTruth | None]:
-    """Each image's ground truth, None without a data set or outside of it."""
-    if dataset is None:
-        return [None] * len(images)
-    truths = dataset.images
-    paired = pair_files([image.file for image in images], [truth.file for truth in truths])
-    return [None if index == NO_INDEX else truths[index] for index in paired]
 
 
 def _find(images: Path, file: str) -> str:

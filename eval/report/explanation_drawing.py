@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from ...data.terminal import printable
 from ..analysis.image_explanation import FOUND, IGNORED, ImageExplanation
-from .drawing import Colour, Pixels, corners_of, draw_box, draw_dashed, draw_label, style_of
+from .drawing import PALETTE, Colour, Pixels, corners_of, draw_box, draw_dashed, draw_label, style_of
 
-_FOUND: Colour = (0, 158, 115)
-_WRONG: Colour = (230, 159, 0)
-_LOST: Colour = (0, 114, 178)
+_WRONG, _, _FOUND, _, _LOST, *_ = PALETTE
 _IGNORED: Colour = (200, 200, 200)
 _PAPER = 255  # below the image
 _ROW, _LETTER = 1.6, 0.65  # a line's height and a letter's usual width, in heights of a letter

@@ -85,11 +85,9 @@ def rank_images(evaluation: Evaluation) -> ImageOrder:
     by_used = np.append(used, False)[matches.finders]  # [G]
     missed, found = table.objects.to_find & ~by_used, table.objects.to_find & by_used
 
-    def count(images: Indices) -> Indices:
-        return np.bincount(images, minlength=len(table.truths))
-
-    mistakes = count(table.found.images[wrong]) + count(table.objects.images[missed])
-    num_found = count(table.objects.images[found])
+    images = table.found.images[wrong], table.objects.images[missed], table.objects.images[found]
+    num_wrong, num_missed, num_found = (np.bincount(each, minlength=len(table.truths)) for each in images)
+    mistakes = num_wrong + num_missed
     return ImageOrder(np.lexsort((num_found, -mistakes)), mistakes, num_found)
 
 
@@ -137,11 +135,10 @@ def embedded_image(read: ReadImage, truth: GroundTruth) -> tuple[str | None, tup
 
 
 def _jpeg(image: Image.Image) -> bytes:
-    content = b""
+    buffer = io.BytesIO()
     for quality in _QUALITIES:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality, optimize=True)
-        content = buffer.getvalue()
-        if len(content) <= _MOST_BYTES:
+        if buffer.tell() <= _MOST_BYTES:
             break
-    return content
+    return buffer.getvalue()

@@ -12,7 +12,6 @@ import numpy as np
 from ...data.class_names import did_you_mean
 from ...data.datasets.dataset import Dataset
 from ...data.diagnostics import Notices, cut
-from ...data.records import GroundTruth, ImageDetections
 from ...data.terminal import printable
 from ..metrics.evaluation import Evaluation
 from ..metrics.table import Table
@@ -137,15 +136,11 @@ def _uncovered(table: Table) -> Iterator[str]:
 
 def _other_sizes(table: Table) -> Iterator[str]:
     both = [(image, table.truths[index]) for image, index in table.paired]
-    odd = [(image, truth) for image, truth in both if _differ(image, truth)]
+    sizes = [((image.width, image.height), (truth.width, truth.height)) for image, truth in both]
+    odd = [each for each, (a, b) in zip(both, sizes, strict=True) if all(a) and all(b) and a != b]
     if odd:
         image, truth = odd[0]
         yield (
             f"{len(odd):,} images are of another size in the predictions: {_short(truth.file)} is {image.width} x "
             f"{image.height} there and {truth.width} x {truth.height} in the data set; the boxes may not fit"
         )
-
-
-def _differ(image: ImageDetections, truth: GroundTruth) -> bool:
-    sizes = (image.width, image.height), (truth.width, truth.height)
-    return all(map(all, sizes)) and sizes[0] != sizes[1]

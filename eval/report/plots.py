@@ -50,22 +50,20 @@ class Bar:
     name: str
     meaning: str
     count: int
-    fraction: float  # of all objects
     start: float
-    width: float
+    width: float  # per cent of all objects
     kind: str  # "all", "lost" or "found"
     map_if_perfect: float
 
 
 def waterfall_bars(waterfall: Waterfall) -> list[Bar]:
     """All objects, what each step loses of them, and those that are left."""
-    scale = 100 / waterfall.objects if waterfall.objects else 0.0
+    scale = 100 / max(waterfall.objects, 1)
 
-    def bar(name: str, meaning: str, count: int, below: int, kind: str, perfect: float = float("nan")) -> Bar:
-        return Bar(name, meaning, count, count * scale / 100, below * scale, count * scale, kind, perfect)
+    def bar(name: str, meaning: str, count: int, below: int, kind: str, perfect: float = math.nan) -> Bar:
+        return Bar(name, meaning, count, below * scale, count * scale, kind, perfect)
 
-    bars = [bar("objects", "all that a detector has to find", waterfall.objects, 0, "all")]
-    left = waterfall.objects
+    bars, left = [bar("objects", "all that a detector has to find", waterfall.objects, 0, "all")], waterfall.objects
     for step in waterfall.steps:
         left -= step.count
         bars.append(bar(step.name, step.meaning, step.count, left, "lost", step.map_if_perfect))

@@ -6,7 +6,7 @@ Every number stands beside the name of its protocol: the most frequent question 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,8 @@ def report_content(report: Report) -> dict[str, Any]:
     if report.breakdowns:
         content["breakdowns"] = [asdict(one) for one in report.breakdowns]
     if report.waterfall:
-        fields = ("protocol", "map", "objects", "found")
-        content["waterfall"] = {name: getattr(report.waterfall, name) for name in fields}
-        content["waterfall"]["steps"] = [asdict(step) for step in report.waterfall.steps]
+        parts = asdict(replace(report.waterfall, why={}))
+        content["waterfall"] = {name: parts[name] for name in ("protocol", "map", "objects", "found", "steps")}
     if report.left_out is not None:
         content["left_out"], content["warnings"] = report.left_out, report.warnings
     if report.failures:
@@ -184,6 +183,4 @@ def _mean_lines(evaluation: Evaluation, intervals: Intervals | None) -> list[str
 
 def _span(interval: Interval) -> str:
     """An interval as `0.512 to 0.567`, or `n/a`."""
-    if math.isnan(interval.low):
-        return "n/a"
-    return f"{format_number(interval.low, digits=3)} to {format_number(interval.high, digits=3)}"
+    return "n/a" if math.isnan(interval.low) else f"{interval.low:.3f} to {interval.high:.3f}"

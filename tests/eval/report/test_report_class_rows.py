@@ -16,7 +16,7 @@ from inception_rcnn.eval.metrics.coco import evaluate_coco
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
-from inception_rcnn.eval.report.class_rows import class_counts, class_rows, format_csv
+from inception_rcnn.eval.report.class_rows import class_rows, format_csv
 
 A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
 
@@ -86,7 +86,7 @@ def test_best_f1_is_that_of_counting_anew_at_every_threshold(seed: int) -> None:
 
 def test_counts_by_eye() -> None:
     evaluation = _evaluate([A, B], (0.9, A), (0.8, A), (0.7, B), (0.6, C), difficult=1)
-    assert class_counts(evaluation.classes[0]) == {
+    assert class_rows([evaluation], {})[0].counts == {
         **{"positives": 1, "detections": 4},
         **{"true_positive": 1, "false_positive": 1, "duplicate": 1, "ignored": 1},
     }
