@@ -1,1 +1,1 @@
-"""Judging and drawing detections, wherever they come from. Imports no torch."""
+"""Evaluation of detections, wherever they come from: metrics, analysis, report, drawing. Imports no torch."""

@@ -55,11 +55,13 @@ def evaluate_recall(name: str, proposals: Mapping[str, Proposals], truths: Seque
     if missing:
         raise DataError(f"{name} has no proposals for {len(missing)} of {len(truths)} images, as {missing[0]}")
     objects = [truth[truth.to_find] for truth in truths]
-    boxes = [proposals[truth.file].boxes for truth in truths]
-    counts = list(map(len, boxes))
     label = np.concatenate([np.zeros(0, np.str_), *(each.labels for each in objects)])  # [O]
     area = np.concatenate([np.zeros(0), *(box_area(each.boxes) for each in objects)])  # [O]
-    tables = [best_overlaps(found, each.boxes) for found, each in zip(boxes, objects, strict=True)]
+    counts, tables = [], []
+    for truth, each in zip(truths, objects, strict=True):
+        boxes = proposals[truth.file].boxes  # which may be read only now: not all at once
+        counts.append(len(boxes))
+        tables.append(best_overlaps(boxes, each.boxes))
     best = np.concatenate([np.zeros((0, len(BUDGETS) + 1)), *tables])  # [O, B + 1]
     overall = best[:, -1]
     classes = {str(each): _coverage(overall[label == each]) for each in np.unique(label)}

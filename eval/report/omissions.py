@@ -142,5 +142,5 @@ def _other_sizes(table: Table) -> Iterator[str]:
         image, truth = odd[0]
         yield (
             f"{len(odd):,} images are of another size in the predictions: {_short(truth.file)} is {image.width} x "
-            f"{image.height} there and {truth.width} x {truth.height} in the data set; the boxes may not fit"
+            f"{image.height} there and {truth.width} x {truth.height} in the data set; the boxes may be off"
         )
