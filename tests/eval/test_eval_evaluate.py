@@ -16,7 +16,7 @@ from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.formats.voc.annotations import write_voc_annotation
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals, Stages
 from inception_rcnn.data.stores.detections_jsonl import read_ledger, write_ledger
-from inception_rcnn.data.stores.proposal_store import write_proposals
+from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.data.stores.stage_files import write_stages
 from inception_rcnn.eval.evaluate import EvaluationOptions, evaluate_files
 
