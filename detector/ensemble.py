@@ -1,7 +1,7 @@
-"""Several networks that answer as one: what they say of the same regions, averaged before suppression.
+"""Several networks as one: the mean of their predictions for the same regions, before suppression.
 
-An ensemble is called as one network is, so the pipeline need not know which of the two it has: it makes the proposals
-once, asks once for each region, and refines, cuts and suppresses what comes back.
+An ensemble is called as one network is, so the pipeline does not depend on which of the two it has: proposals are made
+once, and what comes back is refined, clipped and suppressed once.
 
 Shapes: M members, R regions of one (H, W, 3) uint8 image, K classes (0 = background in the logits).
 """
@@ -22,7 +22,7 @@ from ..proposals.common.box_coding import DELTA_STD, MAX_LOG_GROWTH
 from .network import RegionNetwork
 from .region_features import Mode
 
-Answer = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R, K, 4]
+Prediction = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R, K, 4]
 
 
 class Ensemble(nn.Module):
@@ -40,32 +40,32 @@ class Ensemble(nn.Module):
 
     @property
     def backbone(self) -> Backbone:
-        """The first member's: proposals that ask a network ask this one."""
+        """The first member's, on whose maps MultiBox proposes."""
         return cast(RegionNetwork, self.members[0]).backbone
 
-    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Answer:
+    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Prediction:
         """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of an image's boxes."""
-        return fuse(self.answers(mode, maps, boxes))
+        return fuse(self.predictions(mode, maps, boxes))
 
-    def answers(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> list[Answer]:
-        """What each member says of the same boxes; `maps` say of which image, and at which sizes it is looked at."""
+    def predictions(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> list[Prediction]:
+        """Each member's prediction for the same boxes; `maps` have the image and its pyramid."""
         seen = {id(maps.backbone): maps}
-        answers = []
+        predictions = []
         for member in self.members:
             backbone = cast(RegionNetwork, member).backbone
             own = seen.setdefault(id(backbone), SharedMaps(backbone, maps.image, maps.short_sides))
-            answers.append(member(mode, own, boxes))
-        return answers
+            predictions.append(member(mode, own, boxes))
+        return predictions
 
 
-def fuse(answers: Sequence[Answer]) -> Answer:
-    """One answer from several: the mean of the probabilities, and deltas to the mean of the refined boxes.
+def fuse(predictions: Sequence[Prediction]) -> Prediction:
+    """The fused prediction: the mean of the probabilities, and deltas to the mean of the refined boxes.
 
     The logits that come back are logarithms of probabilities, which a softmax leaves as they are.
     """
-    logarithms = torch.stack([logits.log_softmax(dim=1) for logits, _ in answers])  # [M, R, K + 1]
-    logits = logarithms.logsumexp(dim=0) - math.log(len(answers))  # [R, K + 1]
-    return logits, mean_deltas(torch.stack([deltas for _, deltas in answers]))
+    logarithms = torch.stack([logits.log_softmax(dim=1) for logits, _ in predictions])  # [M, R, K + 1]
+    logits = logarithms.logsumexp(dim=0) - math.log(len(predictions))  # [R, K + 1]
+    return logits, mean_deltas(torch.stack([deltas for _, deltas in predictions]))
 
 
 def mean_deltas(deltas: Tensor) -> Tensor:

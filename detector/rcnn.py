@@ -1,4 +1,4 @@
-"""The pipeline: image -> proposals -> regions -> scores and deltas -> boxes -> suppression -> detections.
+"""The pipeline: image -> proposals -> region features -> scores and deltas -> boxes -> suppression -> detections.
 
 Shapes: R regions of one (H, W, 3) uint8 image, K classes (0 = background in the probabilities).
 """
@@ -52,63 +52,28 @@ class RCNN:
         self.device = choose_device(device)
         self.network = network.to(self.device).eval()
         self._multibox = multibox  # a function that spawned workers can be sent
-        self._proposer = proposer(config.proposals, multibox=multibox)
+        self.proposer = proposer(config.proposals, multibox=multibox)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_proposer"}  # made of functions
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._proposer = proposer(self.config.proposals, multibox=self._multibox)
-
-    @property
-    def proposal_parameters(self) -> tuple[object, ...]:
-        """Everything that decides where it looks."""
-        return self._proposer.parameters
-
-    @classmethod
-    def from_pretrained(cls, model: str | Path | None = None, *, device: Device = "auto") -> Self:
-        """The detector that ships with the package, another by its name, or one from a model folder."""
-        folder = model_folder(None if model is None else str(model))
-        network, config = load_detector(folder)
-        return cls(network, config, device, partial(load_multibox, folder, device, network.backbone))
-
-    def with_options(self, **changes: Any) -> Self:
-        """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
-        config = replace(self.config, **checked_options(changes, self.config))
-        return type(self)(self.network, config, str(self.device), self._multibox)
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model folder that `from_pretrained` reads, with the MultiBox that was trained on its backbone."""
-        save_detector(Path(folder), self.network, self.config)
-        if self._multibox is not None and (multibox := self._multibox()).backbone is self.network.backbone:
-            save_multibox(Path(folder), multibox.backbone, multibox.head)
-
-    def detect(
-        self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None
-    ) -> Detected:
+    def detect(self, image: AnyImage, proposals: Proposals | None = None) -> Detected:
         """The objects of an image: an upright RGB array, a file's path or a Pillow image.
 
-        Proposals made elsewhere take the place of its own.
-        `searched` is the part of its own that needs no network, where that was done before, as on another thread.
+        `proposals` made elsewhere replace those of the detector's own method.
         """
-        return Detected.of(self.look(image, proposals, searched=searched))
+        detections, _ = self.forward(as_rgb(image), self.propose if proposals is None else lambda maps: proposals)
+        return detections
 
-    def look(self, image: AnyImage, proposals: Proposals | None = None, *, searched: Proposals | None = None) -> Stages:
-        """All that it thinks of an image, up to suppression; takes what `detect` takes."""
-        maps = SharedMaps(self.network.backbone, as_rgb(image))
-        proposals = self.propose(maps, searched) if proposals is None else proposals
+    def forward(self, image: NDArray[np.uint8], propose: Callable[[SharedMaps], Proposals]) -> tuple[Detected, Stages]:
+        """The detections of an RGB image, and the stages that led to them."""
+        maps = SharedMaps(self.network.backbone, image)
+        proposals = propose(maps)
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]
-        return conclude(self.config, maps.image.shape, proposals.boxes, probabilities, deltas)
+        stages = refine(self.config, image.shape, proposals.boxes, probabilities, deltas)
+        return Detected.of(stages), stages
 
-    def search(self, image: NDArray[np.uint8]) -> Proposals:
-        """The part of proposing that needs no network and may run on any thread."""
-        return self._proposer.search(image)
-
-    def propose(self, maps: SharedMaps, searched: Proposals | None = None) -> Proposals:
-        """Where to look, the best first."""
-        return self._proposer.finish(self.search(maps.image) if searched is None else searched, maps)
+    def propose(self, maps: SharedMaps) -> Proposals:
+        """The image's proposals by the detector's own method, the best first."""
+        return self.proposer.finish(self.proposer.search(maps.image), maps)
 
     @torch.inference_mode()
     def score(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
@@ -123,20 +88,44 @@ class RCNN:
         An image that cannot be read gives one with an `error` and no detections.
         """
         listed = resolve_sources(as_names(sources))
-        return (looked.result for looked in detect_stream(self, listed))
+        return (each.result for each in detect_stream(self, listed))
+
+    def with_options(self, **changes: Any) -> Self:
+        """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
+        config = replace(self.config, **checked_options(changes, self.config))
+        return type(self)(self.network, config, str(self.device), self._multibox)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path | None = None, *, device: Device = "auto") -> Self:
+        """The detector that ships with the package, another by its name, or one from a model folder."""
+        folder = model_folder(None if model is None else str(model))
+        network, config = load_detector(folder)
+        return cls(network, config, device, partial(load_multibox, folder, device, network.backbone))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model folder that `from_pretrained` reads, with the MultiBox that was trained on its backbone."""
+        save_detector(Path(folder), self.network, self.config)
+        if self._multibox is not None and (multibox := self._multibox()).backbone is self.network.backbone:
+            save_multibox(Path(folder), multibox.backbone, multibox.head)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "proposer"}  # made of functions
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.proposer = proposer(self.config.proposals, multibox=self._multibox)
 
 
-def conclude(
+def refine(
     config: DetectorConfig, shape: tuple[int, ...], proposals: Boxes, probabilities: Tensor, deltas: Tensor
 ) -> Stages:
-    """What scores come to: boxes refined and cut to the image's shape, (H, W, …), with the rules of suppression.
+    """The boxes of all classes, decoded from their deltas and clipped to the image's shape, (H, W, …), for suppression.
 
     `probabilities` [R, K + 1] and `deltas` [R, K, 4] are those of the first R proposals, which may be more.
     """
-    wanted = {*config.detected_classes}
-    detected = [number for number, name in enumerate(config.classes) if name in wanted]
-    # Of classes that nobody wants no box suppresses any, nor counts among the most that an image may have.
-    probabilities, deltas = probabilities[:, [0, *(number + 1 for number in detected)]], deltas[:, detected]
+    detected = [config.classes.index(name) for name in config.detected_classes]
+    # Boxes of other classes suppress none, nor do they count among the most that an image may have.
+    probabilities, deltas = probabilities[:, [0, *(index + 1 for index in detected)]], deltas[:, detected]
     boxes = torch.as_tensor(proposals[: len(deltas)], dtype=deltas.dtype)
     as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]
     refined = decode(as_proposed, deltas) if config.box_deltas else as_proposed

@@ -1,16 +1,18 @@
-"""Detecting in one image after the other, with the next ones read and proposed on ahead, in bounded memory and time."""
+"""Detection in many images, with the next ones decoded and proposed on ahead, in bounded memory and time."""
 
 import threading
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.memory import return_free_memory
 from ..data.errors import DataError
 from ..data.failures import failure_of, late
@@ -18,8 +20,8 @@ from ..data.images.file_identity import origin_of
 from ..data.images.image_files import is_animation, pixels_stated
 from ..data.images.prefetching import TimeLimit, prefetch
 from ..data.images.sources import Source
-from ..data.records import ImageDetections, Origin, Proposals, Stages
-from .result import Detected
+from ..data.records import Detections, ImageDetections, Origin, Proposals, Stages
+from ..proposals.methods import Proposer
 
 # Decoding and proposing for the slowest of the shipped methods takes some seconds for the largest photos.
 IMAGE_SECONDS = 300.0
@@ -36,72 +38,69 @@ class StageSeconds:
         self._lock = threading.Lock()
 
     def since(self, stage: str, start: float) -> float:
-        """Book the time from `start` on a stage, from any thread; gives the time now."""
+        """Add the time from `start` to a stage, from any thread; gives the time now."""
         now = time.perf_counter()
         with self._lock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
         return now
 
 
-class TwoSteps(Protocol):
-    """A detector, of which one part needs no network and may run on any thread."""
+class Detector(Protocol):
+    """What streaming needs of an `RCNN`: the part of proposing that may run on any thread, and all the rest."""
 
-    def search(self, image: NDArray[np.uint8]) -> Proposals:
-        """The part of proposing that needs no network."""
-        ...
+    proposer: Proposer
 
-    def look(self, image: NDArray[np.uint8], proposals: Proposals | None, *, searched: Proposals | None) -> Stages:
-        """All the rest, up to suppression."""
-        ...
+    def forward(
+        self, image: NDArray[np.uint8], propose: Callable[[SharedMaps], Proposals]
+    ) -> tuple[Detections, Stages]: ...
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class _Prefetched:
     """An image ready for the network, or the reason why it is not."""
 
     source: Source
     image: NDArray[np.uint8] | None = None
-    proposals: Proposals | None = None  # made elsewhere
-    searched: Proposals | None = None  # by the detector's own method
+    propose: Callable[[SharedMaps], Proposals] | None = None
     origin: Origin | None = None
     animated: bool = False
     error: str | None = None
 
 
 @dataclass(frozen=True)
-class Looked:
-    """An image that was looked at: its outcome, its pixels and what was thought of it, if it could be read."""
+class Outcome:
+    """An image's result and, unless it failed, its pixels and stages."""
 
     result: ImageDetections
     image: NDArray[np.uint8] | None = None
     stages: Stages | None = None
-    animated: bool = False  # only its first frame was looked at
+    animated: bool = False  # only its first frame was detected in
 
 
 def detect_stream(
-    model: TwoSteps,
+    model: Detector,
     sources: Iterable[Source],
-    kept: Mapping[str, Proposals] | None = None,
+    stored: Mapping[str, Proposals] | None = None,
     seconds: StageSeconds | None = None,
     time_limit: float = IMAGE_SECONDS,
-) -> Generator[Looked, None, None]:
-    """What became of each source, in order; an image that failed, however, is an outcome with an `error`.
+) -> Generator[Outcome, None, None]:
+    """Detect in each source, in order; an image that fails, however, gives a result with an `error`.
 
-    Threads decode and propose a few images ahead while the network works; `kept` proposals, by file, save the latter.
-    An image may take `time_limit` seconds on its thread.
+    Threads decode and propose a few images ahead while the network works; `stored` proposals, by file, replace the
+    latter. An image may take `time_limit` seconds on its thread.
     """
     times = seconds or StageSeconds()
 
-    def prepare(source: Source) -> _Prepared:
-        return _prepare(model, source, kept, times)
+    def prepare(source: Source) -> _Prefetched:
+        return _prefetch(model.proposer, source, stored, times)
 
-    def given_up(source: Source) -> _Prepared:
-        return _Prepared(source, error=str(late(source.file, time_limit)))
+    def given_up(source: Source) -> _Prefetched:
+        return _Prefetched(source, error=str(late(source.file, time_limit)))
 
     limit = TimeLimit(time_limit, given_up)
-    with closing(prefetch(prepare, sources, cost=bytes_needed, limit=limit)) as prepared:
-        for number, ready in enumerate(prepared, start=1):
-            yield _looked(model, ready, times)
+    with closing(prefetch(prepare, sources, cost=bytes_needed, limit=limit)) as prefetched:
+        for number, ready in enumerate(prefetched, start=1):
+            yield _detect(model, ready, times)
             if number % TRIM_EVERY == 0:
                 return_free_memory()
 
@@ -111,47 +110,57 @@ def bytes_needed(source: Source) -> int:
     return _BYTES_A_PIXEL * pixels_stated(source.path) + _BYTES_AN_IMAGE
 
 
-def _prepare(model: TwoSteps, source: Source, kept: Mapping[str, Proposals] | None, seconds: StageSeconds) -> _Prepared:
+def _prefetch(
+    method: Proposer, source: Source, stored: Mapping[str, Proposals] | None, seconds: StageSeconds
+) -> _Prefetched:
     start = time.perf_counter()
     try:
-        origin = origin_of(source)  # before it is read: what changes meanwhile is then told from what was read
+        origin = origin_of(source)  # before it is read: what changes meanwhile then differs from what was read
         image = source.read()
         start = seconds.since("decode", start)
-        if kept is not None and source.file not in kept:
-            how = f"as it is now, read {'as stored' if source.as_stored else 'upright'}: make the proposals anew"
-            raise DataError(f"{source.file}: the file of proposals has none for this image {how}")
-        proposals, searched = (None, model.search(image)) if kept is None else (kept[source.file], None)
-        if proposals is not None:
-            _check_inside(proposals, image, source.file)
+        propose = _propose_ahead(method, source, stored, image)
         seconds.since("propose", start)
-        return _Prepared(source, image, proposals, searched, origin, is_animation(source.path))
+        return _Prefetched(source, image, propose, origin, is_animation(source.path))
     except Exception as error:
-        return _Prepared(source, error=str(failure_of(error, source.file)))
+        return _Prefetched(source, error=str(failure_of(error, source.file)))
 
 
-def _check_inside(proposals: Proposals, image: NDArray[np.uint8], file: str) -> None:
-    """DataError where proposals made elsewhere are wholly outside the (H, W, 3) image: they are another one's."""
+def _propose_ahead(
+    method: Proposer, source: Source, stored: Mapping[str, Proposals] | None, image: NDArray[np.uint8]
+) -> Callable[[SharedMaps], Proposals]:
+    if stored is None:
+        return partial(method.finish, method.search(image))
+    proposals = _stored_proposals(stored, source, image)
+    return lambda maps: proposals
+
+
+def _stored_proposals(stored: Mapping[str, Proposals], source: Source, image: NDArray[np.uint8]) -> Proposals:
+    """DataError where there are none of this image, or where some are wholly outside it: they are another one's."""
+    if source.file not in stored:
+        how = f"as it is now, read {'as stored' if source.as_stored else 'upright'}: make the proposals anew"
+        raise DataError(f"{source.file}: the file of proposals has none for this image {how}")
+    proposals = stored[source.file]
     height, width = image.shape[:2]
     x1, y1, x2, y2 = proposals.boxes.T
     outside = np.flatnonzero((x1 >= width) | (y1 >= height) | (x2 <= 0) | (y2 <= 0))
     if len(outside):
         box = ", ".join(f"{side:g}" for side in proposals.boxes[outside[0]])
         what = f"{len(outside)} of its {len(proposals)} proposals are outside it, as ({box})"
-        raise DataError(f"{file}: is {width} x {height} pixels large, and {what}: make the proposals anew")
+        raise DataError(f"{source.file}: is {width} x {height} pixels large, and {what}: make the proposals anew")
+    return proposals
 
 
-def _looked(model: TwoSteps, ready: _Prepared, seconds: StageSeconds) -> Looked:
-    if ready.image is None:
-        return Looked(ImageDetections(ready.source.file, error=ready.error))
+def _detect(model: Detector, ready: _Prefetched, seconds: StageSeconds) -> Outcome:
+    if ready.image is None or ready.propose is None:
+        return Outcome(ImageDetections(ready.source.file, error=ready.error))
     start = time.perf_counter()
     try:
-        stages = model.look(ready.image, ready.proposals, searched=ready.searched)
-        found = Detected.of(stages)
+        detections, stages = model.forward(ready.image, ready.propose)
     except Exception as error:
         failure = failure_of(error, ready.source.file)
         torch.cuda.empty_cache()  # what an image that was too large leaves would be missed by the next one
-        return Looked(ImageDetections(ready.source.file, error=str(failure)))
+        return Outcome(ImageDetections(ready.source.file, error=str(failure)))
     seconds.since("network", start)
     height, width = ready.image.shape[:2]
-    result = ImageDetections(ready.source.file, width, height, found, origin=ready.origin)
-    return Looked(result, ready.image, stages, ready.animated)
+    result = ImageDetections(ready.source.file, width, height, detections, origin=ready.origin)
+    return Outcome(result, ready.image, stages, ready.animated)

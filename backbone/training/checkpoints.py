@@ -1,4 +1,4 @@
-"""What a training run keeps on disk to go on exactly where it was."""
+"""Checkpoints, from which a training run goes on exactly where it was."""
 
 import io
 import math
@@ -20,7 +20,7 @@ from ...data.values import shown
 from .log import TrainingLog
 
 CHECKPOINT = "last.ckpt"
-FORMAT = 2  # of its content
+FORMAT = 3  # of its content
 COUNT = Range(0, 10**9, whole=True)
 _AT_LEAST_ONE = Range(1, 10**9, whole=True)
 ANY_NUMBER = Range(-math.inf, math.inf)
@@ -37,13 +37,10 @@ class State:
 
 @dataclass(frozen=True)
 class Training:
-    """All that changes in a run, and what must be the same to go on with it.
-
-    Chance is not among it: every step draws its own from its number.
-    """
+    """All that changes in a run, and what must be the same to go on with it. Every step is seeded by its number."""
 
     model: nn.Module
-    average: nn.Module
+    ema: nn.Module
     optimizer: torch.optim.Optimizer
     state: State
     log: TrainingLog
@@ -74,7 +71,7 @@ def write_checkpoint(out: Path, training: Training) -> None:
     content = {
         "format": FORMAT,
         "model": training.model.state_dict(),
-        "average": training.average.state_dict(),
+        "ema": training.ema.state_dict(),
         "optimizer": training.optimizer.state_dict(),
         "state": asdict(training.state),
         "log": training.log.unwritten,
@@ -88,19 +85,19 @@ def write_checkpoint(out: Path, training: Training) -> None:
 def restore(out: Path, training: Training) -> None:
     """Put everything where the checkpoint in `out` says; UsageError tells how it differs from this run."""
     path = out / CHECKPOINT
-    kept = _read(path)
-    _require_same(path, kept["identity"], training.identity)
-    for name in ("model", "average"):
-        if not all(torch.isfinite(each).all() for each in kept[name].values() if isinstance(each, Tensor)):
+    saved = _read(path)
+    _require_same(path, saved["identity"], training.identity)
+    for name in ("model", "ema"):
+        if not all(torch.isfinite(each).all() for each in saved[name].values() if isinstance(each, Tensor)):
             raise DataError(f"{path}: its {name} has numbers that are not finite; delete it to start anew")
     try:
-        training.model.load_state_dict(kept["model"])
-        training.average.load_state_dict(kept["average"])
-        _restore_optimizer(training.optimizer, kept["optimizer"]["state"])
+        training.model.load_state_dict(saved["model"])
+        training.ema.load_state_dict(saved["ema"])
+        _restore_optimizer(training.optimizer, saved["optimizer"]["state"])
     except Exception as error:  # torch raises whatever a wrong type leads to, deep inside
         raise DataError(f"{path} is of another network ({_short(error)}); resume with the same options") from error
-    training.state.step, training.state.best = kept["state"]["step"], float(kept["state"]["best"])
-    training.log.go_on(training.state.step, kept["log"])
+    training.state.step, training.state.best = saved["state"]["step"], float(saved["state"]["best"])
+    training.log.go_on(training.state.step, saved["log"])
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Any]]) -> None:
@@ -135,7 +132,7 @@ def _fault(content: Any) -> str | None:
     """What is wrong with a checkpoint's content, or None."""
     if not isinstance(content, dict):
         return f"it holds a {type(content).__name__}"
-    for name in ("model", "average", "optimizer", "state", "log", "identity"):
+    for name in ("model", "ema", "optimizer", "state", "log", "identity"):
         if not isinstance(content.get(name), dict):
             return f"its {name} is missing or no table"
     state, log = content["state"], content["log"]
@@ -152,13 +149,13 @@ def _fault(content: Any) -> str | None:
     return None
 
 
-def _require_same(path: Path, kept: Mapping[str, object], now: Mapping[str, object]) -> None:
-    names = {**kept, **now}
+def _require_same(path: Path, saved: Mapping[str, object], now: Mapping[str, object]) -> None:
+    names = {**saved, **now}
     # By what they look like: a file may hold values whose comparison is no truth value.
     differences = [
-        f"{shown(name)[1:-1]} was {shown(kept.get(name))} and is {shown(now.get(name))}"
+        f"{shown(name)[1:-1]} was {shown(saved.get(name))} and is {shown(now.get(name))}"
         for name in names
-        if repr(kept.get(name)) != repr(now.get(name))
+        if repr(saved.get(name)) != repr(now.get(name))
     ]
     if differences:
         more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""

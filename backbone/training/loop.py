@@ -1,7 +1,6 @@
-"""The one training loop: averaging, checkpoints, resume, log, several processes. Nothing in it is about detection.
+"""The one training loop: EMA, checkpoints, resume, log, several processes. Nothing in it is about detection.
 
-A step's batch and its chance are functions of the step's number, so a run that was stopped goes on exactly where it
-was.
+A step's batch and its seed are functions of the step's number, so a run that was stopped goes on exactly where it was.
 """
 
 import copy
@@ -9,8 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,79 +33,64 @@ from .interruption import Interruption, leave, noticing_signals
 from .log import TrainingLog
 from .random_state import seed_of
 from .recipe import Recipe, new_optimizer, rate_at
-
-__all__ = ["CHECKPOINT", "Recipe", "State", "check_out", "rate_at", "train"]
-
-Loss = Callable[[nn.Module, Any], dict[str, Tensor]]
+from .run import Run
 
 
-def train(
-    model: nn.Module,
-    groups: list[dict[str, Any]],
-    batch_at: Callable[[int], Any],
-    loss: Loss,
-    recipe: Recipe,
-    out: Path,
-    *,
-    save: Callable[[nn.Module], None],
-    validate: Callable[[nn.Module], float] | None = None,
-    resume: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-    facts: Mapping[str, object] | None = None,
-    metric: str = "validation",
-    images: int = 0,
-    unit: str = "images",
-    tensorboard: bool = False,
-) -> State:
-    """Train `model` on `batch_at(0)`, `batch_at(1)`, … and `save` its averaged weights, the best by `validate`.
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on which batches, by which loss, and how it is validated and saved.
 
-    `groups` are torch's parameter groups with a `scale` each: the multiple of the learning rate. `loss` gives named
-    terms; "loss" is the one descended, the others are logged, where they are numbers; none where a step has nothing.
-    `out` receives `log.jsonl`, `log.csv` and `last.ckpt`; with `resume` the run goes on from the latter, if it is of
-    the same recipe and `facts` (any values, by name). `metric` names what `validate` gives; `images`, how many a step
-    looks at, or of what `unit`, is for the log.
-
-    Where `torchrun` started several processes, `batch_at` gives this one's share (`own_shard`) and the terms are its
-    parts of the whole, which are added up: sums, divided by a count that `totals` added up too.
-
-    Ctrl-C and SIGTERM end the run after the running step, with a checkpoint of it. Raises DataError where the loss is
-    no longer a finite number, the last checkpoint untouched, and UsageError where there is nothing to resume or
-    something that would be overwritten.
+    `batch_at` gives the batch of a step, 0, 1, …; of several processes, this one's shard. `loss` gives named terms of a
+    batch: "loss" is the one descended, the others are logged, where they are numbers; none where a batch has nothing.
+    Of several processes the terms are this one's part of the whole: sums, divided by a count that `totals` added up.
     """
-    report = only_first(report)
-    check_out(out, resume)
-    folder, shown = out if is_first() else None, {"images": images, "unit": unit, "metric": metric}
-    log = TrainingLog(folder, recipe.steps, report, **shown, tensorboard=tensorboard)
-    training = _start(model, groups, recipe, out, log, resume, _identity(recipe, facts or {}, metric))
-    state = training.state
+
+    model: nn.Module
+    groups: list[dict[str, Any]]  # torch's parameter groups, with a `scale` each: the multiple of the learning rate
+    batch_at: Callable[[int], Any]
+    loss: Callable[[nn.Module, Any], dict[str, Tensor]]
+    save: Callable[[nn.Module], None]
+    validate: Callable[[nn.Module], float] | None = None  # the higher, the better
+    metric: str = "validation"  # what `validate` gives
+    facts: Mapping[str, object] = field(default_factory=dict)  # what a resumed run must share, beside the recipe
+    images: int = 0  # a step, for the log
+    unit: str = "images"  # what those are
+
+
+def train(task: Task, run: Run) -> State:
+    """Train a model and save the EMA of its weights, the best by validation if there is any.
+
+    With `run.resume` it goes on from `last.ckpt`, if that is of the same recipe and facts. Ctrl-C and SIGTERM end the
+    run after the running step, with a checkpoint of it. Raises DataError where the loss is no longer a finite number,
+    the last checkpoint untouched, and UsageError where there is nothing to resume or something that would be
+    overwritten.
+    """
+    recipe, report = run.recipe, only_first(run.report)
+    check_out(run.out, run.resume)
+    training = _start(task, run)
+    state, log = training.state, training.log
     with noticing_signals() as noticed:
-        for step, batch, waited in _prefetched(batch_at, state.step, recipe.steps):
+        for step, batch, waited in _prefetched(task.batch_at, state.step, recipe.steps):
             begun = time.monotonic()
-            terms, interrupted = _descend(training, loss, batch, recipe, step, noticed)
+            terms, interrupted = _descend(training, task.loss, batch, recipe, step, noticed)
             if terms:
-                _average(training.average, model, min(recipe.average, (step + 1) / (step + 10)))
+                _update_ema(training.ema, task.model, min(recipe.ema, (step + 1) / (step + 10)))
             state.step = step + 1
             log.add(step, terms, rate_at(step, recipe), seconds=waited + time.monotonic() - begun, waited=waited)
             last = state.step == recipe.steps
-            judged = validate is not None and (last or state.step % recipe.validate_every == 0)
-            if validate is not None and judged:
-                _keep_if_best(training, validate, save, report)
-            if is_first() and (judged or last or interrupted or state.step % recipe.checkpoint_every == 0):
-                write_checkpoint(out, training)
+            validated = task.validate is not None and (last or state.step % recipe.validate_every == 0)
+            if task.validate is not None and validated:
+                _save_if_best(training, task.validate, task.save, report)
+            if is_first() and (validated or last or interrupted or state.step % recipe.checkpoint_every == 0):
+                write_checkpoint(run.out, training)
             if interrupted and not last:
-                report(f"stopped after step {state.step}, which {out / CHECKPOINT} has: go on with --resume")
+                report(f"stopped after step {state.step}, which {run.out / CHECKPOINT} has: go on with --resume")
                 _leave_together(log, noticed)
-    if validate is None and is_first():
-        save(training.average)
+    if task.validate is None and is_first():
+        task.save(training.ema)
     wait_for_all()
     log.close()
     return state
-
-
-def _identity(recipe: Recipe, facts: Mapping[str, object], metric: str) -> dict[str, object]:
-    """What a resumed run must have in common with what it goes on with; how often it is saved decides nothing."""
-    settings = {**asdict(recipe), "warmup": recipe.warmup_steps, **facts, "metric": metric}
-    return {name: value for name, value in settings.items() if name != "checkpoint_every"}
 
 
 def _leave_together(log: TrainingLog, noticed: Interruption) -> None:
@@ -116,31 +99,34 @@ def _leave_together(log: TrainingLog, noticed: Interruption) -> None:
     leave(noticed.signal)
 
 
-def _start(
-    model: nn.Module,
-    groups: list[dict[str, Any]],
-    recipe: Recipe,
-    out: Path,
-    log: TrainingLog,
-    resume: bool,
-    identity: Mapping[str, object],
-) -> Training:
+def _start(task: Task, run: Run) -> Training:
     """Everything as at the first step, or as a checkpoint has it; the same in every process."""
-    broadcast_weights(model)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    training = Training(model, average, new_optimizer(groups, recipe), State(), log, identity)
-    if resume:
-        restore(out, training)
+    recipe = run.recipe
+    shown = {"images": task.images, "unit": task.unit, "metric": task.metric}
+    folder = run.out if is_first() else None
+    log = TrainingLog(folder, recipe.steps, only_first(run.report), **shown, tensorboard=run.tensorboard)
+    broadcast_weights(task.model)
+    ema = copy.deepcopy(task.model).eval().requires_grad_(False)
+    settings = {**asdict(recipe), "warmup": recipe.warmup_steps, **task.facts, "metric": task.metric}
+    del settings["checkpoint_every"]  # decides nothing
+    training = Training(task.model, ema, new_optimizer(task.groups, recipe), State(), log, settings)
+    if run.resume:
+        restore(run.out, training)
     else:
-        out.mkdir(parents=True, exist_ok=True)
+        run.out.mkdir(parents=True, exist_ok=True)
         log.go_on(0, log.unwritten)
     return training
 
 
 def _descend(
-    training: Training, loss: Loss, batch: Any, recipe: Recipe, step: int, noticed: Interruption
+    training: Training,
+    loss: Callable[[nn.Module, Any], dict[str, Tensor]],
+    batch: Any,
+    recipe: Recipe,
+    step: int,
+    noticed: Interruption,
 ) -> tuple[dict[str, float], bool]:
-    """One step down the gradient: the terms of the loss as numbers, and whether a process was told to stop."""
+    """One step of the optimizer: the terms of the loss as numbers, and whether any process got a signal."""
     optimizer = training.optimizer
     for group in optimizer.param_groups:
         group["lr"] = rate_at(step, recipe) * group["scale"]
@@ -171,11 +157,10 @@ def _refuse(loss: float, step: int, batches: list[str]) -> None:
 
 
 @torch.no_grad()
-def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights a little towards the model's."""
-    for kept, now in zip(average.parameters(), model.parameters(), strict=True):
+def _update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
+    for mean, now in zip(ema.parameters(), model.parameters(), strict=True):
         if now.requires_grad:
-            kept.lerp_(now, 1 - decay)
+            mean.lerp_(now, 1 - decay)
 
 
 def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any, float]]:
@@ -187,22 +172,22 @@ def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterat
             yield step, batch, time.monotonic() - begun
 
 
-def _keep_if_best(
+def _save_if_best(
     training: Training,
     validate: Callable[[nn.Module], float],
     save: Callable[[nn.Module], None],
     report: Callable[[str], None],
 ) -> None:
-    """Let the first process judge the averaged weights, and save them if they are the best so far.
+    """Let the first process validate the EMA, and save it if it is the best so far.
 
-    A score that is no number says nothing: as long as no other came, the last weights are saved.
+    As long as every score is NaN, the last weights are saved.
     """
-    score = from_first(lambda: validate(training.average))
+    score = from_first(lambda: validate(training.ema))
     best, unknown = score > training.state.best, math.isnan(score) and training.state.best == -math.inf
     if best:
         training.state.best = score
     if (best or unknown) and is_first():
-        save(training.average)
+        save(training.ema)
     training.log.validated(training.state.step, score, best)
     if unknown:
         report(f"the score of step {training.state.step} is no number: its weights are saved, best or not")

@@ -20,7 +20,7 @@ RANGES = {
     "learning_rate": ABOVE_ZERO,
     "warmup": Range(0, 10**9, whole=True, optional=True),
     "weight_decay": NOT_NEGATIVE,
-    "average": Range(0, 1, open_high=True),
+    "ema": Range(0, 1, open_high=True),
     "gradient_limit": Range(0, math.inf, open_low=True),
     "checkpoint_every": _STEPS,
     "validate_every": _STEPS,
@@ -38,7 +38,7 @@ class Recipe:
     learning_rate: float = 0.0001
     warmup: int | None = None  # steps from 0 to the full rate; without, 200 or a tenth of a run that is short
     weight_decay: float = 0.01
-    average: float = 0.999  # decay of the weights' moving average, which is what is validated and kept (Polyak)
+    ema: float = 0.999  # decay of the exponential moving average of the weights, which is validated and saved
     gradient_limit: float = 35.0  # norm: a rare bad batch must not throw the weights off
     checkpoint_every: int = 250  # steps
     validate_every: int = 1000  # steps

@@ -1,4 +1,4 @@
-"""Training GoogLeNet to classify images, as section 6 of its paper tells: data and weights for the training loop."""
+"""Training of GoogLeNet as an image classifier (section 6 of its paper)."""
 
 import math
 from collections.abc import Callable
@@ -15,10 +15,12 @@ from ...backbone.classification.classifier import classification_loss, new_class
 from ...backbone.classification.model_folder import read_classifier, save_classifier
 from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
-from ...backbone.training.checkpoints import check_model_folder
+from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import joined, only_first, require_shards
-from ...backbone.training.loop import State, train
+from ...backbone.training.freezing import FREEZES
+from ...backbone.training.loop import Task, train
 from ...backbone.training.recipe import Recipe
+from ...backbone.training.run import Run
 from ...data.classification.labelled_images import LabelledImages, groups_by_class
 from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_ranges
@@ -32,15 +34,14 @@ DECAY_EPOCHS = 8
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """What `train classifier` can be told, beside the data and the recipe."""
+    """Options of `train classifier`, beside the data and the recipe."""
 
     crops: int = 32  # a step
-    freeze: str = "none"  # what stays as it is, of `FREEZES`
+    freeze: str = "none"  # the layers to freeze, of `FREEZES`
     balanced: bool = False  # show every class as often as the others
     auxiliary: bool = True  # learn with the two side classifiers
     validation_images: int = 1000
     device: str = "auto"
-    tensorboard: bool = False  # curves too
 
     def __post_init__(self) -> None:
         check_ranges(self, dict.fromkeys(("crops", "validation_images"), COUNT), flags=True)
@@ -48,61 +49,45 @@ class ClassifierOptions:
 
 @joined()
 def train_classifier(
-    data: LabelledImages,
-    validation: LabelledImages | None,
-    init: str | None,
-    out: Path,
-    options: ClassifierOptions,
-    recipe: Recipe,
-    *,
-    resume: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    data: LabelledImages, validation: LabelledImages | None, init: str | None, options: ClassifierOptions, run: Run
 ) -> State:
-    """Train a classifier and write its folder `out`, the best by validation top-1 if there is any.
+    """Train a classifier and write its folder, the best by validation top-1 if there is any.
 
     With the schedule "step" the learning rate falls as the paper's does, in epochs of this data.
     """
-    report = only_first(report)
-    check_model_folder(out, resume)
+    check_model_folder(run.out, run.resume)
     _check_data(data, options)
-    recipe = paper_schedule(recipe, len(data), options.crops)
-    torch.manual_seed(recipe.seed)  # for the first weights
-    auxiliary = options.auxiliary and options.freeze != "backbone"  # all that these heads teach is the backbone
+    run = replace(run, recipe=paper_schedule(run.recipe, len(data), options.crops))
+    torch.manual_seed(run.recipe.seed)  # for the first weights
+    frozen = FREEZES["backbone"] == FREEZES.get(options.freeze)  # then the auxiliary heads have nothing to train
+    auxiliary = options.auxiliary and not frozen
     model, new = new_classifier(read_classifier(init) if init else None, data.classes, auxiliary=auxiliary)
-    groups = parameter_groups(model, options.freeze, new, recipe.weight_decay)
+    groups = parameter_groups(model, options.freeze, new, run.recipe.weight_decay)
     model.to(choose_device(options.device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     shown = groups_by_class(data) if options.balanced else [np.arange(len(data))]
-    report(_outlook(data, options, recipe))
-    about = {"init": init and Path(init).name, "options": asdict(options), "recipe": asdict(recipe)}
-    return train(
+    only_first(run.report)(_class_counts(data, options, run.recipe))
+    about = {"init": init and Path(init).name, "options": asdict(options), "recipe": asdict(run.recipe)}
+    task = Task(
         model,
         groups,
-        ClassificationBatches(data, shown, options.crops, recipe.seed),
+        ClassificationBatches(data, shown, options.crops, run.recipe.seed),
         lambda network, batch: classification_loss(cast(GoogLeNet, network), batch),
-        recipe,
-        out,
-        save=lambda network: save_classifier(out, cast(GoogLeNet, network), data.classes, about),
+        save=lambda network: save_classifier(run.out, cast(GoogLeNet, network), data.classes, about),
         validate=_validator(validation.with_classes(data.classes), options) if validation is not None else None,
-        resume=resume,
-        report=report,
-        facts=_facts(data, validation, init, options),
         metric="top-1 of the validation images",
+        facts=_facts(data, validation, init, options),
         images=options.crops,
-        tensorboard=options.tensorboard,
     )
+    return train(task, run)
 
 
 def _facts(
     data: LabelledImages, validation: LabelledImages | None, init: str | None, options: ClassifierOptions
 ) -> dict[str, object]:
-    """What a resumed run must have in common with what it goes on with."""
-    facts = {name: value for name, value in asdict(options).items() if name not in ("device", "tensorboard")}
-    return {
-        **facts,
-        "init": init,
-        "data": _data_fact(data),
-        "validation": None if validation is None else _data_fact(validation),
-    }
+    """What a resumed run must share with the one that it resumes."""
+    facts = {**asdict(options), "init": init, "data": _data_fact(data)}
+    del facts["device"]
+    return {**facts, "validation": None if validation is None else _data_fact(validation)}
 
 
 def _data_fact(images: LabelledImages) -> str:
@@ -137,12 +122,12 @@ def _check_data(data: LabelledImages, options: ClassifierOptions) -> None:
     if not len(data):
         raise UsageError(f"{data.name} has no images to learn from")
     if len(data.classes) < 2:
-        raise UsageError(f"{data.name} has no two classes ({', '.join(data.classes)}); there is nothing to tell apart")
+        raise UsageError(f"{data.name} has no two classes ({', '.join(data.classes)}); there is nothing to classify")
     require_shards(options.crops, "--crops")
 
 
-def _outlook(data: LabelledImages, options: ClassifierOptions, recipe: Recipe) -> str:
-    """What the run will see: an early sign of a wrong folder."""
+def _class_counts(data: LabelledImages, options: ClassifierOptions, recipe: Recipe) -> str:
+    """The images of each class: an early sign of a wrong folder."""
     counts = np.bincount(data.targets, minlength=len(data.classes))
     few, many = int(counts.argmin()), int(counts.argmax())
     epochs = recipe.steps * options.crops / len(data)

@@ -1,7 +1,7 @@
 """The verbs `inception-rcnn train …`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,16 @@ FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
+def _datasets(data: list[str], val: str | None) -> tuple[Any, Any]:
+    from ...data.formats.specs import open_dataset, open_datasets
+
+    return open_datasets(data, say), open_dataset(val) if val else None
+
+
+def _say_written(out: Path) -> None:
+    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
+
+
 @train_app.command(epilog=SPEC_HELP)
 def finetune(
     data: Data,
@@ -61,12 +71,12 @@ def finetune(
     checkpoint_every: CheckpointEvery = 250,
     validation_images: ValidationImages = 100,
     tensorboard: Tensorboard = False,
-    members: Annotated[int, typer.Option(help="So many nets, an ensemble: seeds --seed and up.", min=1, max=1000)] = 1,
+    members: Annotated[int, typer.Option(help="How many nets, an ensemble: seeds --seed and up.", min=1, max=1000)] = 1,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Fine-tune GoogLeNet on regions, R-CNN's way; writes a model folder that `detect --model` takes."""
-    from ...data.formats.specs import open_dataset, open_datasets
+    from ...backbone.training.run import Run
     from ..region_features import checked_mode
     from ..training.ensemble_training import finetune_members
     from ..training.presets import changed_preset
@@ -86,14 +96,13 @@ def finetune(
         "validate_every": validate_every,
         "checkpoint_every": checkpoint_every,
         "validation_images": validation_images,
-        "tensorboard": tensorboard,
         "seed": seed,
         "device": device,
     }
     chosen = changed_preset(preset, changes)
-    training, validation = open_datasets(data, say), open_dataset(val) if val else None
-    finetune_members(training, validation, init, out, chosen.options, chosen.recipe, members, resume=resume, report=say)
-    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
+    run = Run(chosen.recipe, out, resume, tensorboard, say)
+    finetune_members(*_datasets(data, val), init, chosen.options, run, members)
+    _say_written(out)
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -117,9 +126,9 @@ def distil(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Teach one net what an ensemble says of regions; writes a model folder that `detect --model` takes."""
-    from ...backbone.training.loop import Recipe
-    from ...data.formats.specs import open_dataset, open_datasets
+    """Distil an ensemble into one net; writes a model folder that `detect --model` takes."""
+    from ...backbone.training.recipe import Recipe
+    from ...backbone.training.run import Run
     from ..region_features import checked_mode
     from ..training.distillation import distil
     from ..training.finetuning import FinetuneOptions
@@ -131,12 +140,10 @@ def distil(
         regions=regions,
         validation_images=validation_images,
         device=device,
-        tensorboard=tensorboard,
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    training, validation = open_datasets(data, say), open_dataset(val) if val else None
-    distil(model, training, validation, init, out, options, recipe, resume=resume, report=say)
-    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
+    distil(model, *_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, say))
+    _say_written(out)
 
 
 @train_app.command("ilsvrc-split", epilog=SPEC_HELP)
@@ -180,13 +187,12 @@ def multibox(
 ) -> None:
     """Train MultiBox, which proposes boxes itself; writes the detector's folder with it."""
     from ...backbone.training.recipe import Recipe
-    from ...data.formats.specs import open_dataset, open_datasets
+    from ...backbone.training.run import Run
     from ..training.multibox_training import MultiBoxOptions, train_multibox
 
-    options = MultiBoxOptions(priors, alpha, images, validation_images, device, tensorboard)
+    options = MultiBoxOptions(priors, alpha, images, validation_images, device)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    training, validation = open_datasets(data, say), open_dataset(val) if val else None
-    train_multibox(training, validation, init, out, options, recipe, resume=resume, report=say)
+    train_multibox(*_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, say))
     say(f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors")
 
 
@@ -195,7 +201,7 @@ def svm(
     data: Data,
     out: Out,
     model: Model = None,
-    val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before and of both solvers is told.")] = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; logs the mAP before and of both solvers.")] = None,
     solver: Annotated[str, typer.Option(help="mined (R-CNN's) or ridge (one pass); which is written.")] = "mined",
     classes: Annotated[str | None, typer.Option(help="Class names, separated by commas [the model's].")] = None,
     mode: Mode = None,
@@ -206,15 +212,13 @@ def svm(
     device: Device = "auto",
 ) -> None:
     """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
-    from ...data.formats.specs import open_dataset, open_datasets
     from ..linear.training import LinearOptions, checked_solver, train_svm
     from ..region_features import checked_mode
 
     names, chosen = names_of(classes), checked_mode(mode) if mode else None
     options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device)
-    training, validation = open_datasets(data, say), open_dataset(val) if val else None
-    train_svm(training, validation, model, out, options, checked_solver(solver), say)
-    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
+    train_svm(*_datasets(data, val), model, out, options, checked_solver(solver), say)
+    _say_written(out)
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -222,7 +226,7 @@ def boxes(
     data: Data,
     out: Out,
     model: Model = None,
-    val: Annotated[str | None, typer.Option(help="A SPEC; the mAP before, after and without deltas is told.")] = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; logs the mAP before, after and without deltas.")] = None,
     penalty: Annotated[float, typer.Option(help="Lambda: with few images less may be better.", **NUMBER)] = 1000,
     mode: Mode = None,
     proposals: Method = None,
@@ -232,15 +236,13 @@ def boxes(
     device: Device = "auto",
 ) -> None:
     """Put R-CNN's ridge box regressors in place of a detector's learned deltas; writes a model folder."""
-    from ...data.formats.specs import open_dataset, open_datasets
     from ..linear.training import LinearOptions, train_boxes
     from ..region_features import checked_mode
 
     chosen = checked_mode(mode) if mode else None
     options = LinearOptions((), chosen, proposals, regions, features, validation_images, device)
-    training, validation = open_datasets(data, say), open_dataset(val) if val else None
-    train_boxes(training, validation, model, out, options, penalty, say)
-    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
+    train_boxes(*_datasets(data, val), model, out, options, penalty, say)
+    _say_written(out)
 
 
 @train_app.command()
@@ -266,12 +268,13 @@ def classifier(
     device: Device = "auto",
 ) -> None:
     """Train GoogLeNet to classify images; writes a folder that `classify` and `train finetune --init` take."""
+    from ...backbone.training.run import Run
     from ..classification.testing import open_labelled
     from ..classification.training import ClassifierOptions, momentum_recipe, train_classifier
 
-    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_images, device, tensorboard)
+    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_images, device)
     every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
     recipe = momentum_recipe(steps, learning_rate, weight_decay, schedule, seed, **every)
     training, validation = open_labelled(data), open_labelled(val) if val else None
-    train_classifier(training, validation, init, out, options, recipe, resume=resume, report=say)
+    train_classifier(training, validation, init, options, Run(recipe, out, resume, tensorboard, say))
     say(f"written to {out}; try: inception-rcnn classify --model {out} --data FOLDER")

@@ -132,7 +132,7 @@ class DetectRun:
             "reading": list(image_releases()),
             "weights_sha256": " ".join(map(weights_sha256, weights_files(folder))),
             "config": json.loads(model.config.to_json()),
-            "proposals": stored or hash_of(*model.proposal_parameters),
+            "proposals": stored or hash_of(*model.proposer.parameters),
             "pictures_from": roots_of(sources),
         }
 

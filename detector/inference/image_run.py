@@ -21,7 +21,7 @@ from ...data.stores.stage_files import write_stages
 from ...eval.report.drawing import draw_detections
 from ...eval.report.drawn_files import Drawings
 from ..rcnn import RCNN
-from ..streaming import IMAGE_SECONDS, Looked, StageSeconds, detect_stream
+from ..streaming import IMAGE_SECONDS, Outcome, StageSeconds, detect_stream
 from .previous_run import Earlier, take_over
 
 SPEAK_EVERY = 10.0  # seconds between lines of progress
@@ -93,12 +93,12 @@ def detect_folder(
         open_ledger(out / LEDGER_NAME) as ledger,
         closing(detect_stream(model, todo, kept, run.seconds, time_limit)) as stream,
     ):
-        while not run.noticed.signal and (looked := next(stream, None)) is not None:
-            run.write(looked, earlier.drawings if draw else None)
+        while not run.noticed.signal and (outcome := next(stream, None)) is not None:
+            run.write(outcome, earlier.drawings if draw else None)
             with naming_failures(out / LEDGER_NAME):
-                ledger.write(image_to_line(looked.result))
-            rows[looked.result.file] = looked.result
-            progress.add(looked.result)
+                ledger.write(image_to_line(outcome.result))
+            rows[outcome.result.file] = outcome.result
+            progress.add(outcome.result)
     done = [rows[source.file] for source in sources if source.file in rows]
     write_ledger([*earlier.others, *done], out / LEDGER_NAME)
     failures = [row.error for row in done if row.error is not None]
@@ -129,13 +129,13 @@ class _Run:
     animated: int = 0
     not_drawn: int = 0
 
-    def write(self, looked: Looked, drawings: Drawings | None) -> None:
+    def write(self, outcome: Outcome, drawings: Drawings | None) -> None:
         """Write what there is of an image but its row: its stages and its drawing, if they are asked for."""
-        result, image = looked.result, looked.image
-        self.animated += looked.animated
-        if self.keep_stages and looked.stages is not None:
+        result, image = outcome.result, outcome.image
+        self.animated += outcome.animated
+        if self.keep_stages and outcome.stages is not None:
             start = time.perf_counter()
-            write_stages(self.out, result.file, looked.stages)
+            write_stages(self.out, result.file, outcome.stages)
             self.seconds.since("keep", start)
         if drawings is not None and image is not None:
             self._draw(drawings, image, result)

@@ -37,7 +37,7 @@ from ..box_predictor import POOLED, BoxPredictor, class_probabilities
 from ..config import DetectorConfig, checked_options
 from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
 from ..network import RegionNetwork
-from ..rcnn import conclude
+from ..rcnn import refine
 from ..region_features import Mode
 from .calibration import IMAGES, fit_sigmoids
 from .classifiers import Examples, LinearClassifiers, examples_of, feature_scale
@@ -279,6 +279,6 @@ def detections(head: BoxPredictor, config: DetectorConfig, data: Dataset, store:
         logits, deltas = head.predict(features)
         probabilities = class_probabilities(logits, config.scores).cpu()
         width, height = size_of(data, truth)
-        stages = conclude(config, (height, width), boxes, probabilities, deltas.cpu())
+        stages = refine(config, (height, width), boxes, probabilities, deltas.cpu())
         found.append(ImageDetections(truth.file, width, height, detections_of(stages)))
     return found

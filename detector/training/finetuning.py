@@ -1,18 +1,18 @@
-"""Fine-tuning on regions: R-CNN's samples and loss around the loop of `backbone/training/loop.py`."""
+"""Fine-tuning on regions: R-CNN's samples and loss, in the loop of `backbone/training/loop.py`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ...backbone.precision import choose_device
-from ...backbone.training.checkpoints import check_model_folder
+from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shards
 from ...backbone.training.freezing import FREEZES
-from ...backbone.training.loop import Recipe, State, train
+from ...backbone.training.loop import Task, train
+from ...backbone.training.run import Run
 from ...data.boxes import box_iou
 from ...data.class_names import did_you_mean
 from ...data.datasets.dataset import Dataset, require_objects, spread
@@ -45,24 +45,23 @@ RANGES = {
 
 @dataclass(frozen=True)
 class FinetuneOptions:
-    """What `train finetune` can be told, beside the data and the recipe."""
+    """Options of `train finetune`, beside the data and the recipe."""
 
     classes: tuple[str, ...] = ()  # none: all of the data set
     mode: Mode = "shared"
-    freeze: str = "conv1"  # what stays as it is, of `FREEZES`
+    freeze: str = "conv1"  # the layers to freeze, of `FREEZES`
     proposals: str = "selective-search:googlenet"  # the trained detector uses them too
     images: int = 2  # a step
     regions: int = 64  # an image
     validation_images: int = 100
     device: str = "auto"
-    sampling: str = "images"  # `regions` of each of `images`; or "windows": drawn from those of all images (R-CNN)
+    sampling: str = "images"  # `regions` of each of `images`; or "windows": sampled from those of all images (R-CNN)
     foreground: int = 32  # a step, with sampling "windows"
     background: int = 96  # a step, with sampling "windows"
     head_rate: float = HEAD_RATE  # how much faster the new layers learn
     bias_rate: float = 1.0  # how much faster biases learn than weights
     box_deltas: bool = True  # learn where the object is, and refine boxes by it
     new_outputs: bool = False  # start the head's outputs anew even where `init` has some for these classes
-    tensorboard: bool = False  # curves too
 
     def __post_init__(self) -> None:
         for flag, name, known in (("freeze", self.freeze, FREEZES), ("sampling", self.sampling, SAMPLINGS)):
@@ -77,113 +76,86 @@ class FinetuneOptions:
         return f"{self.mode}, {regions} a step, {'with' if self.box_deltas else 'without'} box deltas"
 
 
+@dataclass(frozen=True)
+class Learner:
+    """A network to train on regions, with the configuration and the proposals that it will have."""
+
+    network: RegionNetwork
+    config: DetectorConfig
+    method: Proposer
+    loss: Callable[[RegionNetwork, list[Example]], dict[str, Tensor]]  # of a step's regions
+    facts: Mapping[str, object]  # what a resumed run must share, beside the data, the options and the recipe
+
+
 @joined()
-def finetune(
-    data: Dataset,
-    validation: Dataset | None,
-    init: str | None,
-    out: Path,
-    options: FinetuneOptions,
-    recipe: Recipe,
-    *,
-    resume: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-) -> State:
-    """Train a detector on a data set and write the model folder `out`, the best by validation mAP if there is any."""
-    report = only_first(report)
+def finetune(data: Dataset, validation: Dataset | None, init: str | None, options: FinetuneOptions, run: Run) -> State:
+    """Train a detector on a data set and write its model folder, the best by validation mAP if there is any."""
+    report = only_first(run.report)
     classes = options.classes or data.classes
     _check_classes(classes, data)
     require_objects(data, classes, "to learn from", report)
     if not any(truth.exhaustive for truth in data.images):
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
-    check_model_folder(out, resume)  # before minutes go into proposals
-    torch.manual_seed(recipe.seed)  # for the heads' first weights
+    check_model_folder(run.out, run.resume)  # before minutes go into proposals
+    torch.manual_seed(run.recipe.seed)  # for the first weights of new layers
     config = DetectorConfig(
         classes=classes, modes=(options.mode,), proposals=options.proposals, box_deltas=options.box_deltas
     )
-    network, config = initial_network(
-        init, config, keep_modes=options.freeze == "backbone", new_outputs=options.new_outputs
-    )
-    return train_on_regions(
-        network,
-        config,
-        lambda model, batch: region_loss(model, batch, options.mode, box_deltas=options.box_deltas),
-        proposer_named(options.proposals, device=options.device),
-        data,
-        validation,
-        out,
-        options,
-        recipe,
-        {"init": init},
-        resume=resume,
-        report=report,
-    )
+    frozen = FREEZES[options.freeze] == FREEZES["backbone"]
+    network, config = initial_network(init, config, keep_modes=frozen, new_outputs=options.new_outputs)
+
+    def loss(model: RegionNetwork, batch: list[Example]) -> dict[str, Tensor]:
+        return region_loss(model, batch, options.mode, box_deltas=options.box_deltas)
+
+    method = proposer_named(options.proposals, device=options.device)
+    return train_on_regions(Learner(network, config, method, loss, {"init": init}), data, validation, options, run)
 
 
 def train_on_regions(
-    network: RegionNetwork,
-    config: DetectorConfig,
-    loss: Callable[[RegionNetwork, list[Example]], dict[str, Tensor]],
-    method: Proposer,
-    data: Dataset,
-    validation: Dataset | None,
-    out: Path,
-    options: FinetuneOptions,
-    recipe: Recipe,
-    facts: Mapping[str, object],
-    *,
-    resume: bool,
-    report: Callable[[str], None],
+    learner: Learner, data: Dataset, validation: Dataset | None, options: FinetuneOptions, run: Run
 ) -> State:
-    """Descend a loss of a network and a step's regions; the network, with its configuration, goes to `out`.
-
-    `facts` are what decides the result beside the data, the options and the recipe.
-    """
+    """Train on the labelled proposals of a data set; the network and its configuration become the model folder."""
+    report, config = only_first(run.report), learner.config
     sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None:
         require_objects(sample, config.classes, "to validate on", report)
-    network.to(choose_device(options.device))
+    learner.network.to(choose_device(options.device))
     with first_alone():
-        proposals = cached_proposals(data, method, report)
-    report(_outlook(data, proposals, config.classes))
-    report(f"{options}; {recipe}")
-    batches, images = _batches(data, proposals, config.classes, options, recipe.seed)
-    state = train(
-        network,
-        parameter_groups(network, options, recipe.weight_decay),
+        proposals = cached_proposals(data, learner.method, report)
+    report(_coverage(data, proposals, config.classes))
+    report(f"{options}; {run.recipe}")
+    batches, images = _batches(data, proposals, config.classes, options, run.recipe.seed)
+    task = Task(
+        learner.network,
+        parameter_groups(learner.network, options, run.recipe.weight_decay),
         batches,
-        lambda model, batch: loss(cast(RegionNetwork, model), batch),
-        recipe,
-        out,
-        save=lambda model: save_network(out, cast(RegionNetwork, model), config),
-        validate=_validator(sample, config, method, options, report) if sample is not None else None,
-        resume=resume,
-        report=report,
-        facts={**_facts(data, validation, config.classes, options), **facts},
+        lambda model, batch: learner.loss(cast(RegionNetwork, model), batch),
+        save=lambda model: save_network(run.out, cast(RegionNetwork, model), config),
+        validate=_validator(sample, config, learner.method, options, report) if sample is not None else None,
         metric="voc10 mAP of the validation images",
+        facts={**_facts(data, validation, config.classes, options), **learner.facts},
         images=images,
         unit="images" if options.sampling == "images" else "regions",
-        tensorboard=options.tensorboard,
     )
-    if is_first() and not (out / WEIGHTS).exists():
-        raise DataError(f"{out}: its run is done and its {WEIGHTS} is gone; train anew with another --out")
+    state = train(task, run)
+    if is_first() and not (run.out / WEIGHTS).exists():
+        raise DataError(f"{run.out}: its run is done and its {WEIGHTS} is gone; train anew with another --out")
     return state
 
 
 def _facts(
     data: Dataset, validation: Dataset | None, classes: tuple[str, ...], options: FinetuneOptions
 ) -> dict[str, object]:
-    """What a resumed run must have in common with what it goes on with."""
-    facts = {**asdict(options), "classes": classes}
-    for name in ("device", "tensorboard"):
-        del facts[name]
-    return {**facts, "data": data_fact(data), "validation": data_fact(validation)}
+    """What a resumed run must share with the one that it resumes."""
+    facts = {**asdict(options), "classes": classes, "data": data_fact(data), "validation": data_fact(validation)}
+    del facts["device"]
+    return facts
 
 
 def _batches(
     data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...], options: FinetuneOptions, seed: int
 ) -> tuple[Batches | WindowBatches, int]:
-    """What gives the examples of a step, and how many images a step looks at; with "windows", regions."""
+    """The batches of the steps, and how many images each has; with "windows", regions."""
     if options.sampling == "images":
         require_shards(options.images, "--images")
         batches = Batches(data, proposals, classes, options.mode, options.images, options.regions, seed)
@@ -205,7 +177,7 @@ def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
             raise UsageError(f"class {name!r} is not in {data.name}; {hint}")
 
 
-def _outlook(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
+def _coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
     """How many proposals are foreground and how many objects are covered: an early sign of trouble."""
     foreground = boxes = objects = covered = 0
     for truth in data.images:
@@ -247,10 +219,10 @@ def _validator(
 
 
 def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters that learn: the head faster than what was trained before, biases undecayed.
+    """The parameters that learn: the box predictor faster than what was trained before, biases undecayed.
 
-    What `options.freeze` names stays as it is, as do the other mode's box head and head and, where no box deltas are
-    learnt, their layer.
+    Frozen are the layers that `options.freeze` names, the other mode's box head and box predictor and, where no box
+    deltas are learnt, their layer.
     """
     mode = options.mode
     network.requires_grad_(False)

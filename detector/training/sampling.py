@@ -1,17 +1,15 @@
-"""Which regions of an image a training step looks at, and what each should answer (R-CNN, section 2.3).
+"""Sampling of labelled candidates as the regions of a training step (R-CNN, section 2.3).
 
-Shapes: P proposals, G objects, R sampled regions.
+Shapes: N candidates, R sampled regions.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import Boxes
-from ...data.datasets.labelling import BACKGROUND, Candidates, label_candidates
-from ...data.records import GroundTruth
+from ...data.datasets.labelling import BACKGROUND, Candidates
 
 FOREGROUND_FRACTION = 0.25  # R-CNN's 32 of 128
 PARTIAL_IOU = 0.1  # from here to FOREGROUND_IOU a region holds part of an object (Fast R-CNN's lower limit)
@@ -31,22 +29,12 @@ class RegionSample:
         return len(self.boxes)
 
 
-def sample_regions(
-    truth: GroundTruth,
-    proposals: Boxes,
-    classes: tuple[str, ...],
-    num_regions: int,
-    rng: np.random.Generator,
-    *,
-    fits: Callable[[Boxes], NDArray[np.bool_]] = lambda boxes: np.ones(len(boxes), dtype=bool),
-) -> RegionSample:
-    """Up to `num_regions` of an image's proposals and objects: a quarter foreground, the rest background.
+def sample_regions(candidates: Candidates, num_regions: int, rng: np.random.Generator) -> RegionSample:
+    """Up to `num_regions` of an image's candidates: a quarter foreground, the rest background.
 
     Half of the background holds part of an object. Where there is too little of one kind, background of the other fills
-    up. `fits` says which candidates, (N, 4) -> (N,), may be picked at all; `label_candidates` says what each is.
+    up.
     """
-    candidates = label_candidates(truth, proposals, classes)
-    candidates = candidates[fits(candidates.boxes)]
     foreground = np.flatnonzero(candidates.classes > BACKGROUND)
     background = np.flatnonzero(candidates.classes == BACKGROUND)
     foreground = _pick(foreground, round(num_regions * FOREGROUND_FRACTION), rng)
@@ -62,7 +50,7 @@ def sample_of(candidates: Candidates) -> RegionSample:
 def _pick_background(
     background: NDArray[np.int64], best: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """`count` of the background's indices, a share of them parts of objects by `best`, their IoU with one."""
+    """`count` of the background's indices, some of them parts of objects by `best`, their IoU with one."""
     partial = background[best[background] >= PARTIAL_IOU]
     clear = background[best[background] < PARTIAL_IOU]
     partial = _pick(partial, max(round(count * PARTIAL_FRACTION), count - len(clear)), rng)

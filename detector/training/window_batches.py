@@ -1,4 +1,4 @@
-"""Training steps as R-CNN made them: regions drawn from those of all images, whichever image they are of.
+"""Training steps as R-CNN made them: regions sampled from those of all images.
 
 Shapes: P proposals and G objects of one image, R regions of a step.
 """
@@ -25,35 +25,35 @@ from .sampling import sample_of
 
 @dataclass(frozen=True)
 class Windows:
-    """Every region that may be drawn: which image's, and which of that image's candidates."""
+    """Every region that may be sampled: the index of its image, and of the candidate there."""
 
     foreground: NDArray[np.int32]  # [F, 2]
     background: NDArray[np.int32]  # [B, 2]
 
 
 def find_windows(dataset: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> Windows:
-    """All windows of a data set; UsageError where there is nothing to learn or nothing to tell it from."""
+    """All windows of a data set; UsageError without foreground or background."""
     found: tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]] = ([], [])
     for number, truth in enumerate(dataset.images):
         candidates = label_candidates(truth, proposals[truth.file].boxes, classes)
         kinds = candidates.classes > BACKGROUND, candidates.classes == BACKGROUND
-        for places, is_kind in zip(found, kinds, strict=True):
+        for indices, is_kind in zip(found, kinds, strict=True):
             chosen = np.flatnonzero(is_kind).astype(np.int32)
-            places.append(np.stack([np.full_like(chosen, number), chosen], axis=1))
+            indices.append(np.stack([np.full_like(chosen, number), chosen], axis=1))
     empty = np.zeros((0, 2), dtype=np.int32)
-    foreground, background = (np.concatenate([empty, *places]) for places in found)
-    for kind, places in (("foreground", foreground), ("background", background)):
-        if not len(places):
-            raise UsageError(f"no proposal or object of {dataset.name} is {kind}: there is nothing to draw from")
+    foreground, background = (np.concatenate([empty, *indices]) for indices in found)
+    for kind, indices in (("foreground", foreground), ("background", background)):
+        if not len(indices):
+            raise UsageError(f"no proposal or object of {dataset.name} is {kind}: there is nothing to sample")
     return Windows(foreground, background)
 
 
 @dataclass(frozen=True)
 class WindowBatches:
-    """The examples of any step that this process looks at, made from the step's number and the seed alone.
+    """This process's examples of any step, a function of the step's number and the seed alone.
 
     Every foreground window is as likely as any other, with repeats, and so is every background window (R-CNN's
-    `window_data_layer`). A region is turned left to right as often as not.
+    `window_data_layer`). A region is mirrored as often as not.
     """
 
     dataset: Dataset
@@ -67,13 +67,13 @@ class WindowBatches:
 
     def __call__(self, step: int) -> list[Example]:
         rng = np.random.default_rng((self.seed, step))
-        drawn = np.concatenate(
+        sampled = np.concatenate(
             [rng.choice(self.windows.foreground, self.foreground), rng.choice(self.windows.background, self.background)]
         )  # [R, 2]
-        turned = rng.random(len(drawn)) < 0.5  # [R]
+        flipped = rng.random(len(sampled)) < 0.5  # [R]
         groups = [
-            (int(image), flip, drawn[(drawn[:, 0] == image) & (turned == flip), 1])
-            for image in np.unique(drawn[:, 0])
+            (int(image), flip, sampled[(sampled[:, 0] == image) & (flipped == flip), 1])
+            for image in np.unique(sampled[:, 0])
             for flip in (False, True)
         ]
         numbered = [(number, *group) for number, group in enumerate(groups) if len(group[2])]
@@ -82,17 +82,17 @@ class WindowBatches:
         return [example for examples in made for example in examples]
 
     def _examples(self, step: int, number: int, index: int, flip: bool, chosen: NDArray[np.int32]) -> list[Example]:
-        """An image's regions: one example, or in shared mode one for each size that suits some of them."""
+        """An image's regions: one example, or in shared mode one for each level of the image pyramid."""
         truth = self.dataset.images[index]
         image = self.dataset.read(truth)
         candidates = label_candidates(truth, self.proposals[truth.file].boxes, self.classes)
         boxes = candidates.boxes[chosen]
-        sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES) * (self.mode == "shared")
+        levels = nearest_short_sides(boxes, image.shape, SHORT_SIDES) * (self.mode == "shared")
         examples = []
-        for size in np.unique(sizes):
-            part = chosen[sizes == size]
+        for level in np.unique(levels):
+            part = chosen[levels == level]
             sample = sample_of(candidates[part])
             seen, sample = mirrored(image, sample) if flip else (image, sample)
-            seed = seed_of(self.seed, step, number, int(size))
-            examples.append(Example(truth.file, seen, sample, (SHORT_SIDES[size],), seed))
+            seed = seed_of(self.seed, step, number, int(level))
+            examples.append(Example(truth.file, seen, sample, (SHORT_SIDES[level],), seed))
         return examples

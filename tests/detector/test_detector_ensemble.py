@@ -64,14 +64,14 @@ def folder(members, tmp_path_factory):
 
 def test_the_fused_probabilities_are_the_mean_and_the_boxes_are_the_mean():
     torch.manual_seed(0)
-    answers = [(torch.randn(5, 3) * 4, torch.randn(5, 2, 4)) for _ in range(4)]
-    logits, deltas = fuse(answers)
+    predictions = [(torch.randn(5, 3) * 4, torch.randn(5, 2, 4)) for _ in range(4)]
+    logits, deltas = fuse(predictions)
     boxes = torch.rand(5, 1, 4) * 50 + torch.tensor([0.0, 0, 60, 70])
     for region in range(5):
-        wanted = sum(logits[region].softmax(0) for logits, _ in answers) / 4
+        wanted = sum(logits[region].softmax(0) for logits, _ in predictions) / 4
         torch.testing.assert_close(logits[region].softmax(0), wanted)
         for number in range(2):
-            refined = sum(decode(boxes[region, 0], deltas[region, number]) for _, deltas in answers) / 4
+            refined = sum(decode(boxes[region, 0], deltas[region, number]) for _, deltas in predictions) / 4
             torch.testing.assert_close(decode(boxes[region, 0], deltas[region, number]), refined)
 
 
@@ -102,9 +102,9 @@ def test_members_with_the_same_backbone_share_its_maps(members, image, monkeypat
     for number in (0, 2):
         ensemble.members[number].backbone.register_forward_hook(lambda backbone, *_: runs.append(backbone))
     with torch.inference_mode():
-        answers = ensemble.answers("shared", SharedMaps(ensemble.backbone, image, (64,)), BOXES)
+        predictions = ensemble.predictions("shared", SharedMaps(ensemble.backbone, image, (64,)), BOXES)
         assert sorted(run is ensemble.backbone for run in runs) == [False, True]
-        for member, (logits, deltas) in zip(members, answers, strict=True):
+        for member, (logits, deltas) in zip(members, predictions, strict=True):
             alone = member("shared", SharedMaps(member.backbone, image, (64,)), BOXES)
             torch.testing.assert_close(logits, alone[0])
             torch.testing.assert_close(deltas, alone[1])
@@ -115,20 +115,20 @@ def test_the_pipeline_averages_its_members(members, folder, image, mode):
     proposals = Proposals(BOXES, np.ones(3))
     model = RCNN.from_pretrained(folder, device="cpu").with_options(mode=mode)
     alone = [RCNN(copy.deepcopy(each), CONFIG, "cpu").with_options(mode=mode) for each in members]
-    looks = [each.look(image, proposals) for each in alone]
-    fused = model.look(image, proposals)
-    assert np.ptp([look.probabilities for look in looks], axis=0).max() > 0.1
-    np.testing.assert_allclose(fused.probabilities, np.mean([look.probabilities for look in looks], axis=0), atol=1e-5)
-    whole = np.abs(np.mean([look.boxes for look in looks], axis=0) - fused.boxes)
-    inside = np.all([(look.boxes > 0) & (look.boxes < [64, 48, 64, 48]) for look in looks], axis=0)
+    stages = [each.forward(image, lambda maps: proposals)[1] for each in alone]
+    fused = model.forward(image, lambda maps: proposals)[1]
+    assert np.ptp([each.probabilities for each in stages], axis=0).max() > 0.1
+    np.testing.assert_allclose(fused.probabilities, np.mean([each.probabilities for each in stages], axis=0), atol=1e-5)
+    whole = np.abs(np.mean([each.boxes for each in stages], axis=0) - fused.boxes)
+    inside = np.all([(each.boxes > 0) & (each.boxes < [64, 48, 64, 48]) for each in stages], axis=0)
     assert inside.any()
     np.testing.assert_allclose(whole[inside], 0, atol=1e-3)  # else the mean is taken before the image's edge cuts
 
 
-def test_proposals_are_made_once(folder, image, monkeypatch):
+def test_proposals_are_made_once(folder, image):
     model, searches = RCNN.from_pretrained(folder, device="cpu").with_options(regions=2), []
-    search = model.search
-    monkeypatch.setattr(model, "search", lambda image: searches.append(1) or search(image))
+    search = model.proposer.search
+    model.proposer = dataclasses.replace(model.proposer, search=lambda image: searches.append(1) or search(image))
     model.detect(image)
     assert len(searches) == 1
 

@@ -147,7 +147,7 @@ def test_a_detector_is_saved_with_its_multibox(with_multibox, tmp_path):
     model.save_pretrained(tmp_path)
     before, after = load_multibox(with_multibox, "cpu"), load_multibox(tmp_path, "cpu")
     assert after.fingerprint == before.fingerprint
-    assert RCNN.from_pretrained(tmp_path, device="cpu").proposal_parameters == model.proposal_parameters
+    assert RCNN.from_pretrained(tmp_path, device="cpu").proposer.parameters == model.proposer.parameters
 
 
 def test_the_multibox_of_another_backbone_is_not_saved(folder, tmp_path):

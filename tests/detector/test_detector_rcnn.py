@@ -28,14 +28,14 @@ class Scripted(torch.nn.Module):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.logits, self.deltas = torch.as_tensor(logits).float(), torch.as_tensor(deltas).float()
-        self.asked = []
+        self.calls = []
 
     @property
     def backbone(self):
         return self
 
     def forward(self, mode, maps, boxes):
-        self.asked.append((mode, maps.image.shape, boxes.tolist()))
+        self.calls.append((mode, maps.image.shape, boxes.tolist()))
         return self.logits[: len(boxes)], self.deltas[: len(boxes)]
 
 
@@ -80,10 +80,10 @@ def test_boxes_end_at_the_images_edge():
     np.testing.assert_allclose(found.boxes, [[0, 10, 10, 50]], atol=1e-5)
 
 
-def test_options_change_what_is_looked_at_and_kept():
+def test_options_change_what_is_scored_and_detected():
     model = detector(regions=1, score=0.0, mode="crops")
     model.detect(IMAGE, PROPOSALS)
-    assert model.network.asked == [("crops", IMAGE.shape, BOXES[:1].tolist())]
+    assert model.network.calls == [("crops", IMAGE.shape, BOXES[:1].tolist())]
     assert len(detector(score=0.991).detect(IMAGE, PROPOSALS)) == 1
     assert len(detector(max_detections=1).detect(IMAGE, PROPOSALS)) == 1
     assert len(detector(nms_threshold=0.95).detect(IMAGE, PROPOSALS)) == 3
@@ -117,9 +117,9 @@ def test_a_stream_keeps_the_order_and_survives_a_bad_file(tmp_path):
     assert "c.png" in rows[2].error
 
 
-def test_a_look_holds_everything_up_to_suppression():
+def test_the_stages_hold_everything_up_to_suppression():
     model = detector(regions=2, score=0.2, nms_threshold=0.4, max_detections=9)
-    stages = model.look(IMAGE, PROPOSALS)
+    stages = model.forward(IMAGE, lambda maps: PROPOSALS)[1]
     assert stages.proposals.tolist() == BOXES.tolist()  # the third too, which the budget cuts
     np.testing.assert_allclose(stages.probabilities, torch.tensor(LOGITS[:2]).float().softmax(1))
     np.testing.assert_allclose(stages.boxes, np.repeat(BOXES[:2, None], 2, axis=1))
@@ -128,13 +128,13 @@ def test_a_look_holds_everything_up_to_suppression():
 
 
 def test_without_deltas_boxes_stay_as_they_were_proposed():
-    stages = detector(deltas=DELTAS + 1, vote_threshold=0.5, box_deltas=False).look(IMAGE, PROPOSALS)
+    stages = detector(deltas=DELTAS + 1, vote_threshold=0.5, box_deltas=False).forward(IMAGE, lambda maps: PROPOSALS)[1]
     assert stages.boxes[:, 0].tolist() == BOXES.tolist()
     assert stages.vote_threshold is None
 
 
-def test_a_look_at_nothing():
-    stages = detector(vote_threshold=0.5).look(IMAGE, Proposals(as_boxes([]), []))
+def test_the_stages_of_nothing():
+    stages = detector(vote_threshold=0.5).forward(IMAGE, lambda maps: Proposals(as_boxes([]), []))[1]
     assert (stages.proposals.shape, stages.probabilities.shape, stages.boxes.shape) == ((0, 4), (0, 3), (0, 2, 4))
     assert len(detections_by_torchvision(stages)) == len(detections_of(stages)) == 0
 
@@ -156,7 +156,7 @@ def test_detections_are_those_of_the_stages_by_torchvisions_suppression(seed):
     model = detector(logits, deltas, score=0.2, max_detections=40, **rules)
     found = model.detect(IMAGE, proposals)
     assert len(found) > 10
-    assert_same(found, detections_by_torchvision(model.look(IMAGE, proposals)))
+    assert_same(found, detections_of(model.forward(IMAGE, lambda maps: proposals)[1]))
 
 
 @pytest.mark.shared
@@ -164,7 +164,7 @@ def test_suppression_is_torchvisions_on_real_photos(shared):
     data, model = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), RCNN.from_pretrained(device="cpu")
     for truth, score in zip(data.images[:2], (0.3, 0.01), strict=True):
         image = read_image(data.path(truth), ignore_exif=True)
-        stages = model.with_options(score=score).look(image)
+        stages = model.with_options(score=score).forward(image, model.propose)[1]
         assert len(stages.boxes) <= len(stages.proposals)
         assert_same(detections_by_torchvision(stages), detections_of(stages))
 
@@ -200,7 +200,7 @@ def test_a_model_can_be_sent_to_a_spawned_worker():
     model = detector(score=0.5)
     copy = pickle.loads(pickle.dumps(model))
     assert copy.config == model.config
-    assert copy.proposal_parameters == model.proposal_parameters
+    assert copy.proposer.parameters == model.proposer.parameters
     assert_same(copy.detect(IMAGE, PROPOSALS), model.detect(IMAGE, PROPOSALS))
 
 
@@ -221,7 +221,7 @@ def test_only_the_classes_that_are_wanted_are_detected():
     model = detector(score=0.001, output_classes=("dog",))
     found = model.detect(IMAGE, PROPOSALS)
     assert_same(found, wide[wide.labels == "dog"])
-    stages = model.look(IMAGE, PROPOSALS)
+    stages = model.forward(IMAGE, lambda maps: PROPOSALS)[1]
     assert (stages.classes, stages.probabilities.shape, stages.boxes.shape) == (("dog",), (3, 2), (3, 1, 4))
     assert_same(found, detections_of(stages))
 
@@ -239,4 +239,4 @@ def test_agnostic_suppression_is_that_of_the_stages():
     model = detector([[0, 2, 2.1], [0, 2.2, 2], [0, 0, 6]], agnostic_nms=True, vote_threshold=0.5, score=0.01)
     found = model.detect(IMAGE, PROPOSALS)
     assert len(found) == 2
-    assert_same(found, detections_of(model.look(IMAGE, PROPOSALS)))
+    assert_same(found, detections_of(model.forward(IMAGE, lambda maps: PROPOSALS)[1]))

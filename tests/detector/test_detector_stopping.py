@@ -99,7 +99,7 @@ def check_same(one, two):
     A ReLU whose input rounds to either side of 0 may give a weight of a large layer another step.
     """
     first, second = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, two))
-    for part in ("model", "average"):
+    for part in ("model", "ema"):
         for name, tensor in first[part].items():
             close = torch.isclose(second[part][name], tensor, rtol=1e-4, atol=1e-5)
             assert int((~close).sum()) <= tensor.numel() / 10_000, name

@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 
 from inception_rcnn.backbone.training.distributed import joined, own_shard, totals
-from inception_rcnn.backbone.training.loop import Recipe, train
+from inception_rcnn.backbone.training.loop import Task, train
+from inception_rcnn.backbone.training.recipe import Recipe
+from inception_rcnn.backbone.training.run import Run
 
-RECIPE = Recipe(steps=90, learning_rate=0.05, warmup=5, checkpoint_every=20, validate_every=30, average=0.9)
+RECIPE = Recipe(steps=90, learning_rate=0.05, warmup=5, checkpoint_every=20, validate_every=30, ema=0.9)
 SAMPLES = 16  # a step
 
 
@@ -50,7 +52,7 @@ def chancy_error(model, batch):
     return {"loss": error + 0 * model.sometimes.sum(), "error": error.sqrt()}
 
 
-def run(out, *, recipe=RECIPE, batch=batch_at, loss=chancy_error, validate=None, resume=False, **others):
+def run(out, *, recipe=RECIPE, batch=batch_at, loss=chancy_error, validate=None, **others):
     """The model, what was saved of it, and the state, after a run or the rest of one."""
     torch.manual_seed(1)
     model, saved = Line(), []
@@ -60,7 +62,8 @@ def run(out, *, recipe=RECIPE, batch=batch_at, loss=chancy_error, validate=None,
         torch.save(saved[-1], out / "saved.pt")
 
     groups = [{"params": list(model.parameters()), "scale": 1.0}]
-    state = train(model, groups, batch, loss, recipe, out, save=save, validate=validate, resume=resume, **others)
+    of_run = {name: others.pop(name) for name in ("resume", "report", "tensorboard") if name in others}
+    state = train(Task(model, groups, batch, loss, save, validate, **others), Run(recipe, out, **of_run))
     return model, saved, state
 
 

@@ -58,7 +58,7 @@ def test_several_processes_make_the_updates_of_one(tmp_path):
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(kept["model"][name], tensor, rtol=1e-5, atol=1e-6)
     for name, tensor in saved[-1].items():
-        torch.testing.assert_close(kept["average"][name], tensor, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(kept["ema"][name], tensor, rtol=1e-5, atol=1e-6)
     means = [row for row in rows(tmp_path / "many") if "loss" in row]
     for row, expected in zip(means, rows(tmp_path / "one"), strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], abs=2e-5)

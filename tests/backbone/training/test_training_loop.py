@@ -16,7 +16,7 @@ import torch
 from line_training import RECIPE, batch_at, judged, run, squared_error
 
 from inception_rcnn.backbone.training.checkpoints import check_model_folder
-from inception_rcnn.backbone.training.loop import Recipe
+from inception_rcnn.backbone.training.recipe import Recipe
 from inception_rcnn.data.errors import DataError, SetupError, UsageError
 
 SCRIPT = str(Path(__file__).with_name("line_training.py"))
@@ -35,7 +35,7 @@ def assert_same(model, other):
         assert torch.equal(other.state_dict()[name], tensor), name
 
 
-def test_it_learns_a_line_and_saves_the_average(tmp_path):
+def test_it_learns_a_line_and_saves_the_ema(tmp_path):
     model, saved, state = run(tmp_path)
     assert state.step == 90
     assert len(saved) == 1
@@ -46,7 +46,7 @@ def test_it_learns_a_line_and_saves_the_average(tmp_path):
 
 
 def test_plain_momentum_with_steps_is_what_a_loop_with_torch_gives(tmp_path):
-    recipe = replace(RECIPE, steps=30, optimizer="sgd", schedule="step", decay=0.5, decay_every=10, average=0.0)
+    recipe = replace(RECIPE, steps=30, optimizer="sgd", schedule="step", decay=0.5, decay_every=10, ema=0.0)
     model, saved, _ = run(tmp_path, recipe=recipe, loss=lambda model, batch: plain_error(model, batch))
     torch.manual_seed(1)
     layer = torch.nn.Linear(2, 1)
@@ -287,7 +287,7 @@ def change(content, path, value):
     [
         *(
             ((name,), value)
-            for name in ("model", "average", "optimizer", "state", "log", "identity")
+            for name in ("model", "ema", "optimizer", "state", "log", "identity")
             for value in (None, 3, [])
         ),
         *((("state", "step"), value) for value in (None, -1, 1.5, "9", True, 10**30)),
@@ -303,7 +303,7 @@ def change(content, path, value):
         (("model", "layer.weight"), "weights"),
         (("model", "layer.weight"), torch.zeros(5)),
         (("model", "layer.weight"), None),
-        (("average", 3), torch.zeros(5)),
+        (("ema", 3), torch.zeros(5)),
         (("identity", "steps"), torch.zeros(3)),
         (("identity", "steps"), "x" * 10**6),
     ],
@@ -371,6 +371,6 @@ def test_a_step_without_anything_to_learn_changes_nothing(tmp_path):
     twice, saved, _ = run(tmp_path / "twice", loss=empty, recipe=replace(recipe, steps=2))
     once, expected, _ = run(tmp_path / "once", loss=empty, recipe=replace(recipe, steps=1))
     assert_same(twice, once)
-    assert all(torch.equal(saved[0][name], average) for name, average in expected[0].items())
+    assert all(torch.equal(saved[0][name], mean) for name, mean in expected[0].items())
     (row,), (other,) = without_times(tmp_path / "twice"), without_times(tmp_path / "once")
     assert (row["step"], row["loss"]) == (2, other["loss"])

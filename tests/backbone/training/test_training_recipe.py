@@ -58,7 +58,7 @@ def test_a_warm_up_longer_than_the_run_is_refused_and_a_long_one_is_kept():
     ("field", "value"),
     [
         *(("learning_rate", value) for value in (0, -0.1, math.nan, math.inf, "fast", True)),
-        *(("average", value) for value in (1.0, -0.1, math.nan)),
+        *(("ema", value) for value in (1.0, -0.1, math.nan)),
         *(("seed", value) for value in (-1, 2**32, 0.5)),
         *(("steps", value) for value in (0, 2.5, 10**400)),
         *(("weight_decay", value) for value in (-1, math.nan)),

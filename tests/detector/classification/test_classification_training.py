@@ -10,6 +10,7 @@ from cut_objects import cut_objects
 from inception_rcnn.backbone.classification.model_folder import read_classifier, save_classifier
 from inception_rcnn.backbone.googlenet import GoogLeNet
 from inception_rcnn.backbone.training.recipe import Recipe, rate_at
+from inception_rcnn.backbone.training.run import Run
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import encode_image
@@ -41,7 +42,9 @@ def run(data, out, *, init=None, options=None, validated=True, **settings):
     options = options or ClassifierOptions(crops=2, auxiliary=False, device="cpu")
     lines = []
     images = open_labelled(data)
-    train_classifier(images, images if validated else None, init, out, options, RECIPE, report=lines.append, **settings)
+    train_classifier(
+        images, images if validated else None, init, options, Run(RECIPE, out, report=lines.append, **settings)
+    )
     return lines
 
 
@@ -65,7 +68,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
             run(data, tmp_path / "stopped", options=options, validated=False)
     run(data, tmp_path / "stopped", options=options, validated=False, resume=True)
     whole, stopped = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "stopped"))
-    for part in ("model", "average"):
+    for part in ("model", "ema"):
         assert any(name.startswith("auxiliary") for name in whole[part])
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, stopped[part][name]), name
@@ -122,13 +125,13 @@ def test_the_rate_falls_by_four_percent_every_eight_epochs():
 def test_data_that_teaches_nothing_is_refused(data, tmp_path):
     (tmp_path / "one" / "dark").mkdir(parents=True)
     (tmp_path / "one" / "dark" / "1.png").write_bytes((data / "dark" / "0.png").read_bytes())
-    with pytest.raises(UsageError, match="nothing to tell apart"):
+    with pytest.raises(UsageError, match="nothing to classify"):
         run(tmp_path / "one", tmp_path / "net")
     with pytest.raises(UsageError, match="--crops 0"):
         run(data, tmp_path / "net", options=ClassifierOptions(crops=0))
     empty = replace(open_labelled(data), files=(), targets=np.zeros(0, dtype=np.int64))
     with pytest.raises(UsageError, match="no images to learn from"):
-        train_classifier(empty, None, None, tmp_path / "net", ClassifierOptions(), RECIPE)
+        train_classifier(empty, None, None, ClassifierOptions(), Run(RECIPE, tmp_path / "net"))
     with pytest.raises(UsageError, match="nothing to resume"):
         run(data, tmp_path / "net", resume=True)
     (tmp_path / "other" / "grey").mkdir(parents=True)
@@ -138,9 +141,8 @@ def test_data_that_teaches_nothing_is_refused(data, tmp_path):
             open_labelled(data),
             open_labelled(tmp_path / "other"),
             None,
-            tmp_path / "net",
             ClassifierOptions(crops=2, device="cpu"),
-            RECIPE,
+            Run(RECIPE, tmp_path / "net"),
         )
     assert not (tmp_path / "net").exists()
 

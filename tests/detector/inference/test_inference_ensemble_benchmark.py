@@ -36,12 +36,12 @@ def scripted(monkeypatch):
         model = RCNN(Ensemble(members), DetectorConfig(("cat", "dog"), members=len(told)), "cpu")
         calls = []
 
-        def answers(mode, maps, boxes):
+        def predictions(mode, maps, boxes):
             calls.append(boxes.tolist())
             return [(torch.tensor(logits).float(), torch.zeros(3, 2, 4)) for logits in told]
 
-        monkeypatch.setattr(model.network, "answers", answers)
-        monkeypatch.setattr(RCNN, "propose", lambda self, maps, searched=None: Proposals(BOXES, np.ones(3)))
+        monkeypatch.setattr(model.network, "predictions", predictions)
+        monkeypatch.setattr(RCNN, "propose", lambda self, maps: Proposals(BOXES, np.ones(3)))
         return model, calls
 
     return make

@@ -70,7 +70,7 @@ def test_a_second_run_does_only_what_is_left(photos, tmp_path):
     (photos / "c.png").write_bytes(encode_image(np.zeros((100, 200, 3), dtype=np.uint8), ".png"))
     model = detector()
     rows, summary = run(photos, tmp_path / "out", model)
-    assert len(model.network.asked) == 2
+    assert len(model.network.calls) == 2
     assert (summary.skipped, summary.failed) == (3, 0)
     assert [row.file for row in rows] == ["a.png", "broken.jpg", "c.png", "sub/b.png", "z.png"]
     assert [row.file for row in read_ledger(tmp_path / "out" / "detections.jsonl")] == [row.file for row in rows]
@@ -82,7 +82,7 @@ def test_what_a_killed_run_had_done_is_kept(photos, tmp_path):
 
     class Mortal(type(detector().network)):
         def forward(self, mode, image, boxes):
-            if len(self.asked) == 2:
+            if len(self.calls) == 2:
                 raise Killed
             return super().forward(mode, image, boxes)
 
@@ -126,10 +126,10 @@ def test_a_run_that_goes_on_with_stages_does_again_what_lacks_them(photos, tmp_p
     out, model = tmp_path / "out", detector()
     run(photos, out)
     _, summary = run(photos, out, model, keep_stages=True)
-    assert (len(model.network.asked), summary.skipped) == (3, 0)
+    assert (len(model.network.calls), summary.skipped) == (3, 0)
     next((out / "stages").iterdir()).unlink()
     rows, summary = run(photos, out, model, keep_stages=True)
-    assert (len(model.network.asked), summary.skipped) == (4, 2)
+    assert (len(model.network.calls), summary.skipped) == (4, 2)
     assert [row.file for row in rows] == ["a.png", "broken.jpg", "sub/b.png", "z.png"]
     assert len(read_stages(out)) == 3
 
@@ -170,7 +170,7 @@ def test_a_file_that_was_replaced_is_detected_in_again_and_one_that_is_gone_is_l
     save(photos / "a.png", 10, width=180)
     (photos / "z.png").unlink()
     rows, summary = run(photos, out, model, keep_stages=True, report=lines.append)
-    assert [shape for _, shape, _ in model.network.asked] == [(100, 180, 3)]
+    assert [shape for _, shape, _ in model.network.calls] == [(100, 180, 3)]
     assert [(row.file, row.width) for row in rows] == [("a.png", 180), ("broken.jpg", 0), ("sub/b.png", 200)]
     assert [row.file for row in read_ledger(out / "detections.jsonl")] == ["a.png", "broken.jpg", "sub/b.png"]
     assert summary.skipped == 1
@@ -232,7 +232,7 @@ def test_what_an_earlier_run_did_not_draw_is_drawn_from_its_rows(photos, tmp_pat
     out, model, lines = tmp_path / "out", detector(), []
     run(photos, out, draw=False)
     run(photos, out, model, report=lines.append)
-    assert model.network.asked == []
+    assert model.network.calls == []
     assert "3 images of an earlier run are drawn now" in lines
     run(photos, tmp_path / "other")
     for name in ("a.png", "sub/b.png", "z.png"):
@@ -242,7 +242,7 @@ def test_what_an_earlier_run_did_not_draw_is_drawn_from_its_rows(photos, tmp_pat
     run(photos, out, model)
     assert (out / "drawn" / "a.png").exists()
     assert (out / "drawn" / "z.png").stat().st_mtime_ns == before
-    assert model.network.asked == []
+    assert model.network.calls == []
 
 
 def test_one_drawing_that_cannot_be_written_keeps_its_row_and_is_told(photos, tmp_path):
@@ -296,7 +296,7 @@ def test_whatever_goes_wrong_with_one_image_is_its_failure(photos, tmp_path, mon
     if where == "read":
         monkeypatch.setattr(Source, "read", fail)
     else:
-        monkeypatch.setattr(type(model), "look", lambda *arguments, **options: fail())
+        monkeypatch.setattr(type(model), "forward", lambda *arguments, **options: fail())
     rows, summary = run(photos, tmp_path / "out", model)
     assert summary.failed == 4
     assert all(row.error.startswith(row.file) or row.file == "broken.jpg" for row in rows)

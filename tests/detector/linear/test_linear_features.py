@@ -31,12 +31,12 @@ class Counted(RegionNetwork):
 
     def __init__(self):
         super().__init__(1, ("shared", "crops"))
-        self.asked, self.stop_at = 0, None
+        self.calls, self.stop_at = 0, None
 
     def pooled_features(self, mode, regions):
-        if self.asked == self.stop_at:
+        if self.calls == self.stop_at:
             raise KeyboardInterrupt
-        self.asked += 1
+        self.calls += 1
         return super().pooled_features(mode, regions)
 
 
@@ -94,9 +94,9 @@ def test_the_outputs_read_nothing_but_what_is_kept(network, data, proposals, mod
 def test_what_was_computed_is_found_again(network, data, proposals):
     lines = []
     first = cached_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
-    assert network.asked == 4
+    assert network.calls == 4
     second = cached_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
-    assert network.asked == 4
+    assert network.calls == 4
     assert re.search(r"features of four: the features of 12 regions need 0\.00 GB; .* free; kept in", lines[0])
     assert lines[1].startswith("features of four: found in")
     for a, b in zip(first, second, strict=True):
@@ -105,13 +105,13 @@ def test_what_was_computed_is_found_again(network, data, proposals):
 
 def test_a_run_that_was_stopped_goes_on_at_the_next_shard(network, data, proposals, tmp_path):
     whole = cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "whole")
-    network.asked, network.stop_at = 0, 2
+    network.calls, network.stop_at = 0, 2
     with pytest.raises(KeyboardInterrupt):
         cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
     assert len(list((tmp_path / "stopped").iterdir())) == 2
-    network.asked, network.stop_at = 0, None
+    network.calls, network.stop_at = 0, None
     again = cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "stopped")
-    assert network.asked == 2
+    assert network.calls == 2
     for a, b in zip(whole, again, strict=True):
         np.testing.assert_array_equal(a.features, b.features)
 
@@ -152,12 +152,12 @@ CHANGES = [_other_backbone, _other_reduction, _other_mode, _other_proposals, _ot
 @pytest.mark.parametrize("change", CHANGES)
 def test_features_of_anything_else_are_refused_with_both_hashes(change, network, data, proposals, tmp_path):
     cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
-    asked = network.asked
+    asked = network.calls
     network, data, proposals, mode = change(network, data, proposals)
     with pytest.raises(DataError, match=r"parameters [0-9a-f]{16}, which now are [0-9a-f]{16}") as refused:
         cached_features(network, mode, data, proposals, NUM_REGIONS, tmp_path / "kept")
     assert len(set(re.findall("[0-9a-f]{16}", str(refused.value)))) == 2
-    assert network.asked == asked
+    assert network.calls == asked
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_outputs_may_change_without_a_new_pass(network, data, proposals, tmp_pat
     cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
     network.box_predictors["shared"].classifier.weight.data += 1
     cached_features(network, "shared", data, proposals, NUM_REGIONS, tmp_path / "kept")
-    assert network.asked == 4
+    assert network.calls == 4
 
 
 def test_two_data_sets_may_say_different_things_of_one_file(network, data, proposals):
@@ -252,7 +252,7 @@ def test_too_little_room_is_told_before_anything_is_computed(network, data, prop
     monkeypatch.setattr(features, "check_room", full)
     with pytest.raises(SetupError, match=f"12 regions of {POOLED}"):
         cached_features(network, "shared", data, proposals, NUM_REGIONS)
-    assert network.asked == 0
+    assert network.calls == 0
 
 
 def test_a_missing_image_is_named(network, data, proposals):

@@ -107,7 +107,7 @@ def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     )
     assert not network.box_predictors["shared"].classifier.weight[0].any()
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu")
-    stages = model.look(squares.read(squares.images[0]))
+    stages = model.forward(squares.read(squares.images[0]), model.propose)[1]
     assert ((stages.probabilities >= 0) & (stages.probabilities <= 1)).all()
 
 

@@ -41,7 +41,7 @@ def test_a_step_is_the_same_whenever_it_is_made(batches):
 
 
 def test_boxes_stay_on_their_object_when_the_image_is_mirrored(batches, monkeypatch):
-    monkeypatch.setattr("inception_rcnn.detector.training.batches.OBJECT_SHARE", 1.0)
+    monkeypatch.setattr("inception_rcnn.detector.training.batches.OBJECT_FRACTION", 1.0)
     sides = set()
     for step in range(20):
         for example in batches(step):

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from test_training_region_loss import Scripted, example
 
-from inception_rcnn.backbone.training.loop import Recipe
+from inception_rcnn.backbone.training.recipe import Recipe
+from inception_rcnn.backbone.training.run import Run
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import UsageError
@@ -57,7 +58,7 @@ def beginner(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ensemble(squares, beginner, home, tmp_path_factory):
     out = tmp_path_factory.mktemp("ensemble")
-    finetune_members(squares, None, str(beginner), out, OPTIONS, RECIPE, 2)
+    finetune_members(squares, None, str(beginner), OPTIONS, Run(RECIPE, out), 2)
     return out
 
 
@@ -75,7 +76,7 @@ def test_members_differ_by_their_seed_and_nothing_else(ensemble, beginner):
 
 def test_a_member_is_what_training_it_alone_gives(squares, beginner, ensemble, home, tmp_path):
     options = FinetuneOptions(**{**vars(OPTIONS), "new_outputs": True})
-    finetune(squares, None, str(beginner), tmp_path, options, Recipe(steps=2, warmup=1, seed=6))
+    finetune(squares, None, str(beginner), options, Run(Recipe(steps=2, warmup=1, seed=6), tmp_path))
     assert (tmp_path / "model.safetensors").read_bytes() == (ensemble / "member-2" / "model.safetensors").read_bytes()
 
 
@@ -83,22 +84,22 @@ def test_members_go_on_where_they_were_stopped(squares, beginner, ensemble, home
     """The first member was done, the second not begun."""
     own = Recipe(**{**vars(RECIPE)})
     options = FinetuneOptions(**{**vars(OPTIONS), "new_outputs": True})
-    finetune(squares, None, str(beginner), tmp_path / "member-1", options, own)
+    finetune(squares, None, str(beginner), options, Run(own, tmp_path / "member-1"))
     with pytest.raises(UsageError, match="--resume"):
-        finetune_members(squares, None, str(beginner), tmp_path, OPTIONS, RECIPE, 2)
+        finetune_members(squares, None, str(beginner), OPTIONS, Run(RECIPE, tmp_path), 2)
     with pytest.raises(UsageError, match="nothing to resume"):
-        finetune_members(squares, None, str(beginner), tmp_path / "new", OPTIONS, RECIPE, 2, resume=True)
-    finetune_members(squares, None, str(beginner), tmp_path, OPTIONS, RECIPE, 2, resume=True)
+        finetune_members(squares, None, str(beginner), OPTIONS, Run(RECIPE, tmp_path / "new", resume=True), 2)
+    finetune_members(squares, None, str(beginner), OPTIONS, Run(RECIPE, tmp_path, resume=True), 2)
     for member in ("member-1", "member-2"):
         done, wanted = (folder / member / "model.safetensors" for folder in (tmp_path, ensemble))
         assert done.read_bytes() == wanted.read_bytes()
 
 
 def test_one_member_is_a_detector_like_any_other(squares, beginner, home, tmp_path):
-    finetune_members(squares, None, str(beginner), tmp_path, OPTIONS, RECIPE, 1)
+    finetune_members(squares, None, str(beginner), OPTIONS, Run(RECIPE, tmp_path), 1)
     assert load_network(tmp_path)[1].members == 1
     with pytest.raises(UsageError, match="--members 0"):
-        finetune_members(squares, None, str(beginner), tmp_path, OPTIONS, RECIPE, 0)
+        finetune_members(squares, None, str(beginner), OPTIONS, Run(RECIPE, tmp_path), 0)
 
 
 def test_the_loss_is_the_definition_with_loops():
@@ -134,7 +135,7 @@ def test_a_student_that_says_the_same_has_nothing_left_to_learn():
 def test_one_net_learns_from_an_ensemble(squares, ensemble, home, tmp_path):
     options = FinetuneOptions(**{**vars(OPTIONS), "proposals": "mix"})  # the ensemble's count
     recipe = Recipe(steps=2, warmup=1)
-    state = distil(str(ensemble), squares, None, None, tmp_path / "one", options, recipe)
+    state = distil(str(ensemble), squares, None, None, options, Run(recipe, tmp_path / "one"))
     assert state.step == 2
     student, config = load_network(tmp_path / "one")
     assert (config.classes, config.members, config.proposals) == (("square",), 1, METHOD)
@@ -143,6 +144,6 @@ def test_one_net_learns_from_an_ensemble(squares, ensemble, home, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "one" / "log.jsonl").read_text().splitlines()]
     assert {"loss", "class", "box", "agreement"} <= rows[0].keys()
     with pytest.raises(UsageError, match="--mode crops"):
-        distil(str(ensemble), squares, None, None, tmp_path / "b", FinetuneOptions(mode="crops"), recipe)
+        distil(str(ensemble), squares, None, None, FinetuneOptions(mode="crops"), Run(recipe, tmp_path / "b"))
     with pytest.raises(UsageError, match="--resume"):
-        distil(str(ensemble), squares, None, None, tmp_path / "one", options, recipe)
+        distil(str(ensemble), squares, None, None, options, Run(recipe, tmp_path / "one"))

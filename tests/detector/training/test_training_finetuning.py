@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from inception_rcnn.backbone.training.loop import Recipe
+from inception_rcnn.backbone.training.recipe import Recipe
+from inception_rcnn.backbone.training.run import Run
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset, require_objects
 from inception_rcnn.data.errors import DataError, UsageError
@@ -81,7 +82,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     options = FinetuneOptions((), mode, "backbone", method, images=1, regions=4, validation_images=2, device="cpu")
     recipe = Recipe(steps=3, warmup=1, validate_every=3)
     validation = squares if validated else None  # in crops mode it would take half a minute
-    state = finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, report=lines.append)
+    state = finetune(squares, validation, str(beginner), options, Run(recipe, tmp_path / "out", report=lines.append))
     assert state.step == 3
     assert (0 <= state.best <= 1) == validated
     network, config = load_network(tmp_path / "out")
@@ -96,7 +97,7 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     if validated:
         (tmp_path / "out" / "model.safetensors").unlink()
         with pytest.raises(DataError, match=r"its run is done and its model\.safetensors is gone"):
-            finetune(squares, validation, str(beginner), tmp_path / "out", options, recipe, resume=True)
+            finetune(squares, validation, str(beginner), options, Run(recipe, tmp_path / "out", resume=True))
 
 
 def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, monkeypatch):
@@ -104,7 +105,7 @@ def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, m
     lines = []
     changes = {"proposals": "selective-search:single", "foreground": 1, "background": 3, "steps": 2, "device": "cpu"}
     preset = changed_preset("entry", changes)
-    finetune(squares, None, str(beginner), tmp_path / "out", preset.options, preset.recipe, report=lines.append)
+    finetune(squares, None, str(beginner), preset.options, Run(preset.recipe, tmp_path / "out", report=lines.append))
     assert any("1 + 3 regions of all images a step, without box deltas" in line and "sgd" in line for line in lines)
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert "box" not in rows[0]
@@ -112,14 +113,14 @@ def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, m
     assert not model.config.box_deltas
     image = squares.read(squares.images[0])
     proposals = Proposals(as_boxes([[3, 5, 40, 60], [20, 30, 100, 90]]), [0.9, 0.8])
-    np.testing.assert_array_equal(model.look(image, proposals).boxes[:, 0], proposals.boxes)
-    moved = model.with_options(box_deltas=True).look(image, proposals).boxes[:, 0]
+    np.testing.assert_array_equal(model.forward(image, lambda maps: proposals)[1].boxes[:, 0], proposals.boxes)
+    moved = model.with_options(box_deltas=True).forward(image, lambda maps: proposals)[1].boxes[:, 0]
     assert not np.array_equal(moved, proposals.boxes)
 
 
 def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_path):
     with pytest.raises(UsageError, match="'circle' is not in squares"):
-        finetune(squares, None, str(beginner), tmp_path, FinetuneOptions(classes=("circle",)), Recipe())
+        finetune(squares, None, str(beginner), FinetuneOptions(classes=("circle",)), Run(Recipe(), tmp_path))
     with pytest.raises(UsageError, match="--freeze"):
         FinetuneOptions(freeze="conv7")
     with pytest.raises(UsageError, match="--sampling 'pictures'; known: images, windows"):
@@ -128,7 +129,7 @@ def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_
         FinetuneOptions(images=0)
     nothing = Dataset("nothing", (), (), tmp_path)
     with pytest.raises(UsageError, match="no objects"):
-        finetune(nothing, None, str(beginner), tmp_path, FinetuneOptions(), Recipe())
+        finetune(nothing, None, str(beginner), FinetuneOptions(), Run(Recipe(), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -138,9 +139,9 @@ def test_a_validation_set_without_objects_to_find_is_refused_at_once(squares, be
     """Its mAP would be no number."""
     nothing = replace(squares, images=tuple(replace(truth, **changes) for truth in squares.images))
     with pytest.raises(UsageError, match="8 images of squares: no object to validate on, of square"):
-        finetune(squares, nothing, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
+        finetune(squares, nothing, str(beginner), FinetuneOptions(), Run(Recipe(), tmp_path / "out"))
     with pytest.raises(UsageError, match="squares: no object to learn from, of square"):
-        finetune(nothing, None, str(beginner), tmp_path / "out", FinetuneOptions(), Recipe())
+        finetune(nothing, None, str(beginner), FinetuneOptions(), Run(Recipe(), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

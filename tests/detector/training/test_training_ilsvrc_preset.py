@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from inception_rcnn.backbone.training.loop import Recipe
+from inception_rcnn.backbone.training.recipe import Recipe
+from inception_rcnn.backbone.training.run import Run
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES, read_ilsvrc
 from inception_rcnn.data.formats.ilsvrc.splits import write_training_list
@@ -107,7 +108,7 @@ def test_from_the_official_files_to_the_official_measure(root, tmp_path, monkeyp
     assert len(training) + len(validation) == 12 + 6
     assert sum(not truth.exhaustive for truth in training.images) == 6
     options = FinetuneOptions(freeze="backbone", proposals="selective-search:single", images=1, regions=8, device="cpu")
-    finetune(training, None, None, tmp_path / "model", options, Recipe(steps=2, warmup=1))
+    finetune(training, None, None, options, Run(Recipe(steps=2, warmup=1), tmp_path / "model"))
     model = RCNN.from_pretrained(tmp_path / "model", device="cpu").with_options(score=0.0, regions=20)
     assert model.config.classes == ILSVRC_CLASSES
     found = [

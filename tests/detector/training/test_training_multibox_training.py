@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
-from inception_rcnn.backbone.training.loop import Recipe
+from inception_rcnn.backbone.training.recipe import Recipe
+from inception_rcnn.backbone.training.run import Run
 from inception_rcnn.backbone.weights import read_weights
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.datasets.dataset import Dataset
@@ -56,7 +57,7 @@ def trained(squares, beginner, tmp_path_factory):
         patch.setenv("INCEPTION_RCNN_HOME", str(tmp_path_factory.getbasetemp() / "home"))
         out, lines = tmp_path_factory.mktemp("trained") / "out", []
         recipe = Recipe(steps=4, warmup=1, learning_rate=0.001, checkpoint_every=2)
-        state = train_multibox(squares, None, str(beginner), out, OPTIONS, recipe, report=lines.append)
+        state = train_multibox(squares, None, str(beginner), OPTIONS, Run(recipe, out, report=lines.append))
     return out, state, lines, recipe
 
 
@@ -84,7 +85,7 @@ def test_the_detector_can_ask_it_and_both_see_the_same_maps(trained, squares):
     model.network.backbone.register_forward_hook(lambda backbone, inputs, output: looks.append(tuple(inputs[0].shape)))
     maps = SharedMaps(model.network.backbone, read_image(squares.path(squares.images[0])))
     found = model.propose(maps)
-    searched = {tuple(box) for box in model.search(maps.image).boxes}
+    searched = {tuple(box) for box in model.proposer.search(maps.image).boxes}
     assert {tuple(box) for box in found.boxes} - searched  # MultiBox's own are among them
     assert (np.diff(found.scores) <= 0).all()
     model.score(maps, found.boxes[:20])
@@ -105,12 +106,12 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(trained, squares, 
     with monkeypatch.context() as patch:
         patch.setattr(multibox_training, "multibox_loss", stopped)
         with pytest.raises(KeyboardInterrupt):
-            train_multibox(squares, None, str(beginner), tmp_path, OPTIONS, recipe)
+            train_multibox(squares, None, str(beginner), OPTIONS, Run(recipe, tmp_path))
     assert not (tmp_path / MULTIBOX).exists()
     assert not (tmp_path / "config.json").exists()  # one that was killed before its first checkpoint starts anew
     with pytest.raises(UsageError, match="--resume"):
-        train_multibox(squares, None, str(beginner), tmp_path, OPTIONS, recipe)
-    assert train_multibox(squares, None, str(beginner), tmp_path, OPTIONS, recipe, resume=True).step == 4
+        train_multibox(squares, None, str(beginner), OPTIONS, Run(recipe, tmp_path))
+    assert train_multibox(squares, None, str(beginner), OPTIONS, Run(recipe, tmp_path, resume=True)).step == 4
     expected = read_weights(out / MULTIBOX)
     for name, tensor in read_weights(tmp_path / MULTIBOX).items():
         torch.testing.assert_close(tensor, expected[name])
@@ -119,7 +120,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(trained, squares, 
 def test_validation_is_the_recall_of_its_boxes_and_keeps_the_best(squares, beginner, tmp_path):
     options = MultiBoxOptions(priors="4", images=1, validation_images=2, device="cpu")
     recipe = Recipe(steps=2, warmup=1, learning_rate=1e-6, validate_every=1)
-    state = train_multibox(squares, squares, str(beginner), tmp_path, options, recipe)
+    state = train_multibox(squares, squares, str(beginner), options, Run(recipe, tmp_path))
     assert 0.3 < state.best <= 1  # the priors alone lie well
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert state.best in [value for row in rows for value in row.values()]
@@ -138,7 +139,7 @@ def test_priors_that_cannot_be_had_are_refused_before_anything_is_written(
     priors, error, words, squares, beginner, tmp_path
 ):
     with pytest.raises(error, match=words):
-        train_multibox(squares, None, str(beginner), tmp_path / "out", MultiBoxOptions(priors=priors), Recipe())
+        train_multibox(squares, None, str(beginner), MultiBoxOptions(priors=priors), Run(Recipe(), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -146,7 +147,7 @@ def test_priors_may_come_from_a_file(squares, beginner, tmp_path):
     path = tmp_path / "priors.txt"
     path.write_text("".join(f"0.1 {number}\n" for number in (0.125, 0.125, 0.875, 0.875)))
     options = MultiBoxOptions(priors=str(path), images=1, device="cpu")
-    train_multibox(squares, None, str(beginner), tmp_path / "out", options, Recipe(steps=1, warmup=1))
+    train_multibox(squares, None, str(beginner), options, Run(Recipe(steps=1, warmup=1), tmp_path / "out"))
     assert load_multibox(tmp_path / "out", "cpu").head.priors.tolist() == [[0.125, 0.125, 0.875, 0.875]]
 
 

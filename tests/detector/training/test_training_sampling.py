@@ -22,14 +22,18 @@ def proposals(rng):
     return np.concatenate([corner, corner + rng.uniform(10, 150, (400, 2))], axis=1)
 
 
+def sampled(thing, proposals, classes, num_regions, rng):
+    return sample_regions(label_candidates(thing, proposals, classes), num_regions, rng)
+
+
 def test_no_objects_and_no_proposals_give_no_regions(rng):
-    sample = sample_regions(truth(), as_boxes([]), CLASSES, 64, rng)
+    sample = sampled(truth(), as_boxes([]), CLASSES, 64, rng)
     assert len(sample) == 0
     assert sample.boxes.shape == sample.targets.shape == (0, 4)
 
 
 def test_an_image_without_objects_gives_background_only(rng, proposals):
-    sample = sample_regions(truth(), proposals, CLASSES, 64, rng)
+    sample = sampled(truth(), proposals, CLASSES, 64, rng)
     assert len(sample) == 64
     assert (sample.classes == 0).all()
 
@@ -38,7 +42,7 @@ def test_a_quarter_is_foreground_and_the_rest_background(rng):
     thing = [100, 100, 200, 200]
     near = as_boxes([[100 + i, 100, 200 + i, 200] for i in range(30)])
     far = as_boxes([[300 + i, 10, 360 + i, 70] for i in range(90)])
-    sample = sample_regions(truth((thing, "dog", False)), np.concatenate([near, far]), CLASSES, 64, rng)
+    sample = sampled(truth((thing, "dog", False)), np.concatenate([near, far]), CLASSES, 64, rng)
     overlaps = box_iou(sample.boxes, as_boxes([thing]))[:, 0]
     assert sample.classes.tolist() == [2] * 16 + [0] * 48
     assert (overlaps[:16] >= 0.5).all()
@@ -53,21 +57,21 @@ def test_half_of_the_background_is_parts_of_objects(rng, num_partial, num_clear,
     parts = as_boxes([[100, 100, 130, 140 + i / 10] for i in range(num_partial)])
     clear = as_boxes([[300, 10, 360 + i / 10, 70] for i in range(num_clear)])
     near = as_boxes([[100 + i, 100, 200 + i, 200] for i in range(1, 30)])
-    sample = sample_regions(truth((thing, "dog", False)), np.concatenate([near, parts, clear]), CLASSES, 64, rng)
+    sample = sampled(truth((thing, "dog", False)), np.concatenate([near, parts, clear]), CLASSES, 64, rng)
     overlaps = box_iou(sample.boxes[16:], as_boxes([thing]))[:, 0]
     assert len(overlaps) == 48  # where there is too little of one kind the other fills up
     assert (overlaps >= 0.1).sum() == partial
 
 
 def test_the_object_itself_is_a_candidate(rng):
-    sample = sample_regions(truth(([5, 5, 50, 50], "cat", False)), as_boxes([]), CLASSES, 8, rng)
+    sample = sampled(truth(([5, 5, 50, 50], "cat", False)), as_boxes([]), CLASSES, 8, rng)
     assert sample.boxes.tolist() == [[5, 5, 50, 50]]
     assert sample.classes.tolist() == [1]
 
 
 def test_a_region_belongs_to_the_object_it_overlaps_most(rng):
     left, right = [0, 0, 100, 100], [40, 0, 140, 100]
-    sample = sample_regions(
+    sample = sampled(
         truth((left, "cat", False), (right, "dog", False)), as_boxes([[30, 0, 130, 100]]), CLASSES, 12, rng
     )
     assert {tuple(b): c for b, c in zip(sample.boxes.tolist(), sample.classes.tolist(), strict=True)} == {
@@ -78,26 +82,26 @@ def test_a_region_belongs_to_the_object_it_overlaps_most(rng):
 
 
 def test_difficult_objects_are_neither_foreground_nor_background(rng):
-    sample = sample_regions(
+    sample = sampled(
         truth(([0, 0, 100, 100], "cat", True)), as_boxes([[0, 0, 100, 90], [200, 200, 300, 300]]), CLASSES, 8, rng
     )
     assert sample.boxes.tolist() == [[200, 200, 300, 300]]
 
 
 def test_objects_of_other_classes_are_background(rng):
-    sample = sample_regions(truth(([0, 0, 100, 100], "tree", False)), as_boxes([[0, 0, 100, 95]]), CLASSES, 8, rng)
+    sample = sampled(truth(([0, 0, 100, 100], "tree", False)), as_boxes([[0, 0, 100, 95]]), CLASSES, 8, rng)
     assert sample.classes.tolist() == [0]
 
 
 def test_boxes_without_area_are_no_candidates(rng):
-    sample = sample_regions(truth(([7, 7, 7, 30], "cat", False)), as_boxes([[3, 3, 3, 9]]), CLASSES, 8, rng)
+    sample = sampled(truth(([7, 7, 7, 30], "cat", False)), as_boxes([[3, 3, 3, 9]]), CLASSES, 8, rng)
     assert len(sample) == 0
 
 
 def test_no_region_comes_twice_and_the_seed_decides(proposals):
     thing = truth(([50, 50, 150, 150], "cat", False))
     first, again, other = (
-        sample_regions(thing, proposals, CLASSES, 64, np.random.default_rng(seed)).boxes for seed in (3, 3, 4)
+        sampled(thing, proposals, CLASSES, 64, np.random.default_rng(seed)).boxes for seed in (3, 3, 4)
     )
     assert len({tuple(box) for box in first.tolist()}) == len(first)
     np.testing.assert_array_equal(first, again)
@@ -106,10 +110,10 @@ def test_no_region_comes_twice_and_the_seed_decides(proposals):
 
 def test_an_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
     thing = truth(([50, 50, 150, 150], "cat", False), ([200, 200, 300, 300], "tree", False))
-    sample = sample_regions(replace(thing, exhaustive=False), proposals, CLASSES, 64, rng)
+    sample = sampled(replace(thing, exhaustive=False), proposals, CLASSES, 64, rng)
     assert set(sample.classes.tolist()) == {1}
     assert (box_iou(sample.boxes, thing.boxes[:1]) >= 0.5).all()
-    assert len(sample_regions(replace(truth(), exhaustive=False), proposals, CLASSES, 64, rng)) == 0
+    assert len(sampled(replace(truth(), exhaustive=False), proposals, CLASSES, 64, rng)) == 0
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_an_image_that_is_not_exhaustive_gives_no_background(rng, proposals):
 def test_classes_that_are_not_evaluated_are_not_learned_from(rng, proposals, ignored_classes, expected, unannotated):
     """What is background there may be one more of them; a class that is not learned does not matter."""
     thing = truth(([50, 50, 150, 150], "cat", False), ([160, 160, 260, 260], "dog", False))
-    sample = sample_regions(replace(thing, ignored_classes=ignored_classes), proposals, CLASSES, 64, rng)
+    sample = sampled(replace(thing, ignored_classes=ignored_classes), proposals, CLASSES, 64, rng)
     assert set(sample.classes.tolist()) == expected
     assert sample.unannotated.tolist() == unannotated
 
@@ -140,7 +144,7 @@ def test_objects_to_ignore_are_neither_foreground_nor_background(rng, changes):
     thing = replace(truth(([0, 0, 100, 100], "cat", False)), **changes)
     small = [10, 10, 30, 30]  # in it, with an IoU of .04
     proposals = as_boxes([[0, 0, 100, 90], small, [200, 200, 300, 300]])
-    found = sample_regions(thing, proposals, CLASSES, 8, rng)
+    found = sampled(thing, proposals, CLASSES, 8, rng)
     expected = [[200, 200, 300, 300]] if "crowd" in changes else [small, [200, 200, 300, 300]]
     assert sorted(found.boxes.tolist()) == expected
     assert set(found.classes.tolist()) == {0}
@@ -152,6 +156,6 @@ def test_background_of_merged_data_sets_may_be_what_one_of_them_does_not_annotat
     """An image of a data set without dogs may show one."""
     thing = replace(truth(([50, 50, 150, 150], "cat", False)), ignored_classes=("dog",))
     for classes, unannotated in ((CLASSES, [2]), (("cat",), [])):
-        sample = sample_regions(thing, proposals, classes, 64, rng)
+        sample = sampled(thing, proposals, classes, 64, rng)
         assert set(sample.classes.tolist()) == {0, 1}
         assert sample.unannotated.tolist() == unannotated

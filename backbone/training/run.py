@@ -1,0 +1,18 @@
+"""What a training run is told, whatever it trains."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to train, where the files go, and who reads the progress."""
+
+    recipe: Recipe
+    out: Path  # `log.jsonl`, `log.csv`, `last.ckpt` and the model
+    resume: bool = False  # go on from `last.ckpt`
+    tensorboard: bool = False  # write its curves too
+    report: Callable[[str], None] = lambda line: None
