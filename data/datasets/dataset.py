@@ -68,6 +68,15 @@ def size_or_unknown(data: Dataset, image: GroundTruth) -> Size:
     return stated if all(stated) else size_if_there(data.path(image), upright=image.upright)
 
 
+def with_sizes(data: Dataset) -> Dataset:
+    """The data set with the sizes of the files of those images for which none is stated."""
+    sized = []
+    for truth in data.images:
+        width, height = size_or_unknown(data, truth)
+        sized.append(replace(truth, width=width, height=height))
+    return replace(data, images=tuple(sized))
+
+
 def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:
     """At most `count` indices into `length` entries, evenly spaced from the first to the last, in order.
 

@@ -3,6 +3,8 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 from urllib.parse import urlsplit
@@ -18,25 +20,27 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of a letter more than a driv
 
 def read_name_list(path: str) -> list[str]:
     """The names in a file."""
-    try:
+    with _naming_failures(f"{path}: the list of images cannot be read", ""):
         content = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the list of images cannot be read ({reason})") from error
     return _names(content, path)
 
 
 def names_from(stdin: TextIO | BinaryIO | None) -> list[str]:
     """The names on standard input, or another stream."""
-    stream = sys.stdin if stdin is None else stdin
+    stream, fix = sys.stdin if stdin is None else stdin, "; pipe the names in, or give @list.txt"
     if stream is None:
-        raise DataError("standard input: is closed; pipe the names in, or give @list.txt")
-    try:
+        raise DataError(f"standard input: is closed{fix}")
+    with _naming_failures("standard input: cannot be read", fix):
         content = getattr(stream, "buffer", stream).read()  # bytes where they can be had: names may not be UTF-8
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"standard input: cannot be read ({reason}); pipe the names in, or give @list.txt") from error
     return _names(os.fsencode(content) if isinstance(content, str) else content, "standard input")
+
+
+@contextmanager
+def _naming_failures(what: str, fix: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise DataError(f"{what} ({getattr(error, 'strerror', None) or error}){fix}") from error
 
 
 def with_separators(name: str) -> str:

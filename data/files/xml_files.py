@@ -25,6 +25,7 @@ _UNMARKED = {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 _LARGER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950"}
 # Python's codecs for text that is no text of a file, some of which take very long.
 _NO_ENCODINGS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf_7", "mbcs", "oem")
+_OTHER_ENCODING = "annotation in another encoding than it says"  # a kind of problem
 
 
 def parse_xml(path: Path) -> ElementTree.Element:
@@ -56,7 +57,11 @@ def parse_xml(path: Path) -> ElementTree.Element:
 
 def _decode(content: bytes, where: str) -> str:
     if content.startswith(_MARKS):
-        return _by_mark(content, where)
+        try:
+            return decode_text(content, where)
+        except DataError as error:
+            what = str(error).removeprefix(f"{where}: ")
+            raise Unusable(_OTHER_ENCODING, where, what) from error
     if content[:2] in _UNMARKED:
         return content.decode(_UNMARKED[content[:2]])
     declared = _DECLARED.match(content)
@@ -69,20 +74,12 @@ def _decode(content: bytes, where: str) -> str:
     return _decoded(content, codec, f"{name}, as it declares", where)
 
 
-def _by_mark(content: bytes, where: str) -> str:
-    try:
-        return decode_text(content, where)
-    except DataError as error:
-        what = str(error).removeprefix(f"{where}: ")
-        raise Unusable("annotation in another encoding than it says", where, what) from error
-
-
 def _decoded(content: bytes, codec: str, what: str, where: str) -> str:
     try:
         return content.decode(codec)
     except UnicodeDecodeError as error:
         what = f"is XML that is not {what} ({error.reason} at byte {error.start})"
-        raise Unusable("annotation in another encoding than it says", where, what, "save it as UTF-8") from error
+        raise Unusable(_OTHER_ENCODING, where, what, "save it as UTF-8") from error
 
 
 def _codec(name: str, where: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes import Boxes, Size, box_area, half_open_to_inclusive
+from ..boxes import Size, box_area, half_open_to_inclusive
 from ..class_names import did_you_mean
 from ..datasets.dataset import Dataset
 from ..diagnostics import Problem, cut
@@ -57,13 +57,16 @@ def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: 
         unusable=(*(problem for problem in problems if not problem.minor), *(elsewhere if nowhere else unreadable)),
         minor=tuple(problem for problem in problems if problem.minor),
         doubtful=tuple(_doubts(data, sizes, one_based)),
-        normal=(*no_images, *(_remarks(data) if data.annotated else _no_annotations(data))),
+        normal=(*no_images, *_remarks(data)),
     )
 
 
 def _count_classes(data: Dataset) -> tuple[ClassCount, ...]:
-    labels, images, boxes, difficult = _columns(data)
-    sizes = np.sqrt(box_area(boxes))
+    none, truths = GroundTruth("", 0, 0, np.zeros((0, 4)), np.zeros(0, np.str_), np.zeros(0, np.bool_)), data.images
+    labels = np.concatenate([none.labels, *(truth.labels for truth in truths)])  # [N]
+    images = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])  # [N]
+    difficult = np.concatenate([none.difficult, *map(_difficult, truths)])  # [N]
+    sizes = np.sqrt(np.concatenate([none.areas, *(box_area(truth.boxes) for truth in truths)]))  # [N]
     rows = {name: np.flatnonzero(labels == name) for name in data.classes}
     return tuple(
         ClassCount(
@@ -78,23 +81,16 @@ def _count_classes(data: Dataset) -> tuple[ClassCount, ...]:
     )
 
 
-def _columns(data: Dataset) -> tuple[NDArray[np.str_], NDArray[np.int64], Boxes, NDArray[np.bool_]]:
-    """Labels, numbers of images, boxes and difficult flags of all objects, [N] and [N, 4]."""
-    truths = data.images
-    images = np.repeat(np.arange(len(truths)), [len(truth) for truth in truths])
-    if not truths:
-        return np.zeros(0, np.str_), images, np.zeros((0, 4)), np.zeros(0, np.bool_)
-    labels, boxes = (np.concatenate([getattr(truth, name) for truth in truths]) for name in ("labels", "boxes"))
-    return labels, images, boxes, np.concatenate([*map(_difficult, truths)])
-
-
 def _difficult(truth: GroundTruth) -> NDArray[np.bool_]:
     """The objects that nobody has to find, [N]: those that COCO's files call ignored are to all but COCO's code."""
     return truth.difficult | truth.ignore
 
 
 def _doubts(data: Dataset, sizes: Mapping[str, Size], one_based: bool) -> Iterator[Problem]:
-    yield from _listed_twice(data)
+    for file, times in Counter(truth.file for truth in data.images).items():
+        if times > 1:
+            fix = "remove one line of it: its objects count twice"
+            yield Problem("image that is listed twice", file, f"is listed {times} times", fix)
     for truth in {truth.file: truth for truth in data.images}.values():
         stated = (truth.width, truth.height)
         size = sizes.get(truth.file, stated)
@@ -130,13 +126,6 @@ def _other_size(data: Dataset, truth: GroundTruth, size: Size) -> Size | None:
     except DataError:
         return None
     return next(iter(both - {size}), None) if size in both else None
-
-
-def _listed_twice(data: Dataset) -> Iterator[Problem]:
-    for file, times in Counter(truth.file for truth in data.images).items():
-        if times > 1:
-            fix = "remove one line of it: its objects count twice"
-            yield Problem("image that is listed twice", file, f"is listed {times} times", fix)
 
 
 def _odd_boxes(truth: GroundTruth, size: Size, one_based: bool) -> Iterator[Problem]:
@@ -185,9 +174,8 @@ def _repeated_objects(truth: GroundTruth, one_based: bool) -> Iterator[Problem]:
 def _corners(truth: GroundTruth, i: int, one_based: bool) -> str:
     boxes = truth.boxes[i : i + 1]
     corners = (half_open_to_inclusive(boxes) if one_based else boxes)[0].tolist()
-    return ("xmin ymin xmax ymax = " if one_based else "x1 y1 x2 y2 = ") + " ".join(
-        f"{value:.10g}" for value in corners
-    )
+    names = "xmin ymin xmax ymax" if one_based else "x1 y1 x2 y2"
+    return f"{names} = {' '.join(f'{value:.10g}' for value in corners)}"
 
 
 def _like_names(counts: Counter[str]) -> Iterator[Problem]:
@@ -229,12 +217,11 @@ def _no_image_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], 
     return (), [Problem("data set without image files", folder, "none of the image files is here", fix)]
 
 
-def _no_annotations(data: Dataset) -> Iterator[Problem]:
-    fix = "detect in it; evaluate on and train with others"
-    yield Problem("data set without annotations", data.name, "has no annotations, as a test set", fix)
-
-
 def _remarks(data: Dataset) -> Iterator[Problem]:
+    if not data.annotated:
+        fix = "detect in it; evaluate on and train with others"
+        yield Problem("data set without annotations", data.name, "has no annotations, as a test set", fix)
+        return
     for truth in data.images:
         if not len(truth):
             fix = "nothing, if there is none to see: what is found there counts as false"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..boxes import UNKNOWN_SIZE, box_area, clip_boxes
 from ..datasets.annotated_objects import FLAGS
-from ..datasets.dataset import Dataset, names_seen, size_or_unknown
+from ..datasets.dataset import Dataset, names_seen, size_or_unknown, with_sizes
 from ..diagnostics import Notices, listed
 from ..errors import UsageError
 from ..files.atomic import naming_failures, writing_folder
@@ -71,10 +71,7 @@ def convert(
 
 
 def _convert_dataset(spec: str, to: str, out: Path, report: Report, *, copy_images: bool) -> str:
-    read, split = open_datasets([spec], report), split_of(spec)
-    sizes = [size_or_unknown(read, truth) for truth in read.images]
-    truths = (replace(truth, width=w, height=h) for truth, (w, h) in zip(read.images, sizes, strict=True))
-    dataset = replace(read, images=tuple(truths))
+    dataset, split = with_sizes(open_datasets([spec], report)), split_of(spec)
     for line in _losses(dataset, to):
         report(line)
     dataset = _with_valid_boxes(dataset, to, report)

@@ -22,6 +22,9 @@ from .tables import read_csv_truth, read_jsonl_truth
 from .voc.annotations import read_voc
 from .yolo.annotations import read_yolo
 
+# Reads what is behind the kind in a SPEC; None where its parts are not all there.
+Open = Callable[[str, OnProblem], Dataset | None]
+
 # A colon that is not that of a drive, as in C:/photos, at the start of a part.
 _COLON = re.compile(r":(?!(?<=^[A-Za-z]:)[\\/])(?!(?<=:[A-Za-z]:)[\\/])")
 
@@ -174,17 +177,15 @@ def _open_voc(rest: str, on_problem: OnProblem) -> Dataset | None:
     return read_voc(_path(folder), split, on_problem=on_problem)
 
 
-def _open_ilsvrc(rest: str, on_problem: OnProblem) -> Dataset | None:
-    root, split = _split(rest)
-    return read_ilsvrc(_path(root), split, on_problem) if root and split else None
+def _path_and_split(read: Callable[[Path, str, OnProblem], Dataset]) -> Open:
+    def open_split(rest: str, on_problem: OnProblem) -> Dataset | None:
+        path, split = _split(rest)
+        return read(_path(path), split, on_problem) if path and split else None
+
+    return open_split
 
 
-def _open_yolo(rest: str, on_problem: OnProblem) -> Dataset | None:
-    file, split = _split(rest)
-    return read_yolo(_path(file), split, on_problem) if file and split else None
-
-
-def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callable[[str, OnProblem], Dataset | None]:
+def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Open:
     """What opens `FILE:IMAGES`, a file of annotations and the folder of its images, or `FILE` alone."""
 
     def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
@@ -196,11 +197,11 @@ def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Callab
     return open_file
 
 
-_READERS: dict[str, tuple[str, Callable[[str, OnProblem], Dataset | None]]] = {
+_READERS: dict[str, tuple[str, Open]] = {
     "voc": ("voc:ROOT:YEAR:SPLIT or voc:FOLDER:SPLIT", _open_voc),
-    "ilsvrc": ("ilsvrc:ROOT:SPLIT", _open_ilsvrc),
+    "ilsvrc": ("ilsvrc:ROOT:SPLIT", _path_and_split(read_ilsvrc)),
     "coco": ("coco:FILE.json:IMAGES or coco:FILE.json", _file_and_images(read_coco)),
-    "yolo": ("yolo:DATA.yaml:SPLIT", _open_yolo),
+    "yolo": ("yolo:DATA.yaml:SPLIT", _path_and_split(read_yolo)),
     "csv": ("csv:FILE.csv:IMAGES or csv:FILE.csv", _file_and_images(read_csv_truth)),
     "jsonl": ("jsonl:FILE.jsonl:IMAGES or jsonl:FILE.jsonl", _file_and_images(read_jsonl_truth)),
     "label-studio": ("label-studio:FILE.json:IMAGES or label-studio:FILE.json", _file_and_images(read_label_studio)),

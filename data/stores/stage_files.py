@@ -82,7 +82,11 @@ def read_stages(out: str | Path) -> StageFolder:
     paths = sorted(folder.glob(f"*{_ENDING}"))
     if not paths:
         raise DataError(f"{folder}: has no stages; run detect with --keep-stages, with the same --out")
-    return StageFolder({_read_header(path): path for path in paths})
+    by_file: dict[str, Path] = {}
+    for path in paths:  # numbers are checked when they are read
+        with _opened(path, compare=False) as content:
+            by_file[_checked_header(content, path)[0]] = path
+    return StageFolder(by_file)
 
 
 def remove_stages(out: str | Path) -> None:
@@ -103,12 +107,6 @@ def _path(out: str | Path, file: str) -> Path:
 
 def _opened(path: Path, *, compare: bool = True) -> AbstractContextManager[OpenTensors]:
     return open_tensors(path, "an image's stages", "remove it and run detect again", compare=compare)
-
-
-def _read_header(path: Path) -> str:
-    """The image's name; the rules are checked beside it, the numbers when they are read."""
-    with _opened(path, compare=False) as content:
-        return _checked_header(content, path)[0]
 
 
 def _read(path: Path) -> Stages:

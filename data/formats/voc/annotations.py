@@ -80,7 +80,10 @@ def read_voc_annotation(
     """
     path = Path(path)
     with skipping(on_problem):
-        root = _read_root(path)
+        root = parse_xml(path)
+        if root.tag != "annotation":
+            what = f"the outermost element is <{root.tag}>: a VOC annotation has <annotation>"
+            raise Unusable("file that is no annotation", str(path), what)
         size = read_size(root.findtext("size/width"), root.findtext("size/height"), str(path), on_problem)
         stated = (root.findtext("filename") or "").strip() or f"{path.stem}.jpg"
         return to_truth(file or stated, size, list(_read_objects(root, path, on_problem)))
@@ -198,14 +201,6 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
-
-
-def _read_root(path: Path) -> ElementTree.Element:
-    root = parse_xml(path)
-    if root.tag != "annotation":
-        what = f"the outermost element is <{root.tag}>: a VOC annotation has <annotation>"
-        raise Unusable("file that is no annotation", str(path), what)
-    return root
 
 
 def _read_objects(root: ElementTree.Element, path: Path, on_problem: OnProblem) -> Iterator[AnnotatedObject]:
