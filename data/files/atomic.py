@@ -55,7 +55,7 @@ def writing_atomically(path: str | Path, room: str = "it") -> Iterator[BinaryIO]
 def writing_folder(path: str | Path) -> Iterator[Path]:
     """A folder that gets its name when the block ends; UsageError where there is something of that name already."""
     path = Path(path)
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise UsageError(f"{path}: is not empty; choose another folder")
     aside = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:

@@ -252,7 +252,8 @@ def unique_stems(files: Sequence[str]) -> list[str]:
     """The paths without their extensions, by which annotations are named; DataError where two are one."""
     owners: dict[str, str] = {}
     for file in files:
-        other = owners.setdefault(posixpath.splitext(file)[0], file)
-        if other is not file:
-            raise DataError(f"{file} and {other}: would share one file of annotations; rename one of them")
+        stem = posixpath.splitext(file)[0]
+        if stem in owners:
+            raise DataError(f"{file} and {owners[stem]}: would share one file of annotations; rename one of them")
+        owners[stem] = file
     return list(owners)

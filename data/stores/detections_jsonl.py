@@ -19,7 +19,7 @@ from ..diagnostics import OnProblem, refuse
 from ..errors import DataError
 from ..files.atomic import naming_failures, write_atomically
 from ..files.json_files import parse_json
-from ..files.text_files import decode_text, numbered_lines
+from ..files.text_files import decode_text, lines_of, read_text
 from ..records import Detections, ImageDetections, Origin
 from ..values import number_rows, numbers, shown
 
@@ -107,10 +107,14 @@ def read_ledger(path: str | Path, on_problem: OnProblem = refuse) -> list[ImageD
     leave them. Those of other tools are parts of an image.
     """
     path = Path(path)
-    lines = list(numbered_lines(path))
-    if lines and _is_torn(lines[-1][1]):
+    lines = lines_of(read_text(path))
+    if _is_torn(lines[-1]):
         lines.pop()
-    images = [image_from_line(line, where, on_problem) for where, line in lines]
+    images = [
+        image_from_line(line, f"{path}: line {number}", on_problem)
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
     last = {image.file: index for index, image in enumerate(images) if image.origin is not None}
     return [image for index, image in enumerate(images) if index >= last.get(image.file, 0)]
 

@@ -207,6 +207,16 @@ def test_predictions_take_names_and_sizes_of_the_data_set(tmp_path: Path, spec: 
     assert [(each.file, each.width) for each in read_predictions(written)] == [("s/a b.png", 20), ("zzz", 0)]
 
 
+def test_an_image_that_is_there_twice_has_no_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "JPEGImages").mkdir()
+    for folder, files in (("Annotations", ["a.xml"]), ("ImageSets/Main", ["val.txt"])):
+        for file in files:
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / file).write_text("<annotation/>" if file == "a.xml" else "a\na\n")
+    with pytest.raises(DataError, match=r"a\.jpg and a\.jpg: would share one file"):
+        convert(f"voc:{tmp_path}:val", "voc", tmp_path / "out", None, lambda line: None)
+
+
 def test_arguments_that_do_not_go_together_are_refused(tmp_path: Path, spec: str) -> None:
     write_ledger(FOUND, tmp_path / "p.jsonl")
     out, predictions = tmp_path / "out", str(tmp_path / "p.jsonl")
@@ -214,6 +224,7 @@ def test_arguments_that_do_not_go_together_are_refused(tmp_path: Path, spec: str
         ((spec, "pascal", out, None), "--to 'pascal': is no format to write; known: coco, yolo"),
         ((spec, "coco", out, spec), "goes with predictions"),
         ((spec, "coco", tmp_path, None), "is not empty; choose another folder"),
+        ((spec, "coco", tmp_path / "x.jsonl", None), "is not empty; choose another folder"),
     ):
         with pytest.raises(UsageError, match=words):
             convert(*arguments, lambda line: None)

@@ -208,3 +208,11 @@ def test_a_last_line_that_is_wrong_is_no_torn_one(tmp_path: Path, line: str) -> 
 def test_a_size_that_is_not_stated_is_not_known() -> None:
     found = image_from_line('{"file": "a", "detections": [{"label": "cat", "score": 1, "box": [0, 0, 9, 9]}]}', "x")
     assert (found.width, found.height, found.detections.labels.tolist()) == (0, 0, ["cat"])
+
+
+def test_only_a_line_without_its_end_is_torn(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"file": "a.jpg", "err')
+    assert read_ledger(tmp_path / "a.jsonl") == []
+    (tmp_path / "a.jsonl").write_text('{"file": "a.jpg", "err\n')
+    with pytest.raises(DataError, match=r"a\.jsonl: line 1"):
+        read_ledger(tmp_path / "a.jsonl")
