@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from test_classification_class_folders import write_image
+from test_classification_labelled_images import write_image
 from test_classification_webdataset_shards import sample, write_shard
 
 from inception_rcnn.backbone.classification.model_folder import SavedClassifier, save_classifier
