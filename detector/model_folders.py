@@ -17,7 +17,6 @@ from ..data.errors import DataError, UsageError
 from ..data.files.atomic import write_atomically
 from ..proposals.methods import Proposer, proposer
 from ..proposals.multibox.network import MultiBox, MultiBoxHead
-from .box_predictor import BoxPredictor
 from .config import DetectorConfig, read_config, read_hashes
 from .ensemble import Ensemble
 from .network import RegionNetwork
@@ -203,10 +202,5 @@ def _from_detector(
     network.backbone.load_state_dict(earlier.backbone.state_dict())
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]
-        network.box_heads[mode].load_state_dict(earlier.box_heads[nearest].state_dict())
-        head, before = network.box_predictor(mode), cast(BoxPredictor, earlier.box_predictors[nearest])
-        if same_outputs and not (new_outputs and mode == learning):
-            head.load_state_dict(before.state_dict())
-        else:
-            head.reduce.load_state_dict(before.reduce.state_dict())
+        network.load_mode(mode, earlier, nearest, outputs=same_outputs and not (new_outputs and mode == learning))
     return network, config

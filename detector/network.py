@@ -33,6 +33,15 @@ class RegionNetwork(nn.Module):
     def box_predictor(self, mode: Mode) -> BoxPredictor:
         return cast(BoxPredictor, self.box_predictors[mode])
 
+    def load_mode(self, mode: Mode, other: "RegionNetwork", other_mode: Mode, *, outputs: bool) -> None:
+        """Copy the box head and the box predictor of another network; its last layers only with `outputs`."""
+        self.box_head(mode).load_state_dict(other.box_head(other_mode).state_dict())
+        own, theirs = self.box_predictor(mode), other.box_predictor(other_mode)
+        if outputs:
+            own.load_state_dict(theirs.state_dict())
+        else:
+            own.reduce.load_state_dict(theirs.reduce.state_dict())
+
     def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4] of the boxes (R, 4) of the image that `maps` are of."""
         return self.box_predictor(mode).predict(self.pooled_features(mode, [(maps, boxes)]))

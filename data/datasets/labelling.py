@@ -42,6 +42,12 @@ def match_boxes(
     return Matches(labels, best, ious)
 
 
+def match_class(truth: GroundTruth, name: str, boxes: Boxes, iou: float) -> Matches:
+    """Label boxes (N, 4) against an image's objects of one class."""
+    objects, ignored = split_objects(truth, (name,))
+    return match_boxes(boxes, objects.boxes, ignored.boxes, ignored.crowd, iou, complete=truth.annotates((name,)))
+
+
 @dataclass(frozen=True)
 class Candidates:
     """An image's objects and proposals, and the class of each."""

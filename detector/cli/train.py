@@ -212,12 +212,12 @@ def svm(
     device: Device = "auto",
 ) -> None:
     """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
-    from ..linear.training import LinearOptions, checked_solver, train_svm
+    from ..linear.training import LinearOptions, train_svm
     from ..region_features import checked_mode
 
     names, chosen = names_of(classes), checked_mode(mode) if mode else None
-    options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device)
-    train_svm(*_datasets(data, val), model, out, options, checked_solver(solver), say)
+    options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device, solver)  # pyright: ignore[reportArgumentType]
+    train_svm(*_datasets(data, val), model, out, options, say)
     _say_written(out)
 
 
@@ -240,8 +240,8 @@ def boxes(
     from ..region_features import checked_mode
 
     chosen = checked_mode(mode) if mode else None
-    options = LinearOptions((), chosen, proposals, regions, features, validation_images, device)
-    train_boxes(*_datasets(data, val), model, out, options, penalty, say)
+    options = LinearOptions((), chosen, proposals, regions, features, validation_images, device, penalty=penalty)
+    train_boxes(*_datasets(data, val), model, out, options, say)
     _say_written(out)
 
 

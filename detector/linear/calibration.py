@@ -1,4 +1,4 @@
-"""Margins as probabilities: a sigmoid for each class (Platt, "Probabilistic outputs for support vector machines").
+"""Calibration of margins by a sigmoid for each class (Platt, "Probabilistic outputs for support vector machines").
 
 It only rises, so the order of the scores within a class stays that of the margins.
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from ...data.boxes import Boxes, box_iou, ignored_overlaps
+from ...data.boxes import Boxes
+from ...data.datasets.labelling import FOREGROUND, IGNORED, match_class
 from ...data.records import GroundTruth
 from ...data.stores.feature_store import RegionFeatures
 from .classifiers import LinearClassifiers
@@ -47,10 +48,8 @@ def _right(truth: GroundTruth, boxes: Boxes, classes: tuple[str, ...]) -> tuple[
     right = np.zeros((len(boxes), len(classes)), bool)
     fair = np.zeros_like(right)
     for number, name in enumerate(classes):
-        objects, ignored = (truth[(truth.labels == name) & part] for part in (truth.to_find, truth.to_ignore))
-        right[:, number] = box_iou(boxes, objects.boxes).max(axis=1, initial=0.0) >= RIGHT_IOU
-        doubtful = ignored_overlaps(boxes, ignored.boxes, ignored.crowd) >= RIGHT_IOU
-        fair[:, number] = right[:, number] | (~doubtful & truth.annotates((name,)))
+        matches = match_class(truth, name, boxes, RIGHT_IOU)
+        right[:, number], fair[:, number] = matches.labels == FOREGROUND, matches.labels != IGNORED
     return right, fair
 
 

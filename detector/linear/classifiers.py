@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.boxes import ignored_overlaps
 from ...data.datasets.dataset import Dataset, evenly_spaced
+from ...data.datasets.labelling import BACKGROUND, match_class
 from ...data.errors import UsageError
 from ...data.records import GroundTruth
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
@@ -24,15 +24,15 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
-    """One image as classifiers learn from it. What is neither positive nor negative for a class is left out there."""
+class LabelledFeatures:
+    """The features of one image's regions and their labels; a region that is neither is ignored for that class."""
 
     features: Features  # [R, D], scaled
     positives: Flags  # [R, K]
     negatives: Flags  # [R, K]
 
 
-Examples = Callable[[], Iterable[Example]]  # all images, read anew at each call
+Examples = Callable[[], Iterable[LabelledFeatures]]  # all images, read anew at each call
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +60,14 @@ def feature_scale(store: FeatureStore, columns: slice = slice(None)) -> float:
 def examples_of(data: Dataset, store: FeatureStore, classes: tuple[str, ...], scale: float) -> Examples:
     """R-CNN's choice: the objects themselves are positives, proposals that miss all objects of a class negatives."""
 
-    def read() -> Iterator[Example]:
+    def read() -> Iterator[LabelledFeatures]:
         for truth, regions in zip(data.images, store, strict=True):
             yield example_of(truth, regions, classes, scale)
 
     return read
 
 
-def example_of(truth: GroundTruth, regions: RegionFeatures, classes: tuple[str, ...], scale: float) -> Example:
+def example_of(truth: GroundTruth, regions: RegionFeatures, classes: tuple[str, ...], scale: float) -> LabelledFeatures:
     """One image's positives and negatives. Objects to ignore are no positives, yet nothing that overlaps one is a
     negative; nor is anything where not all objects of the class are annotated."""
     features = regions.features.astype(np.float32) * np.float32(scale)
@@ -75,11 +75,10 @@ def example_of(truth: GroundTruth, regions: RegionFeatures, classes: tuple[str, 
     negatives = np.zeros_like(positives)
     proposals = regions.boxes[regions.num_objects :]
     for number, name in enumerate(classes):
-        of_class = truth[truth.labels == name]
         positives[: regions.num_objects, number] = (truth.labels == name) & truth.to_find
-        overlaps = ignored_overlaps(proposals, of_class.boxes, of_class.crowd)
-        negatives[regions.num_objects :, number] = (overlaps < NEGATIVE_IOU) & truth.annotates((name,))
-    return Example(features, positives, negatives)
+        labels = match_class(truth, name, proposals, NEGATIVE_IOU).labels
+        negatives[regions.num_objects :, number] = labels == BACKGROUND
+    return LabelledFeatures(features, positives, negatives)
 
 
 def positives_of(examples: Examples, classes: tuple[str, ...]) -> list[Features]:

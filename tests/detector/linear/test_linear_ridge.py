@@ -9,7 +9,7 @@ from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.stores.feature_store import RegionFeatures
 from inception_rcnn.detector.linear import ridge
-from inception_rcnn.detector.linear.classifiers import Example
+from inception_rcnn.detector.linear.classifiers import LabelledFeatures
 from inception_rcnn.detector.linear.ridge import (
     CLASSIFIER_PENALTY,
     Moments,
@@ -58,7 +58,7 @@ def toy_examples(rng, images=6, regions=20):
         positives[0, 0] = positives[1, 1] = True
         negatives = ~positives & (rng.random((regions, 2)) < 0.7)
         features = rng.normal(size=(regions, WIDTH)) + positives @ np.eye(2, WIDTH)
-        made.append(Example((8 * features).astype(np.float32), positives, negatives))
+        made.append(LabelledFeatures((8 * features).astype(np.float32), positives, negatives))
     return made
 
 
@@ -80,7 +80,9 @@ def test_the_fast_classifiers_are_weighted_ridges_on_plus_and_minus_one(at_a_tim
 
 
 def test_a_class_without_objects_cannot_be_learnt(rng):
-    examples = [Example(each.features, each.positives & [True, False], each.negatives) for each in toy_examples(rng)]
+    examples = [
+        LabelledFeatures(each.features, each.positives & [True, False], each.negatives) for each in toy_examples(rng)
+    ]
     with pytest.raises(UsageError, match="no object of class 'dog'"):
         ridge_classifiers(lambda: examples, CLASSES, WIDTH)
 

@@ -15,7 +15,7 @@ from inception_rcnn.detector.box_predictor import class_probabilities
 from inception_rcnn.detector.linear import svm
 from inception_rcnn.detector.linear.calibration import fit_sigmoid, fit_sigmoids
 from inception_rcnn.detector.linear.classifiers import (
-    Example,
+    LabelledFeatures,
     LinearClassifiers,
     example_of,
     examples_of,
@@ -48,7 +48,7 @@ def toy_examples(seed, images=12, regions=15, shift=1.0):
             positives[2 * number : 2 * number + count, number] = True
         features = rng.normal(size=(regions, WIDTH)) + shift * (positives @ np.eye(2, WIDTH))
         negatives = ~positives & (rng.random((regions, 2)) < 0.9)
-        made.append(Example((5 * features).astype(np.float32), positives, negatives))
+        made.append(LabelledFeatures((5 * features).astype(np.float32), positives, negatives))
     return made
 
 
@@ -221,9 +221,10 @@ def test_a_class_without_objects_or_negatives_cannot_be_learnt():
     examples = toy_examples(0)
     with pytest.raises(UsageError, match="no object of class 'cow'"):
         positives_of(
-            lambda: [Example(e.features, e.positives[:, :1], e.negatives[:, :1]) for e in examples] * 0, ("cow",)
+            lambda: [LabelledFeatures(e.features, e.positives[:, :1], e.negatives[:, :1]) for e in examples] * 0,
+            ("cow",),
         )
-    nothing = [Example(each.features, each.positives, each.negatives & False) for each in examples]
+    nothing = [LabelledFeatures(each.features, each.positives, each.negatives & False) for each in examples]
     with pytest.raises(UsageError, match=r"'cat'.*no negatives"):
         mined_svms(lambda: nothing, CLASSES)
 

@@ -24,7 +24,6 @@ from inception_rcnn.detector.linear.classifiers import LinearClassifiers
 from inception_rcnn.detector.linear.ridge import BoxRegressor
 from inception_rcnn.detector.linear.training import (
     LinearOptions,
-    checked_solver,
     detections,
     set_classifiers,
     set_regressors,
@@ -94,7 +93,7 @@ def test_classifiers_become_a_heads_logits_and_regressors_its_deltas(rng):
 
 def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     lines = []
-    train_svm(squares, squares, str(beginner), tmp_path / "out", OPTIONS, "mined", lines.append)
+    train_svm(squares, squares, str(beginner), tmp_path / "out", OPTIONS, lines.append)
     told = [line.split(":")[0] for line in lines if "mAP" in line]
     assert told == ["before", "mined", "ridge"]
     assert ["against before" in line for line in lines if "mAP" in line] == [False, True, True]
@@ -121,7 +120,7 @@ def test_what_is_judged_from_features_is_what_detect_finds(squares, beginner, tm
         return kept[config.scores]
 
     monkeypatch.setattr(linear_training, "detections", remember)
-    train_svm(squares, squares, str(beginner), tmp_path / "out", OPTIONS, "ridge")
+    train_svm(squares, squares, str(beginner), tmp_path / "out", replace(OPTIONS, solver="ridge"))
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu").with_options(score=linear_training.LOWEST_SCORE)
     for image in kept["sigmoid"]:
         (truth,) = (each for each in squares.images if each.file == image.file)
@@ -138,7 +137,7 @@ def test_what_is_judged_from_features_is_what_detect_finds(squares, beginner, tm
 
 def test_other_classes_than_the_models_can_be_learnt(squares, beginner, tmp_path):
     options = LinearOptions(("dark",), None, METHOD, 20, device="cpu")
-    train_svm(squares, None, str(beginner), tmp_path / "out", options, "ridge")
+    train_svm(squares, None, str(beginner), tmp_path / "out", replace(options, solver="ridge"))
     network, config = load_network(tmp_path / "out")
     assert config.classes == ("dark",)
     assert not config.box_deltas
@@ -178,7 +177,7 @@ def test_images_without_objects_or_of_unknown_size(squares, beginner, tmp_path):
 
 def test_what_does_not_exist_is_refused(squares, beginner, tmp_path):
     with pytest.raises(UsageError, match="unknown --solver 'sgd'; known: mined, ridge"):
-        checked_solver("sgd")
+        LinearOptions(solver="sgd")
     options = LinearOptions(("cow",), None, METHOD, 20, device="cpu")
     with pytest.raises(UsageError, match="no object to learn from, of cow"):
         train_svm(squares, None, str(beginner), tmp_path / "out", options)
