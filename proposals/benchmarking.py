@@ -83,22 +83,9 @@ def benchmark_proposals(
         wall, cpu = time.perf_counter(), time.process_time()
         proposals = [method(image) for image in images]
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        best = np.concatenate(
-            [
-                box_iou(found.boxes, boxes).max(axis=0, initial=0)
-                for found, boxes in zip(proposals, objects, strict=True)
-            ]
-        )
-        rows.append(
-            ProposalRow(
-                method.name,
-                len(images),
-                cpu / len(images),
-                wall / len(images),
-                float(np.mean([len(found) for found in proposals])),
-                float((best >= 0.5).mean()),
-                float((best >= 0.7).mean()),
-                float(best.mean()),
-            )
-        )
+        pairs = zip(proposals, objects, strict=True)
+        best = np.concatenate([box_iou(found.boxes, boxes).max(axis=0, initial=0) for found, boxes in pairs])
+        means = cpu / len(images), wall / len(images), float(np.mean([len(found) for found in proposals]))
+        recalls = float((best >= 0.5).mean()), float((best >= 0.7).mean())
+        rows.append(ProposalRow(method.name, len(images), *means, *recalls, float(best.mean())))
     return rows

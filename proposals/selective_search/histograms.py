@@ -123,18 +123,9 @@ def _merge_cells(region_of, num_regions, sizes, boxes, colours, signed):
     return next(sums), np.concatenate(corners, axis=1), *sums
 
 
-@compiled()
 def _rectify(signed, sizes):
     """Textures [R, 24 * 10] from signed ones [R, 12 * 19]: each axis becomes two orientations, positive first."""
-    textures = np.zeros((len(sizes), TEXTURE_HISTOGRAMS * TEXTURE_BINS), np.float32)
-    for region in range(len(sizes)):
-        for axis in range(_AXES):
-            zero = axis * _SIGNED_BINS + TEXTURE_BINS - 1
-            for side in range(2):
-                first = (2 * axis + side) * TEXTURE_BINS
-                textures[region, first] = sizes[region]
-                for level in range(1, TEXTURE_BINS):
-                    count = signed[region, zero + level * (1 - 2 * side)]
-                    textures[region, first + level] = count
-                    textures[region, first] -= count
-    return textures
+    signed = signed.reshape(-1, _AXES, _SIGNED_BINS)
+    sides = np.stack([signed[..., TEXTURE_BINS:], signed[..., TEXTURE_BINS - 2 :: -1]], axis=2)  # [R, 12, 2, 9]
+    rest = sizes.astype(np.float32).reshape(-1, 1, 1, 1) - sides.sum(axis=3, keepdims=True)
+    return np.concatenate([rest, sides], axis=3).reshape(len(sizes), -1)

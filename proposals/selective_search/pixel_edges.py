@@ -44,7 +44,10 @@ def pixel_edges(image: NDArray[np.uint8], sigma: float) -> PixelEdges:
         )
     weights = _weigh(planes)
     column_bits = image.shape[1].bit_length()
-    walk = _picked(weights, _left_out(weights), column_bits)
+    height, _, width = weights.shape
+    positions = (np.arange(4 * height)[:, None] << column_bits) | np.arange(width)  # see `edge_key`
+    keys = (weights.reshape(4 * height, width).astype(np.int64) << 32) | positions
+    walk = keys[_left_out(weights).reshape(4 * height, width) == 0]
     walk.sort()
     return PixelEdges(weights, walk, column_bits)
 
@@ -105,25 +108,3 @@ def _left_out(weights):
             last[y, 3, x] |= ((ad >= ab) & (ad >= bd)) | ((ad >= ac) & (ad > cd))
             last[y + 1, 0, x] |= ((cd >= ac) & (cd >= ad)) | ((cd >= bc) & (cd >= bd))
     return last
-
-
-@compiled()
-def _picked(weights, left_out, column_bits):
-    """The keys of the edges that are not left out, [E], unsorted.
-
-    Without a branch: which ones they are is as good as random, and wrong guesses cost most.
-    """
-    height, _, width = weights.shape
-    num_edges = 0
-    for y in range(height):
-        for direction in range(4):
-            for x in range(width):
-                num_edges += left_out[y, direction, x] == 0
-    keys = np.empty(num_edges + 1, np.int64)  # what is not picked is overwritten, in the end in the last entry
-    num_edges = 0
-    for y in range(height):
-        for direction in range(4):
-            for x in range(width):
-                keys[num_edges] = edge_key(weights[y, direction, x], y, direction, x, column_bits)
-                num_edges += left_out[y, direction, x] == 0
-    return keys[:num_edges]
