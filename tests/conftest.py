@@ -1,13 +1,27 @@
-"""Fixtures that several test files use."""
+"""Options, markers and fixtures that several test files use."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # each worker has a core; torch, and programs that tests start, read it
 
 import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("INCEPTION_RCNN_SHARED", REPOSITORY.parent / "shared"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--slow"):
+        config.option.markexpr = config.option.markexpr.replace("not slow and ", "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,3 +42,18 @@ def shared() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def small_maps() -> Iterator[None]:
+    """A small image pyramid, for tests of the real network in which the values of its features do not matter."""
+    from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES
+    from inception_rcnn.backbone.features.shared_maps import SharedMaps
+
+    small = tuple(side // 4 for side in SHORT_SIDES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedMaps.__init__, "__defaults__", (small,))
+        for name, module in list(sys.modules.items()):
+            if name.startswith("inception_rcnn.") and "SHORT_SIDES" in vars(module):
+                patch.setattr(module, "SHORT_SIDES", small)
+        yield

@@ -2,7 +2,7 @@
 
 Each reader works in a child process with limits of memory and time. What it may do is return, or raise a `DataError`,
 `UsageError` or `SetupError` of at most 2,000 characters, within 5 seconds; all else is printed with the input's file.
-`test_fuzz_readers.py` runs a few inputs with the other tests, and 25,000 of each reader when asked for slow ones.
+`test_fuzz_readers.py` runs a few inputs with the other tests, and 25,000 of each reader with `-m fuzz`.
 """
 
 import io

@@ -11,7 +11,7 @@ def test_changed_files(name: str) -> None:
     assert fuzz(name, 25, 0) == []
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("name", NAMES)
 def test_many_changed_files(name: str) -> None:
     assert fuzz(name, 25_000, 1) == []

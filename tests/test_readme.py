@@ -38,6 +38,7 @@ def test_every_command_and_option_in_it_exists(page, least):
         assert {word for word in words if word.startswith("--")} <= known, words
 
 
+@pytest.mark.slow
 def test_the_demo_writes_drawn_images(tmp_path):
     pytest.importorskip("skimage")
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--device", "cpu"])

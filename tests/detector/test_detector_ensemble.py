@@ -27,6 +27,8 @@ from inception_rcnn.detector.model_folders import (
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.proposals.common.box_coding import decode
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), proposals="selective-search:single", score=0.0)
 BOXES = as_boxes([[4, 4, 40, 44], [0, 0, 64, 48], [20, 10, 50, 30]])
 

@@ -30,6 +30,8 @@ from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.rcnn import RCNN
 from inception_rcnn.proposals.multibox.network import MultiBoxHead
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"))
 
 

@@ -159,6 +159,7 @@ def test_detections_are_those_of_the_stages_by_torchvisions_suppression(seed):
     assert_same(found, detections_of(model.forward(IMAGE, lambda maps: proposals)[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_suppression_is_torchvisions_on_real_photos(shared):
     data, model = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), RCNN.from_pretrained(device="cpu")
@@ -204,6 +205,7 @@ def test_a_model_can_be_sent_to_a_spawned_worker():
     assert_same(copy.detect(IMAGE, PROPOSALS), model.detect(IMAGE, PROPOSALS))
 
 
+@pytest.mark.slow
 def test_a_model_from_disk_can_be_sent_to_a_spawned_worker(tmp_path):
     network = RegionNetwork(2, ("shared",))
     save_network(tmp_path, network, DetectorConfig(("cat", "dog"), proposals="selective-search:single"))

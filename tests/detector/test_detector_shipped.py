@@ -13,6 +13,8 @@ from inception_rcnn.eval.metrics.recall import evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.shared
 @pytest.mark.parametrize(("mode", "regions", "num_photos"), [("shared", 1000, 24), ("crops", 150, 6)])

@@ -13,6 +13,8 @@ from region_training import draw_squares, environment, finish, new_detector
 
 from inception_rcnn.backbone.weights import read_weights
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 IN_FLOAT32 = [str(Path(__file__).with_name("region_training.py"))]  # sums in bfloat16 depend on how they are split
 HOW = ["--mode", "crops", "--freeze", "backbone", "--images", "2", "--regions", "4", "--steps", str(STEPS)]

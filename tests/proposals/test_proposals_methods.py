@@ -20,6 +20,8 @@ from inception_rcnn.proposals.methods import ALGORITHM, METHODS, Proposer, prefe
 from inception_rcnn.proposals.multibox.network import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search.search import PRESETS
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 IMAGE = np.zeros((40, 50, 3), dtype=np.uint8)
 
 

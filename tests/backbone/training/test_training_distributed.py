@@ -49,6 +49,7 @@ def test_a_step_needs_something_for_every_process(monkeypatch):
         distributed.require_shards(3, "--images")
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_updates_of_one(tmp_path):
     """Sixteen samples do not split evenly over three, and every other step has no gradient for one parameter."""
     done = torchrun(3, SCRIPT, str(tmp_path / "many"), "shared")
@@ -81,6 +82,7 @@ sys.stdout.write(f"left: {[name for name in names if 'gloo' in name]}\\n")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are listed in /proc")
 def test_no_thread_of_the_group_outlives_it(tmp_path):
     """One that does aborts some of the processes that end: torch.distributed.nn.functional must not know the group."""
@@ -123,6 +125,7 @@ def failing(tmp_path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_ends_the_run(failing, tmp_path):
     done = torchrun(2, failing, str(tmp_path / "out"), str(Path(__file__).parent), "breaks")
     assert done.returncode != 0
@@ -131,6 +134,7 @@ def test_a_process_that_fails_ends_the_run(failing, tmp_path):
     assert not (tmp_path / "out" / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_in_one_process_stops_all_and_the_first_says_why(failing, tmp_path):
     done = torchrun(2, failing, str(tmp_path / "out"), str(Path(__file__).parent), "nan")
     assert done.returncode != 0

@@ -111,7 +111,12 @@ def stop_at(out, step, number, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT), (signal.SIGKILL, -signal.SIGKILL)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, -signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_process_goes_on_to_the_same_weights_and_log(number, code, whole, tmp_path):
     returned, output, errors = stop_at(tmp_path, 33, number)

@@ -270,6 +270,7 @@ def test_categories_of_a_table_are_those_of_the_coco_file_beside_it(tmp_path: Pa
     assert _categories(tmp_path / "detections.csv") == ("cat", "ant", "dog")
 
 
+@pytest.mark.slow
 def test_half_a_million_results_are_read_in_seconds(tmp_path: Path, rng: np.random.Generator) -> None:
     images = tuple(replace(DATA.images[0], file=f"{number}.jpg") for number in range(1000))
     data = replace(DATA, images=images, image_ids=tuple(map(str, range(1000))))

@@ -52,6 +52,7 @@ class StoppedError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
     options = ClassifierOptions(crops=2, device="cpu")  # with dropout and both side classifiers
     run(data, tmp_path / "whole", options=options, validated=False)
@@ -79,6 +80,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_the_folder_is_what_classify_and_finetune_take(data, tmp_path):
     lines = run(data, tmp_path / "net")
     assert "6 images of 2 classes, from 3 of dark to 3 of dark" in lines[0]

@@ -28,6 +28,8 @@ from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.proposals.methods import Proposer, proposer
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

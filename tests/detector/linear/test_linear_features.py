@@ -23,6 +23,8 @@ from inception_rcnn.detector.linear import features
 from inception_rcnn.detector.linear.features import cached_features, image_features
 from inception_rcnn.detector.network import RegionNetwork
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 NUM_REGIONS = 3  # of the four proposals below
 
 

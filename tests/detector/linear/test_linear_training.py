@@ -34,6 +34,8 @@ from inception_rcnn.detector.model_folders import load_network, save_network
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.proposals.common.box_coding import DELTA_STD
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 METHOD = "selective-search:single"
 OPTIONS = LinearOptions(proposals=METHOD, regions=20, validation_images=2, device="cpu")
 
@@ -91,6 +93,7 @@ def test_classifiers_become_a_heads_logits_and_regressors_its_deltas(rng):
         np.testing.assert_allclose(deltas[:, number].numpy(), expected, rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     lines = []
     train_svm(squares, squares, str(beginner), tmp_path / "out", OPTIONS, lines.append)
@@ -110,6 +113,7 @@ def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     assert ((stages.probabilities >= 0) & (stages.probabilities <= 1)).all()
 
 
+@pytest.mark.slow
 def test_what_is_judged_from_features_is_what_detect_finds(squares, beginner, tmp_path, monkeypatch):
     """In float32 on both sides; only the half precision of the stored features is between them."""
     kept = {}
@@ -162,6 +166,7 @@ def test_the_model_that_is_started_from_is_never_overwritten(squares, beginner):
         train_svm(squares, None, str(beginner), beginner, OPTIONS)
 
 
+@pytest.mark.slow
 def test_images_without_objects_or_of_unknown_size(squares, beginner, tmp_path):
     nothing = replace(squares, images=tuple(truth[:0] for truth in squares.images))
     with pytest.raises(UsageError, match="no object to validate on, of bright, dark"):

@@ -21,6 +21,8 @@ from inception_rcnn.detector.training.distillation import distil, distillation_l
 from inception_rcnn.detector.training.ensemble_training import finetune_members
 from inception_rcnn.detector.training.finetuning import FinetuneOptions, finetune
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 METHOD = "selective-search:single"
 OPTIONS = FinetuneOptions(freeze="backbone", proposals=METHOD, images=1, regions=4, device="cpu")
 RECIPE = Recipe(steps=2, warmup=1, seed=5)

@@ -19,6 +19,8 @@ from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.training.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups
 from inception_rcnn.detector.training.presets import changed_preset
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 
 @pytest.mark.parametrize(
     ("freeze", "first"), [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("backbone", None)]
@@ -74,7 +76,9 @@ def beginner(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("mode", "validated"), [("shared", True), ("crops", False)])
+@pytest.mark.parametrize(
+    ("mode", "validated"), [pytest.param("shared", True, marks=pytest.mark.slow), ("crops", False)]
+)
 def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_path, monkeypatch):
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
     lines = []

@@ -94,6 +94,7 @@ def test_training_lists_have_so_many_objects_of_each_class(root):
     assert not any(truth.exhaustive for truth in one.images)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_from_the_official_files_to_the_official_measure(root, tmp_path, monkeypatch):
     """Two steps teach nothing; every part of the way is walked."""

@@ -21,6 +21,8 @@ from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.training import multibox_training
 from inception_rcnn.detector.training.multibox_training import MultiBoxOptions, train_multibox
 
+pytestmark = pytest.mark.usefixtures("small_maps")
+
 OPTIONS = MultiBoxOptions(priors="4", images=1, device="cpu")
 
 

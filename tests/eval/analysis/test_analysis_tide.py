@@ -318,6 +318,7 @@ VOC2007_ROWS = {  # of tidecv 1.0.1, but for the counts of FP and FN, which it d
 }
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_numbers_of_the_tool_on_voc2007(shared: Path, voc2007_test: Table) -> None:
     """The same comparison, for where the tool is not installed."""
@@ -330,6 +331,7 @@ def test_numbers_of_the_tool_on_voc2007(shared: Path, voc2007_test: Table) -> No
         )
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_equals_the_tool_on_voc2007(shared: Path, tidecv: dict[str, Any], voc2007_test: Table) -> None:
     start = time.perf_counter()

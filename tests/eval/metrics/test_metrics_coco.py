@@ -243,7 +243,7 @@ def _by_cocos_code(truth: Path, found: Path) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(200), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(200, 5000))]
+    "seed", [*range(200), *(pytest.param(seed, marks=pytest.mark.fuzz) for seed in range(200, 5000))]
 )
 def test_files_give_the_very_numbers_of_cocos_code(tmp_path: Path, seed: int) -> None:
     files = _random_files(tmp_path, np.random.default_rng(seed))

@@ -81,6 +81,7 @@ def official():
     return images, truths, list(classes), expected
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_all_official_numbers(shared: Path, official) -> None:
     images, truths, classes, expected = official

@@ -17,7 +17,7 @@ from inception_rcnn.eval.report.report import Report, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")]
 
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_FILE = "</script><img src=x onerror=alert(2)>\u2028\x07\udcff.jpg"

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import inception_rcnn.proposals.common.compiling as compiling
 
 
@@ -26,6 +28,7 @@ def test_compiles_without_a_place_for_the_cache(monkeypatch):
     assert refused
 
 
+@pytest.mark.slow
 def test_the_first_process_compiles_and_says_so_and_the_next_ones_load(tmp_path):
     """What a process compiles depends on the types it is called with, so a whole image goes through, twice."""
     program = (

@@ -274,7 +274,7 @@ def test_hostile_names_in_a_list_take_a_sentence(
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize("entry", ["a" * 100_000, "a" * 300, r"a\0b", "[" + "a, " * 50_000 + "]", "{a: b}", '"\\0"'])
+@pytest.mark.parametrize("entry", ["a" * 100_000, "a" * 300, r"a\0b", "[" + "a, " * 5_000 + "]", "{a: b}", '"\\0"'])
 def test_hostile_paths_in_a_description_take_a_sentence(root: Path, entry: str) -> None:
     for text in (f"val: {entry}", f"path: {entry}\nval: {entry}"):
         (root / "data.yaml").write_text(f"{text}\nnames: [cat, dog]\n")
