@@ -246,7 +246,7 @@ def _training() -> Any:
 def _logs() -> Iterator[tuple[str, Reader]]:
     """What runs leave beside their results."""
     from inception_rcnn.backbone.training.log import TrainingLog
-    from inception_rcnn.detector.inference.settings import differences, pictures_from, read_settings
+    from inception_rcnn.detector.inference.settings import differences, image_roots, read_settings
 
     row = json.dumps({"step": 25, "rate": 0.1, "loss": 0.5, "seconds": 1.0, "waiting": 0.0})
 
@@ -262,7 +262,7 @@ def _logs() -> Iterator[tuple[str, Reader]]:
 
     def read_run(folder: Path) -> None:
         earlier = read_settings(folder / "run.json")
-        pictures_from(earlier)
+        image_roots(earlier)
         differences(earlier, settings)
 
     yield "run.json", Reader("run.json", {"run.json": run}, read_run)

@@ -92,17 +92,17 @@ def detect(
         str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
     ] = "coco",
     overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
-    keep_stages: Annotated[bool, typer.Option(help="Keep what was thought of each region, to explain misses.")] = False,
+    keep_stages: Annotated[bool, typer.Option(help="Write the regions' scores and boxes, to explain misses.")] = False,
     fail_on_error: FailOnError = None,
     ignore_exif: IgnoreExif = False,
     time_limit: TimeLimit = 300.0,
     max_megapixels: MaxMegapixels = None,
 ) -> None:
     """Detect objects in images: boxes as JSON lines and COCO, and drawn on the images."""
-    from ..inference.detect_run import DetectRun
+    from ..inference.detect_run import DetectOptions, detect_files
 
     _limit_images(max_megapixels)
-    options = given(
+    settings = given(
         score=score,
         nms_threshold=iou,
         output_classes=names_of(classes),
@@ -112,21 +112,9 @@ def detect(
         regions=regions,
         mode=mode,
     )
-    run = DetectRun(
-        source,
-        out,
-        model,
-        options,
-        device,
-        draw,
-        format,
-        overwrite,
-        keep_stages,
-        fail_on_error,
-        ignore_exif,
-        time_limit,
-    )
-    say(run.execute(say))
+    of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
+    options = DetectOptions(model, settings, device, draw, format, overwrite, keep_stages, **of_run)
+    say(detect_files(source, out, options, say))
 
 
 def _limit_images(max_megapixels: float | None) -> None:

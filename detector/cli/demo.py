@@ -6,13 +6,13 @@ from pathlib import Path
 from ...data.errors import SetupError
 from ...data.files.atomic import write_atomically
 from ...data.images.decoding import encode_image
-from ..inference.detect_run import DetectRun
+from ..inference.detect_run import DetectOptions, detect_files
 
 PHOTOS = ("chelsea", "astronaut", "coffee", "rocket")  # a cat, a person, and two with nothing to find
 
 
 def run_demo(out: Path, model: str | None, device: str, report: Callable[[str], None]) -> str:
-    """Write the photos to `out/photos`, detect in them, and say where the drawn ones are."""
+    """Write the photos to `out/photos` and detect in them; gives a line with the folder of the drawn ones."""
     try:
         from skimage import data
     except ImportError as error:
@@ -21,6 +21,5 @@ def run_demo(out: Path, model: str | None, device: str, report: Callable[[str], 
     for name in PHOTOS:
         write_atomically(photos / f"{name}.png", encode_image(getattr(data, name)(), ".png"))
     found = out / "found"
-    run = DetectRun([str(photos)], found, model, {}, device=device, overwrite=True)
-    report(str(run.execute(report)))
+    report(str(detect_files([str(photos)], found, DetectOptions(model, device=device, overwrite=True), report)))
     return f"look at the images in {found / 'drawn'}"

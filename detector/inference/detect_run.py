@@ -1,4 +1,4 @@
-"""A run of `detect` from the words of the command line to the files it leaves."""
+"""A run of `detect`, from its options to the files that it writes."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from ...data.records import Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME
 from ...data.stores.proposal_store import hash_of
 from ...proposals.cache import check_fresh, image_releases
-from ..config import checked_options
 from ..model_folders import model_folder, proposer_named, weights_files
 from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS
@@ -30,8 +29,8 @@ from .failure_limit import FailureLimit, check_seconds
 from .formats import Formats, formats_named, remove_formats
 from .image_run import Summary, detect_folder
 from .previous_run import forget, has_results
-from .run_images import command_to_go_on, gather_sources
-from .settings import differences, pictures_from, read_settings
+from .run_images import command_to_go_on, list_images
+from .settings import differences, image_roots, read_settings
 from .stored_proposals import StoredProposals
 
 PACKAGES = ("inception-rcnn", "torch", "torchvision", "numpy", "numba", "opencv-contrib-python-headless", "pillow")
@@ -41,149 +40,154 @@ DETECTOR = 1
 
 
 @dataclass(frozen=True)
-class DetectRun:
-    """One `detect`: what to look at, with which model and settings, and where everything goes.
+class DetectOptions:
+    """Options of `detect`, beside the images and the output folder."""
 
-    The last three are the command line's `--fail-on-error`, `--ignore-exif` and `--time-limit`.
-    """
-
-    sources: Sequence[str]
-    out: Path
-    model: str | None
-    options: Mapping[str, Any]  # settings of `DetectorConfig` to change; None leaves the model's own
+    model: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of `DetectorConfig`, to change
     device: str = "auto"
     draw: bool = True
     formats: str = "coco"
     overwrite: bool = False
     keep_stages: bool = False
-    fail_on_error: str | None = None  # "5", "10%": so many images may fail; None: any number but all
+    fail_on_error: str | None = None  # "5", "10%": how many images may fail; None: any number but all
     ignore_exif: bool = False  # pixels as they are stored, whatever the file or an annotation says
     time_limit: float = IMAGE_SECONDS  # for decoding and proposing, an image
 
-    def execute(self, report: Callable[[str], None] = lambda line: None) -> Summary:
-        """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
 
-        A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done,
-        and the process is left as the signal asks. LimitError where too many images failed, once all is written, and
-        the error of a format that cannot hold the results, once all others are.
-        """
-        limit = FailureLimit(self.fail_on_error)
-        check_seconds(self.time_limit)
-        formats = formats_named(self.formats, self.sources)
-        sources, notices = gather_sources(self.sources, skip=self.out / DRAWN, ignore_exif=self.ignore_exif)
-        folder = model_folder(self.model)
-        model, kept = self._model(folder, sources)
-        classes = model.config.detected_classes
-        left_out = formats.check([source.file for source in sources], classes)
-        settings = self._settings(model, folder, sources)
-        settings["pictures_from"] = roots = self._check_earlier(settings)
-        report(f"{len(sources)} images, {model.config.mode} regions on {model.device}, model {folder.name}")
-        for line in (*left_out, *self._forget_formats(formats)):
-            report(line)
-        self._write_run(settings, None)
-        with noticing_signals() as noticed:
-            rows, summary = detect_folder(
-                model,
-                sources,
-                self.out,
-                draw=self.draw,
-                keep_stages=self.keep_stages,
-                kept=kept,
-                roots=roots,
-                time_limit=self.time_limit,
-                noticed=noticed,
-                report=report,
-            )
-            written = formats.write(rows, self.out, classes)
-            summary = replace(summary, notices=(*summary.notices, *written.notices, *notices))
-            self._write_run(settings, summary)
-        for error in written.failures if noticed.signal else written.failures[1:]:
-            report(f"not written: {error}")
-        if noticed.signal:
-            report(f"stopped with {summary.left} of {len(sources)} images left; to go on: {command_to_go_on()}")
-            leave(noticed.signal)
-        try:
-            for error in written.failures:
-                raise error
-            limit.check(summary.failed, of=summary.images, example=summary.failure)
-        except InceptionRcnnError:
-            report(str(summary))
-            raise
-        return summary
+def detect_files(
+    named: Sequence[str], out: Path, options: DetectOptions, report: Callable[[str], None] = lambda line: None
+) -> Summary:
+    """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
 
-    def _model(self, folder: Path, sources: Sequence[Source]) -> tuple[RCNN, Mapping[str, Proposals] | None]:
-        """The detector with the options, and stored proposals if they name a file."""
-        options = {name: value for name, value in self.options.items() if value is not None}
-        kept, file = None, Path(str(options.get("proposals")))
-        if _is_stored(file):
-            kept = StoredProposals(file, sources)
-            check_fresh(file, kept.named, lambda name: proposer_named(name, str(folder), self.device))
-            del options["proposals"]
-        model = RCNN.from_pretrained(folder, device=self.device)
-        return model.with_options(**checked_options(options, model.config)), kept
+    A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done, and
+    the process is left as the signal asks. LimitError where too many images failed, once all is written, and the error
+    of a format that cannot hold the results, once all others are.
+    """
+    limit = FailureLimit(options.fail_on_error)
+    check_seconds(options.time_limit)
+    formats = formats_named(options.formats, named)
+    sources, notices = list_images(named, skip=out / DRAWN, ignore_exif=options.ignore_exif)
+    folder = model_folder(options.model)
+    model, stored = _load(folder, options, sources)
+    classes = model.config.detected_classes
+    left_out = formats.check([source.file for source in sources], classes)
+    settings = _settings(model, folder, options, sources)
+    settings["pictures_from"] = roots = _check_earlier(out, settings, overwrite=options.overwrite)
+    report(f"{len(sources)} images, {model.config.mode} regions on {model.device}, model {folder.name}")
+    for line in (*left_out, *_remove_formats(out, formats)):
+        report(line)
+    _write_run(out, settings, None)
+    with noticing_signals() as noticed:
+        rows, summary = detect_folder(
+            model,
+            sources,
+            out,
+            draw=options.draw,
+            keep_stages=options.keep_stages,
+            stored=stored,
+            roots=roots,
+            time_limit=options.time_limit,
+            noticed=noticed,
+            report=report,
+        )
+        written = formats.write(rows, out, classes)
+        summary = replace(summary, notices=(*summary.notices, *written.notices, *notices))
+        _write_run(out, settings, summary)
+    for error in written.failures if noticed.signal else written.failures[1:]:
+        report(f"not written: {error}")
+    if noticed.signal:
+        report(f"stopped with {summary.left} of {len(sources)} images left; to go on: {command_to_go_on()}")
+        leave(noticed.signal)
+    try:
+        for error in written.failures:
+            raise error
+        limit.check(summary.failed, of=summary.images, example=summary.failure)
+    except InceptionRcnnError:
+        report(str(summary))
+        raise
+    return summary
 
-    def _settings(self, model: RCNN, folder: Path, sources: Sequence[Source]) -> dict[str, Any]:
-        """Everything that decides a row of the ledger, so that rows of other settings are never taken for these."""
-        named = Path(str(self.options.get("proposals")))
-        files = sorted(named.glob("*.safetensors")) if named.is_dir() else [named]
-        stored = " ".join(map(weights_sha256, files)) if _is_stored(named) else ""
-        return {
-            "detector": DETECTOR,
-            "reading": list(image_releases()),
-            "weights_sha256": " ".join(map(weights_sha256, weights_files(folder))),
-            "config": json.loads(model.config.to_json()),
-            "proposals": stored or hash_of(*model.proposer.parameters),
-            "pictures_from": roots_of(sources),
-        }
 
-    def _check_earlier(self, settings: dict[str, Any]) -> list[str]:
-        """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on."""
-        if self.overwrite:
-            forget(self.out)
-        if not (self.out / LEDGER_NAME).exists():
-            return settings["pictures_from"]
-        try:
-            return self._to_go_on(settings)
-        except UsageError:
-            if has_results(self.out):
-                raise
-        forget(self.out)
+def _load(
+    folder: Path, options: DetectOptions, sources: Sequence[Source]
+) -> tuple[RCNN, Mapping[str, Proposals] | None]:
+    """The detector with its settings, and stored proposals if those name a file."""
+    settings, stored, file = dict(options.settings), None, Path(str(options.settings.get("proposals")))
+    if _is_stored(file):
+        stored = StoredProposals(file, sources)
+        check_fresh(file, stored.named, lambda name: proposer_named(name, str(folder), options.device))
+        del settings["proposals"]
+    model = RCNN.from_pretrained(folder, device=options.device)
+    return model.with_options(**settings), stored
+
+
+def _settings(model: RCNN, folder: Path, options: DetectOptions, sources: Sequence[Source]) -> dict[str, Any]:
+    """Everything that decides a row of the ledger, so that rows of other settings are never taken for these."""
+    named = Path(str(options.settings.get("proposals")))
+    files = sorted(named.glob("*.safetensors")) if named.is_dir() else [named]
+    stored = " ".join(map(weights_sha256, files)) if _is_stored(named) else ""
+    return {
+        "detector": DETECTOR,
+        "reading": list(image_releases()),
+        "weights_sha256": " ".join(map(weights_sha256, weights_files(folder))),
+        "config": json.loads(model.config.to_json()),
+        "proposals": stored or hash_of(*model.proposer.parameters),
+        "pictures_from": roots_of(sources),
+    }
+
+
+def _check_earlier(out: Path, settings: dict[str, Any], *, overwrite: bool) -> list[str]:
+    """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on."""
+    if overwrite:
+        forget(out)
+    if not (out / LEDGER_NAME).exists():
         return settings["pictures_from"]
+    try:
+        return _earlier_roots(out, settings)
+    except UsageError:
+        if has_results(out):
+            raise
+    forget(out)
+    return settings["pictures_from"]
 
-    def _to_go_on(self, settings: dict[str, Any]) -> list[str]:
-        """The folders of an earlier run's images; UsageError where its settings are others."""
-        path, ledger = self.out / RUN_NAME, self.out / LEDGER_NAME
-        try:
-            earlier = read_settings(path)
-        except DataError as error:
-            raise UsageError(f"{ledger} is from a run that {path} does not tell of: add --overwrite") from error
-        before = pictures_from(earlier)
-        if {*settings["pictures_from"]} <= {*before}:  # of several folders, some: the names are the same
-            settings = {**settings, "pictures_from": earlier["pictures_from"]}
-        if changed := differences(earlier, settings):
-            raise UsageError(
-                f"{self.out} holds a run with other settings ({changed}): add --overwrite or choose another --out"
-            )
-        return before
 
-    def _forget_formats(self, formats: Formats) -> list[str]:
-        """Remove what an earlier run wrote in any format, which may fit the ledger no more; tells what stays away."""
-        gone = ",".join(name for name in remove_formats(self.out) if name not in formats.names)
-        return [f"removed what the earlier run wrote as {gone}: --format {gone} writes it anew"] if gone else []
+def _earlier_roots(out: Path, settings: dict[str, Any]) -> list[str]:
+    """The folders of an earlier run's images; UsageError where its settings are others."""
+    path = out / RUN_NAME
+    try:
+        earlier = read_settings(path)
+    except DataError as error:
+        raise UsageError(
+            f"{out / LEDGER_NAME} is from a run of which {path} has no settings: add --overwrite"
+        ) from error
+    before = image_roots(earlier)
+    if {*settings["pictures_from"]} <= {*before}:  # of several folders, some: the names are the same
+        settings = {**settings, "pictures_from": earlier["pictures_from"]}
+    if changed := differences(earlier, settings):
+        raise UsageError(f"{out} holds a run with other settings ({changed}): add --overwrite or choose another --out")
+    return before
 
-    def _write_run(self, settings: dict[str, Any], summary: Summary | None) -> None:
-        content = {
-            "arguments": sys.argv[1:],
-            "settings": settings,
-            "versions": versions(),
-            "finished": summary is not None and not summary.left,
-        }
-        if summary is not None:
-            content["images"] = {"all": summary.images, "skipped": summary.skipped, "failed": summary.failed}
-            content["detections"] = summary.detections
-            content["seconds"] = {"wall": summary.wall_seconds, **summary.stages}
-        content["written"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        write_atomically(self.out / RUN_NAME, json.dumps(content, indent=1) + "\n")
+
+def _remove_formats(out: Path, formats: Formats) -> list[str]:
+    """Remove the files of all formats of an earlier run; a line on those that this run does not write."""
+    gone = ",".join(name for name in remove_formats(out) if name not in formats.names)
+    return [f"removed what the earlier run wrote as {gone}: --format {gone} writes it anew"] if gone else []
+
+
+def _write_run(out: Path, settings: dict[str, Any], summary: Summary | None) -> None:
+    content = {
+        "arguments": sys.argv[1:],
+        "settings": settings,
+        "versions": versions(),
+        "finished": summary is not None and not summary.left,
+    }
+    if summary is not None:
+        content["images"] = {"all": summary.images, "skipped": summary.skipped, "failed": summary.failed}
+        content["detections"] = summary.detections
+        content["seconds"] = {"wall": summary.wall_seconds, **summary.stages}
+    content["written"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    write_atomically(out / RUN_NAME, json.dumps(content, indent=1) + "\n")
 
 
 def _is_stored(path: Path) -> bool:

@@ -64,7 +64,7 @@ def detect_folder(
     *,
     draw: bool = True,
     keep_stages: bool = False,
-    kept: Mapping[str, Proposals] | None = None,
+    stored: Mapping[str, Proposals] | None = None,
     roots: Sequence[str] = (),
     time_limit: float = IMAGE_SECONDS,
     noticed: Interruption | None = None,
@@ -75,7 +75,7 @@ def detect_folder(
     A row is on disk before the next image starts, so a run that is stopped loses nothing; one that is asked to stop,
     by a signal that was `noticed`, ends with the image at hand. A row of an earlier run holds as long as its file is
     the same. Images that failed before are tried again, those drawn without before are drawn from their rows. With
-    `keep_stages` an image's stages are on disk before its row, and images that an earlier run kept none of are done
+    `keep_stages` an image's stages are on disk before its row, and images that an earlier run wrote none of are done
     again. Gives all rows in the order of the sources; before them those of an earlier run about other images, which
     stay as long as their file is there, in the earlier run's `roots`.
     """
@@ -91,7 +91,7 @@ def detect_folder(
     progress = _Progress(len(todo), report)
     with (
         open_ledger(out / LEDGER_NAME) as ledger,
-        closing(detect_stream(model, todo, kept, run.seconds, time_limit)) as stream,
+        closing(detect_stream(model, todo, stored, run.seconds, time_limit)) as stream,
     ):
         while not run.noticed.signal and (outcome := next(stream, None)) is not None:
             run.write(outcome, earlier.drawings if draw else None)

@@ -21,7 +21,7 @@ from ...data.stores.unfinished_proposals import ProposalSpool
 from ...proposals.methods import Proposer, propose_all
 from ..streaming import IMAGE_SECONDS, bytes_needed
 from .failure_limit import FailureLimit, check_seconds
-from .run_images import command_to_go_on, gather_sources
+from .run_images import command_to_go_on, list_images
 
 SHARD = 2000  # images; about 60 MB of proposals
 SPOOL = ".part"  # behind the name of the file that is being made
@@ -58,7 +58,7 @@ def propose_to_file(
     check_seconds(time_limit)
     if out.suffix:
         check_writable(out)  # before minutes go into proposals
-    listed, notices = gather_sources(sources, ignore_exif=ignore_exif)
+    listed, notices = list_images(sources, ignore_exif=ignore_exif)
     counts = _Counts()
     with noticing_signals() as noticed:
         run = _Run(method, report, time_limit, noticed, counts)

@@ -14,7 +14,7 @@ from ...data.images.sources import Source, passed_over_text
 _OURS = ("inception-rcnn", "inception_rcnn", "__main__.py")  # what our command is called
 
 
-def gather_sources(
+def list_images(
     named: Sequence[str], *, skip: Path | None = None, ignore_exif: bool = False
 ) -> tuple[list[Source], list[str]]:
     """The images, and a line on the files of their folders that are none. `ignore_exif` takes all as stored."""

@@ -1,4 +1,4 @@
-"""What decides the rows of a run, and how the settings of two runs differ."""
+"""The settings of a run in `run.json`, and how those of two runs differ."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +23,11 @@ class _Run(TypedDict):
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings that a `run.json` tells of; DataError where it tells of none."""
+    """The settings in a `run.json`; DataError where it has none."""
     return read_checked(path, _Run)["settings"]
 
 
-def pictures_from(settings: dict[str, Any]) -> list[str]:
+def image_roots(settings: dict[str, Any]) -> list[str]:
     """The folders that a run's names count from."""
     folders = settings.get("pictures_from")
     return [each for each in folders if isinstance(each, str)] if isinstance(folders, list) else []

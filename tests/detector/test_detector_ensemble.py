@@ -16,7 +16,7 @@ from inception_rcnn.data.stores.stage_files import has_stages
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.ensemble import Ensemble, fuse, mean_deltas
-from inception_rcnn.detector.inference.detect_run import DetectRun
+from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
 from inception_rcnn.detector.model_folders import (
     initial_network,
     load_detector,
@@ -176,8 +176,8 @@ def test_detect_runs_and_goes_on_with_an_ensemble(folder, image, tmp_path):
     out = tmp_path / "found"
 
     def run():
-        options = {"score": 0.2, "regions": 2}
-        return DetectRun([str(tmp_path / "photos")], out, str(folder), options, "cpu", keep_stages=True).execute()
+        options = DetectOptions(str(folder), {"score": 0.2, "regions": 2}, "cpu", keep_stages=True)
+        return detect_files([str(tmp_path / "photos")], out, options)
 
     assert (run().skipped, run().skipped) == (0, 1)
     assert [row.file for row in read_ledger(out / "detections.jsonl")] == ["a.png"]

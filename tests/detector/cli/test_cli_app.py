@@ -222,15 +222,9 @@ def test_an_option_that_is_given_and_empty_is_refused(main, words, tmp_path, mon
 
 
 def test_options_of_detect_reach_the_model(main, monkeypatch, tmp_path):
-    class Run:
-        def __init__(self, sources, out, model, options, *rest):
-            made.append(options)
-
-        def execute(self, report):
-            return "done"
-
     made = []
-    monkeypatch.setattr("inception_rcnn.detector.inference.detect_run.DetectRun", Run)
+    detect_files = "inception_rcnn.detector.inference.detect_run.detect_files"
+    monkeypatch.setattr(detect_files, lambda sources, out, options, report: made.append(options.settings))
     assert main("detect", "a.jpg", "--out", str(tmp_path))[0] == 0
     options = ["--conf", ".4", "--iou", "0.6", "--classes", "person, dog", "--max-det", "7", "--agnostic-nms"]
     assert main("detect", "a.jpg", "--out", str(tmp_path), *options)[0] == 0

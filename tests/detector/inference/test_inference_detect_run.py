@@ -22,7 +22,7 @@ from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.data.stores.stage_files import read_stages
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.inference import propose_run as proposing
-from inception_rcnn.detector.inference.detect_run import DetectRun
+from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
 from inception_rcnn.detector.inference.propose_run import propose_to_file
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
@@ -53,14 +53,15 @@ def photos(tmp_path, rng):
     return folder
 
 
-def run(model, photos, out, **changes):
-    options = {"proposals": str(photos.parent / "boxes.safetensors"), **changes.pop("options", {})}
-    return DetectRun([str(photos)], out, str(model), options, device="cpu", **changes)
+def run(model, photos, out, report=lambda line: None, **changes):
+    settings = {"proposals": str(photos.parent / "boxes.safetensors"), **changes.pop("options", {})}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    return detect_files([str(photos)], out, DetectOptions(str(model), settings, "cpu", **changes), report)
 
 
 def test_a_run_leaves_the_promised_files(model, photos, tmp_path):
     out = tmp_path / "out"
-    summary = run(model, photos, out, formats="coco,voc,yolo,csv").execute()
+    summary = run(model, photos, out, formats="coco,voc,yolo,csv")
     assert (summary.images, summary.failed) == (2, 0)
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {
@@ -83,30 +84,30 @@ def test_a_run_leaves_the_promised_files(model, photos, tmp_path):
 
 
 def test_the_same_command_again_does_nothing_and_another_is_refused(model, photos, tmp_path):
-    run(model, photos, tmp_path / "out").execute()
-    assert run(model, photos, tmp_path / "out").execute().skipped == 2
+    run(model, photos, tmp_path / "out")
+    assert run(model, photos, tmp_path / "out").skipped == 2
     with pytest.raises(UsageError, match=r"other settings \(config.*--overwrite"):
-        run(model, photos, tmp_path / "out", options={"score": 0.9}).execute()
-    summary = run(model, photos, tmp_path / "out", options={"score": 0.9}, overwrite=True).execute()
+        run(model, photos, tmp_path / "out", options={"score": 0.9})
+    summary = run(model, photos, tmp_path / "out", options={"score": 0.9}, overwrite=True)
     assert summary.skipped == 0
 
 
 def test_stages_are_kept_where_asked_and_go_with_the_run_they_are_of(model, photos, tmp_path):
     out = tmp_path / "out"
-    run(model, photos, out, keep_stages=True).execute()
+    run(model, photos, out, keep_stages=True)
     assert sorted(read_stages(out)) == ["1.png", "2.png"]
     assert {stages.score_threshold for stages in read_stages(out).values()} == {0.0}
-    assert run(model, photos, out, keep_stages=True).execute().skipped == 2
-    assert run(model, photos, out).execute().skipped == 2  # what is kept stays
+    assert run(model, photos, out, keep_stages=True).skipped == 2
+    assert run(model, photos, out).skipped == 2  # what is kept stays
     assert len(read_stages(out)) == 2
-    run(model, photos, out, options={"score": 0.9}, overwrite=True).execute()
+    run(model, photos, out, options={"score": 0.9}, overwrite=True)
     with pytest.raises(DataError, match="has no stages"):
         read_stages(out)
 
 
 def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos):
-    run(model, photos, photos).execute()
-    assert run(model, photos, photos).execute().images == 2
+    run(model, photos, photos)
+    assert run(model, photos, photos).images == 2
 
 
 @pytest.mark.parametrize(
@@ -120,14 +121,14 @@ def test_a_folder_that_is_its_own_output_is_not_detected_in_twice(model, photos)
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(model, photos, tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
-        run(model, photos, tmp_path / "out", **changes).execute()
+        run(model, photos, tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_empty_folder_says_what_was_looked_for(model, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no images in .*looked for \.jpg"):
-        run(model, tmp_path / "empty", tmp_path / "out", options={"proposals": None}).execute()
+        run(model, tmp_path / "empty", tmp_path / "out", options={"proposals": None})
 
 
 def test_proposals_are_written_for_what_can_be_read(photos, tmp_path):
@@ -147,7 +148,7 @@ def test_stored_proposals_that_are_out_of_date_are_refused(model, photos, tmp_pa
     kept = read_proposals(tmp_path / "boxes.safetensors")
     write_proposals(tmp_path / "boxes.safetensors", kept, "selective-search:fast", ("old",))
     with pytest.raises(DataError, match=f"with parameters {hash_of('old')}, which now are"):
-        run(model, photos, tmp_path / "out").execute()
+        run(model, photos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -157,12 +158,12 @@ def test_proposals_of_a_file_that_was_replaced_are_of_no_use(model, photos, tmp_
     propose_to_file([str(photos)], tmp_path / name, method, lambda line: None)
     (photos / "2.png").write_bytes(encode_image(np.zeros((50, 50, 3), np.uint8), ".png"))
     options = {"proposals": str(tmp_path / name)}
-    run(model, photos, tmp_path / "out", options=options).execute()
+    run(model, photos, tmp_path / "out", options=options)
     first, second = read_predictions(tmp_path / "out")
     assert first.error is None
     assert "has none for this image as it is now" in second.error
     propose_to_file([str(photos)], tmp_path / name, method, lambda line: None)
-    run(model, photos, tmp_path / "new", options=options).execute()
+    run(model, photos, tmp_path / "new", options=options)
     assert [image.error for image in read_predictions(tmp_path / "new")] == [None, None]
 
 
@@ -176,7 +177,7 @@ def test_proposals_of_the_pixels_as_stored_are_none_of_the_upright_image(model, 
     propose_to_file([str(photos)], path, Method("m").proposer, print, ignore_exif=as_stored)
     for ignore_exif in (False, True):
         out = tmp_path / f"out {ignore_exif}"
-        run(model, photos, out, options={"proposals": str(path)}, ignore_exif=ignore_exif).execute()
+        run(model, photos, out, options={"proposals": str(path)}, ignore_exif=ignore_exif)
         first, second = read_predictions(out)
         assert first.error is None  # is no other, however it is read
         assert (second.error is None) == (as_stored == ignore_exif)
@@ -199,7 +200,7 @@ def test_proposals_of_the_pixels_as_stored_are_none_of_the_upright_image(model, 
 def test_proposals_outside_their_image_are_of_another(model, photos, tmp_path, box, fails):
     numbers = ",".join(map(str, box))
     (tmp_path / "p.csv").write_text(f"file,x1,y1,x2,y2,score\n1.png,0,0,9,9,1\n1.png,{numbers},.5\n2.png,0,0,9,9,1\n")
-    run(model, photos, tmp_path / "out", options={"proposals": str(tmp_path / "p.csv")}).execute()
+    run(model, photos, tmp_path / "out", options={"proposals": str(tmp_path / "p.csv")})
     first, second = read_predictions(tmp_path / "out")
     shown = f"({', '.join(map(str, box))})"
     sentence = f"1.png: is 80 x 60 pixels large, and 1 of its 2 proposals are outside it, as {shown}: "
@@ -213,7 +214,7 @@ def test_stored_proposals_may_be_a_table_or_a_folder(model, photos, tmp_path):
     write_proposals(tmp_path / "shards" / "0.safetensors", read_proposal_file(tmp_path / "boxes.csv"), "m", ("h",))
     for name in ("boxes.csv", "shards"):
         out = tmp_path / f"by {name}"
-        run(model, photos, out, options={"proposals": str(tmp_path / name)}).execute()
+        run(model, photos, out, options={"proposals": str(tmp_path / name)})
         counts = [len(image.detections) for image in read_predictions(out)]
         assert counts == [1, 0]  # every proposal is a detection at a score of 0
 
@@ -354,24 +355,24 @@ def test_proposals_are_written_as_a_table_where_the_ending_says_so(five, tmp_pat
 
 
 def test_a_setting_that_differs_is_told_alone(model, photos, tmp_path):
-    run(model, photos, tmp_path / "out").execute()
+    run(model, photos, tmp_path / "out")
     with pytest.raises(UsageError) as caught:
-        run(model, photos, tmp_path / "out", options={"score": 0.9}).execute()
+        run(model, photos, tmp_path / "out", options={"score": 0.9})
     assert "(config.score 0.0 -> 0.9)" in str(caught.value)
     shutil.copytree(photos, tmp_path / "elsewhere")
     options = {"proposals": str(tmp_path / "boxes.safetensors")}
     with pytest.raises(UsageError, match=r"pictures_from .*photos/ -> .*elsewhere/\)"):
-        run(model, tmp_path / "elsewhere", tmp_path / "out", options=options).execute()
+        run(model, tmp_path / "elsewhere", tmp_path / "out", options=options)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"settings": 3}', '{"settings": {"config": []}}', "[" * 10**5])
 def test_a_run_json_that_is_none_is_one_sentence(model, photos, tmp_path, content):
-    run(model, photos, tmp_path / "out").execute()
+    run(model, photos, tmp_path / "out")
     (tmp_path / "out" / "run.json").write_text(content)
     with pytest.raises(UsageError, match="--overwrite") as caught:
-        run(model, photos, tmp_path / "out").execute()
+        run(model, photos, tmp_path / "out")
     assert "\n" not in str(caught.value)
-    assert run(model, photos, tmp_path / "out", overwrite=True).execute().skipped == 0
+    assert run(model, photos, tmp_path / "out", overwrite=True).skipped == 0
 
 
 def test_of_several_folders_some_may_be_detected_in_again(model, photos, tmp_path):
@@ -379,17 +380,17 @@ def test_of_several_folders_some_may_be_detected_in_again(model, photos, tmp_pat
     other.mkdir()
     shutil.copy(photos / "1.png", other / "9.png")
     options = {"proposals": "selective-search:single"}
-    both = DetectRun([str(photos), str(other)], out, str(model), options, device="cpu")
-    assert both.execute().images == 3
-    assert run(model, other, out, options=options).execute().skipped == 1
+    both = [str(photos), str(other)], out, DetectOptions(str(model), options, "cpu")
+    assert detect_files(*both).images == 3
+    assert run(model, other, out, options=options).skipped == 1
     assert [image.file for image in read_predictions(out)] == ["1.png", "2.png", "9.png"]
-    assert both.execute().skipped == 3
+    assert detect_files(*both).skipped == 3
 
 
 def test_starting_anew_leaves_nothing_of_the_earlier_run(model, photos, tmp_path):
     out = tmp_path / "out"
-    run(model, photos, out, keep_stages=True).execute()
-    run(model, photos, out, overwrite=True, draw=False).execute()
+    run(model, photos, out, keep_stages=True)
+    run(model, photos, out, overwrite=True, draw=False)
     assert not [path for path in (out / "drawn").rglob("*") if path.is_file()]
     assert not [*(out / "stages").iterdir()]
 
@@ -407,7 +408,7 @@ def test_a_signal_ends_a_run_with_the_image_at_hand_and_all_files(model, photos,
 
     before = signal.getsignal(number)
     with pytest.raises(ending) as caught:
-        run(model, photos, out, formats="coco,csv").execute(report)
+        run(model, photos, out, formats="coco,csv", report=report)
     assert getattr(caught.value, "code", 143) == 143
     assert signal.getsignal(number) == before
     assert lines[-1] == "stopped with 2 of 3 images left; to go on: inception-rcnn detect 'my photos' --out o"
@@ -416,7 +417,7 @@ def test_a_signal_ends_a_run_with_the_image_at_hand_and_all_files(model, photos,
     assert (out / "detections.csv").exists()
     assert not json.loads((out / "run.json").read_text())["finished"]
     (photos / "0.png").unlink()
-    assert run(model, photos, out).execute().images == 2
+    assert run(model, photos, out).images == 2
 
 
 @pytest.mark.parametrize(("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
@@ -440,29 +441,29 @@ def test_a_signal_ends_proposing_and_the_same_command_goes_on(five, tmp_path, nu
 
 def test_too_many_failures_fail_a_run_once_all_is_written(model, photos, tmp_path):
     (photos / "3.png").write_bytes(b"<html>")
-    assert run(model, photos, tmp_path / "a", fail_on_error="34%").execute().failed == 1
+    assert run(model, photos, tmp_path / "a", fail_on_error="34%").failed == 1
     lines = []
     with pytest.raises(LimitError, match=r"1 of 3 images failed, and --fail-on-error 0 .*3\.png"):
-        run(model, photos, tmp_path / "b", fail_on_error="0").execute(lines.append)
+        run(model, photos, tmp_path / "b", fail_on_error="0", report=lines.append)
     assert "written to" in lines[-1]
     assert (tmp_path / "b" / "predictions.coco.json").exists()
     for name in ("1.png", "2.png"):
         (photos / name).write_bytes(b"<html>")
     with pytest.raises(LimitError, match="all of 3 images failed"):
-        run(model, photos, tmp_path / "c").execute()
+        run(model, photos, tmp_path / "c")
     assert len(read_predictions(tmp_path / "c")) == 3
     with pytest.raises(UsageError, match="--fail-on-error"):
-        run(model, photos, tmp_path / "d", fail_on_error="some").execute()
+        run(model, photos, tmp_path / "d", fail_on_error="some")
     with pytest.raises(UsageError, match="--time-limit"):
-        run(model, photos, tmp_path / "d", time_limit=float("nan")).execute()
+        run(model, photos, tmp_path / "d", time_limit=float("nan"))
     assert not (tmp_path / "d").exists()
 
 
 def test_drawings_of_an_earlier_run_are_no_images(model, photos, tmp_path):
-    run(model, photos, photos / "found").execute()
+    run(model, photos, photos / "found")
     left = {path.name for path in (photos / "found").iterdir() if path.is_file()}
     assert left >= {*RUN_FILES}
-    said = str(run(model, photos, tmp_path / "elsewhere").execute())
+    said = str(run(model, photos, tmp_path / "elsewhere"))
     assert said.startswith("2 images ")
     assert "2 drawn by an earlier run" in said
 
@@ -471,7 +472,7 @@ def test_what_was_passed_over_is_told_at_the_end(model, photos, five, tmp_path):
     for folder in (photos, five):
         for name in ("a.heic", "b.mp4", "c.mp4", "notes"):
             (folder / name).write_bytes(b"x")
-    said = str(run(model, photos, tmp_path / "out").execute())
+    said = str(run(model, photos, tmp_path / "out"))
     assert "2 .mp4" in said
     assert "1 without extension" in said
     _, lines, _ = propose(five, tmp_path / "p.csv", "same")
@@ -483,7 +484,7 @@ def test_pixels_are_as_stored_where_exif_is_ignored(model, photos, tmp_path):
     exif[0x0112] = 6
     Image.open(photos / "1.png").save(photos / "1.png", exif=exif)
     for ignored, size in ((False, (60, 80)), (True, (80, 60)), (False, (60, 80))):
-        summary = run(model, photos, tmp_path / "out", ignore_exif=ignored).execute()
+        summary = run(model, photos, tmp_path / "out", ignore_exif=ignored)
         assert summary.skipped == 0
         image = read_predictions(tmp_path / "out")[0]
         assert (image.width, image.height) == size
@@ -557,7 +558,7 @@ def test_results_with_a_data_set_s_numbers(model, photos, tmp_path):
     (tmp_path / "truth.json").write_text(json.dumps(content))
     spec, out = f"coco:{tmp_path / 'truth.json'}:{photos}", tmp_path / "out"
     options = {"proposals": str(photos.parent / "boxes.safetensors")}
-    DetectRun([spec], out, str(model), options, device="cpu", formats="coco-results,ilsvrc").execute()
+    detect_files([spec], out, DetectOptions(str(model), options, "cpu", formats="coco-results,ilsvrc"))
     results = json.loads((out / "results.coco.json").read_text())
     assert {row["image_id"] for row in results} <= {71, 72}
     data = open_dataset(spec)
@@ -568,7 +569,7 @@ def test_results_with_a_data_set_s_numbers(model, photos, tmp_path):
             np.testing.assert_allclose(image.detections.boxes, other.detections.boxes, atol=1e-6)
             assert image.detections.labels.tolist() == other.detections.labels.tolist()
     with pytest.raises(UsageError, match=r"need one SOURCE, an ilsvrc: or coco: data set"):
-        run(model, photos, tmp_path / "other", formats="ilsvrc").execute()
+        run(model, photos, tmp_path / "other", formats="ilsvrc")
     assert not (tmp_path / "other").exists()
 
 
@@ -577,7 +578,7 @@ def test_results_of_a_test_set_without_annotations(model, photos, tmp_path):
     (tmp_path / "info.json").write_text(json.dumps({"images": images, "categories": [{"id": 9, "name": "thing"}]}))
     spec, out = f"coco:{tmp_path / 'info.json'}:{photos}", tmp_path / "out"
     options = {"proposals": str(photos.parent / "boxes.safetensors")}
-    DetectRun([spec], out, str(model), options, device="cpu", formats="coco-results,voc").execute()
+    detect_files([spec], out, DetectOptions(str(model), options, "cpu", formats="coco-results,voc"))
     results = json.loads((out / "results.coco.json").read_text())
     assert {row["image_id"] for row in results} == {71, 72}
     assert {row["category_id"] for row in results} == {9}
@@ -586,17 +587,17 @@ def test_results_of_a_test_set_without_annotations(model, photos, tmp_path):
 
 def test_files_of_further_formats_never_contradict_the_ledger(model, photos, tmp_path):
     out, lines = tmp_path / "out", []
-    run(model, photos, out, formats="yolo,csv").execute()
+    run(model, photos, out, formats="yolo,csv")
     (photos / "1.png").write_bytes(b"<html>")
-    run(model, photos, out, formats="yolo, csv").execute(lines.append)
+    run(model, photos, out, formats="yolo, csv", report=lines.append)
     assert {path.name for path in (out / "yolo" / "labels").iterdir()} == {"2.txt"}
     assert not any(line.startswith("removed") for line in lines)
-    run(model, photos, out, formats="voc").execute(lines.append)
+    run(model, photos, out, formats="voc", report=lines.append)
     (line,) = [line for line in lines if line.startswith("removed")]
     assert "--format yolo,csv writes it anew" in line
     assert not (out / "yolo").exists()
     assert not (out / "detections.csv").exists()
-    run(model, photos, out, options={"score": 0.9}, overwrite=True).execute()
+    run(model, photos, out, options={"score": 0.9}, overwrite=True)
     assert not (out / "voc").exists()
 
 
@@ -604,13 +605,13 @@ def test_a_run_whose_files_cannot_hold_a_name_is_refused_before_or_told_after(mo
     (photos / "1.png").rename(photos / "a\nb.png")
     options = {"proposals": "selective-search:single"}
     with pytest.raises(DataError, match="line break"):
-        run(model, photos, tmp_path / "out", options=options, formats="csv,voc").execute()
+        run(model, photos, tmp_path / "out", options=options, formats="csv,voc")
     assert not (tmp_path / "out").exists()
-    run(model, photos, tmp_path / "out", options=options).execute()
+    run(model, photos, tmp_path / "out", options=options)
     out, lines = tmp_path / "out", []
     (photos / "2.png").rename(photos / "c.png")
     with pytest.raises(DataError, match="line break"):  # a row of the earlier run
-        run(model, photos / "c.png", out, options=options, formats="voc,yolo,csv").execute(lines.append)
+        run(model, photos / "c.png", out, options=options, formats="voc,yolo,csv", report=lines.append)
     assert [line.startswith("not written: ") for line in lines].count(True) == 1
     assert "written to" in lines[-1]
     assert json.loads((out / "run.json").read_text())["finished"]
@@ -621,14 +622,14 @@ def test_a_run_whose_files_cannot_hold_a_name_is_refused_before_or_told_after(mo
 def test_a_run_of_which_everything_failed_stands_in_no_other_s_way(model, photos, tmp_path, told):
     out, lines = tmp_path / "out", []
     with pytest.raises(LimitError):
-        run(model, tmp_path / "9.png", out).execute()
+        run(model, tmp_path / "9.png", out)
     if not told:
         (out / "run.json").unlink()
-    assert run(model, photos, out, options={"score": 0.9}).execute(lines.append).images == 2
+    assert run(model, photos, out, options={"score": 0.9}, report=lines.append).images == 2
     assert [image.file for image in read_predictions(out)] == ["1.png", "2.png"]
     assert not any("earlier" in line for line in lines)
     with pytest.raises(UsageError, match="other settings"):
-        run(model, photos, out).execute()
+        run(model, photos, out)
     (out / "detections.jsonl").write_text("[]\n")
     with pytest.raises(UsageError, match="other settings"):
-        run(model, photos, out).execute()
+        run(model, photos, out)

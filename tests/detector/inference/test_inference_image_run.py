@@ -35,7 +35,7 @@ def run(photos, out, model=None, **options):
     model = model or detector()
     sources = list_sources([str(photos)], skip=out)
     kept = {source.file: PROPOSALS for source in sources}
-    return detect_folder(model, sources, out, kept=kept, **options)
+    return detect_folder(model, sources, out, stored=kept, **options)
 
 
 def test_no_sources_leave_an_empty_ledger(tmp_path):
@@ -194,13 +194,13 @@ def test_images_that_are_not_among_the_sources_stay_as_long_as_they_are_there(ph
     run(photos, out)
     roots = [f"{photos}/"]
     rows, summary = detect_folder(
-        detector(), list_sources([str(photos / "z.png")]), out, kept={}, roots=roots, report=lines.append
+        detector(), list_sources([str(photos / "z.png")]), out, stored={}, roots=roots, report=lines.append
     )
     assert [row.file for row in rows] == ["a.png", "broken.jpg", "sub/b.png", "z.png"]
     assert (summary.images, summary.skipped) == (1, 1)
     assert any("3 images of an earlier run are not among the sources" in line for line in lines)
     (photos / "a.png").unlink()
-    rows, _ = detect_folder(detector(), list_sources([str(photos / "z.png")]), out, kept={}, roots=roots)
+    rows, _ = detect_folder(detector(), list_sources([str(photos / "z.png")]), out, stored={}, roots=roots)
     assert [row.file for row in rows] == ["broken.jpg", "sub/b.png", "z.png"]
 
 
@@ -209,7 +209,7 @@ def test_nothing_is_taken_for_gone_where_its_folder_cannot_be_seen(photos, tmp_p
     run(photos, out)
     (photos / "z.png").unlink()
     roots = [f"{photos}/", f"{tmp_path}/a drive that is away/"]
-    rows, _ = detect_folder(detector(), list_sources([str(photos / "a.png")]), out, kept={}, roots=roots)
+    rows, _ = detect_folder(detector(), list_sources([str(photos / "a.png")]), out, stored={}, roots=roots)
     assert [row.file for row in rows] == ["broken.jpg", "sub/b.png", "z.png", "a.png"]
 
 
@@ -222,10 +222,10 @@ def test_rows_of_unknown_files_and_of_other_ways_to_read_are_detected_in_again(p
     assert run(photos, out)[1].skipped == 3
     stored = [replace(source, as_stored=True) for source in list_sources([str(photos)])]
     kept = {source.file: PROPOSALS for source in stored}
-    assert detect_folder(detector(), stored, out, kept=kept)[1].skipped == 0
-    assert detect_folder(detector(), stored, out, kept=kept)[1].skipped == 3
+    assert detect_folder(detector(), stored, out, stored=kept)[1].skipped == 0
+    assert detect_folder(detector(), stored, out, stored=kept)[1].skipped == 3
     sized = [replace(source, size=(200, 100)) for source in stored]
-    assert detect_folder(detector(), sized, out, kept=kept)[1].skipped == 0
+    assert detect_folder(detector(), sized, out, stored=kept)[1].skipped == 0
 
 
 def test_what_an_earlier_run_did_not_draw_is_drawn_from_its_rows(photos, tmp_path):

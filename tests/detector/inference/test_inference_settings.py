@@ -3,7 +3,7 @@ import json
 import pytest
 
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.detector.inference.settings import differences, pictures_from, read_settings
+from inception_rcnn.detector.inference.settings import differences, image_roots, read_settings
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_what_tells_of_no_settings_is_one_sentence(tmp_path, content):
 @pytest.mark.parametrize("folders", [None, 7, "x", {"a": 1}, [7, ["/a/"]]])
 def test_folders_that_are_none_are_none(tmp_path, folders):
     (tmp_path / "run.json").write_text(json.dumps({"settings": {"pictures_from": folders}}))
-    assert pictures_from(read_settings(tmp_path / "run.json")) == []
+    assert image_roots(read_settings(tmp_path / "run.json")) == []
