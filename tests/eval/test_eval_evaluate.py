@@ -1,11 +1,13 @@
 """From files to a report; the numbers of the protocols themselves are tested with `eval/metrics/voc.py`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from image_records import found_of
 from PIL import Image
 
 from inception_rcnn.data.boxes import as_boxes
@@ -14,24 +16,20 @@ from inception_rcnn.data.formats.exports import write_coco, write_csv
 from inception_rcnn.data.formats.predictions import COCO_NAME
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.formats.voc.annotations import write_voc_annotation
-from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals, Stages
+from inception_rcnn.data.records import GroundTruth, ImageDetections, Proposals, Stages
 from inception_rcnn.data.stores.detections_jsonl import read_ledger, write_ledger
 from inception_rcnn.data.stores.proposal_writers import write_proposals
 from inception_rcnn.data.stores.stage_files import write_stages
 from inception_rcnn.eval.evaluate import EvaluationOptions, evaluate_files
 
 A, B = [0, 0, 10, 10], [50, 0, 60, 10]
+_found = partial(found_of, size=(100, 50))
 
 
 def _truth(file: str, **objects: list[int]) -> GroundTruth:
     return GroundTruth(
         file, 100, 50, as_boxes(list(objects.values())), np.array([*objects]), np.zeros(len(objects), bool)
     )
-
-
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
-    labels, scores, boxes = zip(*rows, strict=True) if rows else ((), (), ())
-    return ImageDetections(file, 100, 50, Detections(as_boxes(boxes), np.array(labels, dtype=str), np.array(scores)))
 
 
 @pytest.fixture
@@ -62,7 +60,7 @@ def _report(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())
 
 
-def test_nothing_predicted_is_judged_as_nothing_found(tmp_path: Path, data: str) -> None:
+def test_nothing_predicted_is_evaluated_as_nothing_found(tmp_path: Path, data: str) -> None:
     write_ledger([], tmp_path / "empty.jsonl")
     table = _evaluate(tmp_path / "empty.jsonl", data, "voc10", "cat", tmp_path / "out")
     assert _report(tmp_path / "out")["metrics"]["voc10"]["map"] == 0
@@ -82,7 +80,7 @@ def test_report_and_table_say_the_same(tmp_path: Path, data: str, ledger: Path) 
     assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_report_says_what_was_judged(tmp_path: Path, data: str, ledger: Path) -> None:
+def test_report_says_what_was_evaluated(tmp_path: Path, data: str, ledger: Path) -> None:
     _evaluate(ledger, data, "voc10", "", tmp_path / "out")
     run = _report(tmp_path / "out")["run"]
     assert (run["predictions"], run["data"]) == (str(ledger), data)
@@ -151,7 +149,7 @@ def test_a_class_of_the_detector_counts_though_nothing_of_it_was_found(tmp_path:
 
 
 @pytest.mark.parametrize("classes", ["dog,cat", " dog, cat ,", "dog,cat,dog"])
-def test_classes_that_are_named_are_those_judged(tmp_path: Path, data: str, ledger: Path, classes: str) -> None:
+def test_classes_that_are_named_are_those_evaluated(tmp_path: Path, data: str, ledger: Path, classes: str) -> None:
     assert list(_classes(tmp_path, ledger, data, classes).items()) == [("dog", 0), ("cat", 0.5)]
 
 
@@ -171,7 +169,7 @@ def test_an_unknown_metric_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_metric_named_twice_is_judged_once(tmp_path: Path, data: str, ledger: Path) -> None:
+def test_a_metric_named_twice_is_evaluated_once(tmp_path: Path, data: str, ledger: Path) -> None:
     table = _evaluate(ledger, data, "voc10, voc10", "", tmp_path / "out")
     assert table.count("mAP") == 1
 
@@ -196,7 +194,7 @@ def boxes(tmp_path: Path) -> Path:
     return path
 
 
-def test_proposals_alone_are_judged_on_all_objects(tmp_path: Path, data: str, boxes: Path) -> None:
+def test_proposals_alone_are_evaluated_on_all_objects(tmp_path: Path, data: str, boxes: Path) -> None:
     table = _evaluate(None, data, "voc10", "", tmp_path / "out", [boxes])
     report = _report(tmp_path / "out")
     assert report["metrics"] == {}
@@ -229,7 +227,7 @@ def test_predictions_and_several_files_of_proposals_make_one_report(
     assert table.index("mAP (VOC10+") < table.index("MABO") < table.index("none.json")
 
 
-def test_nothing_to_judge_is_refused(tmp_path: Path, data: str) -> None:
+def test_nothing_to_evaluate_is_refused(tmp_path: Path, data: str) -> None:
     with pytest.raises(UsageError, match="give --predictions, --proposals, or both"):
         _evaluate(None, data, "voc10", "", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -282,7 +280,7 @@ def test_kept_stages_tell_where_objects_are_lost(tmp_path: Path, data: str, ledg
 
 def test_one_image_is_explained(tmp_path: Path, data: str, ledger: Path) -> None:
     text = _evaluate(ledger, data, "voc10", "", tmp_path / "out", explain="2")
-    assert "0 of 1 objects found, 1 detections" in text  # the dog is of no class that is judged
+    assert "0 of 1 objects found, 1 detections" in text  # the dog is of no class that is evaluated
     assert "missed" in text
     assert not (tmp_path / "out" / "explained").exists()
     folder = Path(data.split(":")[1]) / "JPEGImages"

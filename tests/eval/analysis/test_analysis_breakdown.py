@@ -44,7 +44,7 @@ def random_images(seed: int, copies: int = 2, num_images: int = 20) -> tuple[lis
     return images, truths
 
 
-def judge(images: list[ImageDetections], truths: list[GroundTruth], metric: str = "voc10") -> Evaluation:
+def evaluation_of(images: list[ImageDetections], truths: list[GroundTruth], metric: str = "voc10") -> Evaluation:
     return evaluate(tabulate(images, truths, CLASSES), [metric])[0]
 
 
@@ -138,7 +138,7 @@ def slow_group(evaluation: Evaluation, members: list[bool]) -> tuple[int, int, f
 @pytest.mark.parametrize("metric", PROTOCOLS)
 @pytest.mark.parametrize("seed", range(6))
 def test_against_plain_loops(seed: int, metric: str) -> None:
-    evaluation = judge(*random_images(seed), metric)
+    evaluation = evaluation_of(*random_images(seed), metric)
     breakdowns = break_down(evaluation)
     assert {each.name: [group.name for group in each.groups] for each in breakdowns} == GROUPS
     for each in breakdowns:
@@ -155,17 +155,17 @@ def test_against_plain_loops(seed: int, metric: str) -> None:
 def test_a_group_is_an_evaluation_where_the_others_are_difficult(seed: int, metric: str) -> None:
     """As long as no object is found twice: a duplicate on a difficult object would not count."""
     images, truths = random_images(seed, copies=1)
-    found = groups_of(judge(images, truths, metric))
+    found = groups_of(evaluation_of(images, truths, metric))
     for name, hidden in (("no", lambda t: t.truncated), ("yes", lambda t: ~t.truncated)):
         others = [replace(truth, difficult=truth.difficult | hidden(truth)) for truth in truths]
-        assert found["truncated", name].ap == pytest.approx(judge(images, others, metric).map, abs=1e-12)
+        assert found["truncated", name].ap == pytest.approx(evaluation_of(images, others, metric).map, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["voc07", "voc10", "ilsvrc"])
 def test_a_group_of_everything_is_the_evaluation(metric: str) -> None:
     images, truths = random_images(7)
     truths = [replace(truth, truncated=np.zeros(len(truth), bool)) for truth in truths]
-    evaluation = judge(images, truths, metric)
+    evaluation = evaluation_of(images, truths, metric)
     found = groups_of(evaluation)
     assert found["truncated", "no"].ap == pytest.approx(evaluation.map, abs=1e-12)
     empty = found["truncated", "yes"]
@@ -190,7 +190,7 @@ A, B, C, D, FAR = [0, 0, 10, 10], [100, 0, 120, 20], [200, 0, 230, 30], [300, 0,
 
 def test_precision_by_eye() -> None:
     """Whole objects: one of two, after a false positive. Cut ones: both, the first before it, the second after it."""
-    evaluation = judge([_found("a", C, FAR, A, D)], [_truth("a", A, B, C, D, truncated=(2, 3))])
+    evaluation = evaluation_of([_found("a", C, FAR, A, D)], [_truth("a", A, B, C, D, truncated=(2, 3))])
     found = groups_of(evaluation)
     no, yes = found["truncated", "no"], found["truncated", "yes"]
     assert (no.objects, no.found, no.recall) == (2, 1, 0.5)
@@ -202,7 +202,7 @@ def test_precision_by_eye() -> None:
 
 
 def test_a_duplicate_is_held_against_every_group() -> None:
-    found = groups_of(judge([_found("a", A, A, B)], [_truth("a", A, B, truncated=(1,))]))
+    found = groups_of(evaluation_of([_found("a", A, A, B)], [_truth("a", A, B, truncated=(1,))]))
     assert found["truncated", "no"].ap == 1
     assert found["truncated", "yes"].ap == 0.5
 
@@ -211,7 +211,7 @@ def test_normalised_is_the_same_however_few_objects_a_group_has() -> None:
     """One object in ten is cut; of both kinds all are found, after as many false positives as there are of a class."""
     boxes = [[30 * i, 0, 30 * i + 10, 10] for i in range(10)]
     wrong = [[30 * i, 600, 30 * i + 10, 610] for i in range(10)]
-    found = groups_of(judge([_found("a", *wrong, *boxes)], [_truth("a", *boxes, truncated=(4,))]))
+    found = groups_of(evaluation_of([_found("a", *wrong, *boxes)], [_truth("a", *boxes, truncated=(4,))]))
     no, yes = found["truncated", "no"], found["truncated", "yes"]
     assert (no.ap, yes.ap) == (pytest.approx(9 / 19), pytest.approx(1 / 11))
     assert no.normalised_ap == pytest.approx(0.5)
@@ -220,7 +220,7 @@ def test_normalised_is_the_same_however_few_objects_a_group_has() -> None:
 
 def test_the_mean_is_over_the_classes_that_have_objects_there() -> None:
     truths = [_truth("a", A, truncated=(0,)), _truth("b", B, label="bee")]
-    found = groups_of(judge([_found("a", A), _found("b", FAR, label="bee")], truths))
+    found = groups_of(evaluation_of([_found("a", A), _found("b", FAR, label="bee")], truths))
     assert (found["truncated", "yes"].ap, found["truncated", "no"].ap) == (1, 0)
 
 
@@ -228,7 +228,7 @@ def test_sizes_and_shapes_are_tenths_of_a_class() -> None:
     """Twenty objects of one class grow and become wider; those of another are all alike and far larger."""
     truths = [_truth(f"{i}", [0, 0, 10 + i, 10]) for i in np.random.default_rng(0).permutation(20)]
     truths += [_truth(f"bee {i}", [0, 0, 500, 400], label="bee") for i in range(3)]
-    found = groups_of(judge([], truths))
+    found = groups_of(evaluation_of([], truths))
     assert [found["size", name].objects for name in GROUPS["size"]] == [2, 4, 8 + 3, 4, 2]
     assert [found["aspect ratio", name].objects for name in GROUPS["aspect ratio"]] == [2, 4, 8 + 3, 4, 2]
     assert [found["area", name].objects for name in GROUPS["area"]] == [20, 0, 3]
@@ -238,13 +238,13 @@ def test_cocos_sizes_are_of_the_objects_themselves() -> None:
     """32 by 32 pixels are no longer small, 96 by 96 large; and an area may be less than its box's."""
     truth = _truth("a", [0, 0, 31, 33], [0, 0, 32, 32], [0, 0, 95, 97], [0, 0, 96, 96], [0, 0, 200, 200])
     truth = replace(truth, areas=np.append(truth.areas[:4], 100.0))
-    found = groups_of(judge([], [truth]))
+    found = groups_of(evaluation_of([], [truth]))
     assert [found["area", name].objects for name in GROUPS["area"]] == [2, 2, 1]
 
 
 def test_boxes_without_height_are_the_widest() -> None:
     boxes, line = [[100 * i, 0, 100 * i + 10, 10 + i] for i in range(9)], [5, 5, 9, 5]
-    found = groups_of(judge([_found("a", *boxes, line)], [_truth("a", *boxes, line)]))
+    found = groups_of(evaluation_of([_found("a", *boxes, line)], [_truth("a", *boxes, line)]))
     assert [found["aspect ratio", name].objects for name in GROUPS["aspect ratio"]] == [1, 2, 4, 2, 1]
     assert [found["aspect ratio", name].found for name in GROUPS["aspect ratio"]] == [
         1,
@@ -273,7 +273,11 @@ def test_percentiles_by_eye(values: list[float], expected: list[float]) -> None:
 @pytest.mark.parametrize("metric", PROTOCOLS)
 def test_nothing_at_all(metric: str) -> None:
     images, truths = random_images(0)
-    for evaluation in (judge([], [], metric), judge([], truths, metric), judge(images, [], metric)):
+    for evaluation in (
+        evaluation_of([], [], metric),
+        evaluation_of([], truths, metric),
+        evaluation_of(images, [], metric),
+    ):
         for group in groups_of(evaluation).values():
             assert group.found == 0
             assert math.isnan(group.ap) if group.objects == 0 else group.ap == group.normalised_ap == 0

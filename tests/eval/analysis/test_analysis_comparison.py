@@ -23,14 +23,14 @@ def worse(images):
     return [replace(each, detections=each.detections[:0]) if i % 3 == 0 else each for i, each in enumerate(images)]
 
 
-def judged(images, truths, classes=CLASSES, metric="voc10") -> Evaluation:
+def evaluation_of(images, truths, classes=CLASSES, metric="voc10") -> Evaluation:
     return evaluate(tabulate(images, truths, classes), [metric])[0]
 
 
 @pytest.fixture
 def comparison() -> Comparison:
     images, truths = random_images(4, 60)
-    return compare(judged(images, truths), judged(worse(images), truths))
+    return compare(evaluation_of(images, truths), evaluation_of(worse(images), truths))
 
 
 def test_a_clear_change(comparison: Comparison) -> None:
@@ -45,7 +45,7 @@ def test_a_clear_change(comparison: Comparison) -> None:
 
 def test_no_change_at_all() -> None:
     images, truths = random_images(4, 60)
-    same = compare(judged(images, truths), judged(images, truths)).mean
+    same = compare(evaluation_of(images, truths), evaluation_of(images, truths)).mean
     assert (same.change, same.interval.low, same.interval.high, same.is_clear) == (0, 0, 0, False)
 
 
@@ -53,18 +53,18 @@ def test_paired_differences_are_surer_than_two_intervals(comparison: Comparison)
     from inception_rcnn.eval.analysis.intervals import find_intervals
 
     images, truths = random_images(4, 60)
-    single = [find_intervals(judged(each, truths)).map for each in (images, worse(images))]
+    single = [find_intervals(evaluation_of(each, truths)).map for each in (images, worse(images))]
     width = comparison.mean.interval.high - comparison.mean.interval.low
     assert width < sum(one.high - one.low for one in single)
 
 
 def test_only_like_is_compared() -> None:
     images, truths = random_images(4, 10)
-    one = judged(images, truths)
+    one = evaluation_of(images, truths)
     for other in (
-        judged(images, truths, metric="voc07"),
-        judged(images, truths[::-1]),
-        judged(images, truths, CLASSES[:2]),
+        evaluation_of(images, truths, metric="voc07"),
+        evaluation_of(images, truths[::-1]),
+        evaluation_of(images, truths, CLASSES[:2]),
     ):
         with pytest.raises(UsageError, match="can be compared"):
             compare(one, other)

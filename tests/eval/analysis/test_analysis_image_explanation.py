@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from image_records import found_of
 from test_analysis_waterfall import A40, A60, CLASSES, NOWHERE, A, B, _evaluation, _stages, _truth
 
 from inception_rcnn.data.boxes import as_boxes
@@ -20,10 +21,8 @@ def _explain(evaluation: Evaluation, file: str, stages=None) -> str:
 def evaluation_of(
     found: list[tuple[str, float, list[float]]], *objects: tuple[str, list[float]], **options
 ) -> Evaluation:
-    labels, scores, boxes = zip(*found, strict=True) if found else ((), (), ())
-    detections = Detections(as_boxes(boxes), np.array(labels, dtype=str), np.array(scores))
     truths = [_truth(*objects, **options), _truth(file="other.jpg")]
-    return evaluate(tabulate([ImageDetections("1.jpg", 500, 500, detections)], truths, CLASSES), ["voc10"])[0]
+    return evaluate(tabulate([found_of("1.jpg", *found, size=(500, 500))], truths, CLASSES), ["voc10"])[0]
 
 
 def _lines(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_records import found_of
 
 from inception_rcnn.data.boxes import as_boxes, inclusive_to_half_open, xyxy_to_xywh
 from inception_rcnn.data.errors import UsageError
@@ -165,7 +166,7 @@ def test_equals_the_tool_where_an_image_comes_in_parts(tidecv: dict[str, Any], s
 def test_equals_the_tool_where_classes_have_nothing(tidecv: dict[str, Any], kept: str) -> None:
     """One class has objects and detections; the others lack objects or detections, and images both."""
     truths = [_truth("a", ("ant", A, 0)), _truth("b"), _truth("c", ("bee", A, 0), ("cow", B, 1))]
-    images = [_found("a", ("ant", 0.9, A)), _found("b", ("dog", 0.8, A)), _found("c", ("bee", 0.2, FAR))]
+    images = [found_of("a", ("ant", 0.9, A)), found_of("b", ("dog", 0.8, A)), found_of("c", ("bee", 0.2, FAR))]
     if kept == "no detections":
         images = images[:1]
     else:
@@ -178,11 +179,6 @@ def _truth(file: str, *rows: tuple[str, list[int], int]) -> GroundTruth:
     """Rows are class, box, and whether it is difficult."""
     labels, difficult = np.array([row[0] for row in rows], str), np.array([row[2] for row in rows], bool)
     return GroundTruth(file, 200, 100, as_boxes([row[1] for row in rows]), labels, difficult)
-
-
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
-    labels, scores = np.array([row[0] for row in rows], str), np.array([row[1] for row in rows], float)
-    return ImageDetections(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
 
 
 NONE, CLS, LOC, BOTH, DUPE, BKG = Label
@@ -214,7 +210,7 @@ def test_labels_by_eye(
     labels: list[Label],
     missed: list[int],
 ) -> None:
-    found = find_errors(tabulate([_found("a", *detections)], [_truth("a", *objects)], ["ant", "bee"]))
+    found = find_errors(tabulate([found_of("a", *detections)], [_truth("a", *objects)], ["ant", "bee"]))
     assert (found.labels.tolist(), found.missed.tolist()) == (labels, missed)
 
 
@@ -225,7 +221,7 @@ def test_costs_by_eye() -> None:
     1; with one object to find, 101 points of 1/2.
     """
     table = tabulate(
-        [_found("a", ("ant", 0.9, NEAR), ("ant", 0.8, B))], [_truth("a", ("ant", A, 0), ("ant", B, 0))], ["ant"]
+        [found_of("a", ("ant", 0.9, NEAR), ("ant", 0.8, B))], [_truth("a", ("ant", A, 0), ("ant", B, 0))], ["ant"]
     )
     found = find_errors(table)
     ap = 51 / 101 / 2
@@ -238,7 +234,7 @@ def test_costs_by_eye() -> None:
 def test_only_the_best_of_those_that_would_find_an_object_is_repaired() -> None:
     """A wrong class and a wrong place ask for the same object: the better of the two would find it."""
     truth = [_truth("a", ("ant", A, 0))]
-    table = tabulate([_found("a", ("ant", 0.9, NEAR), ("bee", 0.8, A))], truth, ["ant", "bee"])
+    table = tabulate([found_of("a", ("ant", 0.9, NEAR), ("bee", 0.8, A))], truth, ["ant", "bee"])
     found = {row.name: row for row in find_errors(table).rows}
     assert (found["Loc"].count, found["Cls"].count) == (1, 1)
     assert found["Loc"].delta_ap == pytest.approx(0.5)  # the mean of ant, 1, and bee, which still has a detection, 0
@@ -248,7 +244,7 @@ def test_only_the_best_of_those_that_would_find_an_object_is_repaired() -> None:
 def test_a_detection_in_a_difficult_object_does_not_count() -> None:
     truth = [_truth("a", ("ant", A, 1), ("ant", B, 0))]
     inside = [2, 2, 6, 6]  # its IoU is small, but all of it lies there
-    table = tabulate([_found("a", ("ant", 0.9, inside), ("bee", 0.8, inside), ("ant", 0.5, B))], truth, ["ant"])
+    table = tabulate([found_of("a", ("ant", 0.9, inside), ("bee", 0.8, inside), ("ant", 0.5, B))], truth, ["ant"])
     found = find_errors(table)
     assert (found.ap, found.ignored.tolist(), found.labels.tolist()) == (1, [True, False], [BKG, NONE])
     counts = {row.name: row.count for row in found.rows}
@@ -259,7 +255,7 @@ def test_scores_below_zero() -> None:
     """As support vector machines give them; the tool fails on those of -1 and less."""
     truth = [_truth("a", ("ant", A, 0))]
     for shift in (0, -5):
-        table = tabulate([_found("a", ("ant", 0.9 + shift, NEAR), ("ant", 0.8 + shift, NEAR))], truth, ["ant"])
+        table = tabulate([found_of("a", ("ant", 0.9 + shift, NEAR), ("ant", 0.8 + shift, NEAR))], truth, ["ant"])
         assert find_errors(table).rows[1].delta_ap == pytest.approx(1)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_records import truth_of
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
@@ -39,9 +40,7 @@ def _stages(
 
 
 def _truth(*objects: tuple[str, list[float]], file: str = "1.jpg", difficult: tuple[int, ...] = ()) -> GroundTruth:
-    labels, boxes = zip(*objects, strict=True) if objects else ((), ())
-    hard = np.isin(np.arange(len(objects)), difficult)
-    return GroundTruth(file, 500, 500, as_boxes(boxes), np.array(labels, dtype=str), hard)
+    return truth_of(file, *objects, difficult=difficult, size=(500, 500))
 
 
 def _evaluation(

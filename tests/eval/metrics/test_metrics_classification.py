@@ -36,13 +36,13 @@ def test_ranks_are_places_in_a_stable_sort(rng):
     for row, target, rank in zip(probabilities, targets, ranks(probabilities, targets), strict=True):
         order = sorted(range(6), key=lambda k: -row[k])
         assert order.index(target) == rank
-    judged = result(probabilities, targets)
+    evaluated = result(probabilities, targets)
     for count in (1, 5):
         hits = sum(
             target in sorted(range(6), key=lambda k: -row[k])[:count]
             for row, target in zip(probabilities, targets, strict=True)
         )
-        assert judged.top(count) == hits / 200
+        assert evaluated.top(count) == hits / 200
 
 
 def test_confusion_and_table_tell_what_was_taken_for_what():

@@ -138,7 +138,7 @@ def test_outcomes_explain_the_numbers(tmp_path: Path, seed: int, levels: int) ->
             assert found == pytest.approx(precision[i, :, number].mean(), abs=1e-9)
 
 
-def test_only_the_best_hundred_of_an_image_and_class_are_looked_at(tmp_path: Path) -> None:
+def test_only_the_best_hundred_of_an_image_and_class_count(tmp_path: Path) -> None:
     box = [0.0, 0.0, 50.0, 50.0]
     truths = [GroundTruth("a", 500, 500, as_boxes([box]), np.array(["ant"]), np.zeros(1, bool))]
     boxes = as_boxes([[200, 200, 240, 240]] * 100 + [box])
@@ -172,7 +172,7 @@ def test_the_first_annotation_counts_as_found() -> None:
     assert evaluate_coco(tabulate([ImageDetections("a", 500, 500, found)], truths, ["ant"])).map == pytest.approx(1)
 
 
-def test_a_crowd_takes_many_detections_and_is_not_asked_for() -> None:
+def test_a_crowd_takes_many_detections_and_need_not_be_found() -> None:
     boxes, crowd = as_boxes([[0, 0, 300, 300], [400, 0, 440, 40]]), np.array([True, False])
     truths = [GroundTruth("a", 500, 500, boxes, np.array(["ant"] * 2), np.zeros(2, bool), crowd=crowd)]
     found = Detections(

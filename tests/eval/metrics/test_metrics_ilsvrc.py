@@ -30,12 +30,12 @@ def found(file: str, *rows: tuple[float, list[float]]) -> ImageDetections:
     return ImageDetections(file, 500, 500, Detections(boxes, np.array(["ant"] * len(rows), dtype=str), scores))
 
 
-def judge(images: list[ImageDetections], truths: list[GroundTruth]) -> Evaluation:
+def evaluation_of(images: list[ImageDetections], truths: list[GroundTruth]) -> Evaluation:
     return evaluate_ilsvrc(tabulate(images, truths, ["ant"]))
 
 
 def outcomes(images: list[ImageDetections], truths: list[GroundTruth]) -> list[int]:
-    return judge(images, truths).classes[0].outcomes.tolist()
+    return evaluation_of(images, truths).classes[0].outcomes.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def test_all_official_numbers(shared: Path, official) -> None:
 @pytest.mark.shared
 def test_the_blacklist_matters(shared: Path, official) -> None:
     images, truths, classes, expected = official
-    judged = [GroundTruth(t.file, 0, 0, t.boxes, t.labels, t.difficult) for t in truths]
-    evaluation = evaluate_ilsvrc(tabulate(images, judged, classes))
+    evaluated = [GroundTruth(t.file, 0, 0, t.boxes, t.labels, t.difficult) for t in truths]
+    evaluation = evaluate_ilsvrc(tabulate(images, evaluated, classes))
     assert {one.name: one.ap for one in evaluation.classes} != pytest.approx(expected, abs=1e-6)
 
 
@@ -122,20 +122,20 @@ def test_a_taken_object_is_left_for_the_next_best() -> None:
 
 def test_the_object_overlapped_most_is_taken_first() -> None:
     near = [0, 0, 100, 90]
-    evaluation = judge([found("a", (0.9, near))], [truth("a", A, near)])
+    evaluation = evaluation_of([found("a", (0.9, near))], [truth("a", A, near)])
     assert evaluation.classes[0].objects.tolist() == [1]
 
 
-def test_a_blacklisted_class_is_neither_asked_for_nor_judged() -> None:
+def test_a_blacklisted_class_is_ignored() -> None:
     truths = [truth("a", A, ignored_classes=("ant", "unheard-of")), truth("b", A)]
-    evaluation = judge([found("a", (0.9, B), (0.8, A)), found("b", (0.7, A))], truths)
+    evaluation = evaluation_of([found("a", (0.9, B), (0.8, A)), found("b", (0.7, A))], truths)
     assert (evaluation.map, evaluation.classes[0].positives, evaluation.classes[0].detections) == (1, 1, 1)
 
 
 def test_equal_scores_go_by_image_whatever_the_order_of_the_file() -> None:
     truths = [truth("a", A), truth("b")]
     images = [found("b", (0.5, A)), found("a", (0.5, A))]
-    assert judge(images, truths).map == judge(images[::-1], truths).map == 1
+    assert evaluation_of(images, truths).map == evaluation_of(images[::-1], truths).map == 1
 
 
 def test_difficult_objects_of_other_data_sets_do_not_count() -> None:
@@ -145,10 +145,10 @@ def test_difficult_objects_of_other_data_sets_do_not_count() -> None:
 
 def test_images_without_objects_and_without_detections() -> None:
     truths = [truth("a", A), truth("b"), truth("c", A)]
-    evaluation = judge([found("b", (0.9, A)), found("a", (0.8, A)), found("c")], truths)
+    evaluation = evaluation_of([found("b", (0.9, A)), found("a", (0.8, A)), found("c")], truths)
     assert evaluation.map == pytest.approx(0.25)
-    assert np.isnan(judge([], []).map)
-    assert np.isnan(judge([], []).numbers["median"])
+    assert np.isnan(evaluation_of([], []).map)
+    assert np.isnan(evaluation_of([], []).numbers["median"])
 
 
 def slow(detections: list[tuple[int, float, list[float]]], objects: dict[int, list[list[float]]]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_records import truth_of
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
@@ -15,11 +16,6 @@ from inception_rcnn.eval.metrics.recall import BUDGETS, CURVE, Coverage, best_ov
 
 A, B = [0, 0, 10, 10], [50, 0, 60, 10]
 NO_NUMBERS = (0, *[math.nan] * 4)
-
-
-def _truth(file: str, *rows: tuple[str, Sequence[float]], difficult: Sequence[int] = ()) -> GroundTruth:
-    flags = np.isin(np.arange(len(rows)), np.array(difficult, dtype=int))
-    return GroundTruth(file, 200, 200, as_boxes([box for _, box in rows]), np.array([n for n, _ in rows], str), flags)
 
 
 def _boxes(*boxes: Sequence[float]) -> Proposals:
@@ -99,7 +95,11 @@ def test_all_numbers_are_those_of_plain_loops(seed: int) -> None:
 
 
 def test_no_images_and_no_objects_have_no_recall() -> None:
-    for truths, boxes in (([], math.nan), ([_truth("a.jpg")], 1), ([_truth("a.jpg", ("cat", B), difficult=[0])], 1)):
+    for truths, boxes in (
+        ([], math.nan),
+        ([truth_of("a.jpg")], 1),
+        ([truth_of("a.jpg", ("cat", B), difficult=[0])], 1),
+    ):
         found = evaluate_recall("x", {"a.jpg": _boxes(A)}, truths)
         assert _numbers(found.all) == pytest.approx(NO_NUMBERS, nan_ok=True)
         assert (found.mabo, found.boxes) == pytest.approx((math.nan, boxes), nan_ok=True)
@@ -108,7 +108,7 @@ def test_no_images_and_no_objects_have_no_recall() -> None:
 
 
 def test_an_image_without_boxes_counts_its_objects_as_not_found() -> None:
-    truths = [_truth("a.jpg", ("cat", A)), _truth("b.jpg", ("cat", A))]
+    truths = [truth_of("a.jpg", ("cat", A)), truth_of("b.jpg", ("cat", A))]
     found = evaluate_recall("x", {"a.jpg": _boxes(), "b.jpg": _boxes(A)}, truths)
     assert _numbers(found.all) == (2, 0.5, 0.5, 0.5, 0.5)
     assert found.boxes == 0.5
@@ -132,40 +132,40 @@ def test_an_image_without_boxes_counts_its_objects_as_not_found() -> None:
 def test_an_overlap_that_is_just_enough_is_enough(
     width: int, recall_50: float, recall_70: float, average: float, curve: int
 ) -> None:
-    found = evaluate_recall("x", {"a.jpg": _boxes(_wide(width))}, [_truth("a.jpg", ("cat", _wide(100)))])
+    found = evaluate_recall("x", {"a.jpg": _boxes(_wide(width))}, [truth_of("a.jpg", ("cat", _wide(100)))])
     assert _numbers(found.all) == (1, recall_50, recall_70, pytest.approx(average), width / 100)
     assert [recall for _, recall in found.by_iou] == [1] * curve + [0] * (26 - curve)
 
 
 def test_mabo_is_a_mean_over_classes_and_not_over_objects() -> None:
-    truth = _truth("a.jpg", ("cat", A), ("cat", A), ("cat", A), ("dog", B))
+    truth = truth_of("a.jpg", ("cat", A), ("cat", A), ("cat", A), ("dog", B))
     found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth])
     assert (found.mabo, found.all.mean_best_overlap) == (0.5, 0.75)
     assert {name: each.objects for name, each in found.classes.items()} == {"cat": 3, "dog": 1}
 
 
-def test_difficult_objects_are_not_asked_for() -> None:
-    truth = _truth("a.jpg", ("cat", A), ("cat", B), ("ox", B), difficult=[1, 2])
+def test_difficult_objects_are_left_out() -> None:
+    truth = truth_of("a.jpg", ("cat", A), ("cat", B), ("ox", B), difficult=[1, 2])
     found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth])
     assert _numbers(found.all) == (1, 1, 1, 1, 1)
     assert list(found.classes) == ["cat"]
 
 
 @pytest.mark.parametrize("changes", [{"crowd": [0, 1]}, {"ignore": [0, 1]}, {"ignored_classes": ("ox",)}])
-def test_objects_to_ignore_are_not_asked_for(changes: dict[str, Any]) -> None:
-    truth = replace(_truth("a.jpg", ("cat", A), ("ox", B)), **changes)
+def test_objects_to_ignore_are_left_out(changes: dict[str, Any]) -> None:
+    truth = replace(truth_of("a.jpg", ("cat", A), ("ox", B)), **changes)
     found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth])
     assert (found.all.objects, found.all.recall_50, list(found.classes)) == (1, 1, ["cat"])
 
 
 def test_one_box_may_cover_several_objects() -> None:
-    found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [_truth("a.jpg", ("cat", A), ("dog", A))])
+    found = evaluate_recall("x", {"a.jpg": _boxes(A)}, [truth_of("a.jpg", ("cat", A), ("dog", A))])
     assert (found.all.objects, found.all.recall_50) == (2, 1)
 
 
 def test_objects_are_sorted_by_area_and_a_limit_belongs_to_the_larger() -> None:
     sides = {"tiny": (1, 1), "below": (1, 1023), "at 32": (32, 32), "under": (1, 9215), "at 96": (96, 96)}
-    truth = _truth("a.jpg", *((name, [0, 0, *side]) for name, side in sides.items()))
+    truth = truth_of("a.jpg", *((name, [0, 0, *side]) for name, side in sides.items()))
     found = evaluate_recall("x", {"a.jpg": _boxes([0, 0, 32, 32])}, [truth])
     assert {size: each.objects for size, each in found.sizes.items()} == {"small": 2, "medium": 2, "large": 1}
     assert {size: each.recall_50 for size, each in found.sizes.items()} == {"small": 0, "medium": 0.5, "large": 0}
@@ -175,7 +175,7 @@ def test_objects_are_sorted_by_area_and_a_limit_belongs_to_the_larger() -> None:
     ("count", "last"), [(0, 1), (1, 1), (2, 3), (3, 3), (4, 10), (1000, 1000), (1001, 2000), (9000, 5000)]
 )
 def test_budgets_end_with_the_first_that_holds_all_boxes(count: int, last: int) -> None:
-    found = evaluate_recall("x", {"a.jpg": _boxes(*[B] * (count - 1), *[A][:count])}, [_truth("a.jpg", ("cat", A))])
+    found = evaluate_recall("x", {"a.jpg": _boxes(*[B] * (count - 1), *[A][:count])}, [truth_of("a.jpg", ("cat", A))])
     assert list(found.budgets) == [budget for budget in BUDGETS if budget <= last]
     assert [each.recall_50 for each in found.budgets.values()] == [float(0 < count <= b) for b in found.budgets]
     assert found.all.recall_50 == min(count, 1)
@@ -190,13 +190,15 @@ def test_best_overlaps_by_eye() -> None:
 
 
 def test_images_without_a_row_are_named() -> None:
-    truths = [_truth("a.jpg"), _truth("b.jpg", ("cat", A)), _truth("c.jpg")]
+    truths = [truth_of("a.jpg"), truth_of("b.jpg", ("cat", A)), truth_of("c.jpg")]
     with pytest.raises(DataError, match=r"^boxes\.csv has no proposals for 2 of 3 images, as b\.jpg$"):
         evaluate_recall("boxes.csv", {"a.jpg": _boxes(A), "d.jpg": _boxes()}, truths)
 
 
 def test_table_by_eye() -> None:
-    found = evaluate_recall("猫\x1b.csv", {"a.jpg": _boxes(A, B)}, [_truth("a.jpg", ("cat", A), ("dog", [0, 0, 9, 1]))])
+    found = evaluate_recall(
+        "猫\x1b.csv", {"a.jpg": _boxes(A, B)}, [truth_of("a.jpg", ("cat", A), ("dog", [0, 0, 9, 1]))]
+    )
     header, line = format_recall([found]).splitlines()
     assert header.split("  ")[0] == "proposals"
     assert line.split()[:7] == ["猫\\x1b.csv", "2", "0.500", "0.500", "0.500", "0.545", "0.545"]

@@ -37,7 +37,7 @@ def test_columns_of_both_sides() -> None:
     assert (len(table.found), len(table.objects), len(table.truths)) == (2, 4, 3)
 
 
-def test_a_class_that_an_image_is_not_judged_on_is_left_out_on_both_sides() -> None:
+def test_a_class_that_is_ignored_on_an_image_is_left_out_on_both_sides() -> None:
     truths = [truth("a.jpg", ["cat", "dog"], ignored_classes=("cat", "unheard-of")), truth("b.jpg", ["cat"])]
     images = [found("a.jpg", ("cat", 0.9), ("dog", 0.8)), found("b.jpg", ("cat", 0.7))]
     table = tabulate(images, truths, ["cat", "dog"])

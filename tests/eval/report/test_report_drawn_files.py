@@ -58,7 +58,7 @@ def test_on_a_disk_that_ignores_case_two_names_are_two_drawings(tmp_path, monkey
     assert places.path("a.jpg", 8).name == "a.jpg"
 
 
-def test_a_disk_is_asked_whether_it_ignores_case(tmp_path):
+def test_whether_a_disk_ignores_case(tmp_path):
     assert (
         drawings._ignores_case(tmp_path / "New" / "folder")
         == (tmp_path / "x").with_name(tmp_path.name.swapcase()).exists()

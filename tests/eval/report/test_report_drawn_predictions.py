@@ -211,7 +211,7 @@ def test_predictions_say_by_their_size_which_way_up_their_image_is(tmp_path: Pat
     assert shapes == [(60, 80), (80, 60), (80, 60)]
 
 
-def test_exif_is_ignored_where_that_is_asked(tmp_path: Path) -> None:
+def test_exif_is_ignored_on_request(tmp_path: Path) -> None:
     _save(tmp_path / "photos" / "a.png", orientation=6)
     write_ledger([replace(_found("a.png"), width=60, height=80)], tmp_path / "found.jsonl")
     draw_predictions(tmp_path / "found.jsonl", tmp_path / "photos", tmp_path / "out", None, 0.3, ignore_exif=True)

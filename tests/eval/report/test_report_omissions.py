@@ -91,7 +91,7 @@ def test_failures_and_what_readers_met_are_counted():
     ]
 
 
-def test_a_class_of_nearly_the_same_name_is_asked_for():
+def test_a_class_of_nearly_the_same_name_is_a_warning():
     data = _data("cat", "motorbike", "tvmonitor")
     lines = _warnings(data, _found("0.jpg", "Cat", "Cat", "motorcycle", "tv", "zebra"))
     assert [line.partition("the data set has no class ")[2] for line in lines] == [

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_records import found_of, truth_of
 from numpy.typing import NDArray
 
-from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
+from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
 from inception_rcnn.eval.report.report import Report, write_report
@@ -24,31 +24,20 @@ HOSTILE_FILE = "</script><img src=x onerror=alert(2)>\u2028\x07\udcff.jpg"
 A, B, C = [0, 0, 40, 40], [60, 0, 100, 40], [120, 0, 160, 40]
 
 
-def _truth(file: str, *rows: tuple[str, list[int]], difficult: int = 0) -> GroundTruth:
-    labels = np.array([label for label, _ in rows], dtype=str)
-    hard = np.arange(len(rows)) >= len(rows) - difficult
-    return GroundTruth(file, 200, 100, as_boxes([box for _, box in rows]), labels, hard)
-
-
-def _found(file: str, *rows: tuple[str, float, list[int]]) -> ImageDetections:
-    labels, scores = np.array([row[0] for row in rows], dtype=str), np.array([row[1] for row in rows], dtype=float)
-    return ImageDetections(file, 200, 100, Detections(as_boxes([row[2] for row in rows]), labels, scores))
-
-
 TRUTHS = [
     # In the order of the page: at the scores of the best F1 a cat is missed here, and a horse is where there is a cat.
-    _truth("worst.jpg", ("cat", A), ("cat", B), ("horse", C), ("horse", [160, 60, 200, 100]), difficult=1),
-    _truth(HOSTILE_FILE, (HOSTILE, A)),
-    _truth("best.jpg", ("cat", A), ("horse", B)),
+    truth_of("worst.jpg", ("cat", A), ("cat", B), ("horse", C), ("horse", [160, 60, 200, 100]), difficult=[3]),
+    truth_of(HOSTILE_FILE, (HOSTILE, A)),
+    truth_of("best.jpg", ("cat", A), ("horse", B)),
 ]
 PREDICTIONS = [
-    _found(
+    found_of(
         "worst.jpg",
         *[("cat", 0.85, A), ("cat", 0.8, A), ("horse", 0.7, A), ("horse", 0.5, C)],
         *[("cat", 0.3, [0, 60, 40, 100]), ("horse", 0.1, [160, 60, 200, 100])],
     ),
-    _found(HOSTILE_FILE, (HOSTILE, 0.4, B), *[("class 9", 0.05, C)] * 12),
-    _found("best.jpg", ("cat", 0.95, A), ("horse", 0.9, B)),
+    found_of(HOSTILE_FILE, (HOSTILE, 0.4, B), *[("class 9", 0.05, C)] * 12),
+    found_of("best.jpg", ("cat", 0.95, A), ("horse", 0.9, B)),
 ]
 CLASSES = ["cat", HOSTILE, "horse", "ant", "class 10", "class 9"]  # of the last three there are no objects
 
