@@ -30,7 +30,7 @@ RANGES = {
     "score": FRACTION,
     "nms_threshold": FRACTION,
     "max_detections": COUNT,
-    "vote_threshold": Range(0, 2),  # above 1 nobody votes
+    "vote_threshold": Range(0, 2),  # above 1 there are no votes
     "members": MEMBERS,
 }
 OF_THE_WEIGHTS = ("classes", "modes", "scores", "members")  # settings that only training can change
@@ -41,17 +41,17 @@ class DetectorConfig:
     """Frozen facts of a trained detector, and the defaults it detects with; UsageError where one cannot be."""
 
     classes: tuple[str, ...]  # the classifier's outputs 1..K; 0 is background
-    modes: tuple[Mode, ...] = ("shared",)  # the ways of looking at regions it has a box head and a head for
-    mode: Mode = None  # pyright: ignore[reportAssignmentType]  # its default way; without, the first of `modes`
+    modes: tuple[Mode, ...] = ("shared",)  # of region features, with a box head and a box predictor each
+    mode: Mode = None  # pyright: ignore[reportAssignmentType]  # the default; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
-    regions: int = 1000  # proposals looked at, the best first
+    regions: int = 1000  # proposals that are classified, the best first
     score: float = 0.3  # detections below are left out
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
     max_detections: int = 100  # an image (R-CNN's cap)
     vote_threshold: float = 0.5  # IoU from which boxes of the same class vote on where a detection is
     box_deltas: bool = True  # whether boxes are refined at all, by the head and by votes; the entry did not
     scores: Scores = "softmax"  # how logits become probabilities; "sigmoid" for linear classifiers
-    members: int = 1  # networks whose answers are averaged; several lie in folders of their own
+    members: int = 1  # networks whose predictions are fused; several lie in folders of their own
     output_classes: tuple[str, ...] = ()  # those of `classes` that are detected at all; without, all of them
     agnostic_nms: bool = False  # whether a box suppresses those of other classes too
 
@@ -117,7 +117,7 @@ def _is_hash(value: Any) -> bool:
 
 
 def _read_content(path: Path) -> dict[str, Any]:
-    """What a detector's file says, its version checked."""
+    """The content of a detector's file, its version checked."""
     if not path.exists():
         raise DataError(f"{path.parent} is not a model: it has no {path.name}")
     content = parse_json(read_text(path), f"{path} is not a model's configuration")

@@ -18,9 +18,9 @@ _WANTED = "an image must be uint8 RGB of shape (H, W, 3), a path or a PIL image"
 
 
 def as_rgb(image: AnyImage) -> NDArray[np.uint8]:
-    """The upright (H, W, 3) RGB pixels, writable and C-contiguous; an error says what else came, and what to do.
+    """The upright (H, W, 3) RGB pixels, writable and C-contiguous; an error names what was given, and what to do.
 
-    An array is taken to be upright RGB: nothing in it tells if OpenCV read it, whose channels are BGR.
+    An array is taken to be upright RGB: nothing in it shows if OpenCV read it, whose channels are BGR.
     """
     if isinstance(image, str | os.PathLike):
         return read_image(os.fspath(image))
@@ -62,7 +62,7 @@ def _described(value: Any) -> str:
 
 
 def _advice(image: NDArray[Any]) -> str:
-    """How to make an array what it must be, where its shape or its kind of numbers tells what it is."""
+    """How to make an array what it must be, where its shape or its dtype shows what it is."""
     shape = image.shape
     if 0 in shape:
         return ": it is empty"

@@ -47,11 +47,11 @@ def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfi
     if config.members == 1:
         return load_network(folder)
     networks = []
-    for place in member_folders(folder, config.members):
-        network, own = load_network(place)
+    for member in member_folders(folder, config.members):
+        network, own = load_network(member)
         for name in ("classes", "modes", "scores", "box_deltas"):
             if getattr(own, name) != getattr(config, name):
-                raise DataError(f"{place} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
+                raise DataError(f"{member} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
         networks.append(network)
     return Ensemble(networks).eval(), config
 
@@ -68,7 +68,7 @@ def weights_files(folder: Path) -> list[Path]:
 
 
 def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
-    """The network and the configuration of a model folder; DataError says which file is not as it should be."""
+    """The network and the configuration of a model folder; DataError names the file that is damaged."""
     config = read_config(folder / CONFIG)
     if config.members > 1:
         raise UsageError(f"{folder} is an ensemble: name one of its {config.members} members, as {folder}/member-1")
@@ -81,7 +81,7 @@ def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
 
 
 def _check_names(folder: Path, config: DetectorConfig) -> None:
-    """DataError where the weights say that they are of other classes than the configuration."""
+    """DataError where the weights are of other classes than the configuration."""
     names = read_metadata(folder / WEIGHTS).get("classes")
     if names is not None and names != "\n".join(config.classes):
         raise DataError(
@@ -91,7 +91,7 @@ def _check_names(folder: Path, config: DetectorConfig) -> None:
 
 
 def _check_outputs(tensors: Mapping[str, Tensor], config: DetectorConfig, folder: Path) -> None:
-    """DataError where the weights are of another number of classes, before a network of so many is made."""
+    """DataError where the weights are of another number of classes, before a network of as many is made."""
     for mode in config.modes:
         biases = tensors.get(f"box_predictors.{mode}.classifier.bias")
         if biases is not None and biases.numel() != len(config.classes) + 1:
@@ -104,8 +104,8 @@ def _check_outputs(tensors: Mapping[str, Tensor], config: DetectorConfig, folder
 def save_detector(folder: Path, network: RegionNetwork | Ensemble, config: DetectorConfig) -> None:
     """Write the model folder of a network, or of an ensemble and all of its members."""
     if isinstance(network, Ensemble):
-        for member, place in zip(network.members, member_folders(folder, len(network.members)), strict=True):
-            save_network(place, cast(RegionNetwork, member), replace(config, members=1))
+        for member, own_folder in zip(network.members, member_folders(folder, len(network.members)), strict=True):
+            save_network(own_folder, cast(RegionNetwork, member), replace(config, members=1))
         write_atomically(folder / CONFIG, replace(config, members=len(network.members)).to_json())
     else:
         save_network(folder, network, config)
@@ -138,12 +138,12 @@ def load_multibox(folder: Path, device: Device = "auto", backbone: Backbone | No
         backbone = load_detector(folder)[0].backbone
     if tensors_hash(backbone) != trained_on:
         raise DataError(f"{folder / MULTIBOX} was trained on another backbone than {folder / WEIGHTS}: train it anew")
-    place = choose_device(device)
-    return MultiBox(backbone.to(place), head.to(place))
+    chosen = choose_device(device)
+    return MultiBox(backbone.to(chosen), head.to(chosen))
 
 
 def proposer_named(name: str, model: str | None = None, device: str = "auto") -> Proposer:
-    """The method of that name; one that asks a network takes a model's MultiBox."""
+    """The method of that name, with a model's MultiBox where it needs one."""
     return proposer(name, multibox=lambda: load_multibox(model_folder(model), device))
 
 
@@ -194,9 +194,9 @@ def _from_detector(
 ) -> tuple[RegionNetwork, DetectorConfig]:
     (earlier, was), learning = load_network(folder), config.mode
     same_outputs = (was.classes, was.scores) == (config.classes, config.scores)
-    kept = was.modes if same_outputs and keep_modes else ()
-    modes = kept if config.mode in kept else (*kept, config.mode)
-    default = was.mode if kept else config.mode
+    earlier_modes = was.modes if same_outputs and keep_modes else ()
+    modes = earlier_modes if config.mode in earlier_modes else (*earlier_modes, config.mode)
+    default = was.mode if earlier_modes else config.mode
     config = replace(config, modes=modes, mode=default)
     network = RegionNetwork(len(config.classes), modes)
     network.backbone.load_state_dict(earlier.backbone.state_dict())

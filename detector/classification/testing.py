@@ -17,7 +17,7 @@ from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError
 from ...eval.metrics.classification import ClassificationResult
 
-SPEAK_EVERY = 20  # chunks of crops between lines of progress
+REPORT_EVERY = 20  # chunks of crops between lines of progress
 
 
 def open_labelled(source: str | Path) -> LabelledImages:
@@ -58,7 +58,9 @@ def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> 
     classes = images.classes if first is None else first.classes
     for each in saved:
         if each.classes and each.classes != classes:
-            raise UsageError(f"{each.source} has other classes than {first and first.source}; an ensemble shares them")
+            raise UsageError(
+                f"{each.source} has other classes than {first and first.source}; those of an ensemble are the same"
+            )
         if (outputs := each.model.classifier.out_features) != len(classes):
             raise UsageError(
                 f"{each.source} has {outputs} outputs, and there are {len(classes)} classes; "
@@ -73,23 +75,23 @@ def predict(
     count: int,
     report: Callable[[str], None] = lambda line: None,
 ) -> NDArray[np.float64]:
-    """The probabilities (N, K) of images, averaged over crops and networks; images share the network's batches."""
+    """The probabilities (N, K) of images, averaged over crops and networks; batches of the network go across images."""
     together = max(CHUNK // count, 1)
     rows: list[NDArray[np.float64]] = []
     for number, crops in enumerate(_prefetched(images, count, together), start=1):
         answers = mean_softmax(models, crops)  # [images * count, K]
         rows.append(answers.reshape(-1, count, answers.shape[1]).mean(axis=1))
-        if number % SPEAK_EVERY == 0:
+        if number % REPORT_EVERY == 0:
             report(f"{min(number * together, len(images))}/{len(images)} images")
     return np.concatenate(rows) if rows else np.zeros((0, len(images.classes)))
 
 
 def _prefetched(images: LabelledImages, count: int, together: int) -> Iterator[NDArray[np.uint8]]:
-    """The crops of so many images at a time, the next ones being made by a thread while these are used."""
+    """The crops of `together` images at a time; a thread prepares the next ones."""
 
     def crops(start: int) -> NDArray[np.uint8]:
-        places = range(start, min(start + together, len(images)))
-        return np.concatenate([crops_of(images.read(place), count) for place in places])
+        indices = range(start, min(start + together, len(images)))
+        return np.concatenate([crops_of(images.read(index), count) for index in indices])
 
     starts = range(0, len(images), together)
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -1,4 +1,4 @@
-"""The command `inception-rcnn`. Machine output goes to stdout, talk and progress to stderr.
+"""The command `inception-rcnn`. Results go to stdout, progress and messages to stderr.
 
 Each verb parses, calls and shows; what it does is one call away, and as short in Python. Heavy imports wait inside
 the verbs, so that `--help` answers at once.
@@ -15,7 +15,7 @@ import typer
 from ...data.errors import InceptionRcnnError, SetupError
 from .benchmark import benchmark_app
 from .convert import convert
-from .numbers import NUMBER, SHARE
+from .numbers import FRACTION, NUMBER
 from .options import (
     PREDICTIONS,
     SPEC_HELP,
@@ -40,7 +40,7 @@ from .options import (
     given,
     names_of,
 )
-from .streams import complain, escape_what_cannot_be_encoded, say, show
+from .streams import escape_what_cannot_be_encoded, report, report_error, show
 from .train import train_app
 
 app = typer.Typer(
@@ -67,7 +67,7 @@ def options_of_all(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Detect objects in images as GoogLeNet's ILSVRC-2014 entry did; train, evaluate, compare and look at boxes."""
+    """Detect objects in images as GoogLeNet's ILSVRC-2014 entry did; train, evaluate, compare and draw."""
 
 
 @app.command(epilog=SPEC_HELP)
@@ -114,7 +114,7 @@ def detect(
     )
     of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
     options = DetectOptions(model, settings, device, draw, format, overwrite, keep_stages, **of_run)
-    say(detect_files(source, out, options, say))
+    report(detect_files(source, out, options, report))
 
 
 def _limit_images(max_megapixels: float | None) -> None:
@@ -141,14 +141,14 @@ def propose(
     time_limit: TimeLimit = 300.0,
     max_megapixels: MaxMegapixels = None,
 ) -> None:
-    """Compute region proposals and keep them in a file."""
+    """Compute region proposals and write them to a file."""
     from ..inference.propose_run import propose_to_file
     from ..model_folders import proposer_named
 
     _limit_images(max_megapixels)
     method = proposer_named(proposals, model, device)
     how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
-    say(propose_to_file(source, out, method, say, **how))
+    report(propose_to_file(source, out, method, report, **how))
 
 
 @app.command()
@@ -156,15 +156,15 @@ def classify(
     model: Annotated[list[str], typer.Option(help="A classifier's folder or weights; given again, an ensemble.")],
     data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
     crops: Annotated[int, typer.Option(help="1, 10 or 144 an image, averaged.")] = 1,
-    images: Annotated[int | None, typer.Option(min=1, help="So many, evenly spread [all].")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="How many, evenly spread [all].")] = None,
     json: Json = None,
     device: Device = "auto",
 ) -> None:
-    """Test classifiers: top-1, top-5 and what they take for what."""
+    """Test classifiers: top-1, top-5 and confusions."""
     from ...data.files.atomic import write_atomically
     from ..classification.testing import classify
 
-    result = classify(model, data, crops, device, images, say)
+    result = classify(model, data, crops, device, images, report)
     if json is not None:
         write_atomically(json, result.to_json())
     show(result)
@@ -189,7 +189,7 @@ def evaluate(
     names = ",".join(names_of(classes))
     options = EvaluationOptions(predictions, data, metric, names, proposals or (), blacklist, explain)
     show(evaluate_files(options, out))
-    say(f"written to {out}")
+    report(f"written to {out}")
 
 
 @app.command(epilog=SPEC_HELP)
@@ -208,7 +208,7 @@ def compare(
     from ...eval.analysis.comparison import format_comparison, write_comparison
     from ...eval.evaluate import check_drop, compare_files
 
-    comparison = compare_files(a, b, data, metric, ",".join(names_of(classes)), say)
+    comparison = compare_files(a, b, data, metric, ",".join(names_of(classes)), report)
     if json is not None:
         write_comparison(comparison, json)
     show(format_comparison(comparison))
@@ -222,13 +222,13 @@ def draw(
     images: Annotated[Path, typer.Option(help="The folder that the images are in.")],
     out: Out,
     data: Annotated[str | None, typer.Option(help="A SPEC: draw its ground truth, dashed, beside them.")] = None,
-    score: Annotated[float, typer.Option("--score", "--conf", help="Leave weaker detections out.", **SHARE)] = 0.3,
+    score: Annotated[float, typer.Option("--score", "--conf", help="Leave weaker detections out.", **FRACTION)] = 0.3,
     ignore_exif: IgnoreExif = False,
 ) -> None:
     """Draw stored predictions on their images."""
     from ...eval.report.drawn_predictions import draw_predictions
 
-    say(draw_predictions(predictions, images, out, data, score, say, ignore_exif=ignore_exif))
+    report(draw_predictions(predictions, images, out, data, score, report, ignore_exif=ignore_exif))
 
 
 @app.command(epilog=SPEC_HELP)
@@ -236,7 +236,7 @@ def check(
     data: OneData,
     json: Annotated[Path | None, typer.Option(help="Write all that was found to this file too.")] = None,
 ) -> None:
-    """Look a data set over: what is in it, what cannot be used, what is odd."""
+    """Check a data set: its content, what cannot be used, what is odd."""
     from ...data.files.atomic import write_atomically
     from ...data.formats.checks import check_dataset
     from ...data.terminal import printable
@@ -253,7 +253,7 @@ def demo(out: Out = Path("demo"), model: Model = None, device: Device = "auto") 
     """Detect in the public-domain photos of scikit-image."""
     from .demo import run_demo
 
-    show(run_demo(out, model, device, say))
+    show(run_demo(out, model, device, report))
 
 
 @app.command()
@@ -265,7 +265,7 @@ def info() -> None:
 
 
 def _machine_lacks(error: Exception) -> str | None:
-    """What an error of the system or of an import says about the machine; None for one that is our own mistake."""
+    """The message for an error of the system or of an import; None for any other."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full ({error.filename or 'while writing'}): make room; the same command goes on from here"
     if isinstance(error, OSError) and error.filename is not None:
@@ -285,14 +285,14 @@ def main() -> None:
     try:
         app()
     except InceptionRcnnError as error:
-        complain(str(error))
+        report_error(str(error))
         sys.exit(error.exit_code)
     except (OSError, RuntimeError, ImportError, MemoryError) as error:
         reason = _machine_lacks(error)
         if reason is None:
             raise
-        complain(reason)
+        report_error(reason)
         sys.exit(SetupError.exit_code)
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on where this one stopped (train: with --resume)")
+        report("interrupted; the same command goes on where this one stopped (train: with --resume)")
         sys.exit(130)

@@ -7,7 +7,7 @@ import typer
 
 from .numbers import COUNT
 from .options import SPEC_HELP, Device, Json, Model, OneData
-from .streams import say, show
+from .streams import report, show
 
 benchmark_app = typer.Typer(no_args_is_help=True, help="Measure speed and quality, side by side in one run.")
 
@@ -19,7 +19,7 @@ def benchmark_proposals_command(
         "opencv:fast,selective-search:opencv-settings,selective-search:fast,selective-search:googlenet,"
         "selective-search:quality,multibox:200,mix"
     ),
-    images: Annotated[int, typer.Option(help="So many, evenly spread.", **COUNT)] = 50,
+    images: Annotated[int, typer.Option(help="How many, evenly spread.", **COUNT)] = 50,
     json: Json = None,
     model: Model = None,
     device: Device = "auto",
@@ -30,14 +30,14 @@ def benchmark_proposals_command(
     from ..model_folders import proposer_named
 
     named = [proposer_named(method, model, device) for method in methods.split(",")]
-    _show_rows(benchmark_proposals(open_dataset(data), named, images, say), json)
+    _show_rows(benchmark_proposals(open_dataset(data), named, images, report), json)
 
 
 @benchmark_app.command("ensemble", epilog=SPEC_HELP)
 def benchmark_ensemble_command(
     data: OneData,
     model: Annotated[str, typer.Option(help="The model folder of an ensemble.")],
-    images: Annotated[int, typer.Option(min=1, help="So many, evenly spread.")] = 100,
+    images: Annotated[int, typer.Option(min=1, help="How many, evenly spread.")] = 100,
     json: Json = None,
     device: Device = "auto",
 ) -> None:
@@ -47,7 +47,7 @@ def benchmark_ensemble_command(
     from ..rcnn import RCNN
 
     detector = RCNN.from_pretrained(model, device=device)
-    _show_rows(benchmark_ensemble(detector, open_dataset(data), images, say), json)
+    _show_rows(benchmark_ensemble(detector, open_dataset(data), images, report), json)
 
 
 @benchmark_app.command("sizes", epilog=SPEC_HELP)
@@ -67,7 +67,7 @@ def benchmark_sizes_command(
     from ..model_folders import proposer_named
 
     sizes = megapixels or (0.1, 0.3, 1, 3, 6, 12)
-    _show_rows(benchmark_sizes(open_dataset(data), proposer_named(method), sizes, say), json)
+    _show_rows(benchmark_sizes(open_dataset(data), proposer_named(method), sizes, report), json)
 
 
 @benchmark_app.command("evaluate")
@@ -83,7 +83,7 @@ def benchmark_evaluate_command(
     """Evaluation by each protocol: seconds for a synthetic set of the size of VOC2007 test, or another."""
     from ...eval.benchmarking import benchmark_evaluation
 
-    _show_rows(benchmark_evaluation(images, classes, detections, ways.split(","), say), json)
+    _show_rows(benchmark_evaluation(images, classes, detections, ways.split(","), report), json)
 
 
 def _show_rows(rows: list[Any], json: Path | None) -> None:

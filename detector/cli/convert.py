@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .streams import say, show
+from .streams import report, show
 
 
 def convert(
@@ -18,4 +18,4 @@ def convert(
     """Write a data set or predictions in another format."""
     from ...data.formats.conversion import convert
 
-    show(convert(source, to, out, data, say, copy_images=copy_images))
+    show(convert(source, to, out, data, report, copy_images=copy_images))

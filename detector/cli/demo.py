@@ -22,4 +22,4 @@ def run_demo(out: Path, model: str | None, device: str, report: Callable[[str], 
         write_atomically(photos / f"{name}.png", encode_image(getattr(data, name)(), ".png"))
     found = out / "found"
     report(str(detect_files([str(photos)], found, DetectOptions(model, device=device, overwrite=True), report)))
-    return f"look at the images in {found / 'drawn'}"
+    return f"the images with boxes are in {found / 'drawn'}"

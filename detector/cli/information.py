@@ -1,4 +1,4 @@
-"""What a bug report needs to say about an installation."""
+"""The facts of an installation, for bug reports."""
 
 import os
 
@@ -24,7 +24,7 @@ def describe() -> str:
         "proposals": ", ".join(METHODS),
         "presets": ", ".join(PRESETS),
         "ilsvrc": str(ILSVRC),
-        "kept files": f"{home()} (INCEPTION_RCNN_HOME {'is' if 'INCEPTION_RCNN_HOME' in os.environ else 'is not'} set)",
+        "cache": f"{home()} (INCEPTION_RCNN_HOME {'is' if 'INCEPTION_RCNN_HOME' in os.environ else 'is not'} set)",
     }
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())

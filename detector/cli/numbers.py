@@ -16,11 +16,11 @@ class Limits(TypedDict, total=False):
     callback: Callable[[float | None], float | None]
 
 
-def _within(what: str, fits: Callable[[float], bool]) -> Limits:
+def _within(what: str, valid: Callable[[float], bool]) -> Limits:
     """Limits of a number with a fraction, in words: typer's own name the wrong limit for NaN, and none is open."""
 
     def checked(value: float | None) -> float | None:
-        if value is not None and not (math.isfinite(value) and fits(value)):
+        if value is not None and not (math.isfinite(value) and valid(value)):
             raise typer.BadParameter(f"{value:g}: need a number {what}")
         return value
 
@@ -29,6 +29,6 @@ def _within(what: str, fits: Callable[[float], bool]) -> Limits:
 
 COUNT: Limits = {"min": 1}
 SEED: Limits = {"min": 0, "max": 2**32 - 1}
-SHARE = _within("from 0 to 1", lambda value: 0 <= value <= 1)
+FRACTION = _within("from 0 to 1", lambda value: 0 <= value <= 1)
 NUMBER = _within("from 0", lambda value: value >= 0)
 ABOVE_ZERO = _within("above 0", lambda value: value > 0)

@@ -1,4 +1,4 @@
-"""What the verbs of the command line share: options by the names they have everywhere."""
+"""Options that several verbs of the command line have."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from ...data.diagnostics import cut
 from ...data.errors import UsageError
-from .numbers import ABOVE_ZERO, COUNT, SEED, SHARE
+from .numbers import ABOVE_ZERO, COUNT, FRACTION, SEED
 
 # For the end of the help of the verbs that take one. A marker keeps the lines as they are.
 SPEC_HELP = """\b
@@ -20,12 +20,12 @@ A SPEC names a data set:
   csv:FILE.csv:IMAGES          a table with a line for each box
   jsonl:FILE.jsonl:IMAGES      a line of JSON for each image
   label-studio:FILE.json:IMAGES  an export of Label Studio
-Without :IMAGES the folder is looked for beside the file."""
+Without :IMAGES the folder is searched for beside the file."""
 
 Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, - (stdin) or a SPEC.")]
 Data = Annotated[list[str], typer.Option(help="A SPEC (below), such as voc:FOLDER:train; may be given again.")]
 OneData = Annotated[str, typer.Option(help="A SPEC (below), such as voc:ROOT:2012:val.")]
-Validation = Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are kept.")]
+Validation = Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are saved.")]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
@@ -37,25 +37,26 @@ Rate = Annotated[float, typer.Option(**ABOVE_ZERO)]
 Seed = Annotated[int, typer.Option(**SEED)]
 Images = Annotated[int, typer.Option(help="Images a step.", **COUNT)]
 ValidateEvery = Annotated[int, typer.Option(help="Steps.", **COUNT)]
-CheckpointEvery = Annotated[int, typer.Option(help="Steps; so many are lost at most.", **COUNT)]
+CheckpointEvery = Annotated[int, typer.Option(help="Steps; at most as many are lost.", **COUNT)]
 ValidationImages = Annotated[int, typer.Option(help="Evenly spread over --val.", **COUNT)]
 Tensorboard = Annotated[bool, typer.Option(help="Write curves for TensorBoard too, an extra.")]
 Classes = Annotated[str | None, typer.Option(help="Class names, separated by commas; all without.")]
 Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]
 Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
-Regions = Annotated[int | None, typer.Option(help="Look at so many proposals, the best [the model's].", **COUNT)]
+Regions = Annotated[int | None, typer.Option(help="How many proposals to classify, the best [the model's].", **COUNT)]
 FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
 IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
 TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **ABOVE_ZERO)]
 MaxMegapixels = Annotated[
-    float | None, typer.Option(help="Do not read larger images, of so many million pixels [179].", **ABOVE_ZERO)
+    float | None, typer.Option(help="Do not read images of more million pixels [179].", **ABOVE_ZERO)
 ]
-Features = Annotated[Path | None, typer.Option(help="A folder to keep the features in [the user's cache].")]
+Features = Annotated[Path | None, typer.Option(help="A folder for the features [the user's cache].")]
 Score = Annotated[
-    float | None, typer.Option("--score", "--conf", help="Leave weaker detections out [the model's, .3].", **SHARE)
+    float | None, typer.Option("--score", "--conf", help="Leave weaker detections out [the model's, .3].", **FRACTION)
 ]
 Overlap = Annotated[
-    float | None, typer.Option("--iou", help="Overlap above which a better box suppresses [the model's, .3].", **SHARE)
+    float | None,
+    typer.Option("--iou", help="IoU above which a better box suppresses [the model's, .3].", **FRACTION),
 ]
 MaxDet = Annotated[
     int | None, typer.Option("--max-det", help="Detections an image, the best [the model's, 100].", **COUNT)

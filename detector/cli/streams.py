@@ -1,4 +1,4 @@
-"""How the command line writes: results to stdout, talk to stderr, whatever these can encode and whoever reads them."""
+"""Output of the command line: results to stdout, messages to stderr, whatever these can encode."""
 
 import io
 import os
@@ -23,18 +23,18 @@ def escape_what_cannot_be_encoded() -> None:
 
 
 def show(result: object) -> None:
-    """Machine output, and tables: what a verb is called for."""
+    """A result: machine output and tables."""
     _write(str(result), sys.stdout)
 
 
-def say(line: object) -> None:
-    """Talk, which is for the first of several processes to do."""
+def report(line: object) -> None:
+    """A message or a line of progress, from the first of several processes."""
     if RANK == 0:
         _write(str(line), sys.stderr)
 
 
-def complain(sentence: str) -> None:
-    """What is wrong, in a few lines whatever the user's files hold."""
+def report_error(sentence: str) -> None:
+    """An error in a few lines, whatever the user's files hold."""
     process = f" in process {RANK}" if "TORCHELASTIC_RUN_ID" in os.environ else ""
     _write(f"error{process}: {short(sentence)}", sys.stderr)
 
@@ -57,6 +57,6 @@ def _write(text: str, stream: TextIO) -> None:
     try:
         print(text, file=stream, flush=True)
     except BrokenPipeError:  # `| head` has seen enough
-        # What is left in the buffer goes nowhere, else Python would complain of it at its end.
+        # What is left in the buffer goes nowhere, else Python would report_error of it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(CLOSED_PIPE) from None

@@ -29,7 +29,7 @@ from .options import (
     ValidationImages,
     names_of,
 )
-from .streams import say, show
+from .streams import report, show
 
 FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
 
@@ -39,11 +39,11 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 def _datasets(data: list[str], val: str | None) -> tuple[Any, Any]:
     from ...data.formats.specs import open_dataset, open_datasets
 
-    return open_datasets(data, say), open_dataset(val) if val else None
+    return open_datasets(data, report), open_dataset(val) if val else None
 
 
 def _say_written(out: Path) -> None:
-    say(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
+    report(f"written to {out}; try: inception-rcnn detect IMAGES --model {out} --out found")
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -100,7 +100,7 @@ def finetune(
         "device": device,
     }
     chosen = changed_preset(preset, changes)
-    run = Run(chosen.recipe, out, resume, tensorboard, say)
+    run = Run(chosen.recipe, out, resume, tensorboard, report)
     finetune_members(*_datasets(data, val), init, chosen.options, run, members)
     _say_written(out)
 
@@ -142,7 +142,7 @@ def distil(
         device=device,
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    distil(model, *_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, say))
+    distil(model, *_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, report))
     _say_written(out)
 
 
@@ -163,14 +163,14 @@ def ilsvrc_split(
     show(f"val1 and val2: {write_halves(validation, out, seed)}")
     if training_objects is not None:
         show(f"train{training_objects}: {write_training_list(validation, training_objects, out, seed)}")
-    say(f"written to {out}")
+    report(f"written to {out}")
 
 
 @train_app.command(epilog=SPEC_HELP)
 def multibox(
     data: Data,
     out: Out,
-    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are kept.")] = None,
+    val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are saved.")] = None,
     init: Annotated[str | None, typer.Option(help="The detector whose backbone it uses [the one that ships].")] = None,
     resume: Resume = False,
     priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
@@ -192,8 +192,10 @@ def multibox(
 
     options = MultiBoxOptions(priors, alpha, images, validation_images, device)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    train_multibox(*_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, say))
-    say(f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors")
+    train_multibox(*_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, report))
+    report(
+        f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors"
+    )
 
 
 @train_app.command(epilog=SPEC_HELP)
@@ -211,13 +213,13 @@ def svm(
     validation_images: ValidationImages = 100,
     device: Device = "auto",
 ) -> None:
-    """Put linear classifiers in place of a detector's softmax, R-CNN's way; writes a model folder."""
+    """Replace a detector's softmax by linear classifiers, R-CNN's way; writes a model folder."""
     from ..linear.training import LinearOptions, train_svm
     from ..region_features import checked_mode
 
     names, chosen = names_of(classes), checked_mode(mode) if mode else None
     options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device, solver)  # pyright: ignore[reportArgumentType]
-    train_svm(*_datasets(data, val), model, out, options, say)
+    train_svm(*_datasets(data, val), model, out, options, report)
     _say_written(out)
 
 
@@ -235,13 +237,13 @@ def boxes(
     validation_images: ValidationImages = 100,
     device: Device = "auto",
 ) -> None:
-    """Put R-CNN's ridge box regressors in place of a detector's learned deltas; writes a model folder."""
+    """Replace a detector's learned deltas by R-CNN's ridge box regressors; writes a model folder."""
     from ..linear.training import LinearOptions, train_boxes
     from ..region_features import checked_mode
 
     chosen = checked_mode(mode) if mode else None
     options = LinearOptions((), chosen, proposals, regions, features, validation_images, device, penalty=penalty)
-    train_boxes(*_datasets(data, val), model, out, options, say)
+    train_boxes(*_datasets(data, val), model, out, options, report)
     _say_written(out)
 
 
@@ -249,7 +251,7 @@ def boxes(
 def classifier(
     data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
     out: Out,
-    val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are kept.")] = None,
+    val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are saved.")] = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights or folder [none: from scratch].")] = None,
     resume: Resume = False,
     freeze: Annotated[str, typer.Option(help=FREEZE)] = "none",
@@ -276,5 +278,5 @@ def classifier(
     every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
     recipe = momentum_recipe(steps, learning_rate, weight_decay, schedule, seed, **every)
     training, validation = open_labelled(data), open_labelled(val) if val else None
-    train_classifier(training, validation, init, options, Run(recipe, out, resume, tensorboard, say))
-    say(f"written to {out}; try: inception-rcnn classify --model {out} --data FOLDER")
+    train_classifier(training, validation, init, options, Run(recipe, out, resume, tensorboard, report))
+    report(f"written to {out}; try: inception-rcnn classify --model {out} --data FOLDER")

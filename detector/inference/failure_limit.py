@@ -11,7 +11,7 @@ from ...data.values import shown
 
 @dataclass(frozen=True)
 class FailureLimit:
-    """How many failures are allowed, as `--fail-on-error` has it: a number, or a share of all images.
+    """How many failures are allowed, as `--fail-on-error` has it: a number, or a percentage of all images.
 
     >>> FailureLimit("10%").allows(1, of=10), FailureLimit("0").allows(1, of=10), FailureLimit(None).allows(9, of=10)
     (True, False, True)
@@ -21,10 +21,10 @@ class FailureLimit:
 
     def __post_init__(self) -> None:
         if self.text is not None and not re.fullmatch(r"\d{1,9}|\d{1,3}(\.\d{1,6})?%", self.text.strip(), re.ASCII):
-            raise UsageError(f"--fail-on-error {shown(self.text)}: need a number of images, as 5, or a share, as 10%")
+            raise UsageError(f"--fail-on-error {shown(self.text)}: need a number of images, or a percentage as 10%")
 
     def allows(self, failed: int, *, of: int) -> bool:
-        """Whether so many failures among so many images are within the limit."""
+        """Whether `failed` failures among `of` images are within the limit."""
         if self.text is None:
             return True
         text = self.text.strip()

@@ -29,9 +29,9 @@ from ...data.formats.predictions import COCO_NAME, CSV_NAME
 from ...data.formats.specs import is_spec, open_dataset
 from ...data.records import ImageDetections
 
-RECORD_NAME = "formats.json"  # says which files of further formats a run has written
+RECORD_NAME = "formats.json"  # lists the files of further formats that a run has written
 FORMATS = ("coco", "voc", "yolo", "csv", "label-studio", "coco-results", "ilsvrc")
-_NUMBERED = ("coco-results", "ilsvrc")  # have a data set's numbers in place of names
+_NUMBERED = ("coco-results", "ilsvrc")  # have the numbers of a data set instead of names
 _FILES = {
     "coco": COCO_NAME,
     "csv": CSV_NAME,
@@ -43,7 +43,7 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Written:
-    """What a person should know of what was written, and what could not be."""
+    """Notices about what was written, and the failures."""
 
     notices: tuple[str, ...]
     failures: tuple[InceptionRcnnError, ...]
@@ -76,13 +76,13 @@ class Formats:
                 f"--format {self._numbered}: none of the detector's classes ({listed(classes)}) is one of the data set "
                 f"{self.data.name} ({listed(self.data.classes)}); take another --model, or leave the format out"
             )
-        said = (
+        line = (
             f"classes that the data set {self.data.name} does not have, {listed(unknown)}: left out of {self._numbered}"
         )
-        return [f"{said}; --classes says which are detected"] if unknown else []
+        return [f"{line}; --classes names those to detect"] if unknown else []
 
     def write(self, rows: Sequence[ImageDetections], out: Path, classes: Sequence[str]) -> Written:
-        """Write each of them; one that fails keeps no other from it."""
+        """Write each of them, whichever fail."""
         files = [row.file for row in rows if row.error is None]
         paths: dict[str, list[str]] = {}
         failures: list[InceptionRcnnError] = []

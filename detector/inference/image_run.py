@@ -1,4 +1,4 @@
-"""Detecting in many images: a folder's worth in bounded memory, and everything `detect` writes about them."""
+"""Detection in many images in bounded memory, with the files that `detect` writes for each."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS, Outcome, StageSeconds, detect_stream
 from .previous_run import Earlier, take_over
 
-SPEAK_EVERY = 10.0  # seconds between lines of progress
+REPORT_EVERY = 10.0  # seconds between lines of progress
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Summary:
     wall_seconds: float
     stages: dict[str, float]
     out: Path
-    left: int = 0  # not looked at, as the run was asked to stop
+    left: int = 0  # not detected in, as the run was stopped
     notices: tuple[str, ...] = ()  # what a person should know besides, a line each
     failure: str | None = None  # the first one's reason
 
@@ -72,8 +72,8 @@ def detect_folder(
 ) -> tuple[list[ImageDetections], Summary]:
     """Detect in every source that `out` has no row of yet; write the ledger, and the drawn images below `drawn/`.
 
-    A row is on disk before the next image starts, so a run that is stopped loses nothing; one that is asked to stop,
-    by a signal that was `noticed`, ends with the image at hand. A row of an earlier run holds as long as its file is
+    A row is on disk before the next image starts, so a run that is stopped loses nothing; one that is stopped by
+    a signal that was `noticed` ends with the image at hand. A row of an earlier run holds as long as its file is
     the same. Images that failed before are tried again, those drawn without before are drawn from their rows. With
     `keep_stages` an image's stages are on disk before its row, and images that an earlier run wrote none of are done
     again. Gives all rows in the order of the sources; before them those of an earlier run about other images, which
@@ -130,7 +130,7 @@ class _Run:
     not_drawn: int = 0
 
     def write(self, outcome: Outcome, drawings: Drawings | None) -> None:
-        """Write what there is of an image but its row: its stages and its drawing, if they are asked for."""
+        """Write the files of an image beside its row: its stages and its drawing, as the options have it."""
         result, image = outcome.result, outcome.image
         self.animated += outcome.animated
         if self.keep_stages and outcome.stages is not None:
@@ -150,38 +150,38 @@ class _Run:
             try:
                 image = source.read()
             except Exception as error:
-                self._complain(failure_of(error, source.file))
+                self._not_drawn(failure_of(error, source.file))
             else:
                 drawn += self._draw(earlier.drawings, image, row)
         if drawn:
             self.report(f"{drawn} images of an earlier run are drawn now")
 
     def _draw(self, drawings: Drawings, image: NDArray[np.uint8], result: ImageDetections) -> bool:
-        """Draw an image; one that cannot be drawn keeps its row."""
+        """Draw an image; one that cannot be drawn has its row still."""
         start = time.perf_counter()
         try:
             drawings.write(result.file, draw_detections(image, result.detections))
         except DiskFullError:
             raise
         except SetupError as error:
-            self._complain(error)
+            self._not_drawn(error)
         except Exception as error:
-            self._complain(failure_of(error, result.file))
+            self._not_drawn(failure_of(error, result.file))
         else:
             return True
         finally:
             self.seconds.since("draw", start)
         return False
 
-    def _complain(self, error: Exception) -> None:
+    def _not_drawn(self, error: Exception) -> None:
         self.not_drawn += 1
         self.report(f"not drawn: {error}")
 
     def notices(self) -> list[str]:
-        """What was met and is no failure."""
+        """Notices about what is no failure."""
         texts = (
             (self.not_drawn, "could not be drawn; their rows are written"),
-            (self.animated, "with more than one frame or page: only the first was looked at"),
+            (self.animated, "with more than one frame or page: only the first was detected in"),
         )
         return [f"{count} image{'s' * (count > 1)} {text}" for count, text in texts if count]
 
@@ -192,7 +192,7 @@ class _Progress:
     def __init__(self, total: int, report: Callable[[str], None]):
         self.total, self.report = total, report
         self.count = self.boxes = self.failed = 0
-        self.begun = self.spoken = time.monotonic()
+        self.begun = self.reported = time.monotonic()
 
     def add(self, image: ImageDetections) -> None:
         self.count += 1
@@ -201,9 +201,9 @@ class _Progress:
             self.failed += 1
             self.report(f"left out: {image.error}")
         now = time.monotonic()
-        if now - self.spoken < SPEAK_EVERY:
+        if now - self.reported < REPORT_EVERY:
             return
-        self.spoken = now
+        self.reported = now
         pace = (now - self.begun) / self.count
         self.report(
             f"{self.count}/{self.total} images, {pace:.2f} s each, {pace * (self.total - self.count):.0f} s left, "

@@ -1,4 +1,4 @@
-"""What an earlier run left in its output folder: what of it still holds, and what is out of date and goes."""
+"""The results of an earlier run in its output folder: which still hold, and which are removed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,20 +25,20 @@ class Earlier:
     drawings: Drawings
 
     def lines(self) -> list[str]:
-        """What a person should know of it."""
-        said = (
+        """Notices about it."""
+        counts = (
             (self.changed, "changed since, or may have: detected in again"),
             (self.gone, f"{'is' if self.gone == 1 else 'are'} gone and left out"),
             (len(self.others), f"{'is' if len(self.others) == 1 else 'are'} not among the sources: the rows stay"),
         )
-        return [f"{count} image{'s' * (count > 1)} of an earlier run {text}" for count, text in said if count]
+        return [f"{count} image{'s' * (count > 1)} of an earlier run {text}" for count, text in counts if count]
 
 
 def take_over(out: Path, sources: Sequence[Source], roots: Sequence[str], keep_stages: bool) -> Earlier:
     """Sort out what an earlier run left, and remove the rows, drawings and stages that no longer hold.
 
-    A row is of the file that it says it is of. Rows of failures are tried again, and so are those without stages where
-    stages are to be kept. `roots` are the folders in which images of the earlier run, which may not be among the
+    A row holds as long as its file is the same. Rows of failures are tried again, and so are those without stages where
+    stages are to be written. `roots` are the folders in which images of the earlier run, which may not be among the
     sources, would be.
     """
     path = out / LEDGER_NAME

@@ -31,7 +31,7 @@ Report = Callable[[str], None]
 
 @dataclass
 class _Counts:
-    """What a run met."""
+    """Failures and notices of a run."""
 
     failed: int = 0
     failure: str | None = None  # the first one's reason
@@ -48,7 +48,7 @@ def propose_to_file(
     ignore_exif: bool = False,
     time_limit: float = IMAGE_SECONDS,
 ) -> str:
-    """Write the proposals of every source that can be read; says what was done, and each image left out.
+    """Write the proposals of every source that can be read; gives a summary, and reports each image left out.
 
     The ending of `out` names the format. Without one it is a folder of shards; those that an earlier run left are not
     made again, as long as their images are the same. What is made is on disk at once, in a file beside the one that it
@@ -62,7 +62,7 @@ def propose_to_file(
     counts = _Counts()
     with noticing_signals() as noticed:
         run = _Run(method, report, time_limit, noticed, counts)
-        said = run.shards(listed, out) if not out.suffix else run.file(listed, out)
+        summary = run.shards(listed, out) if not out.suffix else run.file(listed, out)
     if noticed.signal:
         report(f"stopped; to go on: {command_to_go_on()}")
         leave(noticed.signal)
@@ -71,12 +71,12 @@ def propose_to_file(
     for line in notices:
         report(line)
     limit.check(counts.failed, of=len(listed), example=counts.failure)
-    return said
+    return summary
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run at work: the method, and what it is told and tells."""
+    """A run at work."""
 
     method: Proposer
     report: Report
@@ -90,7 +90,7 @@ class _Run:
         return f"{images} of {len(listed)} images, {boxes} proposals by {self.method.name}, written to {out}"
 
     def shards(self, listed: Sequence[Source], out: Path) -> str:
-        """A file for each so many; those that hold are left alone."""
+        """A file for each `SHARD` images; those that hold stay."""
         by_file, kept = {source.file: source for source in listed}, 0
         shards = shard_names("proposals", list(by_file), SHARD)
         surplus = self._surplus(out, by_file) - {out / name for name in shards}

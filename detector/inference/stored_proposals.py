@@ -14,7 +14,7 @@ from ...data.stores.proposal_writers import read_origins
 class StoredProposals(Mapping[str, Proposals]):
     """The proposals on file of the sources; those that were made for another file of a source's name are left out.
 
-    Files are told apart by their sizes in bytes: copies on another machine have other times. Proposals for the pixels
+    Files are compared by their sizes in bytes: copies on another machine have other times. Proposals for the pixels
     as stored are none for the upright image. Only `.safetensors` knows what its proposals were made for.
     """
 

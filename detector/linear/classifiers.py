@@ -16,7 +16,7 @@ from ...data.records import GroundTruth
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
 
 NORM = 20.0  # the mean length that features are scaled to (R-CNN's `rcnn_scale_features.m`)
-NORM_IMAGES = NORM_REGIONS = 200  # the mean is over at most so many images, and regions of each
+NORM_IMAGES = NORM_REGIONS = 200  # at most, over which the mean is
 NEGATIVE_IOU = 0.3  # a proposal that overlaps an object of a class by less is a negative of it; .5 costs 5 mAP (R-CNN)
 
 Features = NDArray[np.float32]

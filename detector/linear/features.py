@@ -1,4 +1,4 @@
-"""The features of a data set's regions, computed once and kept: what linear classifiers and box regressors learn from.
+"""The cached features of a data set's regions, from which linear classifiers and box regressors learn.
 
 Shapes: R regions of one image, D features of a region.
 """
@@ -56,14 +56,14 @@ def cached_features(
     parameters = _parameters(network, mode, data, boxes)
     folder = folder or home() / "features" / parameters
     shards = shard_files([truth.file for truth in data.images], num_regions, POOLED)
-    # By their order: two data sets may each say something of the same file.
+    # By their order: two data sets may both have the same file.
     in_order = iter(data.images)
     truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
     missing = {name: files for name, files in shards.items() if not has_shard(folder / name, files, parameters)}
     if missing:
         wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
-        report(f"features of {data.name}: {check_room(folder, regions, POOLED)}; kept in {folder}")
+        report(f"features of {data.name}: {check_room(folder, regions, POOLED)}; written to {folder}")
         _make(network, mode, data, boxes, folder, wanted, parameters, report)
     else:
         report(f"features of {data.name}: found in {folder}")

@@ -77,9 +77,9 @@ def ridge_classifiers(
 ) -> LinearClassifiers:
     """Beside `svm.mined_svms`, without mining: the hyperplanes nearest to +1 on positives and to -1 on all negatives.
 
-    Positives count as much as negatives, all together. Classes share the products of nearly all regions, so that
-    another class costs a solution only; as many as fit into `memory` are learnt in one pass. For six classes mining is
-    as quick.
+    Positives count as much as negatives, all together. The products of nearly all regions are the same for all classes,
+    so that another class costs a solution only; as many as have room in `memory` are learnt in one pass. For six
+    classes mining is as quick.
     """
     learnt = [
         each
@@ -100,11 +100,11 @@ def _classifiers(
     num_negatives = np.zeros(len(numbers))
     for example in examples():
         everything.add(example.features, -np.ones((len(example.features), 1)))
-        for place, number in enumerate(numbers):
+        for i, number in enumerate(numbers):
             others = example.features[~example.negatives[:, number]]
-            own[place].add(others, -np.ones((len(others), 1)), weight=-1)
-            positives[place].append(example.features[example.positives[:, number]])
-            num_negatives[place] += example.negatives[:, number].sum()
+            own[i].add(others, -np.ones((len(others), 1)), weight=-1)
+            positives[i].append(example.features[example.positives[:, number]])
+            num_negatives[i] += example.negatives[:, number].sum()
     for name, moments, parts, negatives in zip(names, own, positives, num_negatives, strict=True):
         rows = np.concatenate(parts) if parts else np.zeros((0, num_features), np.float32)
         if not len(rows):
@@ -167,14 +167,14 @@ def ridge_boxes(
     """A regressor for each class from the `columns`, of width D, of every image's features, times `scale`."""
     learnt = []
     for numbers in passes(len(classes), num_features, memory):
-        gathered = {classes[number]: _Pairs(num_features) for number in numbers}
+        pairs_of = {classes[number]: _Pairs(num_features) for number in numbers}
         for truth, regions in labelled():
             rows, labels, targets = box_pairs(truth, regions)
-            for name, pairs in gathered.items():
+            for name, pairs in pairs_of.items():
                 picked = rows[labels == name]
                 features = regions.features[picked, columns].astype(np.float32) * np.float32(scale)
                 pairs.add(features, targets[labels == name])
-        learnt += [pairs.regressor(penalty) for pairs in gathered.values()]
+        learnt += [pairs.regressor(penalty) for pairs in pairs_of.values()]
     return learnt
 
 

@@ -1,6 +1,6 @@
 """R-CNN's classifiers: a linear support vector machine for each class, with hard negatives mined in one pass.
 
-As `rcnn_train.m` has it: each class keeps a cache of negatives. Those of an image that its present hyperplane does
+As `rcnn_train.m` has it: each class has a cache of negatives. Those of an image that its present hyperplane does
 not leave well behind join the cache; when many have joined, the hyperplane is learnt anew and easy ones leave.
 
 Shapes: D features of a region, K classes, P positives, N negatives.

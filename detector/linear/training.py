@@ -48,7 +48,7 @@ from .svm import mined_svms
 Solver = Literal["mined", "ridge"]
 SOLVERS: tuple[Solver, ...] = ("mined", "ridge")  # R-CNN's machines with mined negatives, and least squares
 LAYOUT = slice(FEATURE_CHANNELS, POOLED)  # the columns of the features that the box deltas take
-LOWEST_SCORE = 0.0001  # of detections that are evaluated: average precision asks for nearly all
+LOWEST_SCORE = 0.0001  # of detections that are evaluated: average precision needs nearly all
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def train_svm(
     options: LinearOptions,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write the model folder `out`: the detector with linear classifiers in place of its softmax.
+    """Write the model folder `out`: the detector with linear classifiers instead of its softmax.
 
     With validation images the mAP of the detector as it was, and of both solvers' classifiers, is reported.
     """
@@ -151,7 +151,7 @@ def train_boxes(
     options: LinearOptions,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write the model folder `out`: the detector with R-CNN's box regressors in place of its learned deltas.
+    """Write the model folder `out`: the detector with R-CNN's box regressors instead of its learned deltas.
 
     With validation images the mAP with the deltas as they were, with the regressors, and with neither is reported.
     """
@@ -200,9 +200,9 @@ def _open(
     network.to(choose_device(options.device))
     method = proposer_named(config.proposals, str(folder), options.device)
 
-    def features(of: Dataset, place: Path | None) -> FeatureStore:
+    def features(of: Dataset, cache: Path | None) -> FeatureStore:
         proposals = cached_proposals(of, method, report)
-        return cached_features(network, config.mode, of, proposals, config.regions, place, report)
+        return cached_features(network, config.mode, of, proposals, config.regions, cache, report)
 
     store = features(data, options.features)
     validation_store = features(sample, options.features and options.features / "validation") if sample else None

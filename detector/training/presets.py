@@ -33,9 +33,9 @@ class IlsvrcPreset:
     def __str__(self) -> str:
         recipe, options = self.training.recipe, self.training.options
         return (
-            f"{' + '.join(self.data)}, judged on {self.validation}; {len(self.classes)} classes; {self.members} nets "
-            f"from {self.init}; {options.proposals}, {options}; {recipe.steps} steps of {recipe.optimizer}, rate "
-            f"{recipe.learning_rate:g} times {recipe.decay:g} every {recipe.decay_every}"
+            f"{' + '.join(self.data)}, evaluated on {self.validation}; {len(self.classes)} classes; "
+            f"{self.members} nets from {self.init}; {options.proposals}, {options}; {recipe.steps} steps of "
+            f"{recipe.optimizer}, rate {recipe.learning_rate:g} times {recipe.decay:g} every {recipe.decay_every}"
         )
 
 

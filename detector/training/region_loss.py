@@ -26,7 +26,7 @@ def region_loss(
     """Cross-entropy over the classes plus the smooth L1 of the foreground's deltas, a mean over the regions.
 
     Where an image's data set does not annotate some classes, background means: background or one of those. "accuracy"
-    is the share of the foreground that is given its class, NaN where there is none. The means are over all processes'
+    is the fraction of the foreground that gets its class, NaN where there is none. The means are over all processes'
     regions, and this gives the part of them that `batch` has; without any region there are no terms. Without
     `box_deltas` only the classes are learnt.
     """

@@ -1,11 +1,11 @@
-"""What must be the same for a stopped training to go on as if it had not been: facts that a checkpoint keeps."""
+"""Facts in a checkpoint that a resumed run must have in common with the earlier one."""
 
 from ...data.datasets.dataset import Dataset
 from ...data.stores.proposal_store import hash_of
 
 
 def data_fact(data: Dataset | None) -> str | None:
-    """All that a data set says of its images in a few words that change with it, wherever its files are."""
+    """A hash of all annotations of a data set, wherever its files are."""
     if data is None:
         return None
     parts = (

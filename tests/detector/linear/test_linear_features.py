@@ -99,7 +99,7 @@ def test_what_was_computed_is_found_again(network, data, proposals):
     assert network.calls == 4
     second = cached_features(network, "shared", data, proposals, NUM_REGIONS, report=lines.append)
     assert network.calls == 4
-    assert re.search(r"features of four: the features of 12 regions need 0\.00 GB; .* free; kept in", lines[0])
+    assert re.search(r"features of four: the features of 12 regions need 0\.00 GB; .* free; written to", lines[0])
     assert lines[1].startswith("features of four: found in")
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.features, b.features)
