@@ -1,13 +1,18 @@
-"""Text for a terminal: names made safe to show, as users' files may hold anything, and tables."""
+"""What a terminal shows: names made safe, as users' files may hold anything, tables, and progress."""
 
 import json
+import sys
+import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+EVERY = 10.0  # seconds between lines
+Item = TypeVar("Item")
 
 
 def printable(text: str) -> str:
@@ -59,3 +64,60 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def silent(line: str) -> None:
+    """The `report` of who wants no messages."""
+
+
+class Progress:
+    """How many of `total` images are done, at which pace, and when all will be; a context that ends the bar.
+
+    There is a bar where standard error is a terminal and someone wants messages; without, `report` gets lines.
+    """
+
+    def __init__(self, what: str, total: int, report: Callable[[str], None]):
+        self.what, self.total, self.report = what, total, report
+        self.count = 0
+        self._begun = self._reported = time.monotonic()
+        self._bar: Any = _bar() if sys.stderr.isatty() and report is not silent and total > 1 else None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.add_task(self.what, total=self.total, note="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def add(self, count: int = 1, note: str = "") -> None:
+        """Take in that so many more are done; the `note` stands behind the numbers."""
+        self.count += count
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self.count, note=note)
+        elif now - self._reported >= EVERY:
+            self._reported = now
+            pace = (now - self._begun) / self.count
+            left = f"{pace:.2f} s each, {pace * (self.total - self.count):.0f} s left"
+            self.report(f"{self.what}: {self.count}/{self.total} images, {left}{note and f', {note}'}")
+
+
+def tracked(items: Iterable[Item], what: str, total: int, report: Callable[[str], None]) -> Iterator[Item]:
+    """The items, each counted once what is done with it is done."""
+    with Progress(what, total, report) as progress:
+        for item in items:
+            yield item
+            progress.add()
+
+
+def _bar() -> Any:
+    """A bar of rich's; what is written to standard error meanwhile stands above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)

@@ -18,7 +18,7 @@ from ..data.records import Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
 from ..data.stores.stage_files import STAGES_NAME, read_stages
-from ..data.terminal import printable
+from ..data.terminal import printable, silent
 from .analysis.breakdown import break_down
 from .analysis.comparison import Comparison, compare
 from .analysis.image_explanation import explain_image
@@ -141,7 +141,7 @@ def _explained(
 
 
 def compare_files(
-    a: Path, b: Path, data: str, metric: str, classes: str = "", report: Callable[[str], None] = lambda line: None
+    a: Path, b: Path, data: str, metric: str, classes: str = "", report: Callable[[str], None] = silent
 ) -> Comparison:
     """Evaluate two sets of predictions by one protocol on the same data, class by class.
 

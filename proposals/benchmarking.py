@@ -11,6 +11,7 @@ from ..data.boxes import box_iou
 from ..data.datasets.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.ranges import COUNT, check_range
+from ..data.terminal import silent
 from .methods import Proposer
 
 
@@ -43,7 +44,7 @@ def benchmark_sizes(
     data: Dataset,
     method: Proposer,
     megapixels: Sequence[float],
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> list[SizeRow]:
     """Run a method on one image, the data set's first, enlarged or reduced to each size."""
     if not len(data):
@@ -64,7 +65,7 @@ def benchmark_sizes(
 
 
 def benchmark_proposals(
-    data: Dataset, methods: Sequence[Proposer], num_images: int, report: Callable[[str], None] = lambda line: None
+    data: Dataset, methods: Sequence[Proposer], num_images: int, report: Callable[[str], None] = silent
 ) -> list[ProposalRow]:
     """Run each method on the same images, evenly spread; a first call, which compiles, is not timed.
 

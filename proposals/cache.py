@@ -14,9 +14,8 @@ from ..data.records import Proposals
 from ..data.stores.proposal_files import NamedProposals
 from ..data.stores.proposal_store import ProposalStore, hash_of, read_proposals
 from ..data.stores.proposal_writers import write_proposals
+from ..data.terminal import tracked
 from .methods import Proposer, propose_all
-
-REPORT_EVERY = 200  # images
 
 
 def home() -> Path:
@@ -49,12 +48,11 @@ def cached_proposals(dataset: Dataset, method: Proposer, report: Callable[[str],
     report(f"proposals of {dataset.name}: {method.name} on {len(dataset)} images, cached in {path}")
     made = {}
     all_found = propose_all(method, dataset.images, dataset.read)
-    for truth, found in zip(dataset.images, all_found, strict=True):
+    pairs = zip(dataset.images, all_found, strict=True)
+    for truth, found in tracked(pairs, "proposals", len(dataset), report):
         if isinstance(found, DataError):
             raise found
         made[truth.file] = found
-        if len(made) % REPORT_EVERY == 0:
-            report(f"proposals: {len(made)} of {len(dataset)} images")
     write_proposals(path, made, method.name, method.parameters)
     return read_proposals(path)
 

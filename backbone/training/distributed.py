@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ...data.errors import SetupError, UsageError
+from ...data.terminal import silent
 
 TIMEOUT = timedelta(days=2)  # the others wait while the first computes proposals or validates
 Item = TypeVar("Item")
@@ -67,7 +68,7 @@ def is_first() -> bool:
 
 def only_first(report: Callable[[str], None]) -> Callable[[str], None]:
     """`report` in the first process, silence in the others."""
-    return report if is_first() else lambda line: None
+    return report if is_first() else silent
 
 
 def own_shard(items: Sequence[Item]) -> Sequence[Item]:

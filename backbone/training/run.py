@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...data.terminal import silent
 from .recipe import Recipe
 
 
@@ -15,4 +16,4 @@ class Run:
     out: Path  # `log.jsonl`, `log.csv`, `last.ckpt` and the model
     resume: bool = False  # go on from `last.ckpt`
     tensorboard: bool = False  # write its curves too
-    report: Callable[[str], None] = lambda line: None
+    report: Callable[[str], None] = silent

@@ -14,6 +14,7 @@ from ..images.image_files import is_turned
 from ..images.near_annotations import image_folder_of
 from ..images.sources import OnPassedOver, Source, list_sources
 from ..records import GroundTruth
+from ..terminal import silent
 from ..values import shown
 from .coco.annotations import read_coco
 from .ilsvrc.annotations import read_ilsvrc, with_blacklist
@@ -76,7 +77,7 @@ def open_dataset(
 
 
 def open_datasets(
-    specs: Sequence[str], report: Callable[[str], None] = lambda line: None, *, allow_unannotated: bool = False
+    specs: Sequence[str], report: Callable[[str], None] = silent, *, allow_unannotated: bool = False
 ) -> Dataset:
     """Several data sets as one; with more than one, files are named from the folder that holds all of them.
 

@@ -15,9 +15,8 @@ from ...data.classification.labelled_images import LabelledImages, read_class_fo
 from ...data.classification.test_crops import COUNTS, crops_of
 from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError
+from ...data.terminal import Progress, silent
 from ...eval.metrics.classification import ClassificationResult
-
-REPORT_EVERY = 20  # chunks of crops between lines of progress
 
 
 def open_labelled(source: str | Path) -> LabelledImages:
@@ -31,7 +30,7 @@ def classify(
     crops: int,
     device: str = "auto",
     limit: int | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> ClassificationResult:
     """How right classifiers are, one or several as an ensemble, on all images of `data` or `limit`, evenly spread."""
     if crops not in COUNTS:
@@ -73,16 +72,16 @@ def predict(
     models: Sequence[GoogLeNet],
     images: LabelledImages,
     count: int,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> NDArray[np.float64]:
     """The probabilities (N, K) of images, averaged over crops and networks; batches of the network go across images."""
     together = max(CHUNK // count, 1)
     rows: list[NDArray[np.float64]] = []
-    for number, crops in enumerate(_prefetched(images, count, together), start=1):
-        answers = mean_softmax(models, crops)  # [images * count, K]
-        rows.append(answers.reshape(-1, count, answers.shape[1]).mean(axis=1))
-        if number % REPORT_EVERY == 0:
-            report(f"{min(number * together, len(images))}/{len(images)} images")
+    with Progress("classifying", len(images), report) as progress:
+        for crops in _prefetched(images, count, together):
+            probabilities = mean_softmax(models, crops)  # [images * count, K]
+            rows.append(probabilities.reshape(-1, count, probabilities.shape[1]).mean(axis=1))
+            progress.add(len(rows[-1]))
     return np.concatenate(rows) if rows else np.zeros((0, len(images.classes)))
 
 

@@ -21,6 +21,7 @@ from ...data.images.sources import Source
 from ...data.records import Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME
 from ...data.stores.proposal_store import hash_of
+from ...data.terminal import silent
 from ...proposals.cache import check_fresh, image_releases
 from ..model_folders import model_folder, proposer_named, weights_files
 from ..rcnn import RCNN
@@ -56,7 +57,7 @@ class DetectOptions:
 
 
 def detect_files(
-    named: Sequence[str], out: Path, options: DetectOptions, report: Callable[[str], None] = lambda line: None
+    named: Sequence[str], out: Path, options: DetectOptions, report: Callable[[str], None] = silent
 ) -> Summary:
     """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
 

@@ -20,6 +20,7 @@ from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_range
 from ...data.records import Detections, ImageDetections
 from ...data.suppression import detections_of
+from ...data.terminal import silent, tracked
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ..ensemble import Ensemble, Prediction, fuse
@@ -28,7 +29,6 @@ from ..rcnn import RCNN, refine
 
 SURE = 0.3  # the score of a class from which on a member is sure of a region: that of detections
 MEASURED_FROM = 0.001  # the score from which detections are evaluated
-REPORT_EVERY = 20  # images
 
 Nets = tuple[int, ...]  # members, from 1 on
 
@@ -45,7 +45,7 @@ class EnsembleRow:
 
 
 def benchmark_ensemble(
-    model: RCNN, data: Dataset, num_images: int, report: Callable[[str], None] = lambda line: None
+    model: RCNN, data: Dataset, num_images: int, report: Callable[[str], None] = silent
 ) -> list[EnsembleRow]:
     """Evaluate an ensemble, each of its members, and all but each, on images evenly spread over a data set."""
     if not isinstance(model.network, Ensemble):
@@ -57,13 +57,11 @@ def benchmark_ensemble(
     everyone = tuple(range(1, model.config.members + 1))
     found: dict[Nets, list[ImageDetections]] = {nets: [] for nets in _groups(everyone)}
     disagreement = _Disagreement(everyone)
-    for number, truth in enumerate(sample.images, start=1):
+    for truth in tracked(sample.images, "evaluating", len(sample), report):
         predictions, detected = _predict(model, sample.read(truth), list(found))
         for nets, detections in detected.items():
             found[nets].append(ImageDetections(truth.file, truth.width, truth.height, detections))
         disagreement.add(predictions)
-        if number % REPORT_EVERY == 0:
-            report(f"{number} of {len(sample)} images")
     maps = {
         nets: evaluate_voc(tabulate(images, sample.images, model.config.classes), "voc10").map
         for nets, images in found.items()

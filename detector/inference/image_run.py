@@ -18,13 +18,12 @@ from ...data.images.sources import Source
 from ...data.records import ImageDetections, Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME, image_to_line, open_ledger, write_ledger
 from ...data.stores.stage_files import write_stages
+from ...data.terminal import Progress, silent
 from ...eval.report.drawing import draw_detections
 from ...eval.report.drawn_files import Drawings
 from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS, Outcome, StageSeconds, detect_stream
 from .previous_run import Earlier, take_over
-
-REPORT_EVERY = 10.0  # seconds between lines of progress
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def detect_folder(
     roots: Sequence[str] = (),
     time_limit: float = IMAGE_SECONDS,
     noticed: Interruption | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> tuple[list[ImageDetections], Summary]:
     """Detect in every source that `out` has no row of yet; write the ledger, and the drawn images below `drawn/`.
 
@@ -88,8 +87,9 @@ def detect_folder(
         report(line)
     if draw:
         run.draw_rows([source for source in sources if source.file in rows], earlier)
-    progress = _Progress(len(todo), report)
+    failed = boxes = 0
     with (
+        Progress("detecting", len(todo), report) as progress,
         open_ledger(out / LEDGER_NAME) as ledger,
         closing(detect_stream(model, todo, stored, run.seconds, time_limit)) as stream,
     ):
@@ -98,7 +98,11 @@ def detect_folder(
             with naming_failures(out / LEDGER_NAME):
                 ledger.write(image_to_line(outcome.result))
             rows[outcome.result.file] = outcome.result
-            progress.add(outcome.result)
+            boxes += len(outcome.result.detections)
+            if outcome.result.error is not None:
+                failed += 1
+                report(f"left out: {outcome.result.error}")
+            progress.add(note=f"{boxes} detections, {failed} failed")
     done = [rows[source.file] for source in sources if source.file in rows]
     write_ledger([*earlier.others, *done], out / LEDGER_NAME)
     failures = [row.error for row in done if row.error is not None]
@@ -184,28 +188,3 @@ class _Run:
             (self.animated, "with more than one frame or page: only the first was detected in"),
         )
         return [f"{count} image{'s' * (count > 1)} {text}" for count, text in texts if count]
-
-
-class _Progress:
-    """A line now and then: how far, how fast, how long still."""
-
-    def __init__(self, total: int, report: Callable[[str], None]):
-        self.total, self.report = total, report
-        self.count = self.boxes = self.failed = 0
-        self.begun = self.reported = time.monotonic()
-
-    def add(self, image: ImageDetections) -> None:
-        self.count += 1
-        self.boxes += len(image.detections)
-        if image.error is not None:
-            self.failed += 1
-            self.report(f"left out: {image.error}")
-        now = time.monotonic()
-        if now - self.reported < REPORT_EVERY:
-            return
-        self.reported = now
-        pace = (now - self.begun) / self.count
-        self.report(
-            f"{self.count}/{self.total} images, {pace:.2f} s each, {pace * (self.total - self.count):.0f} s left, "
-            f"{self.boxes} detections, {self.failed} failed"
-        )

@@ -27,6 +27,7 @@ from ...data.stores.feature_store import (
     write_shard,
 )
 from ...data.stores.proposal_store import hash_of
+from ...data.terminal import Progress, silent
 from ...proposals.cache import file_state, home, image_releases
 from ...proposals.methods import prefetch
 from ..box_predictor import POOLED
@@ -35,7 +36,6 @@ from ..region_features import Mode
 
 ALGORITHM = 1  # to be raised whenever the same regions would get other features
 HALF_MAX = float(np.finfo(np.float16).max)
-REPORT_EVERY = 50  # images
 
 
 def cached_features(
@@ -45,7 +45,7 @@ def cached_features(
     proposals: Mapping[str, Proposals],
     num_regions: int,
     folder: Path | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> FeatureStore:
     """The features of every image's objects and first `num_regions` proposals, from disk if they are there.
 
@@ -112,17 +112,15 @@ def _make(
     report: Callable[[str], None],
 ) -> None:
     """Compute the shards that are missing and write each when it is full."""
-    total, done = sum(map(len, wanted.values())), 0
-    for name, truths in wanted.items():
-        made = []
-        for truth, image in zip(truths, prefetch(data.read, truths), strict=True):
-            boxes_of_image = _regions(truth, boxes)
-            features = _in_half_precision(image_features(network, mode, image, boxes_of_image), truth.file)
-            made.append(RegionFeatures(truth.file, len(truth), boxes_of_image, features))
-            done += 1
-            if done % REPORT_EVERY == 0:
-                report(f"features: {done} of {total} images")
-        write_shard(folder / name, made, parameters)
+    with Progress("features", sum(map(len, wanted.values())), report) as progress:
+        for name, truths in wanted.items():
+            made = []
+            for truth, image in zip(truths, prefetch(data.read, truths), strict=True):
+                boxes_of_image = _regions(truth, boxes)
+                features = _in_half_precision(image_features(network, mode, image, boxes_of_image), truth.file)
+                made.append(RegionFeatures(truth.file, len(truth), boxes_of_image, features))
+                progress.add()
+            write_shard(folder / name, made, parameters)
 
 
 @torch.inference_mode()

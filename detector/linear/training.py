@@ -26,6 +26,7 @@ from ...data.ranges import ABOVE_ZERO, COUNT, check_ranges
 from ...data.records import GroundTruth, ImageDetections
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
 from ...data.suppression import detections_of
+from ...data.terminal import silent
 from ...eval.analysis.comparison import compare
 from ...eval.analysis.intervals import find_intervals
 from ...eval.metrics.evaluation import Evaluation
@@ -118,7 +119,7 @@ def train_svm(
     model: str | None,
     out: Path,
     options: LinearOptions,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> None:
     """Write the model folder `out`: the detector with linear classifiers instead of its softmax.
 
@@ -149,7 +150,7 @@ def train_boxes(
     model: str | None,
     out: Path,
     options: LinearOptions,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
 ) -> None:
     """Write the model folder `out`: the detector with R-CNN's box regressors instead of its learned deltas.
 

@@ -18,6 +18,7 @@ from ...data.images.image_files import image_name, size_if_there
 from ...data.images.pairing import pair_files
 from ...data.images.sources import list_sources
 from ...data.records import GroundTruth, ImageDetections
+from ...data.terminal import silent
 from ...data.values import NO_INDEX
 from .drawing import draw_detections
 from .drawn_files import Drawings
@@ -29,7 +30,7 @@ def draw_predictions(
     out: Path,
     data: str | None,
     score: float,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = silent,
     *,
     ignore_exif: bool = False,
 ) -> str:

@@ -1,9 +1,21 @@
+import io
 import json
+import sys
 from dataclasses import dataclass
 
 import pytest
 
-from inception_rcnn.data.terminal import format_columns, format_rows, num_cells, printable, rows_to_json
+from inception_rcnn.data import terminal
+from inception_rcnn.data.terminal import (
+    Progress,
+    format_columns,
+    format_rows,
+    num_cells,
+    printable,
+    rows_to_json,
+    silent,
+    tracked,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +67,62 @@ def test_rows_as_a_table_and_as_json() -> None:
 
 def test_no_rows() -> None:
     assert (format_rows([]), json.loads(rows_to_json([]))) == ("", [])
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tests set."""
+    now = [0.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_come_every_ten_seconds_with_the_pace_and_the_time_that_is_left(clock):
+    lines = []
+    with Progress("detecting", 8, lines.append) as run:
+        for seconds in (6, 12, 15, 24):
+            clock[0] = seconds
+            run.add(note="3 failed")
+    assert lines == [
+        "detecting: 2/8 images, 6.00 s each, 36 s left, 3 failed",
+        "detecting: 4/8 images, 6.00 s each, 24 s left, 3 failed",
+    ]
+
+
+def test_nothing_to_do_reports_nothing(clock):
+    lines = []
+    assert list(tracked([], "detecting", 0, lines.append)) == lines == []
+
+
+def test_items_are_counted_once_they_are_done(clock):
+    lines = []
+    for number in tracked("abc", "detecting", 3, lines.append):
+        clock[0] += 11
+        assert len(lines) == "abc".index(number)
+    assert [line.partition(" images")[0] for line in lines] == [f"detecting: {i}/3" for i in (1, 2, 3)]
+
+
+def test_a_terminal_has_a_bar_and_lines_above_it(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    lines = []
+    with Progress("detecting", 2, lines.append) as run:
+        run.add(note="5 detections")
+        sys.stderr.write("left out: a.png\n")
+        run.add(note="7 detections")
+    assert lines == []
+    assert "left out: a.png" in screen.getvalue()
+    assert "detecting" in screen.getvalue()
+    assert "2/2" in screen.getvalue()
+    assert "7 detections" in screen.getvalue()
+    assert sys.stderr is screen
+
+
+def test_who_wants_no_messages_has_no_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    assert list(tracked([1, 2], "detecting", 2, silent)) == [1, 2]
+    assert screen.getvalue() == ""

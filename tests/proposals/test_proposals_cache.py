@@ -19,7 +19,6 @@ from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.data.stores.proposal_files import NamedProposals, read_proposal_file
 from inception_rcnn.data.stores.proposal_store import hash_of, read_proposals
 from inception_rcnn.data.stores.proposal_writers import write_proposals
-from inception_rcnn.proposals import cache as kept
 from inception_rcnn.proposals import methods
 from inception_rcnn.proposals.cache import cached_proposals, check_fresh, home
 from inception_rcnn.proposals.methods import proposer
@@ -156,14 +155,15 @@ def test_work_that_fails_leaves_nothing_behind(photos: Dataset, own_home: Path, 
 def test_a_person_is_told_what_happens(
     photos: Dataset, own_home: Path, seen: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "REPORT_EVERY", 2)
+    monkeypatch.setattr("inception_rcnn.data.terminal.EVERY", 0.0)
     lines: list[str] = []
     for _ in range(2):
         cached_proposals(photos, proposer("opencv:fast"), lines.append)
     (path,) = own_home.rglob("*.safetensors")
+    assert lines.pop(1).startswith("proposals: 1/2 images, ")
+    assert lines.pop(1).startswith("proposals: 2/2 images, ")
     assert lines == [
         f"proposals of photos val: opencv:fast on 2 images, cached in {path}",
-        "proposals: 2 of 2 images",
         f"proposals of photos val: found in {path}",
     ]
     assert path.parent == own_home / "proposals"
@@ -316,7 +316,7 @@ def test_other_releases_of_what_decodes_and_resizes_are_asked_anew(
     _ask(photos)
     _ask(photos)
     assert len(seen) == 2
-    monkeypatch.setattr(kept, "image_releases", lambda: release)
+    monkeypatch.setattr("inception_rcnn.proposals.cache.image_releases", lambda: release)
     _ask(photos)
     assert len(seen) == 4
 
