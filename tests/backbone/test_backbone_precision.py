@@ -105,3 +105,25 @@ def test_a_device_may_be_torchs_own_or_a_number():
     if not torch.cuda.is_available():
         with pytest.raises(SetupError, match="cuda:0"):
             choose_device(0)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_computes_in_bfloat16_where_it_multiplies_it_natively(monkeypatch, native):
+    asked, made = [], []
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: asked.append(options) or native)
+    monkeypatch.setattr(torch, "autocast", lambda *arguments: made.append(arguments))
+    autocast(torch.device("cuda:1"))
+    assert asked == [{"including_emulation": False}]
+    assert made == ([("cuda", torch.bfloat16)] if native else [])
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "native"),
+    [({}, False), ({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)],
+)
+def test_a_cpu_computes_in_bfloat16_where_it_multiplies_it_natively(monkeypatch, capabilities, native):
+    made = []
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr(torch, "autocast", lambda *arguments: made.append(arguments))
+    autocast(torch.device("cpu"))
+    assert made == ([("cpu", torch.bfloat16)] if native else [])

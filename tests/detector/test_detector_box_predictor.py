@@ -1,6 +1,10 @@
+import math
+
+import numpy as np
+import pytest
 import torch
 
-from inception_rcnn.detector.box_predictor import BoxPredictor
+from inception_rcnn.detector.box_predictor import BoxPredictor, class_probabilities
 
 
 def test_no_regions_have_no_scores():
@@ -24,3 +28,54 @@ def test_scores_and_deltas_know_where_in_the_window_something_is():
 def test_what_comes_out_is_float32():
     logits, deltas = BoxPredictor(3).bfloat16()(torch.zeros(2, 1024, 7, 7, dtype=torch.bfloat16))
     assert logits.dtype == deltas.dtype == torch.float32
+
+
+def test_logits_and_deltas_are_those_of_plain_sums(rng):
+    """Reference values in numpy, a region, an output and a cell at a time."""
+    predictor = BoxPredictor(2).double().eval()
+    weights = {}
+    with torch.no_grad():
+        for name, each in predictor.named_parameters():
+            values = rng.normal(0, 0.05, each.shape)
+            each.copy_(torch.from_numpy(values))
+            weights[name] = values
+    features = rng.normal(0, 1, (2, 1024, 7, 7))
+    with torch.no_grad():
+        logits, deltas = predictor(torch.from_numpy(features))
+    assert (logits.shape, deltas.shape) == ((2, 3), (2, 2, 4))
+    for region in range(2):
+        layout = np.zeros((64, 7, 7))
+        for y in range(7):
+            for x in range(7):
+                cell = weights["reduce.weight"][:, :, 0, 0] @ features[region, :, y, x] + weights["reduce.bias"]
+                layout[:, y, x] = np.maximum(cell, 0)
+        means = [features[region, channel].sum() / 49 for channel in range(1024)]
+        pooled = np.array([*means, *layout.ravel()])
+        for output in range(3):
+            expected = (weights["classifier.weight"][output] * pooled).sum() + weights["classifier.bias"][output]
+            assert float(logits[region, output]) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+        for number in range(2):
+            for side in range(4):
+                row = 4 * number + side
+                expected = (weights["deltas.weight"][row] * layout.ravel()).sum() + weights["deltas.bias"][row]
+                assert float(deltas[region, number, side]) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+def test_probabilities_are_those_of_their_formulas():
+    logits = [[0.5, -1.0, 2.0], [0.0, 0.0, 0.0], [3.0, -20.0, -30.0]]
+    softmax, sigmoid = (class_probabilities(torch.tensor(logits), scores) for scores in ("softmax", "sigmoid"))
+    for row, values in enumerate(logits):
+        exponentials = [math.exp(value) for value in values]
+        expected = [each / sum(exponentials) for each in exponentials]
+        assert softmax[row].tolist() == pytest.approx(expected, rel=1e-6)
+        own = [1 / (1 + math.exp(-value)) for value in values[1:]]
+        assert sigmoid[row].tolist() == pytest.approx([1 - max(own), *own], rel=1e-6, abs=1e-12)
+    assert (softmax.dtype, sigmoid.dtype) == (torch.float32, torch.float64)
+
+
+def test_outputs_stay_on_the_device_of_the_features():
+    """A tensor made on the CPU would not go with the others."""
+    predictor = BoxPredictor(2).to("meta")
+    logits, deltas = predictor(torch.zeros(3, 1024, 7, 7, device="meta"))
+    assert (logits.device.type, deltas.device.type) == ("meta", "meta")
+    assert class_probabilities(logits, "sigmoid").device.type == "meta"

@@ -8,6 +8,7 @@ from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.crops import warp_regions
 from inception_rcnn.detector import region_features as regions
+from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.region_features import checked_mode, crop_features, region_features, shared_features
 
 
@@ -135,3 +136,16 @@ def test_an_unknown_mode_is_refused():
     assert checked_mode("crops") == "crops"
     with pytest.raises(UsageError, match="shared, crops"):
         checked_mode("croops")
+
+
+@pytest.mark.parametrize("mode", regions.MODES)
+def test_features_are_on_the_device_of_the_network(mode, image):
+    """On a device without memory: a tensor made on the CPU would not go with the others."""
+    network = RegionNetwork(2, (mode,)).to("meta")
+    for boxes in ([], [[0, 0, 90, 80], [20, 30, 60, 70]]):
+        maps = SharedMaps(network.backbone, image)
+        for _, features in region_features(mode, network.box_head(mode), [(maps, as_boxes(boxes))]):
+            assert features.device.type == "meta"
+        logits, deltas = network(mode, maps, as_boxes(boxes))
+        assert (logits.shape, deltas.shape) == ((len(boxes), 3), (len(boxes), 2, 4))
+        assert {(each.device.type, each.dtype) for each in (logits, deltas)} == {("meta", torch.float32)}

@@ -148,3 +148,11 @@ def test_the_parts_of_two_processes_add_up_to_the_loss_of_one(rng, monkeypatch):
         ]
     for name, term in expected.items():
         torch.testing.assert_close(shares[0][name] + shares[1][name], term)
+
+
+@pytest.mark.parametrize("auxiliary", [True, False])
+def test_the_loss_is_on_the_device_of_the_network(rng, auxiliary, monkeypatch):
+    """On a device without memory: a tensor made on the CPU would not go with the others."""
+    monkeypatch.setattr(classification, "autocast", lambda device: torch.autocast("cpu", enabled=False))
+    terms = classification_loss(GoogLeNet(4, auxiliary).to("meta"), batch([3, 0], rng))
+    assert {(term.device.type, term.dtype) for term in terms.values()} == {("meta", torch.float32)}

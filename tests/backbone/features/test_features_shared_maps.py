@@ -68,3 +68,19 @@ def test_images_become_the_backbones_input():
     assert pixels.is_contiguous(memory_format=torch.channels_last)
     assert pixels[0, :, 0, 0].tolist() == [-each for each in MEAN]
     assert pixels[1, :, 4, 6].tolist() == [7, 3, 6]
+
+
+def test_maps_and_windows_are_on_the_device_of_the_backbone():
+    """On a device without memory: a tensor made on the CPU would not go with the others."""
+    maps = SharedMaps(Backbone().to("meta"), IMAGE)
+    assert maps.device.type == "meta"
+    for _, feature_map, windows in maps.windows(as_boxes([SMALL, LARGE])):
+        assert (feature_map.device.type, windows.device.type, windows.dtype) == ("meta", "meta", torch.float32)
+        assert roi_align(feature_map, windows, STRIDE, 7).device.type == "meta"
+        assert roi_align(feature_map.bfloat16(), windows, STRIDE, 7).dtype == torch.bfloat16
+
+
+def test_images_become_float32_on_the_device_of_the_backbone():
+    for device in ("meta", "cpu"):
+        made = as_input(Backbone().to(device), IMAGE[None])
+        assert (made.device.type, made.dtype, made.shape) == (device, torch.float32, (1, 3, 300, 400))

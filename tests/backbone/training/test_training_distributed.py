@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,47 @@ def test_a_loss_that_is_no_number_in_one_process_stops_all_and_the_first_says_wh
     assert done.returncode != 0
     assert done.stderr.count("the loss is nan at step 45") == 1
     assert torch.load(tmp_path / "out" / "last.ckpt", weights_only=True)["state"]["step"] == 40
+
+
+@pytest.fixture
+def group_of_one(monkeypatch):
+    """As `torchrun` starts a single process: all goes through torch's own group."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {
+        "RANK": 0,
+        "WORLD_SIZE": 1,
+        "LOCAL_RANK": 0,
+        "LOCAL_WORLD_SIZE": 1,
+        "MASTER_PORT": port,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "test")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with distributed.joined():
+        yield
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch cannot train in several processes")
+def test_a_group_of_one_adds_up_gathers_and_broadcasts(group_of_one):
+    assert torch.distributed.is_initialized()
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    assert distributed.totals(3, 2**40) == [3, 2**40]
+    assert distributed.sums(0.1, -2.5) == [0.1, -2.5]
+    assert distributed.gather_texts("a") == ["a"]
+    assert distributed.from_first(lambda: 0.25) == 0.25
+    with distributed.first_alone():
+        pass
+    used, unused = torch.nn.Parameter(torch.ones(2, 3)), torch.nn.Parameter(torch.ones(4))
+    (used * torch.arange(6.0).reshape(2, 3)).sum().backward()
+    distributed.sum_gradients([used, unused])
+    assert used.grad is not None
+    assert used.grad.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert unused.grad is None
+    layer = torch.nn.Linear(2, 2)
+    before = layer.weight.tolist()
+    distributed.broadcast_weights(layer)
+    assert layer.weight.tolist() == before

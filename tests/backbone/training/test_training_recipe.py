@@ -31,14 +31,23 @@ def test_without_a_warm_up_the_first_step_has_the_full_rate():
     assert rate_at(0, Recipe(learning_rate=0.5, warmup=0)) == 0.5
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
-def test_groups_keep_their_own_weight_decay(name, kind):
+@pytest.mark.parametrize(
+    ("name", "kind", "own"),
+    [("adamw", torch.optim.AdamW, {"betas": (0.9, 0.999)}), ("sgd", torch.optim.SGD, {"momentum": 0.9})],
+)
+def test_groups_keep_their_own_weight_decay(name, kind, own):
     first, second = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
     groups = [{"params": [first], "weight_decay": 0.0, "scale": 2.0}, {"params": [second], "scale": 1.0}]
     optimizer = new_optimizer(groups, Recipe(optimizer=name, weight_decay=0.25))
     assert type(optimizer) is kind
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, 0.25]
-    assert optimizer.param_groups[0].get("momentum", 0.9) == 0.9
+    for group in optimizer.param_groups:
+        assert {key: group.get(key) for key in ("betas", "momentum") if key in group} == own
+        assert group["lr"] == Recipe().learning_rate
+    (first + second).backward()
+    optimizer.step()
+    assert first.item() < 1  # down the gradient, and less the decay where there is one
+    assert second.item() < first.item()
 
 
 @pytest.mark.parametrize("steps", [1, 5, 60, 199, 1000, 4000])

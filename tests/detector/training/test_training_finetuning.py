@@ -94,10 +94,13 @@ def test_training_runs_from_end_to_end(mode, validated, squares, beginner, tmp_p
     assert config.proposals == method
     before = load_network(beginner)[0]
     torch.testing.assert_close(network.backbone.conv2.weight, before.backbone.conv2.weight)
+    learnt = network.box_heads[mode].inception_5b.conv1x1.weight, before.box_heads[mode].inception_5b.conv1x1.weight
+    assert not torch.equal(*learnt)
     assert any("foreground" in line and "cover" in line for line in lines)
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert rows[0]["step"] == 3
     assert {"loss", "class", "box", "accuracy"} <= rows[0].keys()
+    assert [row["score"] for row in rows if "score" in row] == ([round(state.best, 5)] if validated else [])
     if validated:
         (tmp_path / "out" / "model.safetensors").unlink()
         with pytest.raises(DataError, match=r"its run is done and its model\.safetensors is gone"):

@@ -160,3 +160,16 @@ def test_crops_of_many_images_together_are_predicted_as_by_the_network_itself(ne
         expected = [network("crops", SharedMaps(network.backbone, each.image), each.sample.boxes)[0] for each in images]
     torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-5)
     network.train()
+
+
+def test_every_tensor_is_made_on_the_device_of_the_network(monkeypatch):
+    """With a default device that has no memory, one that is made without a device would not go with the others."""
+    monkeypatch.setattr("inception_rcnn.detector.training.region_loss.totals", lambda *counts: counts)
+    network = Scripted(torch.randn(3, 5), torch.randn(3, 4, 4))
+    network.pooled_features = lambda mode, regions: torch.arange(3, device="cpu")
+    expected = region_loss(network, [example(BOXES, CLASSES, TARGETS)], "shared")
+    with torch.device("meta"):
+        terms = region_loss(network, [example(BOXES, CLASSES, TARGETS)], "shared")
+    assert {(term.device.type, term.dtype) for term in terms.values()} == {("cpu", torch.float32)}
+    for name, term in expected.items():
+        torch.testing.assert_close(terms[name], term)

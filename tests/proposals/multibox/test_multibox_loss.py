@@ -185,3 +185,21 @@ def test_a_small_box_in_a_crowd_is_not_background():
         one = example([small], 1, [-1], [], ignored=[crowd], crowd=[is_crowd])
         terms = multibox_loss(Scripted((torch.ones(1), torch.zeros(1, 4), torch.ones(1))), [one], alpha=1.0)
         assert (float(terms["loss"]) == 0) == is_crowd
+
+
+def test_every_tensor_is_made_on_the_device_of_the_network(network, monkeypatch):
+    """With a default device that has no memory, one that is made without a device would not go with the others."""
+    monkeypatch.setattr("inception_rcnn.proposals.multibox.loss.totals", lambda *counts: counts)
+    expected = multibox_loss(network, [FULL, BACKGROUND], alpha=0.5)
+    with torch.device("meta"):
+        terms = multibox_loss(network, [FULL, BACKGROUND], alpha=0.5)
+    assert {(term.device.type, term.dtype) for term in terms.values()} == {("cpu", torch.float32)}
+    for name, term in expected.items():
+        torch.testing.assert_close(terms[name], term)
+
+
+def test_half_precision_stays_inside_the_network(network):
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = network(FULL)
+        terms = multibox_loss(network, [FULL], alpha=0.5)
+    assert {each.dtype for each in (*outputs, *terms.values())} == {torch.float32}

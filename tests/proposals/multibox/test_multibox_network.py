@@ -215,3 +215,11 @@ def test_the_fingerprint_changes_with_weights_and_settings():
     assert model() == model()
     changed = [model(), model(backbone=2), model(weight=2), model(priors=2), model(crops=3), model(nms_threshold=0.5)]
     assert len(set(changed)) == 6
+
+
+def test_outputs_are_on_the_device_of_the_network():
+    """On a device without memory: a tensor made on the CPU would not go with the others."""
+    head, backbone = MultiBoxHead(2).to("meta"), QuickTrunk().to("meta")
+    for boxes in (BOXES, as_boxes([])):
+        for output in head(SharedMaps(backbone, IMAGE), boxes):
+            assert (output.device.type, output.dtype, len(output)) == ("meta", torch.float32, len(boxes))
