@@ -413,3 +413,16 @@ def test_damaged_pth_give_tensors_or_one_sentence(tmp_path: Path, tensors: dict[
         else:
             with contextlib.suppress(DataError):
                 load_checked(nn.Linear(2, 2), found, str(path))
+
+
+def test_files_of_an_earlier_release_have_other_names_of_tensors(tmp_path):
+    names = ("trunk.conv1.weight", "tail.x", "tails.shared.y", "heads.crops.z", "classifier.bias", "trunk")
+    save_weights(tmp_path / "old.safetensors", {name: torch.ones(1) for name in names}, {})
+    assert {*read_weights(tmp_path / "old.safetensors")} == {
+        "backbone.conv1.weight",
+        "box_head.x",
+        "box_heads.shared.y",
+        "box_predictors.crops.z",
+        "classifier.bias",
+        "backbone",
+    }

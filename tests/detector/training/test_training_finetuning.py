@@ -23,7 +23,8 @@ pytestmark = pytest.mark.usefixtures("small_maps")
 
 
 @pytest.mark.parametrize(
-    ("freeze", "first"), [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("backbone", None)]
+    ("freeze", "first"),
+    [("none", "conv1"), ("conv1", "conv2_reduce"), ("stem", "inception_4a"), ("backbone", None), ("trunk", None)],
 )
 def test_rates_and_what_stays_as_it_is(freeze, first):
     network = RegionNetwork(2, ("shared", "crops"))
