@@ -14,7 +14,7 @@ from .values import NO_INDEX
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class Suppression:
     """The candidates of one image, the best first, and what suppression made of each."""
 
     boxes: Boxes  # [C, 4], those of detections after the vote
@@ -36,7 +36,7 @@ def detections_of(stages: Stages) -> Detections:
     return Detections(candidates.boxes[rows], labels, candidates.scores[rows])
 
 
-def suppress(stages: Stages, first: Flags | None = None) -> Candidates:
+def suppress(stages: Stages, first: Flags | None = None) -> Suppression:
     """Greedy suppression within each class, then box voting.
 
     A box is suppressed where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and dropped where the
@@ -59,7 +59,7 @@ def suppress(stages: Stages, first: Flags | None = None) -> Candidates:
     voted, kept = boxes[candidates].copy(), np.flatnonzero(detected)
     if stages.vote_threshold is not None:
         voted[kept] = voted_boxes(boxes, classes, scores, kept, stages.vote_threshold)
-    return Candidates(voted, boxes[candidates], classes[candidates], scores[candidates], suppressors, detected)
+    return Suppression(voted, boxes[candidates], classes[candidates], scores[candidates], suppressors, detected)
 
 
 def all_voted_boxes(stages: Stages) -> Boxes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Report = Callable[[str], None]  # takes a message or a line of progress
 EVERY = 10.0  # seconds between lines
 Item = TypeVar("Item")
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from ..data.records import Detections, GroundTruth, ImageDetections
-from ..data.terminal import silent
+from ..data.terminal import Report, silent
 from .metrics.coco import COCO_ENGINES, evaluate_coco
 from .metrics.evaluation import Evaluation
 from .metrics.protocols import EVALUATORS
@@ -42,7 +42,7 @@ def benchmark_evaluation(
     num_classes: int,
     num_detections: int,
     ways: Sequence[str],
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> list[EvaluationRow]:
     """Time each of the ways, as `coco:pycocotools`, on the same predictions; the first row is making the table."""
     for way in ways:

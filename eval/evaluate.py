@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..data.records import Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
 from ..data.stores.stage_files import STAGES_NAME, read_stages
-from ..data.terminal import printable, silent
+from ..data.terminal import Report, printable, silent
 from .analysis.breakdown import break_down
 from .analysis.comparison import Comparison, compare
 from .analysis.image_explanation import explain_image
@@ -33,7 +33,7 @@ from .metrics.table import tabulate
 from .report.drawn_files import Drawings
 from .report.explanation_drawing import draw_explanation
 from .report.omissions import omission_line, omissions, warnings
-from .report.report import Report, format_table, write_report
+from .report.report import EvaluationReport, format_table, write_report
 
 EXPLAINED = "explained"  # the folder of drawn explanations, in the one of the report
 
@@ -66,7 +66,7 @@ def evaluate_files(options: EvaluationOptions, out: Path) -> str:
     dataset = open_dataset(options.data, notices, options.blacklist)
     proposals = _proposals_by_name(options.proposals)
     recalls = [evaluate_recall(name, found, dataset.images) for name, found in proposals.items()]
-    report, texts = Report(recalls=recalls, facts=_facts(options)), []
+    report, texts = EvaluationReport(recalls=recalls, facts=_facts(options)), []
     if options.predictions is not None:
         folder = options.predictions.parent if options.predictions.name == LEDGER_NAME else options.predictions
         stages = read_stages(folder) if (folder / STAGES_NAME).is_dir() else None
@@ -79,8 +79,12 @@ def evaluate_files(options: EvaluationOptions, out: Path) -> str:
 
 
 def _with_predictions(
-    report: Report, options: EvaluationOptions, dataset: Dataset, stages: Mapping[str, Stages] | None, notices: Notices
-) -> Report:
+    report: EvaluationReport,
+    options: EvaluationOptions,
+    dataset: Dataset,
+    stages: Mapping[str, Stages] | None,
+    notices: Notices,
+) -> EvaluationReport:
     assert options.predictions is not None
     images, chosen = read_predictions(options.predictions, dataset, notices), _listed(options.classes)
     classes = _checked_classes(chosen, read_categories(options.predictions, images, dataset), dataset)
@@ -140,9 +144,7 @@ def _explained(
     return f"{explanation}\ndrawn in {drawn}"
 
 
-def compare_files(
-    a: Path, b: Path, data: str, metric: str, classes: str = "", report: Callable[[str], None] = silent
-) -> Comparison:
+def compare_files(a: Path, b: Path, data: str, metric: str, classes: str = "", report: Report = silent) -> Comparison:
     """Evaluate two sets of predictions by one protocol on the same data, class by class.
 
     Without `classes` those are compared that both sets are about; others are reported.

@@ -1,7 +1,7 @@
 """Benchmarks of proposal methods: recall and time, side by side on the same images."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +11,7 @@ from ..data.boxes import box_iou
 from ..data.datasets.dataset import Dataset, spread
 from ..data.errors import UsageError
 from ..data.ranges import COUNT, check_range
-from ..data.terminal import silent
+from ..data.terminal import Report, silent
 from .methods import Proposer
 
 
@@ -44,7 +44,7 @@ def benchmark_sizes(
     data: Dataset,
     method: Proposer,
     megapixels: Sequence[float],
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> list[SizeRow]:
     """Run a method on one image, the data set's first, enlarged or reduced to each size."""
     if not len(data):
@@ -65,7 +65,7 @@ def benchmark_sizes(
 
 
 def benchmark_proposals(
-    data: Dataset, methods: Sequence[Proposer], num_images: int, report: Callable[[str], None] = silent
+    data: Dataset, methods: Sequence[Proposer], num_images: int, report: Report = silent
 ) -> list[ProposalRow]:
     """Run each method on the same images, evenly spread; a first call, which compiles, is not timed.
 

@@ -14,7 +14,7 @@ from ..data.records import Proposals
 from ..data.stores.proposal_files import NamedProposals
 from ..data.stores.proposal_store import ProposalStore, hash_of, read_proposals
 from ..data.stores.proposal_writers import write_proposals
-from ..data.terminal import tracked
+from ..data.terminal import Report, tracked
 from .methods import Proposer, propose_all
 
 
@@ -25,7 +25,7 @@ def home() -> Path:
     return Path(own) if own else Path(cache) / "inception-rcnn"
 
 
-def cached_proposals(dataset: Dataset, method: Proposer, report: Callable[[str], None]) -> Mapping[str, Proposals]:
+def cached_proposals(dataset: Dataset, method: Proposer, report: Report) -> Mapping[str, Proposals]:
     """The proposals of every image of a data set, from disk if the same method had the same files before.
 
     The file's name is a hash of the method, its settings, the releases that decode and resize, each image's name,

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ...data.errors import SetupError, UsageError
-from ...data.terminal import silent
+from ...data.terminal import Report, silent
 
 TIMEOUT = timedelta(days=2)  # the others wait while the first computes proposals or validates
 Item = TypeVar("Item")
@@ -66,7 +66,7 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def only_first(report: Callable[[str], None]) -> Callable[[str], None]:
+def only_first(report: Report) -> Report:
     """`report` in the first process, silence in the others."""
     return report if is_first() else silent
 

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ...data.errors import DataError, SetupError
 from ...data.files.atomic import write_atomically
 from ...data.files.json_files import parse_json
 from ...data.files.text_files import read_text
+from ...data.terminal import Report
 from ...data.values import shown
 
 LOG_EVERY = 25  # steps
@@ -31,7 +32,7 @@ class TrainingLog:
         self,
         folder: Path | None,
         steps: int,
-        report: Callable[[str], None],
+        report: Report,
         *,
         images: int = 0,
         unit: str = "images",

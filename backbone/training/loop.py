@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...data.errors import DataError
 from ...data.images.prefetching import prefetch
+from ...data.terminal import Report
 from .checkpoints import CHECKPOINT, State, Training, check_out, restore, write_checkpoint
 from .distributed import (
     broadcast_weights,
@@ -176,7 +177,7 @@ def _save_if_best(
     training: Training,
     validate: Callable[[nn.Module], float],
     save: Callable[[nn.Module], None],
-    report: Callable[[str], None],
+    report: Report,
 ) -> None:
     """Let the first process validate the EMA, and save it if it is the best so far.
 

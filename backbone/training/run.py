@@ -1,10 +1,9 @@
 """What a training run is told, whatever it trains."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...data.terminal import silent
+from ...data.terminal import Report, silent
 from .recipe import Recipe
 
 
@@ -16,4 +15,4 @@ class Run:
     out: Path  # `log.jsonl`, `log.csv`, `last.ckpt` and the model
     resume: bool = False  # go on from `last.ckpt`
     tensorboard: bool = False  # write its curves too
-    report: Callable[[str], None] = silent
+    report: Report = silent

@@ -1,6 +1,6 @@
 """A data set in memory: its images' annotations, its classes and where the image files are."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..images.decoding import read_image
 from ..images.image_files import image_size, size_if_there
 from ..records import GroundTruth
+from ..terminal import Report
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def names_seen(images: Iterable[GroundTruth]) -> tuple[str, ...]:
 
 
 def require_objects(
-    data: Dataset, classes: Sequence[str], purpose: str, report: Callable[[str], None], *, of_each: bool = False
+    data: Dataset, classes: Sequence[str], purpose: str, report: Report, *, of_each: bool = False
 ) -> None:
     """UsageError where no object of any class, or `of_each`, is to be found; classes that lack objects are reported.
 

@@ -26,7 +26,7 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What was found in a data set."""
 
     data: str

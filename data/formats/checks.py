@@ -21,7 +21,7 @@ from ..files.folder_walk import files_below
 from ..images.decoding import IMAGE_EXTENSIONS
 from ..images.image_files import image_size
 from ..records import GroundTruth
-from .check_report import ClassCount, Report
+from .check_report import CheckReport, ClassCount
 from .specs import open_dataset
 
 _ONE_BASED = ("voc", "ilsvrc")  # kinds of data sets whose files call the first pixel 1
@@ -33,14 +33,14 @@ _NEAR = 0.8  # likeness of two names, as difflib has it: "aeroplane" and "airpla
 _ABSENT = "image file that is missing"
 
 
-def check_dataset(spec: str) -> Report:
+def check_dataset(spec: str) -> CheckReport:
     """Read the data set that a SPEC names and report all that is odd about it, without a stop at the first problem."""
     problems: list[Problem] = []
     data = open_dataset(spec, problems.append, allow_unannotated=True)
     return check_images(data, problems, one_based=spec.partition(":")[0] in _ONE_BASED)
 
 
-def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: bool = False) -> Report:
+def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: bool = False) -> CheckReport:
     """Check a data set that has been read; `problems` are what its reader could not use.
 
     The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
@@ -48,7 +48,7 @@ def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: 
     sizes, unreadable = _image_sizes(data)
     nowhere = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
     elsewhere, no_images = _no_image_files(data, one_based) if nowhere and len(data) else ((), ())
-    return Report(
+    return CheckReport(
         data=data.name,
         images=len(data),
         objects=sum(map(len, data.images)),

@@ -5,7 +5,7 @@ file's own size tells: YOLO's tools turn all of them upright.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ..images.image_files import is_turned
 from ..images.pairing import pair_files
 from ..records import GroundTruth, ImageDetections
 from ..stores.detections_jsonl import LEDGER_NAME, write_ledger
+from ..terminal import Report
 from ..values import NO_INDEX
 from .coco.annotations import write_coco_truth
 from .exports import write_coco, write_csv, write_label_studio, write_voc_results, write_yolo
@@ -47,8 +48,6 @@ _SINGLE = {  # the file of a format that has one, and what writes it
     "jsonl": ("annotations.jsonl", write_jsonl_truth),
     "label-studio": ("tasks.json", write_label_studio_truth),
 }
-
-Report = Callable[[str], None]
 
 
 def convert(

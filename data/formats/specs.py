@@ -14,7 +14,7 @@ from ..images.image_files import is_turned
 from ..images.near_annotations import image_folder_of
 from ..images.sources import OnPassedOver, Source, list_sources
 from ..records import GroundTruth
-from ..terminal import silent
+from ..terminal import Report, silent
 from ..values import shown
 from .coco.annotations import read_coco
 from .ilsvrc.annotations import read_ilsvrc, with_blacklist
@@ -76,9 +76,7 @@ def open_dataset(
     return dataset if blacklist is None else with_blacklist(dataset, blacklist)
 
 
-def open_datasets(
-    specs: Sequence[str], report: Callable[[str], None] = silent, *, allow_unannotated: bool = False
-) -> Dataset:
+def open_datasets(specs: Sequence[str], report: Report = silent, *, allow_unannotated: bool = False) -> Dataset:
     """Several data sets as one; with more than one, files are named from the folder that holds all of them.
 
     What is left out, and what one of them does not annotate, is reported.
@@ -94,7 +92,7 @@ def open_datasets(
     return dataset
 
 
-def _merged(datasets: Sequence[Dataset], report: Callable[[str], None]) -> Dataset:
+def _merged(datasets: Sequence[Dataset], report: Report) -> Dataset:
     try:
         folder = Path(os.path.commonpath([each.folder.resolve() for each in datasets]))
     except ValueError as error:

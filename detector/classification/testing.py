@@ -1,6 +1,6 @@
 """Testing classifiers on labelled images, with the crops and the ensembles of GoogLeNet's section 7."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ...data.classification.labelled_images import LabelledImages, read_class_fo
 from ...data.classification.test_crops import COUNTS, crops_of
 from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError
-from ...data.terminal import Progress, silent
+from ...data.terminal import Progress, Report, silent
 from ...eval.metrics.classification import ClassificationResult
 
 
@@ -30,7 +30,7 @@ def classify(
     crops: int,
     device: str = "auto",
     limit: int | None = None,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> ClassificationResult:
     """How right classifiers are, one or several as an ensemble, on all images of `data` or `limit`, evenly spread."""
     if crops not in COUNTS:
@@ -72,7 +72,7 @@ def predict(
     models: Sequence[GoogLeNet],
     images: LabelledImages,
     count: int,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> NDArray[np.float64]:
     """The probabilities (N, K) of images, averaged over crops and networks; batches of the network go across images."""
     together = max(CHUNK // count, 1)

@@ -1,17 +1,17 @@
 """The demo: the detector that ships, on public-domain photos that come with scikit-image."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ...data.errors import SetupError
 from ...data.files.atomic import write_atomically
 from ...data.images.decoding import encode_image
+from ...data.terminal import Report
 from ..inference.detect_run import DetectOptions, detect_files
 
 PHOTOS = ("chelsea", "astronaut", "coffee", "rocket")  # a cat, a person, and two with nothing to find
 
 
-def run_demo(out: Path, model: str | None, device: str, report: Callable[[str], None]) -> str:
+def run_demo(out: Path, model: str | None, device: str, report: Report) -> str:
     """Write the photos to `out/photos` and detect in them; gives a line with the folder of the drawn ones."""
     try:
         from skimage import data

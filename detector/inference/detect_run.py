@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,7 @@ from ...data.images.sources import Source
 from ...data.records import Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME
 from ...data.stores.proposal_store import hash_of
-from ...data.terminal import silent
+from ...data.terminal import Report, silent
 from ...proposals.cache import check_fresh, image_releases
 from ..model_folders import model_folder, proposer_named, weights_files
 from ..rcnn import RCNN
@@ -56,9 +56,7 @@ class DetectOptions:
     time_limit: float = IMAGE_SECONDS  # for decoding and proposing, an image
 
 
-def detect_files(
-    named: Sequence[str], out: Path, options: DetectOptions, report: Callable[[str], None] = silent
-) -> Summary:
+def detect_files(named: Sequence[str], out: Path, options: DetectOptions, report: Report = silent) -> Summary:
     """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
 
     A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done, and

@@ -5,7 +5,7 @@ All from one pass over the images: every member predicts once, and the predictio
 Shapes: M members, R regions of one (H, W, 3) uint8 image, K classes (0 = background in the probabilities).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,7 +20,7 @@ from ...data.errors import UsageError
 from ...data.ranges import COUNT, check_range
 from ...data.records import Detections, ImageDetections
 from ...data.suppression import detections_of
-from ...data.terminal import silent, tracked
+from ...data.terminal import Report, silent, tracked
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ..ensemble import Ensemble, Prediction, fuse
@@ -44,9 +44,7 @@ class EnsembleRow:
     disagreement: float | None = None  # fraction of the regions that one is sure of and that the two class differently
 
 
-def benchmark_ensemble(
-    model: RCNN, data: Dataset, num_images: int, report: Callable[[str], None] = silent
-) -> list[EnsembleRow]:
+def benchmark_ensemble(model: RCNN, data: Dataset, num_images: int, report: Report = silent) -> list[EnsembleRow]:
     """Evaluate an ensemble, each of its members, and all but each, on images evenly spread over a data set."""
     if not isinstance(model.network, Ensemble):
         raise UsageError("this model is one net: name the folder of an ensemble, with a config.json and member-1")

@@ -1,7 +1,7 @@
 """Detection in many images in bounded memory, with the files that `detect` writes for each."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from ...data.images.sources import Source
 from ...data.records import ImageDetections, Proposals
 from ...data.stores.detections_jsonl import LEDGER_NAME, image_to_line, open_ledger, write_ledger
 from ...data.stores.stage_files import write_stages
-from ...data.terminal import Progress, silent
+from ...data.terminal import Progress, Report, silent
 from ...eval.report.drawing import draw_detections
 from ...eval.report.drawn_files import Drawings
 from ..rcnn import RCNN
@@ -67,7 +67,7 @@ def detect_folder(
     roots: Sequence[str] = (),
     time_limit: float = IMAGE_SECONDS,
     noticed: Interruption | None = None,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> tuple[list[ImageDetections], Summary]:
     """Detect in every source that `out` has no row of yet; write the ledger, and the drawn images below `drawn/`.
 
@@ -127,7 +127,7 @@ class _Run:
     out: Path
     keep_stages: bool
     noticed: Interruption
-    report: Callable[[str], None]
+    report: Report
     seconds: StageSeconds = field(default_factory=StageSeconds)
     begun: float = field(default_factory=time.perf_counter)
     animated: int = 0

@@ -1,6 +1,6 @@
 """A run of `propose` from the words of the command line to the file, or the folder of shards, that it leaves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from ...data.records import Origin, Proposals
 from ...data.stores.proposal_store import hash_of, read_proposals
 from ...data.stores.proposal_writers import check_writable, read_origins, write_proposals
 from ...data.stores.unfinished_proposals import ProposalSpool
+from ...data.terminal import Report
 from ...proposals.methods import Proposer, propose_all
 from ..streaming import IMAGE_SECONDS, bytes_needed
 from .failure_limit import FailureLimit, check_seconds
@@ -25,8 +26,6 @@ from .run_images import command_to_go_on, list_images
 
 SHARD = 2000  # images; about 60 MB of proposals
 SPOOL = ".part"  # behind the name of the file that is being made
-
-Report = Callable[[str], None]
 
 
 @dataclass

@@ -3,7 +3,7 @@
 Shapes: R regions of one image, D features of a region.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ...data.stores.feature_store import (
     write_shard,
 )
 from ...data.stores.proposal_store import hash_of
-from ...data.terminal import Progress, silent
+from ...data.terminal import Progress, Report, silent
 from ...proposals.cache import file_state, home, image_releases
 from ...proposals.methods import prefetch
 from ..box_predictor import POOLED
@@ -45,7 +45,7 @@ def cached_features(
     proposals: Mapping[str, Proposals],
     num_regions: int,
     folder: Path | None = None,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> FeatureStore:
     """The features of every image's objects and first `num_regions` proposals, from disk if they are there.
 
@@ -109,7 +109,7 @@ def _make(
     folder: Path,
     wanted: Mapping[str, Sequence[GroundTruth]],
     parameters: str,
-    report: Callable[[str], None],
+    report: Report,
 ) -> None:
     """Compute the shards that are missing and write each when it is full."""
     with Progress("features", sum(map(len, wanted.values())), report) as progress:

@@ -7,7 +7,7 @@ Shapes: R regions of one image, K classes.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ from ...data.ranges import ABOVE_ZERO, COUNT, check_ranges
 from ...data.records import GroundTruth, ImageDetections
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
 from ...data.suppression import detections_of
-from ...data.terminal import silent
+from ...data.terminal import Report, silent
 from ...eval.analysis.comparison import compare
 from ...eval.analysis.intervals import find_intervals
 from ...eval.metrics.evaluation import Evaluation
@@ -83,7 +83,7 @@ class CachedDetector:
     store: FeatureStore
     validation: Dataset | None
     validation_store: FeatureStore | None
-    report: Callable[[str], None]
+    report: Report
 
     def labelled(self) -> Iterator[tuple[GroundTruth, RegionFeatures]]:
         return zip(self.data.images, self.store, strict=True)
@@ -119,7 +119,7 @@ def train_svm(
     model: str | None,
     out: Path,
     options: LinearOptions,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> None:
     """Write the model folder `out`: the detector with linear classifiers instead of its softmax.
 
@@ -150,7 +150,7 @@ def train_boxes(
     model: str | None,
     out: Path,
     options: LinearOptions,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
 ) -> None:
     """Write the model folder `out`: the detector with R-CNN's box regressors instead of its learned deltas.
 
@@ -181,7 +181,7 @@ def _open(
     model: str | None,
     out: Path,
     options: LinearOptions,
-    report: Callable[[str], None],
+    report: Report,
     *,
     of_each: bool = False,
 ) -> CachedDetector:

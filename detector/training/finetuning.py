@@ -20,6 +20,7 @@ from ...data.datasets.labelling import split_objects
 from ...data.errors import DataError, UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
+from ...data.terminal import Report
 from ...eval.metrics.table import tabulate
 from ...eval.metrics.voc import evaluate_voc
 from ...proposals.cache import cached_proposals
@@ -199,7 +200,7 @@ def _validator(
     config: DetectorConfig,
     method: Proposer,
     options: FinetuneOptions,
-    report: Callable[[str], None],
+    report: Report,
 ) -> Callable[[nn.Module], float]:
     """mAP (VOC10+, IoU .5) of a network on a fixed sample of the validation images."""
     with first_alone():

@@ -13,7 +13,7 @@ from ...data.boxes import Boxes, box_iou
 from ...data.errors import DataError
 from ...data.images.pairing import pair_files
 from ...data.records import Flags, Indices, Stages
-from ...data.suppression import Candidates, all_voted_boxes, suppress
+from ...data.suppression import Suppression, all_voted_boxes, suppress
 from ...data.values import NO_INDEX
 from ..metrics.evaluation import Evaluation
 from ..metrics.table import Found
@@ -29,7 +29,7 @@ class ImageStages:
 
     index: int  # of the image in the table
     stages: Stages
-    candidates: Candidates
+    candidates: Suppression
     table_classes: Indices  # [K], the table's class of each of the detector's, NO_INDEX where it is not evaluated
     rows: Indices  # [C], the table's detection that each candidate became, or NO_INDEX
     objects: Indices  # [O], in the table
@@ -87,7 +87,7 @@ def _image_stages(
     )
 
 
-def _matched(found: Found, stages: Stages, table_classes: Indices, file: str) -> tuple[Candidates, Indices]:
+def _matched(found: Found, stages: Stages, table_classes: Indices, file: str) -> tuple[Suppression, Indices]:
     """The candidates after suppression, and which of the `found` detections each became, [C].
 
     Scores that a detector told apart may be equal in a file with fewer digits. Where their order there gives other
@@ -106,7 +106,7 @@ def _matched(found: Found, stages: Stages, table_classes: Indices, file: str) ->
     raise DataError(f"{file}: its stages give other detections than were evaluated: {_OTHER_RUN}")
 
 
-def _became(found: Found, candidates: Candidates, table_classes: Indices) -> Indices | None:
+def _became(found: Found, candidates: Suppression, table_classes: Indices) -> Indices | None:
     """The detection that each candidate became, [C]; None where they are others."""
     classes = table_classes[candidates.classes]
     detected = np.flatnonzero(candidates.detected & (classes != NO_INDEX))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...data.boxes import Boxes, box_iou, xyxy_to_xywh
 from ...data.records import Indices
-from ...data.suppression import Candidates, first_true, suppress
+from ...data.suppression import Suppression, first_true, suppress
 from ...data.values import NO_INDEX
 from ..metrics.table import Found, Objects
 from .image_stages import ImageStages
@@ -80,7 +80,7 @@ def _nearest(boxes: Boxes, objects: Boxes, thresholds: NDArray[np.float64]) -> t
     return np.where(most > 0, best, NO_INDEX), most
 
 
-def _detected(image: ImageStages, candidates: Candidates) -> Found:
+def _detected(image: ImageStages, candidates: Suppression) -> Found:
     """The detections as rows of a table, without the classes that are not evaluated."""
     classes = image.table_classes[candidates.classes]
     rows = candidates.detected & (classes != NO_INDEX)

@@ -1,7 +1,6 @@
 """Stored predictions drawn on their images, as files."""
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from ...data.images.image_files import image_name, size_if_there
 from ...data.images.pairing import pair_files
 from ...data.images.sources import list_sources
 from ...data.records import GroundTruth, ImageDetections
-from ...data.terminal import silent
+from ...data.terminal import Report, silent
 from ...data.values import NO_INDEX
 from .drawing import draw_detections
 from .drawn_files import Drawings
@@ -30,7 +29,7 @@ def draw_predictions(
     out: Path,
     data: str | None,
     score: float,
-    report: Callable[[str], None] = silent,
+    report: Report = silent,
     *,
     ignore_exif: bool = False,
 ) -> str:

@@ -40,7 +40,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class EvaluationReport:
     """The parts of a report; an empty one is left out."""
 
     evaluations: Sequence[Evaluation] = ()  # the first gives the counts, the curves and the images' boxes
@@ -64,7 +64,7 @@ class Report:
         return notes(self.evaluations, self.left_out, self.warnings)
 
 
-def write_report(report: Report, folder: str | Path) -> None:
+def write_report(report: EvaluationReport, folder: str | Path) -> None:
     """Write `report.json`, `report.csv` and `report.html`."""
     content = json.dumps(report_content(report), indent=1, allow_nan=False)
     write_atomically(Path(folder) / "report.json", content + "\n")
@@ -72,7 +72,7 @@ def write_report(report: Report, folder: str | Path) -> None:
     write_atomically(Path(folder) / "report.html", render_html(report))
 
 
-def report_content(report: Report) -> dict[str, Any]:
+def report_content(report: EvaluationReport) -> dict[str, Any]:
     """What `report.json` holds; a number that does not exist is None."""
     content: dict[str, Any] = {"metrics": {one.metric: _metric_content(one, report) for one in report.evaluations}}
     if report.recalls:
@@ -91,7 +91,7 @@ def report_content(report: Report) -> dict[str, Any]:
     return plain({**content, "run": report.facts})
 
 
-def _metric_content(evaluation: Evaluation, report: Report) -> dict[str, Any]:
+def _metric_content(evaluation: Evaluation, report: EvaluationReport) -> dict[str, Any]:
     intervals = report.intervals.get(evaluation.metric)
     return {
         "protocol": evaluation.protocol,
@@ -121,7 +121,7 @@ def _ends(interval: Interval | None) -> list[float] | None:
     return [interval.low, interval.high] if interval else None
 
 
-def render_html(report: Report) -> str:
+def render_html(report: EvaluationReport) -> str:
     """One page that needs nothing from anywhere else; names are escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -162,7 +162,7 @@ def _finalized(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def format_table(report: Report) -> str:
+def format_table(report: EvaluationReport) -> str:
     """The numbers for a terminal: a line for each class, the means with their protocols' names, and notes."""
     lines = [["class", *(f"AP {one.metric}" for one in report.evaluations), "objects", "detections"]]
     for row in report.rows:

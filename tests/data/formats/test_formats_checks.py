@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from inception_rcnn.data.datasets.dataset import Dataset
 from inception_rcnn.data.errors import LimitError
-from inception_rcnn.data.formats.check_report import ClassCount, Report
+from inception_rcnn.data.formats.check_report import CheckReport, ClassCount
 from inception_rcnn.data.formats.checks import check_dataset, check_images
 from inception_rcnn.data.images import image_files as image_files
 from inception_rcnn.data.records import GroundTruth
@@ -57,7 +57,7 @@ def _data(*truths: GroundTruth, folder: Path = NO_IMAGES) -> Dataset:
     return Dataset("some", names, truths, folder)
 
 
-def _kinds(report: Report) -> dict[str, int]:
+def _kinds(report: CheckReport) -> dict[str, int]:
     return dict(Counter(problem.kind for problem in (*report.unusable, *report.doubtful)))
 
 

@@ -13,7 +13,7 @@ from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
-from inception_rcnn.eval.report.report import Report, write_report
+from inception_rcnn.eval.report.report import EvaluationReport, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 CHROMIUM = shutil.which("chromium")
@@ -55,7 +55,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return pixels
 
     write_report(
-        Report(
+        EvaluationReport(
             [evaluate_voc(table, metric) for metric in ("voc07", "voc10")],
             facts={"data": HOSTILE},
             failures=[(HOSTILE_FILE, HOSTILE)],

@@ -23,7 +23,7 @@ from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
 from inception_rcnn.eval.metrics.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
-from inception_rcnn.eval.report.report import Report, format_table, render_html, report_content, write_report
+from inception_rcnn.eval.report.report import EvaluationReport, format_table, render_html, report_content, write_report
 
 HOSTILE = '<script>alert("1")</script>'
 SNEAKY = "</script><!--\u2028\x00\ud800"
@@ -51,12 +51,12 @@ def _waterfall() -> Waterfall:
     return Waterfall("mAP (VOC07)", 0.5, 2, 1, steps, np.array([-1, 0]), {1: "no box"})
 
 
-def _full() -> Report:
+def _full() -> EvaluationReport:
     """Every part of a report; classes, files, reasons and facts have hostile names."""
     evaluations = _evaluate(["cat", HOSTILE, SNEAKY])
     table = replace(evaluations[0].table, truths=(replace(evaluations[0].table.truths[0], file=SNEAKY),))
     evaluations = [replace(one, table=table) for one in [*evaluations, evaluate_ilsvrc(table), evaluate_coco(table)]]
-    return Report(
+    return EvaluationReport(
         evaluations=evaluations,
         intervals={"voc07": _intervals("cat")},
         errors=find_errors(table),
@@ -71,7 +71,7 @@ def _full() -> Report:
 
 def test_json_numbers_by_eye() -> None:
     facts = {"seed": 1, "bad": float("inf"), "at": [Path("x"), None]}
-    content = report_content(Report(_evaluate(["cat", HOSTILE]), {"voc10": _intervals("cat")}, facts=facts))
+    content = report_content(EvaluationReport(_evaluate(["cat", HOSTILE]), {"voc10": _intervals("cat")}, facts=facts))
     voc10 = content["metrics"]["voc10"]
     assert voc10["protocol"] == "mAP (VOC10+, area, IoU 0.5)"
     assert (voc10["map"], voc10["interval"], voc10["numbers"]) == (0.5, [0.125, 0.875], {})
@@ -115,7 +115,7 @@ def test_json_of_all_parts() -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    report = Report(_evaluate(["cat", HOSTILE, "\udcff猫"]), facts={"predictions": "/x/\udcff.json"})
+    report = EvaluationReport(_evaluate(["cat", HOSTILE, "\udcff猫"]), facts={"predictions": "/x/\udcff.json"})
     write_report(report, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.json", "report.csv", "report.html"}
     text = (tmp_path / "out" / "report.json").read_text()
@@ -182,7 +182,7 @@ def _check_page(html: str) -> _Page:
 
 @pytest.mark.parametrize("classes", [[], ["cat"], ["cat", HOSTILE, "\x1b]0;x"]])
 def test_page_is_whole_and_needs_nothing(classes: list[str]) -> None:
-    page = _check_page(render_html(Report(_evaluate(classes), facts={"name": HOSTILE})))
+    page = _check_page(render_html(EvaluationReport(_evaluate(classes), facts={"name": HOSTILE})))
     assert page.tags.count("script") == 1
     assert "img" not in page.tags
 
@@ -213,7 +213,7 @@ def test_images_are_in_the_page_as_json_that_nothing_can_leave() -> None:
 )
 def test_a_part_that_is_not_given_is_not_there(part: str) -> None:
     full = _full()
-    html = render_html(replace(full, **{part: getattr(Report(), part)}))
+    html = render_html(replace(full, **{part: getattr(EvaluationReport(), part)}))
     headings = {
         **{"errors": "Errors", "breakdowns": "Kinds of objects", "waterfall": "Where objects are lost"},
         **{"recalls": "Proposals", "facts": "Run", "failures": "Failures", "read": "Images"},
@@ -225,7 +225,7 @@ def test_a_part_that_is_not_given_is_not_there(part: str) -> None:
 
 
 def test_page_says_the_protocol_and_the_interval_beside_the_number() -> None:
-    html = render_html(Report(_evaluate(["cat"]), {"voc10": _intervals("cat")}))
+    html = render_html(EvaluationReport(_evaluate(["cat"]), {"voc10": _intervals("cat")}))
     assert re.search(r"<strong>0\.5455</strong>mAP \(VOC07, 11-point, IoU 0\.5\)", html)
     card = re.search(r"<strong>0\.5000</strong>mAP \(VOC10\+, area, IoU 0\.5\)(.*?)mean of", html, re.DOTALL)
     assert card
@@ -241,18 +241,18 @@ def test_page_has_the_protocols_further_numbers() -> None:
 
 
 def test_page_without_evaluations() -> None:
-    page = _check_page(render_html(Report()))
+    page = _check_page(render_html(EvaluationReport()))
     assert "script" not in page.tags
-    assert format_table(Report()).strip().startswith("class")
+    assert format_table(EvaluationReport()).strip().startswith("class")
 
 
 def test_page_of_many_failures_says_that_it_does_not_have_all() -> None:
     failures = [(f"{i}.jpg", "broken") for i in range(500)]
-    html = render_html(Report(failures=failures))
+    html = render_html(EvaluationReport(failures=failures))
     assert html.count("broken") == 200
     assert "500 images could not be read" in html
     assert "first 200" in html
-    assert len(report_content(Report(failures=failures))["failures"]) == 500
+    assert len(report_content(EvaluationReport(failures=failures))["failures"]) == 500
 
 
 def test_page_of_200_classes_is_not_large(rng: np.random.Generator) -> None:
@@ -262,13 +262,13 @@ def test_page_of_200_classes_is_not_large(rng: np.random.Generator) -> None:
     boxes, labels = np.concatenate([corners, corners + 10], axis=1), rng.choice(classes, num)
     truth = GroundTruth("a.jpg", 100, 100, boxes, labels, np.zeros(num, bool))
     found = ImageDetections("a.jpg", 100, 100, Detections(boxes, labels, rng.random(num)))
-    html = render_html(Report([evaluate_ilsvrc(tabulate([found], [truth], classes))]))
+    html = render_html(EvaluationReport([evaluate_ilsvrc(tabulate([found], [truth], classes))]))
     assert len(html) < 2e6
 
 
 def test_table() -> None:
     left_out, warned = ["7 detections on 1 images outside the data set", "2 x odd box"], ["the names differ"]
-    report = Report(_evaluate(["cat", "猫猫猫\x1b"], left_out=True), left_out=left_out, warnings=warned)
+    report = EvaluationReport(_evaluate(["cat", "猫猫猫\x1b"], left_out=True), left_out=left_out, warnings=warned)
     lines = format_table(report).splitlines()
     assert lines[0].split() == ["class", "AP", "voc07", "AP", "voc10", "objects", "detections"]
     assert lines[1].split() == ["cat", "0.5455", "0.5000", "2", "1"]
@@ -284,7 +284,7 @@ def test_table() -> None:
 
 def test_table_with_intervals_and_further_numbers() -> None:
     (voc07, _), intervals = _evaluate(["cat"]), {"voc07": _intervals("cat")}
-    lines = format_table(Report([voc07, evaluate_ilsvrc(voc07.table)], intervals)).splitlines()
+    lines = format_table(EvaluationReport([voc07, evaluate_ilsvrc(voc07.table)], intervals)).splitlines()
     assert lines[3:] == [
         "mAP (VOC07, 11-point, IoU 0.5): 0.5455, 95 % interval 0.125 to 0.875 (mean of 1 classes)",
         "mAP (ILSVRC DET, area, IoU 0.5 or less by size): 0.5000 (mean of 1 classes)",
@@ -293,7 +293,7 @@ def test_table_with_intervals_and_further_numbers() -> None:
 
 
 def test_json_of_proposals_by_eye(tmp_path: Path) -> None:
-    write_report(Report(recalls=[_recall("x.csv", [0, 0, 10, 6], A), _recall("none.csv")]), tmp_path)
+    write_report(EvaluationReport(recalls=[_recall("x.csv", [0, 0, 10, 6], A), _recall("none.csv")]), tmp_path)
     text = (tmp_path / "report.json").read_text()
     content = json.loads(text)
     assert "NaN" not in text
@@ -309,7 +309,7 @@ def test_json_of_proposals_by_eye(tmp_path: Path) -> None:
 
 
 def test_without_proposals_there_is_no_section_for_them(tmp_path: Path) -> None:
-    write_report(Report(_evaluate(["cat"])), tmp_path)
+    write_report(EvaluationReport(_evaluate(["cat"])), tmp_path)
     assert "proposals" not in json.loads((tmp_path / "report.json").read_text())
     html = (tmp_path / "report.html").read_text("utf-8")
     assert "<h2>Proposals" not in html
@@ -319,7 +319,7 @@ def test_without_proposals_there_is_no_section_for_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [None, ["cat", HOSTILE]])
 def test_page_of_proposals_is_whole_and_needs_nothing(classes: list[str] | None) -> None:
     recalls = [_recall(name, A, label="<i>&") for name in (HOSTILE, "\x1b]0;x", "\udcff.csv")]
-    html = render_html(Report(_evaluate(classes) if classes else [], recalls=recalls))
+    html = render_html(EvaluationReport(_evaluate(classes) if classes else [], recalls=recalls))
     _check_page(html)
     assert "<i>&" not in html
     assert html.count("&lt;script&gt;alert") >= 2  # in both tables
@@ -330,9 +330,9 @@ def test_page_of_proposals_is_whole_and_needs_nothing(classes: list[str] | None)
 
 
 def test_page_says_the_recall() -> None:
-    html = render_html(Report(recalls=[_recall("x.csv", [0, 0, 10, 6])]))
+    html = render_html(EvaluationReport(recalls=[_recall("x.csv", [0, 0, 10, 6])]))
     row = re.search(r"</span>x\.csv</td>(.*?)</tr>", html, re.DOTALL)
     assert row
     cells = re.findall(r"<td>(.*?)</td>", row[1])
     assert cells == ["1", "1.0000", "0.0000", "0.3000", "0.6000", "0.6000", "0.3000", "n/a", "n/a"]
-    _check_page(render_html(Report(recalls=[evaluate_recall("x.csv", {}, [])])))  # a data set without images
+    _check_page(render_html(EvaluationReport(recalls=[evaluate_recall("x.csv", {}, [])])))  # a data set without images
