@@ -135,6 +135,7 @@ def test_proposals_are_made_once(folder, image):
     assert len(searches) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_comes_back_and_is_written_again(folder, members, tmp_path):
     loaded, config = load_detector(folder)
     assert config == dataclasses.replace(CONFIG, members=3)

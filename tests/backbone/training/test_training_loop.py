@@ -135,6 +135,7 @@ def test_a_stopped_process_goes_on_to_the_same_weights_and_log(number, code, who
     assert without_times(tmp_path) == without_times(whole[0])
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_at_once(tmp_path):
     command = [sys.executable, "-c", STUCK, str(tmp_path), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

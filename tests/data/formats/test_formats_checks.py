@@ -158,6 +158,7 @@ def _kinds_of_box(box: Sequence[float], one_based: bool) -> set[str]:
     return {*kinds, "box that starts at 0 in a file that counts from 1"} if inside != pixels else kinds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one_based", [False, True])
 def test_boxes_are_sorted_as_their_pixels_say(rng: np.random.Generator, one_based: bool) -> None:
     corners = np.sort(rng.integers((-3, -3), (24, 14), (3000, 2, 2)), axis=1).reshape(3000, 4)

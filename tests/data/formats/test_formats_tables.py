@@ -420,6 +420,7 @@ def test_nesting_that_is_too_deep_takes_a_sentence(tmp_path: Path, depth: int) -
         assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.slow
 def test_one_long_label_does_not_take_memory_for_all(tmp_path: Path) -> None:
     rows = "".join(f"a{number},cat,.5,0,0,1,1\n" for number in range(50_000))
     text = f"file,label,score,x1,y1,x2,y2\nlong,{'x' * 100_000},.5,0,0,1,1\n{rows}"  # 20 GB as one array of text

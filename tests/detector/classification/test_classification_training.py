@@ -101,6 +101,7 @@ def test_the_folder_is_what_classify_and_finetune_take(data, tmp_path):
             assert torch.equal(network.box_heads["crops"].state_dict()[name], tensor)
 
 
+@pytest.mark.slow
 def test_a_start_from_earlier_weights_keeps_what_is_frozen(data, tmp_path):
     torch.manual_seed(5)
     earlier = GoogLeNet(7)

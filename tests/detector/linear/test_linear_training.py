@@ -139,6 +139,7 @@ def test_what_is_judged_from_features_is_what_detect_finds(squares, beginner, tm
             np.testing.assert_allclose(here.boxes[:2], same.boxes, atol=0.5)
 
 
+@pytest.mark.slow
 def test_other_classes_than_the_models_can_be_learnt(squares, beginner, tmp_path):
     options = LinearOptions(("dark",), None, METHOD, 20, device="cpu")
     train_svm(squares, None, str(beginner), tmp_path / "out", replace(options, solver="ridge"))

@@ -82,6 +82,7 @@ def test_a_member_is_what_training_it_alone_gives(squares, beginner, ensemble, h
     assert (tmp_path / "model.safetensors").read_bytes() == (ensemble / "member-2" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_members_go_on_where_they_were_stopped(squares, beginner, ensemble, home, tmp_path):
     """The first member was done, the second not begun."""
     own = Recipe(**{**vars(RECIPE)})
@@ -134,6 +135,7 @@ def test_a_student_that_says_the_same_has_nothing_left_to_learn():
     assert distillation_loss(Scripted(logits, deltas), [example([], [], [])], Scripted(logits, deltas), "shared") == {}
 
 
+@pytest.mark.slow
 def test_one_net_learns_from_an_ensemble(squares, ensemble, home, tmp_path):
     options = FinetuneOptions(**{**vars(OPTIONS), "proposals": "mix"})  # the ensemble's count
     recipe = Recipe(steps=2, warmup=1)

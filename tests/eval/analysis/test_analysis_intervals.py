@@ -139,6 +139,7 @@ FOUND = 0.6  # of the images, q
 POPULATION_AP = FOUND**2 * np.log(1 / FOUND) / (1 - FOUND)
 
 
+@pytest.mark.slow
 def test_95_of_100_intervals_hold_the_populations_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 300, by three standard deviations of the binomial distribution, 91.2 % to 98.8 %.
 

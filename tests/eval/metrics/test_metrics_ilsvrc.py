@@ -92,6 +92,7 @@ def test_all_official_numbers(shared: Path, official) -> None:
     assert evaluation.numbers["median"] == pytest.approx(0.6012, abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_blacklist_matters(shared: Path, official) -> None:
     images, truths, classes, expected = official

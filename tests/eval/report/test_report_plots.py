@@ -37,6 +37,7 @@ def test_curve(cat: ClassEvaluation, points: list[str]) -> None:
     assert curve_points(cat) == points
 
 
+@pytest.mark.slow
 def test_curve_of_many_detections_has_few_points_with_both_ends() -> None:
     num = 5000
     boxes = as_boxes([[20 * i, 0, 20 * i + 10, 10] for i in range(num)])

@@ -472,6 +472,7 @@ def test_original_annotations(shared: Path, tmp_path: Path) -> None:
         _is_as_published(truth, index, official[PurePosixPath(truth.file).stem], classes)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_slice_of_the_validation_set(shared: Path, tmp_path: Path) -> None:
     """One image in forty, and those of the blacklist, written as XML from the published table."""
@@ -505,6 +506,7 @@ def _is_as_published(truth: GroundTruth, index: str, published: Any, classes: li
     assert sorted(zip(truth.labels.tolist(), truth.boxes.tolist(), strict=True)) == sorted(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_official_results_are_judged_as_the_devkit_does(shared: Path) -> None:
     official, classes = _official(shared)

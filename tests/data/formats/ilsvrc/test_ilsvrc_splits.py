@@ -129,6 +129,7 @@ def test_the_lists_are_read_back(tmp_path: Path) -> None:
         write_halves(replace(read_ilsvrc(tmp_path, "val"), image_ids=()), lists)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_real_validation_set_agrees_with_what_was_published(shared: Path) -> None:
     """R-CNN's lists have 19,804 images; their halves' classes differ by up to 11 %, in the median by 4 %."""
