@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from .diagnostics import cut, listed
-from .errors import DataError
+from .errors import DataError, UsageError
+from .values import shown
 
 # What COCO calls some of VOC's classes, whose names are too unlike to be found by their letters alone.
 _SYNONYMS = {
@@ -36,6 +37,23 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
 
+def hint(name: str, known: Collection[str], otherwise: str | None = None) -> str:
+    """Advice on an unknown name: the known one that was probably meant, else `otherwise`, else all that are known."""
+    near = did_you_mean(name, known)
+    return f"did you mean {cut(near)!r}?" if near else otherwise or f"known: {', '.join(known)}"
+
+
+def require_known(what: str, name: str, known: Collection[str]) -> None:
+    """UsageError where a name is none of the known ones.
+
+    >>> require_known("--mode", "corps", ("shared", "crops"))
+    Traceback (most recent call last):
+    inception_rcnn.data.errors.UsageError: unknown --mode 'corps'; did you mean 'crops'?
+    """
+    if name not in known:
+        raise UsageError(f"unknown {what} {shown(name)}; {hint(name, known)}")
+
+
 def _plain(name: str) -> str:
     """A name without what people write differently: letters' case, spaces and the signs between words."""
     return "".join(c for c in name.casefold() if c.isalnum())
@@ -45,10 +63,8 @@ def check_classes(labels: Iterable[str], classes: Collection[str], owner: str) -
     """DataError where one of the labels is not among the classes, with the nearest that is."""
     if unknown := set(labels) - set(classes):
         name = min(unknown)
-        near = did_you_mean(name, classes)
-        hint = f"; did you mean {cut(near)!r}?" if near else ""
-        known = listed(list(classes))
-        raise DataError(f"{cut(owner)}: has the class {cut(name)!r}, which is not among {known}{hint}")
+        among = f"which is not among {listed(list(classes))}; {hint(name, classes, 'rename it or leave it out')}"
+        raise DataError(f"{cut(owner)}: has the class {cut(name)!r}, {among}")
 
 
 def checked_name(label: str, owner: str) -> str:

@@ -3,13 +3,13 @@
 import dataclasses
 import json
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..backbone.classification.model_folder import KIND
-from ..data.class_names import did_you_mean
+from ..data.class_names import hint, require_known
 from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
 from ..data.files.json_files import parse_json
@@ -94,11 +94,11 @@ def read_config(path: Path) -> DetectorConfig:
     content.pop(HASHES, None)
     if (architecture := content.pop(_ARCHITECTURE, _GOOGLENET)) != _GOOGLENET:
         raise DataError(f"{path}: the architecture is {shown(architecture)}, of an earlier release; train it anew")
-    if fault := _unknown_setting(content, SETTINGS):
-        raise DataError(f"{path}: {fault}")
-    if "mode" in content and content["mode"] is None:
-        raise DataError(f"{path}: mode is None: need one of {', '.join(MODES)}")
     try:
+        for name in content:
+            require_known("setting", name, SETTINGS)
+        if "mode" in content and content["mode"] is None:
+            raise UsageError(f"mode is None: need one of {', '.join(MODES)}")
         return DetectorConfig(**{"classes": (), **content})
     except UsageError as error:
         raise DataError(f"{path}: {error}") from error
@@ -134,24 +134,13 @@ def _read_content(path: Path) -> dict[str, Any]:
 
 def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[str, Any]:
     """Settings to change in a model's configuration; UsageError where it has no such or this model cannot take it."""
-    for name in OF_THE_WEIGHTS:
-        if name in options:
+    for name in options:
+        if name in OF_THE_WEIGHTS:
             instead = "; output_classes says which are detected" if name == "classes" else ""
             raise UsageError(f"{name} belongs to a model's weights and cannot be changed{instead}")
-    if fault := _unknown_setting(options, [name for name in SETTINGS if name not in OF_THE_WEIGHTS]):
-        raise UsageError(fault)
+        require_known("setting", name, [each for each in SETTINGS if each not in OF_THE_WEIGHTS])
     dataclasses.replace(config, **options)  # which checks the values
     return dict(options)
-
-
-def _unknown_setting(given: Iterable[str], known: Sequence[str]) -> str | None:
-    """What is wrong with the first name that is none of the known ones, if any is."""
-    for name in given:
-        if name not in known:
-            near = did_you_mean(name, known)
-            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
-            return f"unknown setting {shown(name)}; {hint}"
-    return None
 
 
 def _checked_outputs(names: Any, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -160,9 +149,9 @@ def _checked_outputs(names: Any, classes: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     for name in (names := _checked_names("output_classes", names, MOST_CLASSES)):
         if name not in classes:
-            near = did_you_mean(name, classes)
-            hint = f"did you mean {near!r}?" if near else f"this model knows {listed(classes)}"
-            raise UsageError(f"unknown class {shown(name)}; {hint}")
+            raise UsageError(
+                f"unknown class {shown(name)}; {hint(name, classes, f'this model knows {listed(classes)}')}"
+            )
     return names
 
 

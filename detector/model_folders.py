@@ -11,7 +11,7 @@ from ..backbone.classification.model_folder import is_classifier_folder, read_cl
 from ..backbone.googlenet import Backbone
 from ..backbone.precision import Device, choose_device
 from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
-from ..data.class_names import did_you_mean
+from ..data.class_names import hint
 from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
 from ..data.files.atomic import write_atomically
@@ -36,9 +36,8 @@ def model_folder(name: str | None = None) -> Path:
         return MODELS / name
     if name and Path(name).is_dir():  # an empty path is the current folder
         return Path(name)
-    near = did_you_mean(name, shipped)
-    hint = f"did you mean {near!r}?" if near else f"models that ship: {', '.join(shipped) or 'none'}."
-    raise UsageError(f"there is no model {name!r}: {hint} A folder with config.json and {WEIGHTS} will do too")
+    known = hint(name, shipped, f"models that ship: {', '.join(shipped) or 'none'}.")
+    raise UsageError(f"there is no model {name!r}: {known} A folder with config.json and {WEIGHTS} will do too")
 
 
 def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfig]:

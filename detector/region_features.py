@@ -8,7 +8,7 @@ Shapes: R regions of all images, of which P make a part; features [P, 1024, 7, 7
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ..backbone.features.shared_maps import SharedMaps, as_input
 from ..backbone.googlenet import FEATURE_CHANNELS, STRIDE, BoxHead
 from ..backbone.roi_align import roi_align
 from ..data.boxes import Boxes
-from ..data.errors import UsageError
+from ..data.class_names import require_known
 from ..data.images.crops import warp_regions
 from .box_predictor import WINDOW
 
@@ -34,10 +34,8 @@ Part = tuple[NDArray[np.intp], Tensor]  # indices [P] into the boxes of all imag
 
 def checked_mode(name: str) -> Mode:
     """The mode of that name; UsageError for another."""
-    for mode in MODES:
-        if name == mode:
-            return mode
-    raise UsageError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
+    require_known("mode", name, MODES)
+    return cast(Mode, name)
 
 
 def region_features(mode: Mode, box_head: BoxHead, regions: Regions) -> Iterator[Part]:

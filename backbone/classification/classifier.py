@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...data.errors import UsageError
+from ...data.class_names import require_known
 from ..features.shared_maps import as_input
 from ..googlenet import AuxiliaryHead, GoogLeNet
 from ..precision import autocast
@@ -48,8 +48,7 @@ def new_classifier(
 
 def parameter_groups(model: nn.Module, freeze: str, new: Collection[str], weight_decay: float) -> list[dict[str, Any]]:
     """Groups of the parameters to train: all but those of the part to freeze, new ones faster, biases undecayed."""
-    if freeze not in FREEZES:
-        raise UsageError(f"unknown --freeze {freeze!r}; known: {', '.join(FREEZES)}")
+    require_known("--freeze", freeze, FREEZES)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not name.startswith(FREEZES[freeze]))

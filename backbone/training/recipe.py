@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ...data.class_names import did_you_mean
+from ...data.class_names import require_known
 from ...data.errors import UsageError
 from ...data.ranges import ABOVE_ZERO, NOT_NEGATIVE, SEED, Range, check_ranges
 
@@ -49,8 +49,8 @@ class Recipe:
     decay_every: int = 20_000  # steps, R-CNN's; GoogLeNet's are those of 8 epochs
 
     def __post_init__(self) -> None:
-        _require_known("optimizer", self.optimizer, OPTIMIZERS)
-        _require_known("schedule", self.schedule, SCHEDULES)
+        require_known("optimizer", self.optimizer, OPTIMIZERS)
+        require_known("schedule", self.schedule, SCHEDULES)
         check_ranges(self, RANGES)
         if self.warmup is not None and self.warmup > self.steps:
             raise UsageError(
@@ -107,10 +107,3 @@ def new_optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.O
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
-
-
-def _require_known(field: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        near = did_you_mean(name, known)
-        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"unknown {field} {name!r}; {hint}")

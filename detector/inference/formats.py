@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ...data.class_names import require_known
 from ...data.datasets.dataset import Dataset
 from ...data.diagnostics import cut, listed
 from ...data.errors import DataError, InceptionRcnnError, UsageError
@@ -149,8 +150,7 @@ def formats_named(text: str, sources: Sequence[str]) -> Formats:
     """The formats in a text with commas between them, for the images of the sources."""
     names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
     for name in names or ("",):
-        if name not in FORMATS:
-            raise UsageError(f"unknown --format {cut(name)!r}; known: {', '.join(FORMATS)}")
+        require_known("--format", name, FORMATS)
     names = ("coco", *(name for name in names if name != "coco"))
     return Formats(names, _numbered_data(sources) if {*names} & {*_NUMBERED} else None)
 

@@ -20,6 +20,7 @@ from torch import nn
 from ...backbone.googlenet import FEATURE_CHANNELS
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import check_model_folder
+from ...data.class_names import require_known
 from ...data.datasets.dataset import Dataset, require_objects, size_of, spread
 from ...data.errors import UsageError
 from ...data.ranges import ABOVE_ZERO, COUNT, check_ranges
@@ -68,8 +69,7 @@ class LinearOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self, {"validation_images": COUNT, "penalty": ABOVE_ZERO}, flags=True)
-        if self.solver not in SOLVERS:
-            raise UsageError(f"unknown --solver {self.solver!r}; known: {', '.join(SOLVERS)}")
+        require_known("--solver", self.solver, SOLVERS)
 
 
 @dataclass(frozen=True)

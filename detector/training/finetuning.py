@@ -14,7 +14,7 @@ from ...backbone.training.freezing import FREEZES
 from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.boxes import box_iou
-from ...data.class_names import did_you_mean
+from ...data.class_names import hint, require_known
 from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.datasets.labelling import split_objects
 from ...data.errors import DataError, UsageError
@@ -65,9 +65,8 @@ class FinetuneOptions:
     new_outputs: bool = False  # start the head's outputs anew even where `init` has some for these classes
 
     def __post_init__(self) -> None:
-        for flag, name, known in (("freeze", self.freeze, FREEZES), ("sampling", self.sampling, SAMPLINGS)):
-            if name not in known:
-                raise UsageError(f"unknown --{flag} {name!r}; known: {', '.join(known)}")
+        require_known("--freeze", self.freeze, FREEZES)
+        require_known("--sampling", self.sampling, SAMPLINGS)
         check_ranges(self, RANGES, flags=True)
 
     def __str__(self) -> str:
@@ -173,9 +172,8 @@ def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
         raise UsageError(f"{data.name} has no objects to learn from")
     for name in classes:
         if name not in data.classes:
-            near = did_you_mean(name, data.classes)
-            hint = f"did you mean {near!r}?" if near else f"its classes: {', '.join(data.classes)}"
-            raise UsageError(f"class {name!r} is not in {data.name}; {hint}")
+            otherwise = f"its classes: {', '.join(data.classes)}"
+            raise UsageError(f"class {name!r} is not in {data.name}; {hint(name, data.classes, otherwise)}")
 
 
 def _coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:

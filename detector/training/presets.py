@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ...backbone.training.recipe import Recipe
-from ...data.class_names import did_you_mean
+from ...data.class_names import require_known
 from ...data.errors import UsageError
 from ...data.formats.ilsvrc.annotations import ILSVRC_CLASSES
 from .finetuning import FinetuneOptions
@@ -84,22 +84,14 @@ ILSVRC = IlsvrcPreset(
 )
 
 
-def preset_named(name: str) -> Preset:
-    """The preset of that name; UsageError for another."""
-    if name not in PRESETS:
-        near = did_you_mean(name, PRESETS)
-        hint = f"did you mean {near!r}?" if near else f"known: {', '.join(PRESETS)}"
-        raise UsageError(f"unknown preset {name!r}; {hint}")
-    return PRESETS[name]
-
-
 def changed_preset(name: str, changes: Mapping[str, Any]) -> Preset:
     """A preset with some fields of its options or recipe changed; None leaves one as it is.
 
     >>> changed_preset("entry", {"steps": 10, "mode": None}).recipe.steps
     10
     """
-    preset = preset_named(name)
+    require_known("preset", name, PRESETS)
+    preset = PRESETS[name]
     given = {field: value for field, value in changes.items() if value is not None}
     options, recipe = (
         {field.name: given.pop(field.name) for field in fields(part) if field.name in given}

@@ -134,8 +134,10 @@ def test_images_of_any_shape_have_features(parts, size, mode):
 
 def test_an_unknown_mode_is_refused():
     assert checked_mode("crops") == "crops"
-    with pytest.raises(UsageError, match="shared, crops"):
+    with pytest.raises(UsageError, match="did you mean 'crops'"):
         checked_mode("croops")
+    with pytest.raises(UsageError, match="known: shared, crops"):
+        checked_mode("whole")
 
 
 @pytest.mark.parametrize("mode", regions.MODES)

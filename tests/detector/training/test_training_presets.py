@@ -8,7 +8,7 @@ from inception_rcnn.detector.classification.training import ClassifierOptions
 from inception_rcnn.detector.linear.training import LinearOptions
 from inception_rcnn.detector.training.finetuning import FinetuneOptions
 from inception_rcnn.detector.training.multibox_training import MultiBoxOptions
-from inception_rcnn.detector.training.presets import PRESETS, changed_preset, preset_named
+from inception_rcnn.detector.training.presets import PRESETS, changed_preset
 
 
 def test_rcnn_is_as_its_paper_says():
@@ -36,7 +36,7 @@ def test_what_is_not_changed_stays(name):
 
 def test_unknown_names_are_refused():
     with pytest.raises(UsageError, match="did you mean 'entry'"):
-        preset_named("entri")
+        changed_preset("entri", {})
     with pytest.raises(UsageError, match="named stepz"):
         changed_preset("default", {"stepz": 3})
 
