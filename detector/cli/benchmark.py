@@ -43,7 +43,7 @@ def benchmark_ensemble_command(
 ) -> None:
     """An ensemble: each member's mAP, what it adds to the others, and how often two of them disagree."""
     from ...data.formats.specs import open_dataset
-    from ..inference.ensemble_benchmark import benchmark_ensemble
+    from ..inference.benchmarking import benchmark_ensemble
     from ..rcnn import RCNN
 
     detector = RCNN.from_pretrained(model, device=device)
