@@ -136,7 +136,7 @@ def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[
     """Settings to change in a model's configuration; UsageError where it has no such or this model cannot take it."""
     for name in options:
         if name in OF_THE_WEIGHTS:
-            instead = "; output_classes says which are detected" if name == "classes" else ""
+            instead = "; output_classes selects those to detect" if name == "classes" else ""
             raise UsageError(f"{name} belongs to a model's weights and cannot be changed{instead}")
         require_known("setting", name, [each for each in SETTINGS if each not in OF_THE_WEIGHTS])
     dataclasses.replace(config, **options)  # which checks the values

@@ -83,7 +83,7 @@ def write_checkpoint(out: Path, training: Training) -> None:
 
 
 def restore(out: Path, training: Training) -> None:
-    """Put everything where the checkpoint in `out` says; UsageError tells how it differs from this run."""
+    """Put everything where the checkpoint in `out` says; UsageError where it differs from this run."""
     path = out / CHECKPOINT
     saved = _read(path)
     _require_same(path, saved["identity"], training.identity)

@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """The signal that asked to stop, 0 until there is one."""
+    """The signal to stop, 0 until there is one."""
 
     signal: int = 0
 

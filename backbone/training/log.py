@@ -1,4 +1,4 @@
-"""What a training run says of itself: files for programs, lines for whoever watches, curves for TensorBoard."""
+"""The log of a training run: files for programs, lines of progress, curves for TensorBoard."""
 
 import csv
 import io
@@ -18,14 +18,14 @@ from ...data.values import shown
 
 LOG_EVERY = 25  # steps
 ROWS, TABLE = "log.jsonl", "log.csv"
-TIMES = ("seconds", "waiting")  # of a step, and the share of them spent waiting for its batch
+TIMES = ("seconds", "waiting")  # of a step, and the fraction of them spent waiting for its batch
 
 
 class TrainingLog:
-    """`log.jsonl` and `log.csv`, a row every few steps, and the same to whoever watches, with the time that is left.
+    """`log.jsonl` and `log.csv`, a row every few steps, and the same as lines of progress, with the time that is left.
 
-    `folder` is None in a process that is to say nothing; `images` is how many a step looks at, 0 if unknown, and
-    `unit` what they are.
+    `folder` is None in a process that writes nothing; `images` is how many a step has, 0 if unknown, and `unit` what
+    they are.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class TrainingLog:
     ) -> None:
         """Take one step's terms, and its seconds, of which some `waited` for its batch.
 
-        Every so often, and at the end, their means since the last time are written and told: each over the steps in
+        Every so often, and at the end, their means since the last time are written and reported: each over the steps in
         which it was a number.
         """
         for name, value in {**terms, "seconds": seconds, "waiting": waited}.items():
@@ -85,9 +85,9 @@ class TrainingLog:
         self.report(self._line(step, means))
 
     def validated(self, step: int, score: float, best: bool) -> None:
-        """Write and tell a score of the validation images, and whether these weights are kept."""
+        """Log a score of the validation images, and whether it is the best."""
         self._write({"step": step, "score": round(score, 5), "best": best})
-        self.report(f"step {step}: {self.metric} {score:.4f}{' (best so far, kept)' if best else ''}")
+        self.report(f"step {step}: {self.metric} {score:.4f}{' (best so far, saved)' if best else ''}")
 
     def close(self) -> None:
         if self._curves is not None:

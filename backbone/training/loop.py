@@ -151,7 +151,7 @@ def _descend(
 
 
 def _refuse(loss: float, step: int, batches: list[str]) -> None:
-    """End a run whose loss is no number; the first process says so for all."""
+    """End a run whose loss is not finite, with the error in the first process alone."""
     if not is_first():
         raise SystemExit(DataError.exit_code)
     raise DataError(f"the loss is {loss} at step {step}: lower --learning-rate; batch: {', '.join(batches)}")

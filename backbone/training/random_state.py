@@ -1,4 +1,4 @@
-"""Chance that follows from numbers, so that a step is the same whenever and wherever it is done."""
+"""Seeds that follow from numbers, so that a step is the same whenever and wherever it is done."""
 
 import numpy as np
 

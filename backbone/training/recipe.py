@@ -60,7 +60,7 @@ class Recipe:
 
     @property
     def warmup_steps(self) -> int:
-        """The steps from 0 to the full rate: those asked for, else 200 or a tenth of the run, whichever is less.
+        """The steps from 0 to the full rate: those given, else 200 or a tenth of the run, whichever is less.
 
         >>> Recipe(steps=100).warmup_steps, Recipe(steps=100, warmup=50).warmup_steps
         (10, 50)
@@ -81,7 +81,7 @@ class Recipe:
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
-    """The learning rate of a step: a linear warm-up, then what the schedule says.
+    """The learning rate of a step: a linear warm-up, then the schedule.
 
     "cosine" is half a cosine from the end of the warm-up down to zero; "step" counts its steps from the first one.
 

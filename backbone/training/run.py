@@ -1,4 +1,4 @@
-"""What a training run is told, whatever it trains."""
+"""The settings of a training run, whatever it trains."""
 
 from dataclasses import dataclass
 from pathlib import Path

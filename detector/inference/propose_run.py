@@ -1,4 +1,4 @@
-"""A run of `propose` from the words of the command line to the file, or the folder of shards, that it leaves."""
+"""A run of `propose`, from its options to the file, or the folder of shards, that it writes."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -90,19 +90,19 @@ class _Run:
 
     def shards(self, listed: Sequence[Source], out: Path) -> str:
         """A file for each `SHARD` images; those that hold stay."""
-        by_file, kept = {source.file: source for source in listed}, 0
+        by_file, unchanged = {source.file: source for source in listed}, 0
         shards = shard_names("proposals", list(by_file), SHARD)
         surplus = self._surplus(out, by_file) - {out / name for name in shards}
         for name, files in shards.items():
             if self.noticed.signal:
                 break
             images, _, written = self._make([by_file[file] for file in files], out / name, is_shard=True)
-            kept += not written
+            unchanged += not written
             if written and not self.noticed.signal:
                 self.report(f"{out / name}: {images} of {len(files)} images")
         for path in () if self.noticed.signal else surplus:
             path.unlink()  # of a larger set: what of it is still there is in another shard now
-        return f"{len(listed)} images, proposals by {self.method.name}, in shards in {out} ({kept} shards done before)"
+        return f"{len(listed)} images, proposals by {self.method.name}, in shards in {out} ({unchanged} shards done before)"
 
     def _surplus(self, out: Path, by_file: Mapping[str, Source]) -> set[Path]:
         """All shards of an earlier run; UsageError where images of them would be lost, as they are still there."""
@@ -122,17 +122,17 @@ class _Run:
         """Make one file: how many images and boxes it has, and whether it had to be written."""
         spool_path = path.with_name(path.name + SPOOL)
         origins = {source.file: origin for source in sources if (origin := origin_of(source)) is not None}
-        earlier, kept = self._earlier(path, origins, is_shard=is_shard)
+        earlier, unchanged = self._earlier(path, origins, is_shard=is_shard)
         with ProposalSpool(spool_path, self.method.name, self.method.parameters) as spool:
             spool.keep([file for file, origin in spool.origins().items() if origins.get(file) == origin])
             if spool:
                 self.report(f"{len(spool)} images are done already, in {spool_path}")
-            done = {*spool, *kept}
+            done = {*spool, *unchanged}
             self._propose([source for source in sources if source.file not in done], origins, spool)
             if self.noticed.signal:
                 return len(spool), sum(spool.counts()), False
-            written = bool(spool) or not kept or len(kept) < len(earlier)
-            for file in kept:
+            written = bool(spool) or not unchanged or len(unchanged) < len(earlier)
+            for file in unchanged:
                 spool.add(file, earlier[file], origins[file])
             spool.keep([source.file for source in sources])
             if written:

@@ -80,10 +80,10 @@ class Mine:
         self.weights, self.bias = fit(self.positives, self.negatives)
         self.learnt = True
         margins = self.margins(self.negatives)
-        kept = np.flatnonzero(margins >= EVICT_BELOW)
-        if len(kept) > self.limit:
-            kept = np.sort(kept[np.argsort(-margins[kept], kind="stable")[: self.limit]])
-        self.negatives = self.negatives[kept]
+        hard = np.flatnonzero(margins >= EVICT_BELOW)
+        if len(hard) > self.limit:
+            hard = np.sort(hard[np.argsort(-margins[hard], kind="stable")[: self.limit]])
+        self.negatives = self.negatives[hard]
 
     def margins(self, features: Features) -> NDArray[np.float64]:
         """On which side of the hyperplane each row lies, and how far, [N]."""

@@ -181,7 +181,7 @@ def test_the_best_by_validation_is_kept(tmp_path):
         (60, False),
         (90, False),
     ]
-    assert "step 30: mAP 0.7000 (best so far, kept)" in lines
+    assert "step 30: mAP 0.7000 (best so far, saved)" in lines
 
 
 def test_the_best_is_remembered_over_a_stop(tmp_path):
