@@ -102,7 +102,8 @@ class _Run:
                 self.report(f"{out / name}: {images} of {len(files)} images")
         for path in () if self.noticed.signal else surplus:
             path.unlink()  # of a larger set: what of it is still there is in another shard now
-        return f"{len(listed)} images, proposals by {self.method.name}, in shards in {out} ({unchanged} shards done before)"
+        done = f"{unchanged} shards done before"
+        return f"{len(listed)} images, proposals by {self.method.name}, in shards in {out} ({done})"
 
     def _surplus(self, out: Path, by_file: Mapping[str, Source]) -> set[Path]:
         """All shards of an earlier run; UsageError where images of them would be lost, as they are still there."""
