@@ -17,7 +17,6 @@ from ...data.images.pairing import pair_files
 from ...data.records import Detections, GroundTruth, Indices, Stages
 from ...data.terminal import printable
 from ...data.values import NO_INDEX
-from ..metrics.average_precision import best_f1_scores
 from ..metrics.evaluation import NOT_COUNTED, Evaluation, Outcome
 from .image_stages import stages_by_image
 from .missed_objects import WHY_NO_STAGES, Loss, corners_text, losses_of_image
@@ -74,7 +73,7 @@ def explain_image(evaluation: Evaluation, file: str, stages: Mapping[str, Stages
     objects, rows = (np.flatnonzero(columns.images == image) for columns in (table.objects, table.found))
     all_rows = rows[np.argsort(-table.found.scores[rows], kind="stable")]
     # Those that find an object, or have a score with which one would use the detector.
-    weak = table.found.scores[all_rows] < best_f1_scores(evaluation)[table.found.classes[all_rows]]
+    weak = table.found.scores[all_rows] < evaluation.best_f1_scores[table.found.classes[all_rows]]
     rows = all_rows[np.isin(all_rows, evaluation.matches.finders) | ~weak]
     overlaps = box_iou(table.found.boxes[rows], table.objects.boxes[objects])
     losses = None

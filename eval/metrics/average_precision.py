@@ -4,14 +4,13 @@ Shapes: D detections of one class, the best first.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...data.records import Indices
 from ...data.values import NO_INDEX
-from .evaluation import ClassEvaluation, Evaluation, Outcome
+from .evaluation import ClassEvaluation, Outcome
 from .matching import Matches
 from .table import Table
 
@@ -43,6 +42,7 @@ def class_evaluation(
         recall=recall,
         precision=precision,
         outcomes=matches.outcomes,
+        scores=table.found.scores[rows],
         rows=rows,
         objects=np.append(objects, NO_INDEX)[matches.objects],
         numbers=numbers or {},
@@ -104,31 +104,3 @@ AP_OF_CURVE: dict[str, Callable[[Curve, Curve], float]] = {
     "ilsvrc": area_ap,
     "coco": coco_ap,
 }
-
-
-@dataclass(frozen=True)
-class BestF1:
-    """Where precision and recall are best balanced; all NaN where there is nothing to find or nothing is found."""
-
-    f1: float  # the harmonic mean of the two
-    score: float  # the threshold: detections of at least this
-    precision: float
-    recall: float
-
-
-def best_f1(one: ClassEvaluation, table: Table) -> BestF1:
-    """The score threshold with the largest F1, of equal ones the highest; equal scores are on one side of it."""
-    if not one.positives or not (one.outcomes == Outcome.TRUE_POSITIVE).any():
-        return BestF1(*[float("nan")] * 4)
-    scores = table.found.scores[one.rows]
-    ends = np.flatnonzero(np.append(np.diff(scores) != 0, True))  # the last detection of each score
-    precision, recall = one.precision[ends], one.recall[ends]
-    both = precision + recall
-    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
-    best = int(np.argmax(f1))
-    return BestF1(*(float(column[best]) for column in (f1, scores[ends], precision, recall)))
-
-
-def best_f1_scores(evaluation: Evaluation) -> NDArray[np.float64]:
-    """The threshold with the best F1 of each class, NaN where it has none."""
-    return np.array([best_f1(one, evaluation.table).score for one in evaluation.classes], dtype=np.float64)

@@ -29,6 +29,16 @@ class Outcome(IntEnum):
 NOT_COUNTED = 255  # no Outcome: COCO's protocol counts the best hundred only
 
 
+@dataclass(frozen=True)
+class BestF1:
+    """Where precision and recall are best balanced; all NaN where there is nothing to find or nothing is found."""
+
+    f1: float = float("nan")  # the harmonic mean of the two
+    score: float = float("nan")  # the threshold: detections of at least this
+    precision: float = float("nan")
+    recall: float = float("nan")
+
+
 @dataclass(frozen=True, eq=False)
 class ClassEvaluation:
     """One class: its average precision (NaN without objects to find) and the curve behind it."""
@@ -39,13 +49,28 @@ class ClassEvaluation:
     recall: NDArray[np.float64]  # [D], after each detection
     precision: NDArray[np.float64]  # [D]
     outcomes: NDArray[np.uint8]  # [D] of Outcome
+    scores: NDArray[np.float64]  # [D]
     rows: Indices  # [D], into the table's detections
     objects: Indices  # [D], into the table's objects: what a detection is about, or NO_INDEX
     numbers: Mapping[str, float] = field(default_factory=dict)  # the protocol's further numbers, by name
 
-    @property
-    def detections(self) -> int:
-        return len(self.outcomes)
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Objects to find, detections, and these by outcome."""
+        by_outcome = {outcome.name.lower(): int((self.outcomes == outcome).sum()) for outcome in Outcome}
+        return {"positives": self.positives, "detections": len(self.outcomes), **by_outcome}
+
+    @cached_property
+    def best_f1(self) -> BestF1:
+        """At the score threshold with the largest F1, of equal ones the highest; equal scores are on one side of it."""
+        if not self.positives or not (self.outcomes == Outcome.TRUE_POSITIVE).any():
+            return BestF1()
+        ends = np.flatnonzero(np.append(np.diff(self.scores) != 0, True))  # the last detection of each score
+        precision, recall = self.precision[ends], self.recall[ends]
+        both = precision + recall
+        f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+        best = int(np.argmax(f1))
+        return BestF1(*(float(column[best]) for column in (f1, self.scores[ends], precision, recall)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +102,11 @@ class Evaluation:
     def without_objects(self) -> tuple[str, ...]:
         """The classes that the mean leaves out."""
         return tuple(one.name for one in self.classes if np.isnan(one.ap))
+
+    @property
+    def best_f1_scores(self) -> NDArray[np.float64]:
+        """The threshold with the best F1 of each class, NaN where it has none."""
+        return np.array([one.best_f1.score for one in self.classes], dtype=np.float64)
 
     @cached_property
     def matches(self) -> TableMatches:

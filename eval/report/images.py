@@ -22,7 +22,6 @@ from ...data.errors import DataError
 from ...data.records import GroundTruth, Indices
 from ...data.terminal import printable
 from ...data.values import NO_INDEX
-from ..metrics.average_precision import best_f1_scores
 from ..metrics.evaluation import NOT_COUNTED, Evaluation, Outcome
 
 MOST_IMAGES = 200
@@ -53,7 +52,7 @@ class ImageOrder:
 
 def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
     """The classes, and for each image that is shown its boxes and its pixels, ready for JSON."""
-    ranked, thresholds = rank_images(evaluation), best_f1_scores(evaluation)
+    ranked, thresholds = rank_images(evaluation), evaluation.best_f1_scores
     shown = ranked.shown().tolist()
     truths = [evaluation.table.truths[i] for i in shown]
     with ThreadPoolExecutor() as pool:  # Pillow decodes and encodes outside the interpreter's lock
@@ -79,7 +78,7 @@ def image_content(evaluation: Evaluation, read: ReadImage) -> dict[str, Any]:
 def rank_images(evaluation: Evaluation) -> ImageOrder:
     """All images, from the most mistakes to the fewest, then to the most objects found; else in their own order."""
     table, matches = evaluation.table, evaluation.matches
-    thresholds = np.nan_to_num(best_f1_scores(evaluation), nan=np.inf)  # [K]
+    thresholds = np.nan_to_num(evaluation.best_f1_scores, nan=np.inf)  # [K]
     used = table.found.scores >= thresholds[table.found.classes]  # [D]
     wrong = used & np.isin(matches.outcomes, (Outcome.FALSE_POSITIVE, Outcome.DUPLICATE))
     by_used = np.append(used, False)[matches.finders]  # [G]

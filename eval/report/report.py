@@ -3,11 +3,12 @@
 Every number stands beside the name of its protocol: the most frequent question about a mAP is which one it is.
 """
 
+import csv
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,15 @@ from ..analysis.breakdown import Breakdown
 from ..analysis.intervals import Interval, Intervals
 from ..analysis.tide import ErrorTypes
 from ..analysis.waterfall import Waterfall
-from ..metrics.evaluation import Evaluation, Outcome
+from ..metrics.evaluation import ClassEvaluation, Evaluation, Outcome
 from ..metrics.numbers import format_number, plain
 from ..metrics.recall import SIZES, RecallEvaluation
-from .class_rows import ClassRow, class_rows, format_csv
 from .images import LONGEST_SIDE, MOST_BOXES, ReadImage, image_content
 from .omissions import notes
-from .plots import COLOURS, closed, curve_points, recall_plots, waterfall_bars
+from .plots import COLOURS, curve_points, recall_plots
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_COUNTS = ("positives", "detections", *(outcome.name.lower() for outcome in Outcome))
 _MOST_FAILURES = 200  # on the page; `report.json` has all
 
 # The protocols' further numbers in words, for the page.
@@ -55,20 +56,25 @@ class EvaluationReport:
     warnings: Sequence[str] = ()  # what looks like a mistake in the predictions
     read: ReadImage | None = None  # gives an image's pixels; None shows no images
 
-    @cached_property
-    def rows(self) -> list[ClassRow]:
-        return class_rows(self.evaluations, self.intervals)
+    @property
+    def rows(self) -> list[tuple[ClassEvaluation, ...]]:
+        """Each class by all protocols; its counts and best F1 are by the first."""
+        return list(zip(*(one.classes for one in self.evaluations), strict=True))
 
     @property
     def notes(self) -> list[str]:
         return notes(self.evaluations, self.left_out, self.warnings)
+
+    def interval(self, metric: str, name: str) -> Interval | None:
+        """That of a class's average precision, if it is known."""
+        return self.intervals[metric].classes.get(name) if metric in self.intervals else None
 
 
 def write_report(report: EvaluationReport, folder: str | Path) -> None:
     """Write `report.json`, `report.csv` and `report.html`."""
     content = json.dumps(report_content(report), indent=1, allow_nan=False)
     write_atomically(Path(folder) / "report.json", content + "\n")
-    write_atomically(Path(folder) / "report.csv", format_csv(report.rows, [one.metric for one in report.evaluations]))
+    write_atomically(Path(folder) / "report.csv", format_csv(report))
     write_atomically(Path(folder) / "report.html", render_html(report))
 
 
@@ -82,8 +88,9 @@ def report_content(report: EvaluationReport) -> dict[str, Any]:
     if report.breakdowns:
         content["breakdowns"] = [asdict(one) for one in report.breakdowns]
     if report.waterfall:
-        parts = asdict(replace(report.waterfall, why={}))
-        content["waterfall"] = {name: parts[name] for name in ("protocol", "map", "objects", "found", "steps")}
+        steps = [asdict(step) for step in report.waterfall.steps]
+        parts = {name: getattr(report.waterfall, name) for name in ("protocol", "map", "objects", "found")}
+        content["waterfall"] = {**parts, "steps": steps}
     if report.left_out is not None:
         content["left_out"], content["warnings"] = report.left_out, report.warnings
     if report.failures:
@@ -99,15 +106,15 @@ def _metric_content(evaluation: Evaluation, report: EvaluationReport) -> dict[st
         "interval": _ends(intervals.map if intervals else None),
         "numbers": evaluation.numbers,
         "per_class": {
-            row.name: {
-                "ap": row.first.ap,
-                "interval": _ends(row.intervals[0]),
-                "numbers": row.first.numbers,
-                **row.counts,
-                "best_f1": row.best.f1,
-                "best_f1_score": row.best.score,
+            one.name: {
+                "ap": one.ap,
+                "interval": _ends(report.interval(evaluation.metric, one.name)),
+                "numbers": one.numbers,
+                **one.counts,
+                "best_f1": one.best_f1.f1,
+                "best_f1_score": one.best_f1.score,
             }
-            for row in class_rows([evaluation], report.intervals)
+            for one in evaluation.classes
         },
         "without_objects": evaluation.without_objects,
         "images": len(evaluation.table.truths),
@@ -119,6 +126,29 @@ def _metric_content(evaluation: Evaluation, report: EvaluationReport) -> dict[st
 
 def _ends(interval: Interval | None) -> list[float] | None:
     return [interval.low, interval.high] if interval else None
+
+
+def format_csv(report: EvaluationReport) -> str:
+    """A line for each class with all of its numbers; one that does not exist is left empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    columns = []
+    for one in report.evaluations:
+        ap, numbers = f"ap_{one.metric}", one.classes[0].numbers if one.classes else ()
+        columns += [ap, f"{ap}_low", f"{ap}_high", *(f"{one.metric}_{name}" for name in numbers)]
+    writer.writerow(["class", *columns, *_COUNTS, "best_f1", "best_f1_score"])
+    for row in report.rows:
+        cells = []
+        for evaluation, one in zip(report.evaluations, row, strict=True):
+            low, high = _ends(report.interval(evaluation.metric, one.name)) or (math.nan, math.nan)
+            cells += [one.ap, low, high, *one.numbers.values()]
+        cells += [*row[0].counts.values(), row[0].best_f1.f1, row[0].best_f1.score]
+        writer.writerow([printable(row[0].name), *map(_cell, cells)])
+    return stream.getvalue()
+
+
+def _cell(number: float) -> str:
+    return "" if math.isnan(number) else f"{number:.6g}" if isinstance(number, float) else str(number)
 
 
 def render_html(report: EvaluationReport) -> str:
@@ -137,18 +167,15 @@ def render_html(report: EvaluationReport) -> str:
         "short": lambda one: one.protocol.removeprefix("mAP (").removeprefix("AP (").removesuffix(")"),
         "colour": lambda index: COLOURS[index % len(COLOURS)],
         "curve_points": curve_points,
-        "closed": closed,
-        "largest": lambda rows: max((row.delta_ap for row in rows if row.delta_ap > 0), default=1.0),
     }
     evaluations = report.evaluations
     return environment.get_template("report.html").render(
         report=report,
         evaluations=evaluations,
         rows=report.rows,
-        outcomes=[outcome.name.lower() for outcome in Outcome],
+        counts=_COUNTS,
         meanings=_MEANINGS,
         notes=report.notes,
-        bars=waterfall_bars(report.waterfall) if report.waterfall else [],
         recalls=report.recalls,
         recall_plots=recall_plots(report.recalls),
         sizes=tuple(SIZES),
@@ -166,8 +193,8 @@ def format_table(report: EvaluationReport) -> str:
     """The numbers for a terminal: a line for each class, the means with their protocols' names, and notes."""
     lines = [["class", *(f"AP {one.metric}" for one in report.evaluations), "objects", "detections"]]
     for row in report.rows:
-        aps = [format_number(one.ap) for one in row.evaluations]
-        lines.append([printable(row.name), *aps, str(row.first.positives), str(row.first.detections)])
+        first, aps = row[0], [format_number(one.ap) for one in row]
+        lines.append([printable(first.name), *aps, str(first.positives), str(len(first.outcomes))])
     means = [line for one in report.evaluations for line in _mean_lines(one, report.intervals.get(one.metric))]
     return "\n".join([*format_columns(lines), "", *means, *report.notes])
 

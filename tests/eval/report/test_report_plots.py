@@ -1,16 +1,15 @@
-"""Coordinates of the report's curves, bars and plots of recall (110 wide, 70 high, recall upward), by eye."""
+"""Coordinates of the report's curves and plots of recall (110 wide, 70 high, recall upward), by eye."""
 
 import numpy as np
 import pytest
 
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals
-from inception_rcnn.eval.analysis.waterfall import Step, Waterfall
 from inception_rcnn.eval.metrics.evaluation import ClassEvaluation
 from inception_rcnn.eval.metrics.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
-from inception_rcnn.eval.report.plots import COLOURS, closed, curve_points, recall_plots, waterfall_bars
+from inception_rcnn.eval.report.plots import COLOURS, curve_points, recall_plots
 
 A, B = [0, 0, 10, 10], [20, 0, 30, 10]
 
@@ -47,31 +46,6 @@ def test_curve_of_many_detections_has_few_points_with_both_ends() -> None:
     points = curve_points(evaluate_voc(tabulate([found], [truth], ["cat"])).classes[0])
     assert len(points) == 200
     assert (points[0], points[-1]) == ("0.0,0.0", "100.0,0.0")
-
-
-def test_area_reaches_down_and_to_the_left() -> None:
-    assert closed([]) == []
-    assert closed(["50.0,20.0", "80.0,40.0"]) == ["0,100", "0,20.0", "50.0,20.0", "80.0,40.0", "80.0,100"]
-
-
-def _waterfall(objects: int, found: int, *counts: int) -> Waterfall:
-    steps = tuple(Step(f"step {i}", "why", count, 0.5 + i / 10) for i, count in enumerate(counts))
-    return Waterfall("mAP", 0.4, objects, found, steps, np.zeros(0, np.int64), {})
-
-
-def test_bars_hang_where_the_one_above_ends() -> None:
-    bars = waterfall_bars(_waterfall(200, 100, 20, 80))
-    assert [(bar.kind, bar.count, bar.start, bar.width) for bar in bars] == [
-        ("all", 200, 0, 100),
-        ("lost", 20, 90, 10),
-        ("lost", 80, 50, 40),
-        ("found", 100, 0, 50),
-    ]
-    assert [bar.map_if_perfect for bar in bars[1:3]] == [0.5, 0.6]
-
-
-def test_bars_without_objects_have_no_width() -> None:
-    assert {bar.width for bar in waterfall_bars(_waterfall(0, 0, 0))} == {0}
 
 
 def _recall(*boxes: list[int], objects: int = 2) -> RecallEvaluation:
@@ -112,6 +86,5 @@ def test_no_objects_draw_no_line() -> None:
 def test_marks_span_the_plot(plot: int) -> None:
     marks = recall_plots([_recall()])[plot]
     ends = {"1": 0, "5000": 110} if plot < 3 else {"0.5": 0, "1.0": 110}
-    columns = {mark["text"]: mark["at"] for mark in marks["columns"]}
-    assert {text: columns[text] for text in ends} == ends
-    assert [(mark["text"], mark["at"]) for mark in marks["rows"]][::4] == [("0", 70), ("1", 0)]
+    assert {text: marks["columns"][text] for text in ends} == ends
+    assert list(marks["rows"].items())[::4] == [("0", 70), ("1", 0)]

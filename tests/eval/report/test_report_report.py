@@ -1,6 +1,7 @@
 """The report's files; how its page behaves in a browser is tested in `test_report_page.py`."""
 
 import csv
+import io
 import json
 import re
 from dataclasses import replace
@@ -23,7 +24,14 @@ from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
 from inception_rcnn.eval.metrics.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
 from inception_rcnn.eval.metrics.voc import evaluate_voc
-from inception_rcnn.eval.report.report import EvaluationReport, format_table, render_html, report_content, write_report
+from inception_rcnn.eval.report.report import (
+    EvaluationReport,
+    format_csv,
+    format_table,
+    render_html,
+    report_content,
+    write_report,
+)
 
 HOSTILE = '<script>alert("1")</script>'
 SNEAKY = "</script><!--\u2028\x00\ud800"
@@ -336,3 +344,77 @@ def test_page_says_the_recall() -> None:
     cells = re.findall(r"<td>(.*?)</td>", row[1])
     assert cells == ["1", "1.0000", "0.0000", "0.3000", "0.6000", "0.6000", "0.3000", "n/a", "n/a"]
     _check_page(render_html(EvaluationReport(recalls=[evaluate_recall("x.csv", {}, [])])))  # a data set without images
+
+
+def _read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_has_everything_and_leaves_out_what_does_not_exist() -> None:
+    truth = GroundTruth(
+        "a.jpg", 100, 100, as_boxes([A, [20, 0, 30, 10]]), np.array(["cat", "cat"]), np.array([False, False])
+    )
+    image = ImageDetections("a.jpg", 100, 100, Detections(as_boxes([A]), np.array(["cat"]), np.array([0.5])))
+    table = tabulate([image], [truth], ["cat", "dog"])
+    evaluations = [evaluate_voc(table, "voc10"), evaluate_coco(table)]
+    nowhere = Interval(NAN, NAN)
+    intervals = {"voc10": Intervals(Interval(0.1, 0.9), {"cat": Interval(0.25, 1), "dog": nowhere}, 100)}
+    cat, dog = _read_csv(format_csv(EvaluationReport(evaluations, intervals)))
+    assert cat == {
+        **{"class": "cat", "ap_voc10": "0.5", "ap_voc10_low": "0.25", "ap_voc10_high": "1"},
+        **{"ap_coco": cat["coco_AP50"], "ap_coco_low": "", "ap_coco_high": ""},
+        **{"coco_AP50": "0.50495", "coco_AP75": "0.50495"},  # 51 of 101 recalls
+        **{"positives": "2", "detections": "1", "true_positive": "1", "false_positive": "0"},
+        **{"duplicate": "0", "ignored": "0", "best_f1": "0.666667", "best_f1_score": "0.5"},
+    }
+    assert dog["ap_voc10"] == dog["ap_voc10_low"] == dog["ap_coco"] == dog["best_f1"] == ""
+    assert (dog["positives"], dog["detections"]) == ("0", "0")
+
+
+def test_csv_without_classes_or_protocols_is_a_header() -> None:
+    assert format_csv(EvaluationReport()).count("\n") == 1
+    without_classes = evaluate_voc(tabulate([], [], []), "voc07")
+    assert format_csv(EvaluationReport([without_classes])).startswith(
+        "class,ap_voc07,ap_voc07_low,ap_voc07_high,positives"
+    )
+
+
+@pytest.mark.parametrize("name", ['a,"b"', "two\nlines", "\udcff", "\x1b[2J", "猫", "=1+1"])
+def test_hostile_names_stay_one_cell_of_one_line(name: str) -> None:
+    evaluation = evaluate_voc(tabulate([], [], [name, "cat"]), "voc07")
+    text = format_csv(EvaluationReport([evaluation]))
+    assert text.count("\n") == 3
+    assert [row["class"] for row in _read_csv(text)][1] == "cat"
+    text.encode()
+
+
+def _waterfall_rows(objects: int, found: int, *counts: int) -> list[tuple[str, ...]]:
+    """Each row's kind, count, beginning and width of its bar, and mAP if perfect."""
+    steps = tuple(Step(f"step {i}", "why", count, 0.5 + i / 10) for i, count in enumerate(counts))
+    waterfall = Waterfall("mAP", 0.4, objects, found, steps, np.zeros(0, np.int64), {})
+    page = render_html(EvaluationReport(waterfall=waterfall))
+    figure, bar = r'<td class="figure">(.*?)</td>', r' x="(.*?)" width="(.*?)"'
+    return re.findall(rf'<tr class="(\w+)">.*?{figure}.*?{bar}.*?{figure}</tr>', page, re.DOTALL)
+
+
+def test_bars_hang_where_the_one_above_ends() -> None:
+    assert _waterfall_rows(200, 100, 20, 80) == [
+        ("all", "200", "0.00", "100.00", ""),
+        ("lost", "−20", "90.00", "10.00", "0.5000"),
+        ("lost", "−80", "50.00", "40.00", "0.6000"),
+        ("found", "100", "0.00", "50.00", ""),
+    ]
+
+
+def test_bars_without_objects_have_no_width() -> None:
+    assert {row[3] for row in _waterfall_rows(0, 0, 0)} == {"0.00"}
+
+
+def test_area_below_a_curve_reaches_down_and_to_the_left() -> None:
+    boxes, labels = as_boxes([A, [20, 0, 30, 10]]), np.array(["cat", "cat"])
+    truth = GroundTruth("a.jpg", 200, 100, boxes, labels, np.array([False, False]))
+    boxes, scores = as_boxes([A, [50, 50, 60, 60], [20, 0, 30, 10]]), np.array([0.9, 0.8, 0.7])
+    found = ImageDetections("a.jpg", 200, 100, Detections(boxes, np.array(["cat"] * 3), scores))
+    page = render_html(EvaluationReport([evaluate_voc(tabulate([found], [truth], ["cat", "dog"]))]))
+    areas = re.findall(r'<polygon class="area" points="(.*?)"', page)
+    assert areas == ["0,100 0,0.0 50.0,0.0 100.0,33.3 100.0,100"]  # and none for the class without a curve
