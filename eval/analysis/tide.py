@@ -15,6 +15,7 @@ Shapes: D detections, G objects, R detections that count, F objects to find, K c
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,32 +81,14 @@ class ErrorTypes:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scored(Rows):
-    """Detections with their scores, behind the curves of all classes."""
+class _Detections(Rows):
+    """The detections that count, with their errors."""
 
     classes: Indices  # [R]
     scores: NDArray[np.float64]  # [R]
-    right: Flags  # [R]
-    late: Flags  # [R], of equal scores these come last; else the first comes first
-
-
-@dataclass(frozen=True, eq=False)
-class _Errors:
-    """The errors of the detections that count, and the objects to find that are found or of type `Miss`."""
-
     labels: NDArray[np.uint8]  # [R] of Label
     ignored: Flags  # [R]
-    targets: Indices  # [R], the object that fixing its error gives to a detection, or NO_INDEX
-    found: Flags  # [F]
-    missed: Flags  # [F]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """By type; of those with a label also the ignored ones, as the tool counts."""
-        wrong = (self.labels != Label.NONE) & ~self.ignored
-        flags = {name: self.labels == label for label, name in _NAMES.items()}
-        flags |= {"Miss": self.missed, "FP": wrong, "FN": ~self.found}
-        return {name: int(each.sum()) for name, each in flags.items()}
+    targets: Indices  # [R], the class of the object that fixing its error gives to a detection, or NO_INDEX
 
 
 def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) -> ErrorTypes:
@@ -113,13 +96,19 @@ def find_errors(table: Table, foreground: float = 0.5, background: float = 0.1) 
     if not 0 < background <= foreground <= 1:
         raise UsageError(f"foreground {foreground} and background {background}: need 0 < background <= foreground <= 1")
     rows, to_find = _best_of_images(table), np.flatnonzero(table.objects.to_find)
-    errors = _errors(table, rows, to_find, foreground, background)
+    detections, found, missed = _errors(table, rows, to_find, foreground, background)
+    # Of those with a label also the ignored ones, as the tool counts.
+    flags = {name: detections.labels == label for label, name in _NAMES.items()}
+    wrong = (detections.labels != Label.NONE) & ~detections.ignored
+    flags |= {"Miss": missed, "FP": wrong, "FN": ~found}
+    classes, num_classes = table.objects.classes[to_find], len(table.classes)
+    ap, deltas = _deltas(detections, *(np.bincount(classes[w], minlength=num_classes) for w in (..., found, missed)))
+    types = (ErrorType(name, meaning, int(flags[name].sum()), deltas[name]) for name, meaning in MEANINGS.items())
     labels, ignored = np.zeros(len(table.found), np.uint8), np.zeros(len(table.found), np.bool_)
-    missed = np.zeros(len(table.objects), np.bool_)
-    labels[rows], ignored[rows], missed[to_find] = errors.labels, errors.ignored, errors.missed
-    ap, deltas = _deltas(table, rows, to_find, errors)
-    types = (ErrorType(name, meaning, errors.counts[name], deltas[name]) for name, meaning in MEANINGS.items())
-    return ErrorTypes(ap, tuple(types), labels, ignored, missed)
+    labels[rows], ignored[rows] = detections.labels, detections.ignored
+    in_table = np.zeros(len(table.objects), np.bool_)
+    in_table[to_find] = missed
+    return ErrorTypes(ap, tuple(types), labels, ignored, in_table)
 
 
 def _best_of_images(table: Table) -> Indices:
@@ -129,7 +118,10 @@ def _best_of_images(table: Table) -> Indices:
     return rows[rank_in_group(images[rows]) < _MOST]
 
 
-def _errors(table: Table, rows: Indices, to_find: Indices, foreground: float, background: float) -> _Errors:
+def _errors(
+    table: Table, rows: Indices, to_find: Indices, foreground: float, background: float
+) -> tuple[_Detections, Flags, Flags]:
+    """The detections `rows` with their errors; which objects are found, [F], and which are of type `Miss`, [F]."""
     pairs = pairs_of(table, rows, to_find)
     same = _same_class(table, rows, to_find, pairs)
     none = np.zeros(len(to_find), np.bool_)
@@ -141,10 +133,12 @@ def _errors(table: Table, rows: Indices, to_find: Indices, foreground: float, ba
     fixable = np.flatnonzero(~np.append(found, True)[causes])
     objects, first = np.unique(causes[fixable], return_index=True)  # the best detection of each
     targets = np.full(len(rows), NO_INDEX)
-    targets[fixable[first]] = objects
+    targets[fixable[first]] = table.objects.classes[to_find[objects]]
     missed = ~found
     missed[objects] = False
-    return _Errors(labels, ~right & _in_ignored(table, rows, foreground), targets, found, missed)
+    ignored = ~right & _in_ignored(table, rows, foreground)
+    best = table.found[rows]
+    return _Detections(best.classes, best.scores, labels, ignored, targets), found, missed
 
 
 def _same_class(table: Table, rows: Indices, objects: Indices, pairs: Pairs) -> Flags:
@@ -187,41 +181,38 @@ def _nearest(pairs: Pairs, num_detections: int) -> tuple[NDArray[np.float64], In
     return overlaps, objects
 
 
-def _deltas(table: Table, rows: Indices, to_find: Indices, errors: _Errors) -> tuple[float, dict[str, float]]:
-    """The average precision, and how much it rises with each type fixed."""
-    right, counted = errors.labels == Label.NONE, ~errors.ignored
-    classes = table.objects.classes[to_find]
-    positives, found, missed = (
-        np.bincount(classes[which], minlength=len(table.classes)) for which in (..., errors.found, errors.missed)
-    )
+def _deltas(
+    detections: _Detections, positives: Indices, found: Indices, missed: Indices
+) -> tuple[float, dict[str, float]]:
+    """The average precision, and how much it rises with each type fixed; of the objects their counts, [K] each."""
+    ap = _mean_ap(detections[~detections.ignored], positives)
     # As soon as the tool fixes anything, it puts all errors before what is right among equal scores.
-    scored = _Scored(table.found.classes[rows], table.found.scores[rows], right, late=right)
-    ap = _mean_ap(replace(scored, late=np.zeros_like(right))[counted], positives)
-    fixed = {name: _mean_ap(_fixed(scored, classes, errors, label), positives) for label, name in _NAMES.items()}
-    fixed["Miss"] = _mean_ap(scored[counted], positives - missed)
+    detections = detections[np.argsort(detections.labels == Label.NONE, kind="stable")]
+    counted = detections[~detections.ignored]
+    fixed = {name: _mean_ap(_fixed(detections, label), positives) for label, name in _NAMES.items()}
+    fixed["Miss"] = _mean_ap(counted, positives - missed)
     deltas = {name: max(value - ap, 0.0) for name, value in fixed.items()}
-    deltas["FP"] = _mean_ap(replace(scored, scores=right.astype(np.float64))[counted], positives) - ap
-    deltas["FN"] = _mean_ap(scored[counted], found) - ap
-    return ap, deltas
+    right_first = replace(counted, scores=(counted.labels == Label.NONE).astype(np.float64))
+    return ap, {**deltas, "FP": _mean_ap(right_first, positives) - ap, "FN": _mean_ap(counted, found) - ap}
 
 
-def _fixed(scored: _Scored, object_classes: Indices, errors: _Errors, label: Label) -> _Scored:
+def _fixed(detections: _Detections, label: Label) -> _Detections:
     """The detections that are left where one type of error is fixed."""
-    of_type = errors.labels == label
-    given = of_type & (errors.targets != NO_INDEX)
-    classes = scored.classes.copy()
-    classes[given] = object_classes[errors.targets[given]]
-    return replace(scored, classes=classes, right=scored.right | given)[np.where(of_type, given, ~errors.ignored)]
+    of_type = detections.labels == label
+    given = of_type & (detections.targets != NO_INDEX)
+    classes = np.where(given, detections.targets, detections.classes)
+    labels = np.where(given, np.uint8(Label.NONE), detections.labels)
+    return replace(detections, classes=classes, labels=labels)[np.where(of_type, given, ~detections.ignored)]
 
 
-def _mean_ap(scored: _Scored, positives: Indices) -> float:
+def _mean_ap(detections: _Detections, positives: Indices) -> float:
     """The mean over the classes that have a detection or an object, `positives` [K]; NaN if none has."""
-    order = np.lexsort((scored.late, -scored.scores, scored.classes))
-    starts = np.searchsorted(scored.classes[order], np.arange(len(positives) + 1))
-    curves = [scored.right[order[first:end]] for first, end in pairwise(starts)]
-    return mean(_ap(right, int(count)) for right, count in zip(curves, positives, strict=True) if len(right) or count)
+    order = np.lexsort((-detections.scores, detections.classes))
+    starts = np.searchsorted(detections.classes[order], np.arange(len(positives) + 1))
+    outcomes = np.where(detections.labels == Label.NONE, Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE)[order]
+    curves = [outcomes[first:end] for first, end in pairwise(starts)]
+    return mean(_ap(curve, int(count)) for curve, count in zip(curves, positives, strict=True) if len(curve) or count)
 
 
-def _ap(right: Flags, positives: int) -> float:
-    outcomes = np.where(right, Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE).astype(np.uint8)
+def _ap(outcomes: NDArray[Any], positives: int) -> float:
     return interpolated_ap(*precision_recall(outcomes, positives), _RECALLS) if positives else 0.0
