@@ -12,14 +12,14 @@ from ..data.records import Detections, GroundTruth, ImageDetections
 from ..data.terminal import Report, silent
 from .metrics.coco import COCO_ENGINES, evaluate_coco
 from .metrics.evaluation import Evaluation
-from .metrics.protocols import EVALUATORS
+from .metrics.protocols import PROTOCOLS
 from .metrics.table import Table, tabulate
 
 OBJECTS_AN_IMAGE = 2.8  # as in ILSVRC's val set
 SIDE = 500  # pixels
 
 _WAYS: dict[str, Callable[[Table], Evaluation]] = {
-    **{name: evaluate for name, evaluate in EVALUATORS.items() if name != "coco"},
+    **{name: evaluate for name, evaluate in PROTOCOLS.items() if name != "coco"},
     **{f"coco:{name}": lambda table, name=name: evaluate_coco(table, name) for name in COCO_ENGINES},
 }
 

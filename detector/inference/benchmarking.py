@@ -21,8 +21,8 @@ from ...data.ranges import COUNT, check_range
 from ...data.records import Detections, ImageDetections
 from ...data.suppression import detections_of
 from ...data.terminal import Report, silent, tracked
+from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
-from ...eval.metrics.voc import evaluate_voc
 from ..ensemble import Ensemble, Prediction, fuse
 from ..inputs import as_rgb
 from ..rcnn import RCNN, refine

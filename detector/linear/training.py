@@ -31,8 +31,8 @@ from ...data.terminal import Report, silent
 from ...eval.analysis.comparison import compare
 from ...eval.analysis.intervals import find_intervals
 from ...eval.metrics.evaluation import Evaluation
+from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
-from ...eval.metrics.voc import evaluate_voc
 from ...proposals.cache import cached_proposals
 from ...proposals.common.box_coding import DELTA_STD
 from ..box_predictor import POOLED, BoxPredictor, class_probabilities

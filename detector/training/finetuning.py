@@ -21,8 +21,8 @@ from ...data.errors import DataError, UsageError
 from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
 from ...data.terminal import Report
+from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
-from ...eval.metrics.voc import evaluate_voc
 from ...proposals.cache import cached_proposals
 from ...proposals.methods import Proposer
 from ..config import DetectorConfig

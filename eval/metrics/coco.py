@@ -3,7 +3,7 @@
 It gets the numbers `x y width height` that the files have, so that nothing is lost on the way. Objects that VOC calls
 difficult are given to it as crowds: COCO has no other way to say that something need not be found. The `ignore` of
 COCO's files counts for nothing, as in COCO's own code, which overwrites it with `iscrowd`. What became of each
-detection, which COCO's code does not explain_image, is found by its rule at an overlap of .5.
+detection, which COCO's code does not explain, is found by its rule at an overlap of .5.
 """
 
 import contextlib
@@ -23,7 +23,6 @@ from .evaluation import Evaluation, Outcome
 from .matching import Matches, match_free, overlapping_pairs
 from .table import Found, Objects, Table, rank_in_group
 
-COCO_PROTOCOL = "AP (COCO, 101-point, IoU 0.5:0.95)"
 COCO_ENGINES = ("pycocotools", "faster-coco-eval")
 COCO_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -51,7 +50,8 @@ def evaluate_coco(table: Table, engine: str | None = None) -> Evaluation:
         further = {"AP50": ap50, "AP75": ap75}
         classes.append(class_evaluation(table, number, rows, matches, lambda *_, ap=ap: ap, further))
     numbers: dict[str, float] = dict(zip(COCO_NUMBERS, map(_number, stats), strict=True))
-    return Evaluation("coco", COCO_PROTOCOL, tuple(classes), table, np.full(len(objects), COCO_OVERLAPS[0]), numbers)
+    thresholds = np.full(len(objects), COCO_OVERLAPS[0])
+    return Evaluation("coco", "AP (COCO, 101-point, IoU 0.5:0.95)", tuple(classes), table, thresholds, numbers)
 
 
 def engine_name() -> str:

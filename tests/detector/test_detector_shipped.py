@@ -9,9 +9,9 @@ from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.data.records import ImageDetections
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.model_folders import proposer_named
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.recall import evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 
 pytestmark = pytest.mark.slow
 

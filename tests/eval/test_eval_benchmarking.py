@@ -9,8 +9,8 @@ from inception_rcnn.eval import benchmarking
 from inception_rcnn.eval.benchmarking import benchmark_evaluation, class_names, synthetic
 from inception_rcnn.eval.metrics.coco import evaluate_coco
 from inception_rcnn.eval.metrics.evaluation import Evaluation
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.table import Table, tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 
 
 def test_synthetic_sets_have_the_size_asked_for_and_are_the_same_each_time() -> None:

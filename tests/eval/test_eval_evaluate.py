@@ -1,4 +1,4 @@
-"""From files to a report; the numbers of the protocols themselves are tested with `eval/metrics/voc.py`."""
+"""From files to a report; the numbers of the protocols themselves are tested with `eval/metrics/protocols.py`."""
 
 import json
 from functools import partial

@@ -20,7 +20,7 @@ from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.cli.information import describe
 from inception_rcnn.detector.training.finetuning import FinetuneOptions, finetune
 from inception_rcnn.detector.training.presets import ILSVRC, PRESETS
-from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
+from inception_rcnn.eval.metrics.protocols import evaluate_ilsvrc
 from inception_rcnn.eval.metrics.table import tabulate
 
 

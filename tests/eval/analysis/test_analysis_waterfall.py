@@ -16,8 +16,13 @@ from inception_rcnn.data.suppression import detections_of, suppress
 from inception_rcnn.data.values import NO_INDEX
 from inception_rcnn.eval.analysis.image_stages import stages_by_image
 from inception_rcnn.eval.analysis.missed_objects import Loss
-from inception_rcnn.eval.analysis.oracles import with_perfect_boxes, with_perfect_classifier, with_perfect_suppression
-from inception_rcnn.eval.analysis.waterfall import Waterfall, find_losses
+from inception_rcnn.eval.analysis.waterfall import (
+    Waterfall,
+    find_losses,
+    with_perfect_boxes,
+    with_perfect_classifier,
+    with_perfect_suppression,
+)
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
 from inception_rcnn.eval.metrics.protocols import evaluate
 from inception_rcnn.eval.metrics.table import tabulate

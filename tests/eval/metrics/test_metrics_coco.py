@@ -146,7 +146,7 @@ def test_only_the_best_hundred_of_an_image_and_class_count(tmp_path: Path) -> No
     images = [ImageDetections("a", 500, 500, found)]
     evaluation = evaluate_coco(tabulate(images, truths, CLASSES))
     assert evaluation.map == by_hand(tmp_path, images, truths).stats[0] == 0
-    assert evaluation.classes[0].detections == 100
+    assert evaluation.classes[0].counts["detections"] == 100
     assert evaluate_coco(tabulate([replace(images[0], detections=found[1:])], truths, CLASSES)).map > 0
 
 

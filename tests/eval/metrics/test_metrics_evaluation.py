@@ -9,8 +9,8 @@ import pytest
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.evaluation import ClassEvaluation, Evaluation, Outcome
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 
 A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]
 

@@ -16,8 +16,8 @@ from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.coco import evaluate_coco
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 from inception_rcnn.eval.report.images import (
     LONGEST_SIDE,
     MOST_BEST,

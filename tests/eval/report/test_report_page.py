@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.records import GroundTruth
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 from inception_rcnn.eval.report.report import EvaluationReport, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")

@@ -6,9 +6,9 @@ import pytest
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections, Proposals
 from inception_rcnn.eval.metrics.evaluation import ClassEvaluation
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 from inception_rcnn.eval.report.plots import COLOURS, curve_points, recall_plots
 
 A, B = [0, 0, 10, 10], [20, 0, 30, 10]

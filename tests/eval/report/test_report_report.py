@@ -20,10 +20,9 @@ from inception_rcnn.eval.analysis.tide import find_errors
 from inception_rcnn.eval.analysis.waterfall import Step, Waterfall
 from inception_rcnn.eval.metrics.coco import evaluate_coco
 from inception_rcnn.eval.metrics.evaluation import Evaluation
-from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
+from inception_rcnn.eval.metrics.protocols import evaluate_ilsvrc, evaluate_voc
 from inception_rcnn.eval.metrics.recall import RecallEvaluation, evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 from inception_rcnn.eval.report.report import (
     EvaluationReport,
     format_csv,

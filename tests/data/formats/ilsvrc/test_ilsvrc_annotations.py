@@ -22,7 +22,7 @@ from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES, read_
 from inception_rcnn.data.formats.ilsvrc.results import read_ilsvrc_results, write_ilsvrc_results
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
-from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc
+from inception_rcnn.eval.metrics.protocols import evaluate_ilsvrc
 from inception_rcnn.eval.metrics.table import tabulate
 
 DOG, CAT, PERSON = "n02084071", "n02121808", "n00007846"

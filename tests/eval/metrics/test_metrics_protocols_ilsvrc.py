@@ -11,7 +11,7 @@ import pytest
 from inception_rcnn.data.boxes import as_boxes, half_open_to_inclusive, inclusive_to_half_open
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
-from inception_rcnn.eval.metrics.ilsvrc import evaluate_ilsvrc, overlap_thresholds
+from inception_rcnn.eval.metrics.protocols import evaluate_ilsvrc, overlap_thresholds
 from inception_rcnn.eval.metrics.table import tabulate
 
 T, F, D, I = Outcome  # noqa: E741
@@ -130,7 +130,7 @@ def test_the_object_overlapped_most_is_taken_first() -> None:
 def test_a_blacklisted_class_is_ignored() -> None:
     truths = [truth("a", A, ignored_classes=("ant", "unheard-of")), truth("b", A)]
     evaluation = evaluation_of([found("a", (0.9, B), (0.8, A)), found("b", (0.7, A))], truths)
-    assert (evaluation.map, evaluation.classes[0].positives, evaluation.classes[0].detections) == (1, 1, 1)
+    assert (evaluation.map, evaluation.classes[0].positives, evaluation.classes[0].counts["detections"]) == (1, 1, 1)
 
 
 def test_equal_scores_go_by_image_whatever_the_order_of_the_file() -> None:

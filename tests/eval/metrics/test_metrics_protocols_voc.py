@@ -13,8 +13,8 @@ from inception_rcnn.data.boxes import inclusive_to_half_open
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.records import GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
+from inception_rcnn.eval.metrics.protocols import evaluate_voc
 from inception_rcnn.eval.metrics.table import tabulate
-from inception_rcnn.eval.metrics.voc import evaluate_voc
 
 T, F, D, I = Outcome  # noqa: E741
 A, B = [0, 0, 10, 10], [100, 0, 110, 10]
@@ -69,7 +69,7 @@ def test_outcomes_say_where() -> None:
     assert found.scores[cat.rows].tolist() == [0.9, 0.7, 0.5, 0.3]
     assert found.boxes[cat.rows[0]].tolist() == A
     assert cat.objects.tolist() == [0, -1, 1, 0]
-    assert (cat.positives, cat.detections) == (1, 4)
+    assert (cat.positives, cat.counts["detections"]) == (1, 4)
     assert cat.recall.tolist() == [1, 1, 1, 1]
     assert cat.precision.tolist() == [1, 1 / 2, 1 / 2, 1 / 3]
 
