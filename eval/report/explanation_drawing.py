@@ -7,10 +7,8 @@ three of Okabe and Ito's colours, which any kind of colour vision tells apart, a
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...data.terminal import printable
-from ..analysis.image_explanation import FOUND, IGNORED, ImageExplanation
+from ..analysis.image_explanation import FOUND, IGNORED, Explained, ImageExplanation
 from .drawing import PALETTE, Colour, Pixels, corners_of, draw_box, draw_dashed, draw_label, style_of
 
 _WRONG, _, _FOUND, _, _LOST, *_ = PALETTE
@@ -24,10 +22,14 @@ class _Mark:
     """A box to draw, and its texts."""
 
     number: str  # at the box
-    line: str  # below the image
-    box: NDArray[np.float64]  # [4]
+    explained: Explained
     colour: Colour
     dashed: bool = False
+
+    @property
+    def line(self) -> str:
+        """The text below the image."""
+        return f"{self.number} {self.explained.about}: {self.explained.kind}"
 
 
 def draw_explanation(image: Pixels, explanation: ImageExplanation) -> Pixels:
@@ -42,7 +44,7 @@ def draw_explanation(image: Pixels, explanation: ImageExplanation) -> Pixels:
     canvas_width = max(width, round(longest * style.letters * _LETTER))
     canvas = np.full((height + row * len(marks), canvas_width, 3), _PAPER, dtype=np.uint8)
     canvas[:height, :width] = image
-    corners = corners_of(np.array([mark.box for mark in marks]).reshape(-1, 4), width, height)
+    corners = corners_of(np.array([mark.explained.box for mark in marks]).reshape(-1, 4), width, height)
     first_on_top = list(zip(marks, corners, strict=True))[::-1]
     for mark, where in first_on_top:
         if mark.dashed:
@@ -61,15 +63,9 @@ def draw_explanation(image: Pixels, explanation: ImageExplanation) -> Pixels:
 
 def _marks(explanation: ImageExplanation) -> list[_Mark]:
     """The objects that no detection shows, then the detections, the best first."""
-    objects, marks = explanation.objects, []
-    for i, reason in enumerate(explanation.object_reasons):
-        if reason.kind != FOUND:
-            line = f"{i + 1} {printable(str(objects.labels[i]))}: {reason.kind}"
-            colour = _IGNORED if reason.kind == IGNORED else _LOST
-            marks.append(_Mark(f"{i + 1}", line, objects.boxes[i], colour, dashed=True))
-    found = zip(explanation.detections, explanation.detection_reasons, strict=True)
-    for i, (detection, reason) in enumerate(found, 1):
-        line = f"D{i} {printable(detection.label)} {detection.score:.2f}: {reason.kind}"
-        colour = {FOUND: _FOUND, IGNORED: _IGNORED}.get(reason.kind, _WRONG)
-        marks.append(_Mark(f"D{i}", line, np.array(detection.box), colour))
-    return marks
+    objects, detections = enumerate(explanation.objects, 1), enumerate(explanation.detections, 1)
+    lost, found = {IGNORED: _IGNORED}, {IGNORED: _IGNORED, FOUND: _FOUND}
+    return [
+        *(_Mark(f"{i}", one, lost.get(one.kind, _LOST), dashed=True) for i, one in objects if one.kind != FOUND),
+        *(_Mark(f"D{i}", one, found.get(one.kind, _WRONG)) for i, one in detections),
+    ]
