@@ -63,7 +63,6 @@ def benchmark_evaluation(
 
 
 def class_names(count: int) -> tuple[str, ...]:
-    """`class0`, `class1` and so on."""
     return tuple(f"class{number}" for number in range(count))
 
 

@@ -71,12 +71,11 @@ def break_down(evaluation: Evaluation) -> tuple[Breakdown, ...]:
 
 
 def _by_percentile(objects: Objects, values: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, Flags]:
-    """The groups by name, each as flags, [G]."""
     groups = np.full(len(values), NO_INDEX)
     for number in np.unique(objects.classes):
         own = objects.to_find & (objects.classes == number)
         groups[own] = np.searchsorted(_PERCENTILES, percentiles(values[own]))
-    return {name: groups == i for i, name in enumerate(names)}
+    return {name: groups == i for i, name in enumerate(names)}  # [G] each
 
 
 def percentiles(values: NDArray[np.float64]) -> NDArray[np.float64]:

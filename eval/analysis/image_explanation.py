@@ -101,7 +101,6 @@ class _Parts:
     losses: Mapping[int, tuple[Loss, str]] | None  # by the lost object's row in the table, None without stages
 
     def of_object(self, i: int) -> tuple[str, str]:
-        """The object's kind and the reason."""
         row, table = self.objects[i], self.evaluation.table
         finder = self.evaluation.matches.finders[row]
         if not table.objects.to_find[row]:
@@ -120,7 +119,6 @@ class _Parts:
         return MISSED, f"of its class detection {best + 1} is closest, with an overlap of {overlaps[best]:.2f}"
 
     def of_detection(self, d: int) -> tuple[str, str]:
-        """The detection's kind and the reason."""
         matches, row = self.evaluation.matches, self.rows[d]
         outcome, about = matches.outcomes[row], matches.objects[row]
         if outcome == Outcome.FALSE_POSITIVE:
@@ -151,7 +149,6 @@ class _Parts:
 
 
 def _index(evaluation: Evaluation, file: str) -> int:
-    """The image's index in the table."""
     files = [truth.file for truth in evaluation.table.truths]
     image = int(pair_files([file], files)[0])
     if image == NO_INDEX:

@@ -45,7 +45,6 @@ class Intervals:
 
 
 def find_intervals(evaluation: Evaluation, seed: int = 0) -> Intervals:
-    """95 % intervals of the mean and of each class."""
     aps = resampled_aps(evaluation, seed)
     classes = {one.name: _of_ap(one.ap, aps[:, i]) for i, one in enumerate(evaluation.classes)}
     return Intervals(_of_ap(evaluation.map, mean_of_classes(aps)), classes, len(aps))

@@ -30,7 +30,7 @@ from ..metrics.numbers import mean
 from ..metrics.table import Rows, Table, rank_in_group
 
 _MOST = 100  # detections of an image, of all classes together
-# Not `average_precision.COCO_RECALLS`: its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
+# Not COCO's linspace(0, 1, 101): its .35, for one, is larger than 35/100, the recall where 35 of 100 are found.
 _RECALLS = np.arange(101) / 100
 
 

@@ -4,6 +4,7 @@ Shapes: D detections of one class, the best first.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,6 @@ Curve = NDArray[np.float64]
 # As MATLAB's colon makes 0:.1:1: counted up from 0 to the middle, then down from 1. The thresholds .6 and .7 are then
 # the numbers that 6/10 and 7/10 give; k * .1 lies above both, and a class with 7 of 10 objects found loses an eleventh.
 RECALL_THRESHOLDS = np.array([k * 0.1 if k <= 5 else 1 - (10 - k) * 0.1 for k in range(11)])
-
-COCO_RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 def class_evaluation(
@@ -81,11 +80,6 @@ def area_ap(precision: Curve, recall: Curve) -> float:
     return float(steps @ _envelope(precision))
 
 
-def coco_ap(precision: Curve, recall: Curve) -> float:
-    """COCO, at one overlap: the mean over 101 recalls of the best precision at that recall or a higher one."""
-    return interpolated_ap(precision, recall, COCO_RECALLS)
-
-
 def interpolated_ap(precision: Curve, recall: Curve, recalls: Curve) -> float:
     """The mean over `recalls` of the best precision at that recall or a higher one, 0 where no detection gets there."""
     envelope = np.append(_envelope(precision), 0.0)
@@ -97,10 +91,10 @@ def _envelope(precision: Curve) -> Curve:
     return np.maximum.accumulate(precision[::-1])[::-1]
 
 
-# By protocol, the average precision of a class's curve; COCO's is the mean of that at ten overlaps.
+# By protocol, the average precision of a class's curve; COCO's is the mean of that over ten overlaps.
 AP_OF_CURVE: dict[str, Callable[[Curve, Curve], float]] = {
     "voc07": eleven_point_ap,
     "voc10": area_ap,
     "ilsvrc": area_ap,
-    "coco": coco_ap,
+    "coco": partial(interpolated_ap, recalls=np.linspace(0.0, 1.0, 101)),
 }

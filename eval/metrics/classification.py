@@ -54,16 +54,12 @@ class ClassificationResult:
     def __str__(self) -> str:
         lines = [f"{len(self)} images of {len(self.classes)} classes: top-1 {self.top(1):.2%}, top-5 {self.top(5):.2%}"]
         if len(self.classes) <= SHOWN_CLASSES:
-            lines += self._table()
+            rows = [["class", "images", "accuracy", *(f"as {name}" for name in self.classes)]]
+            for index, (name, counts) in enumerate(zip(self.classes, self.confusion().tolist(), strict=True)):
+                accuracy = f"{counts[index] / sum(counts):.2%}" if any(counts) else "–"
+                rows.append([name, str(sum(counts)), accuracy, *map(str, counts)])
+            lines += format_columns(rows)
         return "\n".join(lines)
-
-    def _table(self) -> list[str]:
-        """A row a class: its images, its accuracy, and the predictions by class."""
-        rows = [["class", "images", "accuracy", *(f"as {name}" for name in self.classes)]]
-        for index, (name, counts) in enumerate(zip(self.classes, self.confusion().tolist(), strict=True)):
-            accuracy = f"{counts[index] / sum(counts):.2%}" if any(counts) else "–"
-            rows.append([name, str(sum(counts)), accuracy, *map(str, counts)])
-        return format_columns(rows)
 
 
 def ranks(probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.int64]:

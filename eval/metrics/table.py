@@ -81,7 +81,6 @@ class Table:
         return rows[np.argsort(-self.found.scores[rows], kind="stable")]
 
     def objects_of(self, number: int) -> Indices:
-        """The objects of a class."""
         return np.flatnonzero(self.objects.classes == number)
 
 

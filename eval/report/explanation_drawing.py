@@ -28,7 +28,6 @@ class _Mark:
 
     @property
     def line(self) -> str:
-        """The text below the image."""
         return f"{self.number} {self.explained.about}: {self.explained.kind}"
 
 

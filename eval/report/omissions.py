@@ -98,7 +98,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _short(name: str) -> str:
-    """A class's name or a file's to be shown in a line."""
     return printable(cut(name, _LONGEST_NAME))
 
 

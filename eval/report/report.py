@@ -164,22 +164,17 @@ def render_html(report: EvaluationReport) -> str:
     environment.globals |= {
         "number": format_number,
         "span": _span,
-        "short": lambda one: one.protocol.removeprefix("mAP (").removeprefix("AP (").removesuffix(")"),
         "colour": lambda index: COLOURS[index % len(COLOURS)],
         "curve_points": curve_points,
     }
-    evaluations = report.evaluations
+    evaluations, read = report.evaluations, report.read
     return environment.get_template("report.html").render(
         report=report,
-        evaluations=evaluations,
-        rows=report.rows,
         counts=_COUNTS,
         meanings=_MEANINGS,
-        notes=report.notes,
-        recalls=report.recalls,
         recall_plots=recall_plots(report.recalls),
         sizes=tuple(SIZES),
-        images=image_content(evaluations[0], report.read) if evaluations and report.read else None,
+        images=image_content(evaluations[0], read) if evaluations and read else None,
         limits={"boxes": MOST_BOXES, "side": LONGEST_SIDE, "failures": _MOST_FAILURES},
     )
 

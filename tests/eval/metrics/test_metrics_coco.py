@@ -17,7 +17,7 @@ from inception_rcnn.data.diagnostics import Notices
 from inception_rcnn.data.formats.coco.annotations import read_coco
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.records import Detections, GroundTruth, ImageDetections
-from inception_rcnn.eval.metrics.average_precision import coco_ap, precision_recall
+from inception_rcnn.eval.metrics.average_precision import AP_OF_CURVE, precision_recall
 from inception_rcnn.eval.metrics.coco import (
     COCO_ENGINES,
     COCO_NUMBERS,
@@ -134,7 +134,7 @@ def test_outcomes_explain_the_numbers(tmp_path: Path, seed: int, levels: int) ->
         positives = int(table.objects.to_find[table.objects_of(number)].sum())
         for i, overlap in enumerate(COCO_OVERLAPS):
             _, matches = matches_at(table, number, overlap)
-            found = coco_ap(*precision_recall(matches.outcomes, positives))
+            found = AP_OF_CURVE["coco"](*precision_recall(matches.outcomes, positives))
             assert found == pytest.approx(precision[i, :, number].mean(), abs=1e-9)
 
 
@@ -254,5 +254,5 @@ def test_files_give_the_very_numbers_of_cocos_code(tmp_path: Path, seed: int) ->
         evaluation = evaluate_coco(tabulate(found, data.images, data.classes), engine)
         np.testing.assert_allclose(list(evaluation.numbers.values()), expected, rtol=0, atol=1e-12)
         # Precision and recall at an overlap of .5, which are told of each class, are of the same matches.
-        aps = [coco_ap(one.precision, one.recall) for one in evaluation.classes if not math.isnan(one.ap)]
+        aps = [AP_OF_CURVE["coco"](one.precision, one.recall) for one in evaluation.classes if not math.isnan(one.ap)]
         np.testing.assert_allclose(np.mean(aps) if aps else math.nan, expected[1], rtol=0, atol=1e-12)
