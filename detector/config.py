@@ -14,8 +14,7 @@ from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
 from ..data.files.json_files import parse_json
 from ..data.files.text_files import read_text
-from ..data.ranges import COUNT, FRACTION, Range, check_ranges
-from ..data.values import shown
+from ..data.values import COUNT, FRACTION, Range, check_ranges, shown
 from .box_predictor import SCORES, Scores
 from .region_features import MODES, Mode
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.memory import return_free_memory
+from ..data.diagnostics import failure_of, late
 from ..data.errors import DataError
-from ..data.failures import failure_of, late
 from ..data.images.file_identity import origin_of
 from ..data.images.image_files import is_animation, pixels_stated
 from ..data.images.prefetching import TimeLimit, prefetch

@@ -10,8 +10,8 @@ import numpy as np
 from ..data.boxes import box_iou
 from ..data.datasets.dataset import Dataset, spread
 from ..data.errors import UsageError
-from ..data.ranges import COUNT, check_range
 from ..data.terminal import Report, silent
+from ..data.values import COUNT, check_range
 from .methods import Proposer
 
 

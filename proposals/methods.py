@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from ..backbone.features.shared_maps import SharedMaps
 from ..data.class_names import did_you_mean
+from ..data.diagnostics import failure_of, late
 from ..data.errors import DataError, UsageError
-from ..data.failures import failure_of, late
 from ..data.images.prefetching import TimeLimit, prefetch
-from ..data.ranges import COUNT, Range, check_range, whole_number
 from ..data.records import Proposals
 from ..data.stores.proposal_files import ENDINGS
-from ..data.values import shown
+from ..data.values import COUNT, Range, check_range, shown, whole_number
 from .common.ranking import DECAY, DUPLICATE_IOU
 from .external import opencv_selective_search, package_selective_search
 from .mix import NUM_OWN, mix

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from ...data.diagnostics import cut
 from ...data.errors import DataError, UsageError
 from ...data.files.atomic import naming_failures, write_atomically
-from ...data.ranges import Range
-from ...data.values import shown
+from ...data.values import Range, shown
 from .log import TrainingLog
 
 CHECKPOINT = "last.ckpt"

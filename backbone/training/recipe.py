@@ -8,7 +8,7 @@ import torch
 
 from ...data.class_names import require_known
 from ...data.errors import UsageError
-from ...data.ranges import ABOVE_ZERO, NOT_NEGATIVE, SEED, Range, check_ranges
+from ...data.values import ABOVE_ZERO, NOT_NEGATIVE, SEED, Range, check_ranges
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from ..boxes import Size
 from ..datasets.dataset import Dataset
 from ..diagnostics import Notices, OnProblem, listed, refuse
 from ..errors import DataError, UsageError
+from ..images.decoding import IMAGE_EXTENSIONS
 from ..images.image_files import is_turned
-from ..images.near_annotations import image_folder_of
 from ..images.sources import OnPassedOver, Source, list_sources
 from ..records import GroundTruth
 from ..terminal import Report, silent
@@ -25,6 +25,8 @@ from .yolo.annotations import read_yolo
 
 # Reads what is behind the kind in a SPEC; None where its parts are not all there.
 Open = Callable[[str, OnProblem], Dataset | None]
+
+_IMAGE_FOLDERS = ("images", "JPEGImages", "data", "img")  # which hold nothing but images
 
 # A colon that is not that of a drive, as in C:/photos, at the start of a part.
 _COLON = re.compile(r":(?!(?<=^[A-Za-z]:)[\\/])(?!(?<=:[A-Za-z]:)[\\/])")
@@ -205,3 +207,33 @@ _READERS: dict[str, tuple[str, Open]] = {
     "jsonl": ("jsonl:FILE.jsonl:IMAGES or jsonl:FILE.jsonl", _file_and_images(read_jsonl_truth)),
     "label-studio": ("label-studio:FILE.json:IMAGES or label-studio:FILE.json", _file_and_images(read_label_studio)),
 }
+
+
+def image_folder_of(file: Path) -> Path:
+    """The folder of the images that belong to a file of annotations; its own where no other is likely.
+
+    COCO has `annotations/instances_val2017.json` beside `val2017/`, Roboflow its file among the images, others
+    `images/` beside the file or its folder.
+    """
+    if _has_images(file.parent):
+        return file.parent
+    return next((folder for folder in _likely(file) if os.path.isdir(folder)), file.parent)
+
+
+def _likely(file: Path) -> Iterator[Path]:
+    splits = dict.fromkeys([file.stem, file.stem.rpartition("_")[2]])
+    above = [file.parent, file.parent.absolute().parent] if file.parent.name else [file.parent]
+    for folder in above:
+        for name in _IMAGE_FOLDERS:
+            yield from (folder / name / split for split in splits)
+        yield from (folder / split for split in splits)
+    for folder in above:
+        yield from (folder / name for name in _IMAGE_FOLDERS)
+
+
+def _has_images(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(os.path.splitext(entry.name)[1].lower() in IMAGE_EXTENSIONS for entry in entries)
+    except (OSError, ValueError):
+        return False

@@ -36,8 +36,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError, SetupError
-from ..ranges import ABOVE_ZERO, check_range
-from ..values import shown
+from ..values import ABOVE_ZERO, check_range, shown
 from .decoding_errors import HEIF_BRANDS, NO_HEIC, not_a_file, reason_of
 from .jpeg_scans import ENDS, codes_all, count_scans, is_filled_up, without_filler
 from .orientation import as_stored, is_upright, orientation_of, upright

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from ..boxes import as_boxes, inclusive_to_half_open
 from ..diagnostics import cut
 from ..errors import DataError, UsageError
+from ..files.array_files import Cell, read_cells, read_npz
 from ..files.json_files import parse_json
-from ..files.mat_files import Cell, read_cells
-from ..files.npz_files import read_npz
 from ..files.text_files import read_text
 from ..records import Proposals
 from ..values import shown

@@ -23,8 +23,8 @@ from ...backbone.training.recipe import Recipe
 from ...backbone.training.run import Run
 from ...data.classification.labelled_images import LabelledImages, groups_by_class
 from ...data.errors import UsageError
-from ...data.ranges import COUNT, check_ranges
 from ...data.stores.proposal_store import hash_of
+from ...data.values import COUNT, check_ranges
 from ...eval.metrics.classification import ClassificationResult
 from .testing import predict
 

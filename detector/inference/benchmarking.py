@@ -17,10 +17,10 @@ from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast
 from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.errors import UsageError
-from ...data.ranges import COUNT, check_range
 from ...data.records import Detections, ImageDetections
 from ...data.suppression import detections_of
 from ...data.terminal import Report, silent, tracked
+from ...data.values import COUNT, check_range
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
 from ..ensemble import Ensemble, Prediction, fuse

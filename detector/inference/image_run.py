@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbone.training.interruption import Interruption
+from ...data.diagnostics import failure_of
 from ...data.errors import SetupError
-from ...data.failures import failure_of
 from ...data.files.atomic import DiskFullError, naming_failures
 from ...data.images.file_identity import roots_of
 from ...data.images.sources import Source

@@ -23,11 +23,11 @@ from ...backbone.training.checkpoints import check_model_folder
 from ...data.class_names import require_known
 from ...data.datasets.dataset import Dataset, require_objects, size_of, spread
 from ...data.errors import UsageError
-from ...data.ranges import ABOVE_ZERO, COUNT, check_ranges
 from ...data.records import GroundTruth, ImageDetections
 from ...data.stores.feature_store import FeatureStore, RegionFeatures
 from ...data.suppression import detections_of
 from ...data.terminal import Report, silent
+from ...data.values import ABOVE_ZERO, COUNT, check_ranges
 from ...eval.analysis.comparison import compare
 from ...eval.analysis.intervals import find_intervals
 from ...eval.metrics.evaluation import Evaluation

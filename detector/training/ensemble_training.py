@@ -11,7 +11,7 @@ from ...backbone.training.distributed import is_first, joined, only_first
 from ...backbone.training.run import Run
 from ...data.datasets.dataset import Dataset
 from ...data.files.atomic import write_atomically
-from ...data.ranges import check_range
+from ...data.values import check_range
 from ..config import MEMBERS, read_config
 from ..model_folders import member_folders
 from .finetuning import FinetuneOptions, finetune

@@ -18,9 +18,9 @@ from ...data.class_names import hint, require_known
 from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.datasets.labelling import split_objects
 from ...data.errors import DataError, UsageError
-from ...data.ranges import COUNT, NOT_NEGATIVE, check_ranges
 from ...data.records import ImageDetections, Proposals
 from ...data.terminal import Report
+from ...data.values import COUNT, NOT_NEGATIVE, check_ranges
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
 from ...proposals.cache import cached_proposals

@@ -16,7 +16,7 @@ from ...backbone.training.run import Run
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, spread
 from ...data.errors import UsageError
-from ...data.ranges import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
+from ...data.values import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
 from ...eval.metrics.recall import evaluate_recall
 from ...proposals.cache import cached_proposals
 from ...proposals.methods import MIXED, proposer

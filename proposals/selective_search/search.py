@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ...data.boxes import Boxes
 from ...data.class_names import did_you_mean
 from ...data.errors import UsageError
-from ...data.ranges import Range, check_ranges
 from ...data.records import Proposals
+from ...data.values import Range, check_ranges
 from ..common.working_size import WORKING_WIDTH, checked_image, scored_by_rank, to_working_size
 from .colour_spaces import COLOUR_SPACES, ColourSpace, to_colour_space
 from .grouping import TERMS, group

@@ -11,7 +11,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from inception_rcnn.data.errors import DataError
-from inception_rcnn.data.files.mat_files import read_cells
+from inception_rcnn.data.files.array_files import read_cells
 
 NUMBERS = [
     np.arange(8.0).reshape(2, 4) + 0.5,
