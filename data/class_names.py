@@ -8,19 +8,7 @@ from .errors import DataError, UsageError
 from .values import shown
 
 # What COCO calls some of VOC's classes, whose names are too unlike to be found by their letters alone.
-_SYNONYMS = {
-    frozenset(pair)
-    for pair in (
-        ("airplane", "aeroplane"),
-        ("couch", "sofa"),
-        ("dining table", "diningtable"),
-        ("motorcycle", "motorbike"),
-        ("potted plant", "pottedplant"),
-        ("tv", "tvmonitor"),
-    )
-}
-
-
+_SYNONYMS = [{"airplane", "aeroplane"}, {"couch", "sofa"}, {"motorcycle", "motorbike"}, {"tv", "tvmonitor"}]
 _LONGEST = 200  # characters of names that are compared: they may be anything
 
 
@@ -32,7 +20,7 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     """
     name, known = name[:_LONGEST], [each for each in known if len(each) <= _LONGEST]
     for each in known:
-        if _plain(each) == _plain(name) or frozenset((each, name.casefold())) in _SYNONYMS:
+        if _plain(each) == _plain(name) or {each, name.casefold()} in _SYNONYMS:
             return each
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
@@ -55,7 +43,6 @@ def require_known(what: str, name: str, known: Collection[str]) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name without what people write differently: letters' case, spaces and the signs between words."""
     return "".join(c for c in name.casefold() if c.isalnum())
 
 

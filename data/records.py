@@ -34,18 +34,8 @@ def _checked_boxes(boxes: ArrayLike, owner: str) -> Boxes:
     bad = ~((np.abs(array) <= _LARGEST).all(axis=1) & (array[:, 2:] >= array[:, :2]).all(axis=1))  # NaN is not
     if bad.any():
         index = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"{owner}: boxes[{index}] is {array[index].tolist()}: need finite x1 <= x2 and y1 <= y2, of an image"
-        )
-    return array
-
-
-def _checked_column(
-    values: ArrayLike | Sequence[str], dtype: Any, num_boxes: int, name: str, owner: str
-) -> NDArray[Any]:
-    array = np.asarray(values, dtype=dtype)
-    if array.shape != (num_boxes,):
-        raise DataError(f"{owner}: {name} must have shape ({num_boxes},), one for each box, got {array.shape}")
+        box = array[index].tolist()
+        raise DataError(f"{owner}: boxes[{index}] is {box}: need finite x1 <= x2 and y1 <= y2, of an image")
     return array
 
 
@@ -78,8 +68,17 @@ class _Columns:
         picked = {name: getattr(self, name)[index] for name in self._columns}
         return replace(self, **picked)  # pyright: ignore[reportArgumentType] (every subclass is a dataclass)
 
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+    def _set(self, **columns: Any) -> None:
+        for name, value in columns.items():
+            object.__setattr__(self, name, value)
+
+    def _check_columns(self, owner: str, **dtypes: Any) -> None:
+        """Make columns arrays of these types; DataError where one has not a value for each box."""
+        for name, dtype in dtypes.items():
+            array = np.asarray(getattr(self, name), dtype=dtype)
+            if array.shape != (len(self),):
+                raise DataError(f"{owner}: {name} must have shape ({len(self)},), one for each box, got {array.shape}")
+            self._set(**{name: array})
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +91,8 @@ class Proposals(_Columns):
     _columns = ("boxes", "scores")
 
     def __post_init__(self) -> None:
-        self._set("boxes", _checked_boxes(self.boxes, "Proposals"))
-        self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Proposals"))
+        self._set(boxes=_checked_boxes(self.boxes, "Proposals"))
+        self._check_columns("Proposals", scores=np.float64)
 
 
 class Detection(NamedTuple):
@@ -124,12 +123,11 @@ class Detections(_Columns):
     _columns = ("boxes", "labels", "scores", "xywh")
 
     def __post_init__(self) -> None:
-        self._set("boxes", _checked_boxes(self.boxes, "Detections"))
-        self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", "Detections"))
-        self._set("scores", _checked_column(self.scores, np.float64, len(self), "scores", "Detections"))
+        self._set(boxes=_checked_boxes(self.boxes, "Detections"))
+        self._check_columns("Detections", labels=np.str_, scores=np.float64)
         if not np.isfinite(self.scores).all():
             raise DataError(f"Detections: scores[{int(np.argmin(np.isfinite(self.scores)))}] is not a finite number")
-        self._set("xywh", _checked_xywh(self.xywh, self.boxes, "Detections"))
+        self._set(xywh=_checked_xywh(self.xywh, self.boxes, "Detections"))
 
     @overload
     def __getitem__(self, index: int) -> Detection: ...
@@ -149,11 +147,9 @@ class Detections(_Columns):
         return (Detection((x1, y1, x2, y2), label, score) for (x1, y1, x2, y2), label, score in rows)
 
     def __str__(self) -> str:
-        """A table with a line for each detection."""
         rows = [[printable(label), f"{score:.3f}", *(f"{x:.1f}" for x in box)] for box, label, score in self]
-        return (
-            "\n".join(format_columns([["class", "score", "x1", "y1", "x2", "y2"], *rows])) if rows else "no detections"
-        )
+        heading = ["class", "score", "x1", "y1", "x2", "y2"]
+        return "\n".join(format_columns([heading, *rows])) if rows else "no detections"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that JSON can hold, as in a line of `detections.jsonl`."""
@@ -175,9 +171,7 @@ class GroundTruth(_Columns):
     labels: Labels  # [N]
     difficult: NDArray[np.bool_]  # [N], VOC's flag: neither to be found nor false
     crowd: NDArray[np.bool_] = field(default_factory=_unset)  # [N], COCO's flag: a region with many of the class
-    ignore: NDArray[np.bool_] = field(
-        default_factory=_unset
-    )  # [N], of COCO's files: as difficult, but not to COCO's code
+    ignore: NDArray[np.bool_] = field(default_factory=_unset)  # [N], COCO's flag: as difficult, but not to COCO's code
     truncated: NDArray[np.bool_] = field(default_factory=_unset)  # [N], VOC's flag: reaches out of the image or hides
     areas: NDArray[np.float64] = field(default_factory=_unset)  # [N], square pixels of the object itself, as COCO's
     xywh: Boxes = field(default_factory=_unset)  # [N, 4], as a file of COCO's has them: corners would lose bits
@@ -188,17 +182,14 @@ class GroundTruth(_Columns):
     _columns = ("boxes", "labels", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
 
     def __post_init__(self) -> None:
-        self._set("boxes", _checked_boxes(self.boxes, self.file))
-        self._set("labels", _checked_column(self.labels, np.str_, len(self), "labels", self.file))
-        for name in ("crowd", "ignore", "truncated"):
-            if len(getattr(self, name)) == 0:
-                self._set(name, np.zeros(len(self), np.bool_))
+        self._set(boxes=_checked_boxes(self.boxes, self.file))
+        unset = [name for name in ("crowd", "ignore", "truncated") if len(getattr(self, name)) == 0]
+        self._set(**{name: np.zeros(len(self), np.bool_) for name in unset})
         if len(self.areas) == 0:
-            self._set("areas", box_area(self.boxes))
-        for name in ("difficult", "crowd", "ignore", "truncated"):
-            self._set(name, _checked_column(getattr(self, name), np.bool_, len(self), name, self.file))
-        self._set("areas", _checked_column(self.areas, np.float64, len(self), "areas", self.file))
-        self._set("xywh", _checked_xywh(self.xywh, self.boxes, self.file))
+            self._set(areas=box_area(self.boxes))
+        flags = dict.fromkeys(("difficult", "crowd", "ignore", "truncated"), np.bool_)
+        self._check_columns(self.file, labels=np.str_, **flags, areas=np.float64)
+        self._set(xywh=_checked_xywh(self.xywh, self.boxes, self.file))
 
     @property
     def to_ignore(self) -> Flags:
@@ -253,7 +244,6 @@ class ImageDetections:
         return iter(self.detections)
 
     def __str__(self) -> str:
-        """The file's name, and a table of what was found in it or the reason why nothing could be."""
         size = f" ({self.width} x {self.height})" if self.width else ""
         return f"{printable(self.file)}{size}\n{self.detections if self.error is None else printable(self.error)}"
 
@@ -291,9 +281,8 @@ class Stages:
         boxes = np.asarray(self.boxes, dtype=np.float64)
         regions, columns = len(probabilities), len(self.classes) + 1
         if probabilities.shape != (regions, columns) or not np.isfinite(probabilities).all():
-            raise DataError(
-                f"Stages: probabilities must be finite and have shape (R, {columns}), got {probabilities.shape}"
-            )
+            shape = probabilities.shape
+            raise DataError(f"Stages: probabilities must be finite and have shape (R, {columns}), got {shape}")
         if boxes.shape != (regions, len(self.classes), 4):
             raise DataError(f"Stages: boxes must have shape ({regions}, {len(self.classes)}, 4), got {boxes.shape}")
         _checked_boxes(boxes.reshape(-1, 4), "Stages")
