@@ -124,7 +124,6 @@ def failure_of(error: Exception, name: str) -> DataError:
 
 
 def late(name: str, seconds: float) -> DataError:
-    """The failure of an image that took too long."""
     return DataError(f"{name}: took longer than {seconds:g} s to decode and propose regions for; scale it down first")
 
 

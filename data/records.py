@@ -96,8 +96,6 @@ class Proposals(_Columns):
 
 
 class Detection(NamedTuple):
-    """One object that was found."""
-
     box: tuple[float, float, float, float]  # x1, y1, x2, y2
     label: str
     score: float

@@ -23,7 +23,6 @@ def usable_cores() -> int:
 
 
 def usable_memory() -> int:
-    """How many bytes of memory this process may fill."""
     texts = [*_controls("", "memory.max"), *_controls("memory", "memory.limit_in_bytes")]
     return min([_physical_memory(), *(int(text) for text in texts if text.isdecimal())])
 

@@ -93,7 +93,6 @@ def voted_boxes(boxes: Boxes, groups: Indices, weights: NDArray[np.float64], kep
 
 
 def first_true(flags: Flags, count: int) -> Flags:
-    """The first `count` of those that are true."""
     return flags & (np.cumsum(flags) <= count)
 
 

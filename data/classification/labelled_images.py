@@ -56,7 +56,6 @@ class LabelledImages:
 
 
 def groups_by_class(images: LabelledImages) -> list[NDArray[np.intp]]:
-    """The indices of the images of each class that has any."""
     order = np.argsort(images.targets, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(images.targets[order])) + 1)
 

@@ -38,7 +38,6 @@ def crops_of(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 
 
 def resize_shorter(image: NDArray[np.uint8], short_side: int) -> NDArray[np.uint8]:
-    """The image with its shorter side brought to `short_side` pixels."""
     height, width = image.shape[:2]
     long_side = min(round(short_side * max(height, width) / min(height, width)), short_side * ASPECT_LIMIT)
     wide, high = (short_side, long_side) if width <= height else (long_side, short_side)
@@ -74,7 +73,6 @@ def _with_mirrored(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Means of areas where the image shrinks, bilinear where it grows."""
     shrinks = width * height < image.shape[0] * image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), dtype=np.uint8)

@@ -13,8 +13,9 @@ import math
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -126,20 +127,11 @@ def read_shards(source: str | Path) -> LabelledImages:
 
 
 def _samples(shard: str) -> Iterator[tuple[_Span, _Span]]:
-    key, parts = "", list[_Span]()
-    for span in _spans(shard):
-        own = _key(span.name)
-        if parts and own != key:
-            yield _paired(parts)
-            parts = []
-        key = own
-        parts.append(span)
-    if parts:
-        yield _paired(parts)
+    for _, parts in groupby(_spans(shard), key=lambda span: _key(span.name)):
+        yield _paired(list(parts))
 
 
 def _spans(shard: str) -> Iterator[_Span]:
-    """Every plain file in a shard that is not hidden."""
     try:
         length = os.path.getsize(shard)
         with tarfile.open(shard, "r:") as archive:
@@ -202,7 +194,11 @@ def _targets(labels: list[int | str], list_file: Path, source: str) -> tuple[tup
     names = _listed_names(list_file)
     if kinds == {str}:
         classes = names or tuple(sorted({str(label) for label in labels}))
-        return classes, _indices_of([str(label) for label in labels], classes, list_file)
+        indices = {name: index for index, name in enumerate(classes)}
+        for label in labels:
+            if label not in indices:
+                raise DataError(f"{list_file}: a label is {shown(label)}, which is not in this list; add it")
+        return classes, np.array([indices[str(label)] for label in labels], dtype=np.int64)
     numbers = [int(label) for label in labels]
     if names and max(numbers) >= len(names):
         raise DataError(f"{list_file}: has {len(names)} names, and there is a label {max(numbers)}; add the rest")
@@ -220,11 +216,3 @@ def _listed_names(list_file: Path) -> tuple[str, ...]:
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{list_file}: has the class {shown(twice)} twice; give each its own name")
     return names
-
-
-def _indices_of(labels: Iterable[str], classes: tuple[str, ...], list_file: Path) -> NDArray[np.int64]:
-    indices = {name: index for index, name in enumerate(classes)}
-    try:
-        return np.array([indices[label] for label in labels], dtype=np.int64)
-    except KeyError as error:
-        raise DataError(f"{list_file}: a label is {shown(error.args[0])}, which is not in this list; add it") from error

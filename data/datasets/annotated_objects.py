@@ -36,7 +36,6 @@ class AnnotatedObject(NamedTuple):
 
 
 def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
-    """The ground truth of an image with these objects."""
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
     areas = [
         (box[2] - box[0]) * (box[3] - box[1]) if one.area is None else one.area

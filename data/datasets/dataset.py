@@ -44,7 +44,6 @@ class Dataset:
         return self.images
 
     def path(self, image: GroundTruth) -> Path:
-        """Where the file of one of the images is."""
         return self.folder / image.file
 
     def read(self, image: GroundTruth) -> NDArray[np.uint8]:
@@ -109,7 +108,6 @@ def image_at(data: Dataset, seed: int, index: int) -> tuple[GroundTruth, np.rand
 
 
 def names_seen(images: Iterable[GroundTruth]) -> tuple[str, ...]:
-    """The class names on the images, each once, sorted."""
     return tuple(sorted({str(label) for image in images for label in image.labels}))
 
 

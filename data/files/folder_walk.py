@@ -45,7 +45,6 @@ def is_drawn(path: str, root: str) -> bool:
 
 
 def _entries(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
-    """The identity of a folder, and its entries that are not hidden."""
     try:
         status = os.stat(folder)
         with os.scandir(folder) as entries:

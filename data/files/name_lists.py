@@ -19,7 +19,6 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of a letter more than a driv
 
 
 def read_name_list(path: str) -> list[str]:
-    """The names in a file."""
     with _naming_failures(f"{path}: the list of images cannot be read", ""):
         content = Path(path).read_bytes()
     return _names(content, path)

@@ -106,7 +106,6 @@ class OpenTensors:
     file: Any
 
     def text(self, name: str) -> str:
-        """A text of the metadata."""
         if name not in self.about:
             raise ValueError(f"it does not state {name!r}")
         return self.about[name]
@@ -128,7 +127,6 @@ class OpenTensors:
         return part
 
     def array(self, name: str, formats: tuple[str, ...]) -> NDArray[Any]:
-        """The whole of one."""
         self.slice(name, formats)
         return np.asarray(self.file.get_tensor(name))
 

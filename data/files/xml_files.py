@@ -96,7 +96,6 @@ def _codec(name: str, where: str) -> str:
 
 
 def _is_utf8(content: bytes, declared: str) -> bool:
-    """Whether bytes are UTF-8 rather than in the encoding that they declare."""
     try:
         highest = max(content.decode("utf-8"))
     except UnicodeDecodeError:

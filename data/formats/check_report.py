@@ -27,8 +27,6 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in a data set."""
-
     data: str
     images: int
     objects: int
@@ -65,7 +63,6 @@ class CheckReport:
             raise LimitError(f"{self.data}: what cannot be used: {count}; mend or remove the objects and files listed")
 
     def to_json(self) -> str:
-        """All of it as JSON."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
@@ -87,7 +84,6 @@ def _pixels(size: float | None) -> str:
 
 
 def _grouped(problems: Sequence[Problem]) -> Iterator[str]:
-    """Each kind with its number, what to do about it, and some examples; the most frequent kind first."""
     times: Counter[str] = Counter()
     for problem in problems:
         times[problem.kind] += problem.count

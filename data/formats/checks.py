@@ -106,7 +106,6 @@ def _doubts(data: Dataset, sizes: Mapping[str, Size], one_based: bool) -> Iterat
 
 
 def _size_that_differs(truth: GroundTruth, size: Size, other: Size | None) -> Problem:
-    """A size that the image has neither as stored nor turned upright."""
     turned = f", turned the other way {other[0]} x {other[1]}" if other else ""
     what = f"its annotation says {truth.width} x {truth.height}, the image file is {size[0]} x {size[1]}{turned}"
     fix = "correct the annotation's size; if the boxes were drawn on another copy, scale them"

@@ -48,6 +48,14 @@ _SINGLE = {  # the file of a format that has one, and what writes it
     "jsonl": ("annotations.jsonl", write_jsonl_truth),
     "label-studio": ("tasks.json", write_label_studio_truth),
 }
+_PREDICTIONS: dict[str, tuple[str, Callable[[list[ImageDetections], Path, tuple[str, ...]], None]]] = {
+    "coco": (COCO_NAME, write_coco),
+    "csv": (CSV_NAME, lambda images, path, _: write_csv(images, path)),
+    "jsonl": (LEDGER_NAME, lambda images, path, _: write_ledger(images, path)),
+    "label-studio": ("predictions.json", lambda images, path, _: write_label_studio(images, path)),
+    "voc": ("", write_voc_results),  # a folder of files
+    "yolo": ("", write_yolo),
+}
 
 
 def convert(
@@ -171,22 +179,10 @@ def _convert_predictions(path: Path, to: str, out: Path, data: str | None, repor
     classes = tuple(dict.fromkeys([*stated, *found]))
     for line in (*notices.lines(), *_lost_predictions(images, to)):
         report(line)
-    written = {"coco": COCO_NAME, "csv": CSV_NAME, "jsonl": LEDGER_NAME, "label-studio": "predictions.json"}.get(to, "")
+    name, write = _PREDICTIONS[to]
     with writing_folder(out) as folder:
-        match to:
-            case "coco":
-                write_coco(images, folder / written, classes)
-            case "csv":
-                write_csv(images, folder / written)
-            case "jsonl":
-                write_ledger(images, folder / written)
-            case "label-studio":
-                write_label_studio(images, folder / written)
-            case "voc":
-                write_voc_results(images, folder, classes)
-            case _:
-                write_yolo(images, folder, classes)
-    return str(out / written)
+        write(images, folder / name, classes)
+    return str(out / name)
 
 
 def _as_in(dataset: Dataset, images: Sequence[ImageDetections]) -> list[ImageDetections]:

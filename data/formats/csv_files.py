@@ -95,7 +95,6 @@ def read_table(path: Path, needed: Sequence[str], on_problem: OnProblem) -> Tabl
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as the text of a CSV file."""
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -108,7 +107,6 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _header(text: str, separator: str) -> list[str]:
-    """The cells of the first line that has any; none where it cannot be read."""
     try:
         return next(filter(any, csv.reader(io.StringIO(text, newline=""), delimiter=separator)), [])
     except csv.Error:

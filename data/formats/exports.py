@@ -147,7 +147,6 @@ def write_label_studio(
 
 
 def _usable(images: Iterable[ImageDetections], classes: Sequence[str]) -> list[ImageDetections]:
-    """The images without failures, once the classes are sure to be able to name what is on them."""
     check_class_names(classes)
     images = [image for image in images if image.error is None]
     for image in images:

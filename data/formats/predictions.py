@@ -11,8 +11,8 @@ Some of these hold ids or fractions of an image's size, which only the data set 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from enum import Enum, auto
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -40,13 +40,7 @@ _LEDGER_LINE = re.compile(r'\{\s*"file"\s*:')
 _TABLE_HEADING = re.compile(r"(?i)[\w \"']+([,;\t][\w \"']+){3,}")  # and no file's name, which has a dot
 
 
-class _Form(Enum):
-    JSON = auto()
-    RESULT_LINES = auto()  # COCO's results, one a line
-    LEDGER = auto()
-    CSV = auto()
-    ILSVRC = auto()
-    VOC = auto()
+_Form = Literal["json", "result lines", "ledger", "csv", "ilsvrc", "voc"]  # lines are COCO's results, one a line
 
 
 def read_predictions(
@@ -61,40 +55,35 @@ def read_predictions(
     """
     path = Path(path)
     if path.is_dir():
-        return _read_folder(path, data, on_problem)
+        if (path / LEDGER_NAME).is_file():
+            return read_ledger(path / LEDGER_NAME, on_problem)
+        if (labels := labels_folder(path)) is not None:
+            return read_yolo_predictions(labels, data, on_problem)
+        return read_voc_results(result_files(path), on_problem)
     if not path.exists():
         raise DataError(f"{path}: does not exist; give what detect wrote, a .jsonl, a COCO .json or VOC result files")
     match _form(path):
-        case _Form.JSON:
+        case "json":
             content = load_json(path)
             if is_label_studio(content):
                 return label_studio_predictions(content, path, on_problem)
             if isinstance(content, list):
                 return coco_list_predictions(content, path, data, on_problem)
             return coco_predictions(content, path, on_problem)
-        case _Form.RESULT_LINES:
+        case "result lines":
             entries = [parse_json(line, where) for where, line in numbered_lines(path)]
             return coco_list_predictions(entries, path, data, on_problem)
-        case _Form.CSV:
+        case "csv":
             return read_csv_predictions(path, on_problem)
-        case _Form.ILSVRC:
+        case "ilsvrc":
             if data is None:
-                raise DataError(
-                    f"{path}: has numbers for images and classes; give the data set (--data ilsvrc:ROOT:SPLIT)"
-                )
+                what = "has numbers for images and classes; give the data set (--data ilsvrc:ROOT:SPLIT)"
+                raise DataError(f"{path}: {what}")
             return [image for image in read_ilsvrc_results(path, data, on_problem) if len(image.detections)]
-        case _Form.VOC:
+        case "voc":
             return read_voc_results([(path, class_of(path) or "")], on_problem)
-        case _Form.LEDGER:
+        case "ledger":
             return read_ledger(path, on_problem)
-
-
-def _read_folder(folder: Path, data: Dataset | None, on_problem: OnProblem) -> list[ImageDetections]:
-    if (folder / LEDGER_NAME).is_file():
-        return read_ledger(folder / LEDGER_NAME, on_problem)
-    if (labels := labels_folder(folder)) is not None:
-        return read_yolo_predictions(labels, data, on_problem)
-    return read_voc_results(result_files(folder), on_problem)
 
 
 def needs_sizes(path: Path) -> bool:
@@ -120,7 +109,6 @@ def read_categories(
 
 
 def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tuple[str, ...] | None:
-    """The classes that the files state; None where they state none."""
     if path.is_dir() and not (path / LEDGER_NAME).is_file():
         if (labels := labels_folder(path)) is not None:
             return yolo_names(labels, data)
@@ -128,9 +116,9 @@ def _stated_categories(path: Path, data: Dataset | None, seen: set[str]) -> tupl
     if path.is_dir() or path.name in (LEDGER_NAME, CSV_NAME):
         return _categories_of_run(path if path.is_dir() else path.parent, seen)
     form = _form(path)
-    if form is _Form.JSON and not isinstance(content := load_json(path), list):
+    if form == "json" and not isinstance(content := load_json(path), list):
         return category_names(content, path) or None  # an empty list states none
-    return (class_of(path) or "",) if form is _Form.VOC else None
+    return (class_of(path) or "",) if form == "voc" else None
 
 
 def _categories_of_run(folder: Path, seen: set[str]) -> tuple[str, ...] | None:
@@ -152,31 +140,30 @@ def _configured_classes(path: Path) -> tuple[str, ...] | None:
 
 def _form(path: Path) -> _Form:
     if class_of(path) is not None:
-        return _Form.VOC
+        return "voc"
     line = lines_of(read_head(path, _HEAD).lstrip())[0].rstrip()
     if line.startswith("{"):
         return _form_of_object(line)
     if line.startswith("["):
-        return _Form.JSON
+        return "json"
     if _TABLE_HEADING.fullmatch(line):
-        return _Form.CSV
-    if line:
-        numbers = [bool(_NUMBER.fullmatch(word)) for word in line.split()]
-        if all(numbers) and len(numbers) > 1:
-            return _Form.ILSVRC
+        return "csv"
+    words = line.split()
+    if len(words) > 1 and all(map(_NUMBER.fullmatch, words)):
+        return "ilsvrc"
     endings = [suffix.lower() for suffix in path.suffixes]
-    by_name = {".json": _Form.JSON, ".csv": _Form.CSV, ".txt": _Form.ILSVRC, ".pred": _Form.ILSVRC}
-    return next((by_name[ending] for ending in reversed(endings) if ending in by_name), _Form.LEDGER)
+    by_name: dict[str, _Form] = {".json": "json", ".csv": "csv", ".txt": "ilsvrc", ".pred": "ilsvrc"}
+    return next((by_name[ending] for ending in reversed(endings) if ending in by_name), "ledger")
 
 
 def _form_of_object(line: str) -> _Form:
     try:
         record = parse_json(line, "")
     except DataError:  # the first line of a longer value, or one that is longer than the head
-        return _Form.LEDGER if _LEDGER_LINE.match(line) else _Form.JSON
+        return "ledger" if _LEDGER_LINE.match(line) else "json"
     if "file" in record:
-        return _Form.LEDGER
-    return _Form.RESULT_LINES if "image_id" in record else _Form.JSON
+        return "ledger"
+    return "result lines" if "image_id" in record else "json"
 
 
 def merge_parts(images: Iterable[ImageDetections]) -> list[ImageDetections]:

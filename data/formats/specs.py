@@ -187,8 +187,6 @@ def _path_and_split(read: Callable[[Path, str, OnProblem], Dataset]) -> Open:
 
 
 def _file_and_images(read: Callable[[Path, Path, OnProblem], Dataset]) -> Open:
-    """What opens `FILE:IMAGES`, a file of annotations and the folder of its images, or `FILE` alone."""
-
     def open_file(rest: str, on_problem: OnProblem) -> Dataset | None:
         file, images = _split(rest)
         if rest and (os.path.isfile(whole := _path(rest)) or not (file or rest.startswith(":"))):

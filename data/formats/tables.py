@@ -144,7 +144,6 @@ def _numbers(table: Table, name: str, rows: Sequence[int]) -> NDArray[np.float64
 
 
 def _predicted_sizes(table: Table, on_problem: OnProblem) -> dict[str, Size]:
-    """The files in the order of their first rows, with the sizes that are stated."""
     sizes: dict[str, Size] = dict.fromkeys(table.column("file"), (0, 0))
     if {"width", "height"} <= table.columns.keys():
         columns = (table.column(name) for name in ("file", "width", "height"))
@@ -183,7 +182,6 @@ def _object(entry: Mapping[str, Any], corners: Sequence[Any], where: str, on_pro
 
 
 def _area(value: Any, where: str, on_problem: OnProblem) -> float | None:
-    """An object's area if it has one of its own; what is none is a minor problem."""
     area = None if value in (None, "") else number_of(value)
     if area is None or area >= 0:
         return area

@@ -36,7 +36,6 @@ _SIGNATURES = (
 
 
 def not_a_file(path: str | Path) -> str:
-    """The message for a folder, a pipe or a device."""
     if os.path.isdir(path):
         return f"{path}: is a folder, not an image"
     return f"{path}: is a pipe or a device; save the image to a file first"

@@ -25,7 +25,6 @@ _ANY_ENDING = "/"  # no name has it
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file's name has the ending of an image that can be read here."""
     return os.path.splitext(name)[1].lower() in readable_extensions()
 
 
@@ -154,7 +153,6 @@ def _names_in(folder: str) -> frozenset[str]:
 
 
 def _alike_in(folder: str) -> dict[str, list[str]]:
-    """The names in a folder by what they have in common with their other spellings."""
     return _spellings(folder, _changed(folder))
 
 

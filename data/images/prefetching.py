@@ -67,8 +67,6 @@ def prefetch(
 
 
 class _Job(Generic[Item, Outcome]):
-    """An item to work on, and its outcome."""
-
     def __init__(self, function: Callable[[Item], Outcome], item: Item, cost: int):
         self.function, self.item, self.cost = function, item, cost
         self.future: Future[Outcome] = Future()

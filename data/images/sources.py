@@ -126,7 +126,6 @@ class _Listing:
         return images
 
     def images_in(self, folder: str) -> list[_Found]:
-        """The images below a folder, in natural order."""
         base, prefix = os.path.realpath(folder), os.path.join(folder, "")
         files = (_Found(path, base, path.removeprefix(prefix)) for path in files_below(folder, self.skip))
         return sorted(self.images(files, folder), key=lambda image: natural_key(image.path))
@@ -169,7 +168,6 @@ def _in_folder(folder: str, listing: _Listing) -> list[_Found]:
 
 
 def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:
-    """Files that match, and the images of folders that match, as an unquoted pattern would give them."""
     paths = set(files_matching(pattern, listing.skip))
     if not paths and "\\" in pattern:
         return _in_glob(pattern.replace("\\", "/"), listing)
@@ -213,7 +211,6 @@ def _kind(path: str) -> str:
 
 
 def _unique_names(images: Sequence[tuple[str, _Found]]) -> list[str]:
-    """Each image's relative path, with as many folders before it as make it unique."""
     parts = [_parts(real) for real, _ in images]
     depths = [image.relative.count(os.sep) + 1 for _, image in images]
     while True:

@@ -19,7 +19,7 @@ from ..diagnostics import OnProblem, refuse
 from ..errors import DataError
 from ..files.atomic import naming_failures, write_atomically
 from ..files.json_files import parse_json
-from ..files.text_files import decode_text, lines_of, read_text
+from ..files.text_files import decode_text, lines_of, read_bytes, read_text
 from ..records import Detections, ImageDetections, Origin
 from ..values import number_rows, numbers, shown
 
@@ -51,9 +51,8 @@ def image_from_line(line: str | bytes, owner: str, on_problem: OnProblem = refus
         # Other tools may leave the size out, which no box needs; half of one is a mistake.
         sized = "width" in record or "height" in record
         width, height = (_side(record[name], name) if sized else 0 for name in ("width", "height"))
-        return ImageDetections(
-            file, width, height, _detections(record["detections"], owner, on_problem), None, _origin(record)
-        )
+        found = _detections(record["detections"], owner, on_problem)
+        return ImageDetections(file, width, height, found, None, _origin(record))
     except KeyError as error:
         raise DataError(
             f"{owner}: has no {error}; need file, width, height and detections, or file and error"
@@ -96,7 +95,6 @@ def _origin(record: dict[str, Any]) -> Origin | None:
 
 
 def write_ledger(images: Iterable[ImageDetections], path: str | Path) -> None:
-    """Write a whole ledger at once."""
     write_atomically(path, "".join(map(image_to_line, images)))
 
 
@@ -125,36 +123,22 @@ def open_ledger(path: str | Path) -> TextIO:
     with naming_failures(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            content = _read(path)
+            content = read_bytes(path)
             # An editor may have saved it in another encoding, or with a mark; lines are added in ASCII.
             data = decode_text(content, str(path)).encode("utf-8", "surrogateescape")
-            whole = data[: _whole_length(data)]
-            if whole and not whole.endswith(b"\n"):
+            end = data.rfind(b"\n") + 1
+            whole = data[:end] if _is_torn(data[end:].decode("ascii", "replace")) else data
+            if whole and not whole.endswith(b"\n"):  # half an object never parses: it only lacks its line end
                 whole += b"\n"
             if whole != content:
                 write_atomically(path, whole)
         return path.open("a", encoding="ascii", newline="\n", buffering=1)
 
 
-def _whole_length(data: bytes) -> int:
-    """How much of a ledger is whole lines. One that only lacks its line end is whole: half an object never parses."""
-    end = data.rfind(b"\n") + 1
-    return end if _is_torn(data[end:].decode("ascii", "replace")) else len(data)
-
-
 def _is_torn(line: str) -> bool:
     """Whether it is the beginning of a line, and no more. What never was one is no torn line, and not to be dropped."""
     try:
         json.JSONDecoder().raw_decode(line)
-    except ValueError:
-        return line.startswith("{")
-    except RecursionError:
-        return False
+    except (ValueError, RecursionError) as error:
+        return isinstance(error, ValueError) and line.startswith("{")
     return False
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error

@@ -159,7 +159,6 @@ def open_features(folder: Path, shards: dict[str, list[str]], parameters: str) -
 
 
 def _read_shard(path: Path, files: Sequence[str], parameters: str, *, compare: bool = True) -> tuple[Shard, int]:
-    """A shard without its features, and how many there are of each region."""
     with _opened(path, compare=compare) as content:
         if content.about.get("format") != FORMAT:
             raise DataError(f"{path} is no file of features: delete it, or choose another folder")

@@ -94,7 +94,6 @@ def read_proposals(path: str | Path) -> ProposalStore:
 
 
 def _consistent(names: Any, offsets: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:
-    """Whether every name is an image's own and has its part of the boxes, one part after the other."""
     return (
         isinstance(names, list)
         and all(isinstance(name, str) for name in names)

@@ -56,7 +56,6 @@ def write_proposals(
 
 
 def check_writable(path: Path) -> None:
-    """UsageError unless the ending names a format to write."""
     if path.suffix.lower() not in WRITTEN:
         raise UsageError(f"{path}: no format to write proposals in; known endings are {', '.join(WRITTEN)}")
 

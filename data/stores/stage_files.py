@@ -31,8 +31,6 @@ _RULES = ("classes", "score_threshold", "nms_threshold", "max_detections", "vote
 
 
 class _Rules(TypedDict):
-    """Those of `Stages`, as they are in a file."""
-
     classes: list[str]
     score_threshold: Finite
     nms_threshold: Finite
@@ -72,7 +70,6 @@ def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
 
 
 def has_stages(out: str | Path, file: str) -> bool:
-    """Whether the folder of a run holds an image's stages."""
     return _path(out, file).is_file()
 
 
@@ -97,7 +94,6 @@ def remove_stages(out: str | Path) -> None:
 
 
 def remove_stages_of(out: str | Path, file: str) -> None:
-    """Remove one image's stages, if there are any."""
     _path(out, file).unlink(missing_ok=True)
 
 

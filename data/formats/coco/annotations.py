@@ -133,7 +133,7 @@ def _report_unusable(found: Annotations, on_problem: OnProblem) -> None:
     """Each problem; of minor ones, which may be most of a file, the first of a kind and how many there are."""
     minor: list[Problem] = []
     for row in np.flatnonzero(~found.usable).tolist():
-        problem = None if found.is_of_what_was_left_out(row) else found.problem(row)
+        problem = found.problem(row)
         if problem is not None and problem.minor:
             minor.append(problem)
         elif problem is not None:
@@ -187,7 +187,6 @@ def classes_of(entries: Sequence[Any], found: Annotations, on_problem: OnProblem
 
 
 def _roots(entries: Sequence[Any], categories: Named) -> list[bool]:
-    """For each category whether it is the group of others and in none itself."""
     groups = {id_text(entry.get("id")): entry.get("supercategory") for entry in as_dicts(entries)}
     used = {group for group in groups.values() if isinstance(group, str)} - {*_NO_GROUP}
     return [

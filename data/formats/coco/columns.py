@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...boxes import UNKNOWN_SIZE, Boxes, Size, xywh_to_xyxy
 from ...datasets.annotated_objects import LONGEST_SIDE, read_size
-from ...diagnostics import OnProblem, Problem, Unusable, cut, skipping
+from ...diagnostics import OnProblem, Problem, Unusable, listed, skipping
 from ...errors import DataError
 from ...images.image_files import existing_name, image_name, size_if_there
 from ...values import NO_INDEX, number_rows, shown
@@ -80,12 +80,13 @@ class Annotations:
         text = id_text(self.entries[row].get("id"))
         return f"{self.path}: entry {row + 1}" if text is None else f"{self.path}: annotation {text}"
 
-    def is_of_what_was_left_out(self, row: int) -> bool:
-        """Whether its image or category could not be used, which has been reported already."""
-        return LEFT_OUT in (self.image_indices[row], self.category_indices[row])
-
     def problem(self, row: int) -> Problem | None:
-        """What makes an annotation unusable, if anything does; COCO's own code leaves out minor problems."""
+        """What makes an annotation unusable; COCO's own code leaves out minor problems.
+
+        None too where its image or category could not be used, which has been reported already.
+        """
+        if LEFT_OUT in (self.image_indices[row], self.category_indices[row]):
+            return None
         entry, where = self.entries[row], self.where(row)
         for key, index, named in (
             ("image_id", self.image_indices[row], self.images),
@@ -95,7 +96,8 @@ class Annotations:
                 return Problem(f"annotation without {key}", where, f"lacks {key}", "export the file again")
             if index == NO_INDEX:
                 what = f"{key} is {shown(entry[key])}, which no {named.kind} has"
-                return Problem(f"annotation of an unknown {named.kind}", where, what, _known(named), minor=True)
+                known = f"known are {listed(named.ids)}" if named.ids else "the file has none"
+                return Problem(f"annotation of an unknown {named.kind}", where, what, known, minor=True)
         box = self.xywh[row]
         if not (np.abs(box) < LONGEST_SIDE).all():  # NaN is not
             what = f"bbox is {shown(entry.get('bbox'))}: need four numbers of pixels, x y width height"
@@ -107,7 +109,6 @@ class Annotations:
 
 
 def entries_of(content: Any, key: str, path: Path) -> list[Any]:
-    """One of the lists in a COCO file."""
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
         raise DataError(f"{path}: is not a COCO file: it has no list of {key}; need images, categories and annotations")
     return content[key]
@@ -173,7 +174,6 @@ def read_category_entries(content: Any, path: Path, on_problem: OnProblem) -> Na
 
 
 def read_annotations(entries: Sequence[Any], path: Path, images: Named, categories: Named) -> Annotations:
-    """The columns of annotations or results."""
     entries = as_dicts(entries)
     return Annotations(
         *(path, entries, images, categories),
@@ -181,11 +181,6 @@ def read_annotations(entries: Sequence[Any], path: Path, images: Named, categori
         category_indices=_indices(entries, "category_id", categories),
         xywh=number_rows([entry.get("bbox") for entry in entries], 4),
     )
-
-
-def _known(named: Named) -> str:
-    few = ", ".join(map(cut, named.ids[:5]))
-    return f"known are {few}{' …' if len(named.ids) > 5 else ''}" if few else "the file has none"
 
 
 def _indices(entries: Sequence[Mapping[str, Any]], key: str, named: Named) -> NDArray[np.int64]:

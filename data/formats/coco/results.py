@@ -44,7 +44,8 @@ def coco_list_predictions(
     entries: list[Any], path: Path, data: Dataset | None, on_problem: OnProblem = refuse
 ) -> list[ImageDetections]:
     """The images of a bare list of results that have some, in the order of the data set, whose ids they use."""
-    if data is None or not data.images or not ((data.image_ids and data.class_ids) or _is_yolo(data)):
+    has_ids = data is not None and (data.class_ids if data.image_ids else data.class_ids == counted(data.classes))
+    if data is None or not data.images or not has_ids:
         raise DataError(
             f"{path}: is a bare list of COCO results, which names neither images nor classes; evaluate it with "
             "--data coco:FILE.json:IMAGES or yolo:FILE.yaml:SPLIT, or give the full file with images, categories and "
@@ -65,10 +66,6 @@ def category_names(content: Any, path: Path) -> tuple[str, ...]:
     entries = entries_of(content, "categories", path)
     categories = read_category_entries(content, path, refuse)
     return tuple(dict.fromkeys(categories.names[index] for index in _file_order(entries, categories)))
-
-
-def _is_yolo(data: Dataset) -> bool:
-    return not data.image_ids and data.class_ids == counted(data.classes)
 
 
 def _indices(ids: Sequence[str]) -> dict[str, int]:
@@ -95,7 +92,6 @@ def _class_ids(entries: Sequence[Any], num_classes: int, path: Path) -> tuple[st
 
 
 def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
-    """The indices in the order in which the file lists what has been read from it."""
     return [named.indices[text] for entry in entries if (text := id_text(entry["id"])) is not None]
 
 

@@ -26,7 +26,6 @@ from ..voc.annotations import find_image, is_file, placed, read_voc_annotation, 
 
 
 def _rows_beside(name: str) -> list[list[str]]:
-    """The rows of a table that comes with the package, without its heading."""
     with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as stream:
         return list(csv.reader(stream))[1:]
 
@@ -141,7 +140,6 @@ def _split_line(line: str) -> tuple[str, str]:
 
 
 def _with_names(truth: GroundTruth, path: Path, on_problem: OnProblem) -> GroundTruth:
-    """The objects with the readable names of their classes; those of other classes are a problem and left out."""
     wnids = truth.labels.tolist()
     for wnid in wnids:
         if wnid not in _NAMES:

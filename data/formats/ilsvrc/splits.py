@@ -91,7 +91,6 @@ def split_validation(data: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
 
 
 def balance_of(first: Dataset, second: Dataset) -> Balance:
-    """How unequal two data sets of the same classes are."""
     a, b = class_counts(first).sum(axis=0), class_counts(second).sum(axis=0)
     seen = a + b > 0
     imbalance = np.abs(a - b)[seen] / (a + b)[seen] if seen.any() else np.zeros(1)

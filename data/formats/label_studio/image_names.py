@@ -19,7 +19,6 @@ _DEEPEST = 30  # folders of an address that may be below that of the images
 
 
 def local_address(file: str) -> str:
-    """The address of a file on Label Studio's disk."""
     return f"{_LOCAL}?d={quote(file, errors='surrogateescape')}"
 
 
@@ -39,7 +38,6 @@ def task_file(task: Mapping[str, Any], folder: Path | None, where: str) -> str:
 
 
 def _address(data: Mapping[str, Any]) -> str | None:
-    """The address of a task's image: under `image`, or the one text there, or the one that names an image."""
     texts = [value for value in data.values() if isinstance(value, str)]
     images = [text for text in texts if is_image_name(text.partition("?")[0])]
     stated = data.get("image", texts[0] if len(texts) == 1 else images[0] if len(images) == 1 else None)

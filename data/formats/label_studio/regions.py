@@ -66,7 +66,6 @@ def _tags(results: Sequence[Mapping[str, Any]]) -> dict[str | int, list[Mapping[
 
 
 def _shape(result: Mapping[str, Any], where: str, on_problem: OnProblem) -> str | None:
-    """The kind of a shape that has a box; None for one without, and for what is no shape."""
     stated = result.get("type")
     kind = stated.removesuffix("labels") if isinstance(stated, str) else ""
     if kind in _BOXED:

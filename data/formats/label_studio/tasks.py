@@ -144,7 +144,6 @@ def _annotation(task: Mapping[str, Any], where: str, on_problem: OnProblem) -> M
 
 
 def _newest(annotations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The annotation made last: by the dates if all have one, else by their order."""
     dates = [one.get("created_at") for one in annotations]
     comparable = {*map(type, dates)} <= {str} or {*map(type, dates)} <= {int, float}
     rows = range(len(annotations))

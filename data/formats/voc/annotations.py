@@ -143,7 +143,6 @@ def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
 
 
 def _annotation_files(found: VocFolder) -> list[tuple[str, Path]]:
-    """The names of the split's images, and the annotation of each, whether it is there or not."""
     if found.listed is None:
         files = all_annotations(found.annotations)
         return [(posixpath.splitext(file)[0], found.annotations / file) for file in files]

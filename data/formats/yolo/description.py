@@ -28,8 +28,6 @@ _MOST_CLASSES = 100_000  # of a YAML file that has their number alone
 
 @dataclass(frozen=True)
 class YoloSplit:
-    """One split as the YAML file describes it."""
-
     names: tuple[str, ...]  # of the classes, in the order of their numbers
     images: tuple[Path, ...]
     folder: Path  # of all images
@@ -37,7 +35,6 @@ class YoloSplit:
 
 
 def read_description(path: Path, split: str, on_problem: OnProblem) -> YoloSplit:
-    """One split of a YAML file."""
     described = parse_yaml(read_text(path), str(path), {*_KEYS, split}, _OF_KEY_POINTS)
     names = _names(described, path, on_problem)
     key_points = _key_points(described, path)
