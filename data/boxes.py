@@ -31,9 +31,7 @@ def box_area(boxes: Boxes) -> NDArray[np.float64]:
 
 
 def box_iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
-    """Intersection over union of every pair, (N, M); 0 where both boxes are empty.
-
-    On the half-open boxes of this package this is exactly the "+1" overlap of the VOC and ILSVRC devkits.
+    """Intersection over union of every pair, (N, M), exactly the devkits' "+1" overlap; 0 where both boxes are empty.
 
     >>> box_iou(as_boxes([[0, 0, 10, 10]]), as_boxes([[0, 0, 10, 10], [5, 0, 15, 10]])).round(3).tolist()
     [[1.0, 0.333]]
@@ -45,8 +43,7 @@ def box_iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
 def ignored_overlaps(boxes: Boxes, ignored: Boxes, crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
     """How much each candidate (N, 4) overlaps one of the objects to ignore (M, 4) at most, (N,); 0 without any.
 
-    Where it does, it is neither foreground nor background. Of a `crowd` [M], a region with many objects, it is the part
-    of the candidate that lies in the region, as COCO has it: a small box inside one is likely to hold an object.
+    Of a `crowd` [M], a region with many objects, it is the part of the candidate that lies in the region, as in COCO.
 
     >>> ignored_overlaps(as_boxes([[0, 0, 5, 4]]), as_boxes([[0, 0, 10, 10]]), np.array([False])).tolist()
     [0.2]

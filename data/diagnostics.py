@@ -102,8 +102,7 @@ class Notices(list[Problem]):
 def failure_of(error: Exception, name: str) -> DataError:
     """The failure of the image called `name` as one sentence; what concerns every image is raised again.
 
-    That is a full disk, a package that is missing, a wrong argument and an accelerator in ruins. All else may be this
-    image's own, and a thousand others wait.
+    That is a full disk, a missing package, a wrong argument and a failed accelerator. All else may be this image's own.
     """
     if isinstance(error, DataError):
         return error

@@ -1,7 +1,6 @@
 """The values that travel between the parts: ground truth, proposals, detections, a detector's stages.
 
-All are frozen and checked when made; a boolean mask, an index array or a slice in brackets picks a part of one;
-`len()` counts its boxes; no boxes is a normal value. Boxes are as in `data/boxes.py`.
+All are frozen and checked when made; a mask, indices or a slice in brackets picks a part; `len()` counts the boxes.
 
 Shapes: N boxes.
 """
@@ -158,8 +157,7 @@ class Detections(_Columns):
 class GroundTruth(_Columns):
     """The annotated objects of one image. `file` is its path below the data set's image folder.
 
-    What a data set does not state may be left out: no object is then crowd, ignored or truncated, and areas are the
-    boxes'. The size is 0 where it is not known.
+    What a data set does not state may be left out: flags are then unset, areas the boxes'. An unknown size is 0.
     """
 
     file: str

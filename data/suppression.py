@@ -40,11 +40,9 @@ def suppress(stages: Stages, first: Flags | None = None) -> Suppression:
     """Greedy suppression within each class, then box voting.
 
     A box is suppressed where its IoU with a better one is above the threshold (R-CNN's `nms.m`), and dropped where the
-    image's edge left nothing of it; agnostic of classes, a better one of any class suppresses it. Of equal scores the
-    first region's, then the first class's, is the better, but before all the `first` ones, [R, K].
-
-    With a vote threshold the boxes below the score threshold vote too, from `Stages.voting_score` on: so a higher
-    threshold leaves fewer detections, and moves none.
+    image's edge left nothing of it. Of equal scores the first region's, then the first class's, is the better, but
+    before all the `first` ones, [R, K]. Boxes below the score threshold vote too, from `Stages.voting_score` on: so a
+    higher threshold leaves fewer detections, and moves none.
     """
     scores = stages.probabilities[:, 1:]  # [R, K]
     regions, classes = np.nonzero(_voters(stages))

@@ -1,7 +1,5 @@
 """Values from other tools, which may be anything: shown in messages, read as numbers, and held to ranges.
 
-Ranges are stated once, so that files, flags and Python users meet the same limits.
-
 Shapes: N values.
 """
 
@@ -116,10 +114,7 @@ SEED = Range(0, 2**32 - 1, whole=True)  # what every generator in use takes
 
 
 def check_ranges(record: Any, ranges: Mapping[str, Range], *, flags: bool = False) -> None:
-    """Make the named fields of a dataclass plain numbers; UsageError names one that is out of its range.
-
-    With `flags` they are named as on the command line.
-    """
+    """Make the named fields of a dataclass plain numbers; UsageError names one out of its range, maybe as a flag."""
     for name, range_ in ranges.items():
         value = getattr(record, name)
         check_range(

@@ -63,9 +63,8 @@ def groups_by_class(images: LabelledImages) -> list[NDArray[np.intp]]:
 def sample_index(groups: Sequence[NDArray[np.intp]], seed: int, index: int) -> int:
     """The image at an index of the endless sequence of training samples.
 
-    A round takes one image of each group, the groups in a new order; each group goes through its own images in
-    epochs, each a new order. So a single group of all images gives plain epochs, and a group for each class shows
-    rare classes as often as others.
+    A round takes one image of each group, the groups and the images of each in a new order every time: one group of all
+    images gives plain epochs, a group for each class shows rare classes as often as others.
     """
     turn, rank = divmod(index, len(groups))
     group = int(_order(len(groups), seed, turn)[rank]) if len(groups) > 1 else 0
@@ -80,10 +79,9 @@ def _order(count: int, *seed: int) -> NDArray[np.intp]:
 
 
 def read_class_folders(folder: str | Path) -> LabelledImages:
-    """The images below each class's folder, in natural order; classes in the order of their names' characters.
+    """The images below each class's folder, in natural order; classes by their names, as ImageNet numbers its synsets.
 
-    That is the order in which ImageNet numbers its synsets. Hidden names and files that are no images are left out;
-    a class without images is refused, since nothing could be learnt of it.
+    Hidden names and files that are no images are left out; a class without images is refused.
     """
     root = Path(folder)
     classes = _class_names(root)

@@ -1,10 +1,8 @@
-"""WebDataset shards: `.tar` files in which the files of one sample stand side by side and have one stem.
+"""WebDataset shards: uncompressed `.tar` files in which the files of one sample stand side by side and have one stem.
 
 A sample is `KEY.jpg` (or another image) with one label: `KEY.cls`, a class number; `KEY.txt`, a class name; or
 `KEY.json` with one of either under `label`, `cls` or `class`. The key is the path up to the first dot of its last part.
-
 A shard is read through once, for where everything lies; images are then read from there, in any order.
-Only plain archives can be read so: a compressed one is refused.
 """
 
 import glob
@@ -61,10 +59,7 @@ class _Span:
 
 
 def shards_of(source: str | Path) -> list[str]:
-    """The `.tar` files of a folder, of a glob, of a range such as `train-{000..146}.tar`, or the one named.
-
-    None where the source is something else. A range names its files, so all of them are to be there.
-    """
+    """The `.tar` files of a folder, a glob, a range as `train-{000..146}.tar`, all of which are to be there, or one."""
     text = os.fspath(source)
     if os.path.isdir(text):
         text = os.path.join(glob.escape(text), "*.tar")

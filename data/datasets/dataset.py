@@ -20,11 +20,9 @@ from ..terminal import Report
 class Dataset:
     """One split of a data set. `classes` gives the order in which a classifier or a table lists the names.
 
-    Result files of some kinds have numbers in place of names: `image_ids` and `class_ids` are those, in the order of
-    `images` and `classes`; they are empty where names are used.
-
-    Boxes are of the pixels as stored, or, where an image says `upright`, of it turned upright by its EXIF data, as it
-    was shown to whoever drew them; that is its format's habit, and the size that its annotation states goes before it.
+    `image_ids` and `class_ids`, in the order of `images` and `classes`, are what result files have in place of names;
+    empty where those are used. Boxes are of the pixels as stored or, where an image says `upright`, as turned by its
+    EXIF data: that is its format's habit, and the size that an annotation states goes before it.
     """
 
     name: str
@@ -114,10 +112,7 @@ def names_seen(images: Iterable[GroundTruth]) -> tuple[str, ...]:
 def require_objects(
     data: Dataset, classes: Sequence[str], purpose: str, report: Report, *, of_each: bool = False
 ) -> None:
-    """UsageError where no object of any class, or `of_each`, is to be found; classes that lack objects are reported.
-
-    `purpose` is what they are for, as in "to learn from".
-    """
+    """UsageError where no class, or not each, has an object `purpose`, as in "to learn from"; lacks are reported."""
     found = {str(label) for truth in data.images for label in truth.labels[truth.to_find]}
     missing = [name for name in classes if name not in found]
     if missing and (of_each or len(missing) == len(classes)):

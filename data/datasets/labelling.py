@@ -65,8 +65,7 @@ class Candidates:
 def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, ...]) -> Candidates:
     """Label an image's objects and proposals (P, 4) with the class of their best object, from an IoU of .5 on.
 
-    Objects of other classes are background. Where an image's data set does not annotate some of the classes, those
-    are `unannotated`.
+    Objects of other classes are background.
     """
     index_of = {name: index + 1 for index, name in enumerate(classes)}
     objects, ignored = split_objects(truth, classes)

@@ -31,10 +31,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def writing_atomically(path: str | Path, room: str = "it") -> Iterator[BinaryIO]:
-    """A stream of bytes into a file that is there, whole, when the block ends, and not at all if it fails.
-
-    `room` is what a full disk needs, for the message.
-    """
+    """A stream into a file that is there, whole, when the block ends, or not at all; a full disk needs `room`."""
     path = Path(path)
     # A name of its own: the target's may already be as long as the file system allows.
     aside = path.with_name(f".{uuid.uuid4().hex}.tmp")

@@ -16,10 +16,7 @@ RUN_FILES = ("run.json", "detections.jsonl")  # of which such a run leaves one a
 
 
 def files_below(root: str, skip: str | None) -> Iterator[str]:
-    """Every file below `root` that is not hidden.
-
-    Links to folders wait until the real folders are done, so that an image with two ways to it gets its real name.
-    """
+    """Every file below `root` that is not hidden; links to folders last, so that an image gets its real name."""
     entered: set[tuple[int, int]] = set()
     real, links = [root], []
     while real or links:

@@ -1,9 +1,7 @@
 """JSON from anywhere: each way in which a text or its value cannot be used is one sentence.
 
-`parse_json` gives what a text holds. `checked` gives that value if it is of the kind that its reader needs: any type
-that pydantic knows, strictly (no text for a number, no truth value, no fraction for a whole number), such as
-`dict[str, list[int]]` or a `typing_extensions.TypedDict`, whose further keys are left out. `Finite` is a float that is
-neither NaN nor infinite.
+`checked` takes any type that pydantic knows, strictly (no text or truth value for a number), such as `dict[str,
+list[int]]` or a `typing_extensions.TypedDict`, whose further keys are left out.
 
 >>> checked(parse_json('{"a": [1, 2]}', "run.json"), dict[str, list[int]], "run.json")
 {'a': [1, 2]}

@@ -1,11 +1,7 @@
-"""Safetensors files of NumPy arrays, written so that equal content is equal bytes, and read as what they should hold.
+"""Safetensors files of NumPy arrays: equal content is equal bytes, and what is damaged or foreign is a DataError.
 
-`open_tensors` reads a file's metadata and arrays; whatever a damaged or foreign file does, a number format
-that NumPy lacks, an array that is not there, is a DataError of one sentence.
-
-The header's metadata states the sha256 of all else in the file: names, shapes, other metadata and numbers. File and
-checksum are thus written, copied and replaced as one, and overwritten bytes are noticed. Files of earlier releases and
-those that others have written state none, and are read without.
+The header's metadata states the sha256 of all else in the file, so that overwritten bytes are noticed. Files of earlier
+releases and of others state none, and are read without.
 """
 
 import hashlib
@@ -44,10 +40,7 @@ def write_tensors(path: str | Path, arrays: Mapping[str, NDArray[Any]], about: M
 
 
 def with_checksum(content: bytes, about: Mapping[str, str]) -> bytes:
-    """A safetensors file's bytes with these texts about it, in order, and a checksum.
-
-    safetensors writes the texts in the random order of a hash table, and equal content would be other bytes.
-    """
+    """A safetensors file's bytes with these texts, in order, which safetensors has by their hashes, and a checksum."""
     (length,) = struct.unpack_from("<Q", content)
     numbers = memoryview(content)[8 + length :]
     header = {"__metadata__": dict(sorted(about.items())), **json.loads(content[8 : 8 + length])}
@@ -133,10 +126,7 @@ class OpenTensors:
 
 @contextmanager
 def open_tensors(path: Path, what: str, fix: str, *, compare: bool = True) -> Iterator[OpenTensors]:
-    """Open a file to read; whatever goes wrong meanwhile is a DataError: it cannot be read as `what`, and what to do.
-
-    Its checksum is compared first, for which all of it is read, unless that is not wanted.
-    """
+    """Open a file to read, comparing its checksum first; whatever goes wrong is a DataError with what to do."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             if compare:

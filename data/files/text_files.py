@@ -29,10 +29,7 @@ _AT_ONCE = 2**20  # bytes: Python makes room for all that it is to read, though 
 
 
 def read_text(path: str | Path) -> str:
-    """A file, plain or compressed by gzip, as text without a byte-order mark.
-
-    Bytes that are not UTF-8 travel as surrogates, as in file names.
-    """
+    """A file, plain or gzipped, as text without a byte-order mark; bytes that are not UTF-8 are surrogates."""
     return decode_text(read_bytes(path), str(path))
 
 

@@ -1,7 +1,6 @@
 """YAML files that describe data sets: the keys that are read, with a text, a list of texts or texts by key.
 
-Values stay text: `yes`, `0` and `null` are what is written, and nothing is made of them but text, lists and dicts. Keys
-that nobody reads may hold anything.
+Values stay text: `yes`, `0` and `null` are what is written. Keys that nobody reads may hold anything.
 """
 
 import re
@@ -36,9 +35,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def parse_yaml(text: str, owner: str, keys: Collection[str], flags: Collection[str] = ()) -> dict[str, YamlValue]:
-    """Those of the `keys` that a document has at its top; `owner` names the file in an error.
-
-    Of `flags` only their presence is given, as an empty text: they may hold anything.
+    """Those of the `keys` that a document has at its top; of `flags`, which may hold anything, an empty text.
 
     >>> parse_yaml("path: data # here\\nnames:\\n  0: cat\\n  1: 'big dog'", "data.yaml", ["path", "names"])
     {'path': 'data', 'names': {'0': 'cat', '1': 'big dog'}}

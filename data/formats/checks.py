@@ -1,8 +1,6 @@
-"""The doctor of data sets: what a reader refuses, what it lets pass and a person should know, and what is in there.
+"""The check of a data set: what its reader refuses, what it lets pass and a person should know, and what is in there.
 
 Of image files only the size is read: one that breaks off behind its header is not noticed.
-
-Shapes: N objects of all images.
 """
 
 import os
@@ -41,10 +39,7 @@ def check_dataset(spec: str) -> CheckReport:
 
 
 def check_images(data: Dataset, problems: Sequence[Problem] = (), *, one_based: bool = False) -> CheckReport:
-    """Check a data set that has been read; `problems` are what its reader could not use.
-
-    The files of a `one_based` data set call the first pixel 1: a box may not start at 0 there, but often does.
-    """
+    """Check a data set that has been read; its reader could not use `problems`; `one_based` files count from 1."""
     sizes, unreadable = _image_sizes(data)
     nowhere = not sizes and all(problem.kind == _ABSENT for problem in unreadable)
     elsewhere, no_images = _no_image_files(data, one_based) if nowhere and len(data) else ((), ())
@@ -197,10 +192,7 @@ def _plain(name: str) -> str:
 
 
 def _no_image_files(data: Dataset, one_based: bool) -> tuple[Sequence[Problem], Sequence[Problem]]:
-    """Why none of the images is there, as what cannot be used or what is normal.
-
-    A copy for evaluation has none, and in VOC's layout no folder for them; elsewhere a person has named the folder.
-    """
+    """Why none of the images is there, as what cannot be used or what is normal, as for a copy for evaluation."""
     folder, fix = str(data.folder), "nothing for an evaluation; anything else needs them"
     if not os.path.isdir(folder):
         kind, what = "data set whose folder of images does not exist", f"the folder {cut(folder)} does not exist"

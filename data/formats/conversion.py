@@ -1,7 +1,6 @@
 """Data sets and predictions, of any format that is read here, as files of one that is written.
 
-What a format cannot hold is reported, one line for each kind. Images are read in the same way before and after, where a
-file's own size tells: YOLO's tools turn all of them upright.
+What a format cannot hold is reported, one line for each kind.
 """
 
 import shutil

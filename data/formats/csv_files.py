@@ -1,8 +1,7 @@
 """CSV files with a row a box, as tools write them: how cells are separated, and which column is what.
 
 Cells are separated by commas, semicolons, tabs or bars. The first line names the columns, in any order and in the words
-of several tools, whatever their case and signs: `filename,width,height,class,xmin,ymin,xmax,ymax` of TensorFlow and
-Roboflow are `file,width,height,label,x1,y1,x2,y2`, and `image_id`, `X_Min` and `confidence` are known as well.
+of several tools, whatever their case and signs: `filename,class,xmin` of TensorFlow and Roboflow are `file,label,x1`.
 """
 
 import csv

@@ -33,10 +33,7 @@ def write_coco(images: Iterable[ImageDetections], path: str | Path, classes: Seq
 
 
 def write_coco_results(images: Iterable[ImageDetections], path: str | Path, data: Dataset) -> None:
-    """Write the bare list of results that COCO's evaluation takes, with the ids of the data set, a `coco:` one.
-
-    Images that the data set lacks are refused: they have no id.
-    """
+    """Write the bare list of results that COCO's evaluation takes, with the ids of a data set that has the images."""
     if not data.image_ids or not data.class_ids:
         raise UsageError(f"{data.name}: has no ids, which results in COCO's form need; give a coco: data set")
     category_ids = dict(zip(data.classes, map(id_of, data.class_ids), strict=True))
@@ -112,10 +109,7 @@ def write_yolo(images: Iterable[ImageDetections], folder: str | Path, classes: S
 
 
 def yolo_paths(files: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """What `write_yolo` writes of images of these names, the list of classes last; an error where names do not go.
-
-    No image's file is out of `labels`, wherever the image was.
-    """
+    """What `write_yolo` writes of images of these names, the list of classes last; an error where names do not go."""
     check_class_names(classes)
     paths: list[str] = []
     taken: dict[str, str] = {}
@@ -132,10 +126,7 @@ def yolo_paths(files: Sequence[str], classes: Sequence[str]) -> list[str]:
 def write_label_studio(
     images: Iterable[ImageDetections], path: str | Path, model_version: str = "inception-rcnn"
 ) -> None:
-    """Write tasks with predictions, for Label Studio to import: a person goes on from what the detector found.
-
-    Label Studio serves the images from its own disk (local files), by the names that they have here.
-    """
+    """Write tasks with predictions for Label Studio, which serves the images from its disk by these names."""
     tasks = []
     for image in images:
         if image.error is None:

@@ -48,10 +48,9 @@ def read_predictions(
 ) -> list[ImageDetections]:
     """Read predictions in any form that is known; `data` is the data set that they are about.
 
-    Without sizes in the file an image's are 0, those of a COCO list and of YOLO are the data set's. VOC result files
-    give the image's id as `file`. Where one image of all its lines would change the order of equal scores, it comes in
-    several parts: an evaluation breaks ties by the files' order. `on_problem` gets what official code leaves
-    out or counts as false.
+    Sizes that are not in the file are 0, or the data set's. VOC result files give the image's id as `file`. Where one
+    image of all its lines would change the order of equal scores, it comes in several parts: an evaluation breaks ties
+    by the files' order. `on_problem` gets what official code leaves out or counts as false.
     """
     path = Path(path)
     if path.is_dir():
@@ -97,9 +96,8 @@ def read_categories(
     """The classes that predictions are about: those that their files state, else the data set's, else the labels seen.
 
     COCO's whole files, YOLO's `classes.txt` and the run of a detector state them, and a single file of VOC's is about
-    its class; a class that they state counts even where nothing of it was found. All others are about what they are
-    evaluated on: a class of which there is no prediction was not found. `images` are what `read_predictions` gave for
-    the same path and data set.
+    its class. A class that counts and has no prediction was not found. `images` are what `read_predictions` gave for
+    the same.
     """
     path, seen = Path(path), {str(label) for image in images for label in image.detections.labels}
     stated = _stated_categories(path, data, seen)

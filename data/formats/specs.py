@@ -210,8 +210,7 @@ _READERS: dict[str, tuple[str, Open]] = {
 def image_folder_of(file: Path) -> Path:
     """The folder of the images that belong to a file of annotations; its own where no other is likely.
 
-    COCO has `annotations/instances_val2017.json` beside `val2017/`, Roboflow its file among the images, others
-    `images/` beside the file or its folder.
+    COCO has `annotations/instances_val2017.json` beside `val2017/`, others `images/` beside the file or its folder.
     """
     if _has_images(file.parent):
         return file.parent

@@ -1,13 +1,12 @@
 """Annotations and detections in plain tables: a CSV file with a row an object, JSON lines with an image each.
 
-A CSV file has a header; its columns may come in any order and have other tools' names (`csv_files.py`). Annotations
-need `file,label,x1,y1,x2,y2` and may have `width,height,difficult`, and the other columns that an object of a JSON line
-may have; a row with an empty label and no box is an image without objects. Detections need
-`file,label,score,x1,y1,x2,y2` and may have `width,height`.
+A CSV file has a header (`csv_files.py`). Annotations need `file,label,x1,y1,x2,y2`, detections a `score` too; both may
+have `width,height`, annotations also the other columns of an object of a JSON line. A row with a name and nothing else
+is an image without objects.
 
 A JSON line of annotations is `{"file", "width", "height", "objects": [{"label", "box": [x1, y1, x2, y2]}]}`; an object
-may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. Where a size is not given it is that of the image's
-file, as stored; 0 where that is not there.
+may have `difficult`, `crowd`, `ignore`, `truncated` and `area`. A size that is not given is that of the file, as
+stored.
 
 Boxes are as in this package, whatever the columns are called: TensorFlow's own scripts divide `xmin` and `xmax` by the
 width, so that they too are edges of pixels counted from 0. Fractions of the size, as Open Images has them, are refused.
@@ -74,10 +73,7 @@ def read_jsonl_truth(path: str | Path, images: str | Path, on_problem: OnProblem
 
 
 def write_csv_truth(data: Dataset, path: str | Path) -> None:
-    """Write annotations as a CSV file; what is to be ignored is difficult there.
-
-    `crowd`, `truncated` and `area` have columns where the data set has such.
-    """
+    """Write annotations as a CSV file, other flags and areas if there are any; what is to be ignored is difficult."""
     rows: list[list[Any]] = []
     flags = [name for name in ("crowd", "truncated") if any(getattr(truth, name).any() for truth in data.images)]
     has_areas = any((truth.areas != box_area(truth.boxes)).any() for truth in data.images)
@@ -100,10 +96,7 @@ def write_jsonl_truth(data: Dataset, path: str | Path) -> None:
 
 
 def read_csv_predictions(path: str | Path, on_problem: OnProblem = refuse) -> list[ImageDetections]:
-    """Read detections from a CSV file, images in the order of their first rows; sizes are 0 where none are given.
-
-    As in annotations, a row with a name and nothing else is an image of which there is nothing.
-    """
+    """Read detections from a CSV file, images in the order of their first rows; sizes are 0 where none are given."""
     table = read_table(Path(path), ("file", "label", "score", *CORNERS), refuse)
     files, labels, sizes = table.column("file"), table.column("label"), _predicted_sizes(table, on_problem)
     indices = {file: index for index, file in enumerate(sizes)}

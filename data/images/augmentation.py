@@ -40,10 +40,7 @@ def mirror(image: NDArray[np.uint8], boxes: Boxes) -> tuple[NDArray[np.uint8], B
 
 
 def training_crop(image: NDArray[np.uint8], size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A random view of an (H, W, 3) image as GoogLeNet was trained on: (size, size, 3).
-
-    A part of it, resized in a random manner, mirrored half of the time, its colours distorted.
-    """
+    """A random part of an (H, W, 3) image as GoogLeNet was trained on, distorted: (size, size, 3)."""
     x, y, width, height = random_window(image.shape[1], image.shape[0], rng)
     interpolation = INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))]
     part = image[y : y + height, x : x + width]

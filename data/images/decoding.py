@@ -101,10 +101,7 @@ def decode_pillow(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def limit_megapixels(most: float) -> None:
-    """Refuse images of more than `most` million pixels from now on, in the whole process, from their headers.
-
-    It is Pillow's own guard that is moved, and its warnings of half of that are not wanted then.
-    """
+    """Refuse images of more than `most` million pixels from now on, in the whole process: Pillow's own guard moves."""
     check_range(f"--max-megapixels {shown(most)}", most, ABOVE_ZERO)
     Image.MAX_IMAGE_PIXELS = max(int(most * 1e6 / 2), 1)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -73,8 +73,7 @@ def literal_name(stated: Any) -> str | None:
 def existing_name(name: str, folder: Path) -> str | None:
     """What the file that a relative name means is really called below `folder`; None where there is none, or several.
 
-    A backslash is a separator unless a file has it in its name; letters may be of another case or composition; the
-    ending may lack, as in tables of ids.
+    A backslash may be a separator, letters may be of another case or composition, the ending may lack.
     """
     root, slashed = os.path.abspath(folder), _split_root(name)[1]
     for each in (slashed,) if os.sep == "\\" else (posixpath.normpath(name), slashed):
@@ -185,8 +184,7 @@ def _spellings(folder: str, changed: int | None) -> dict[str, list[str]]:
 def image_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> Size:
     """Width and height of an image, from the file's header if that has it; DataError where it is no image.
 
-    Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the size that its annotation
-    states.
+    Of the pixels as stored, or `upright`, turned as the EXIF data say, whichever has the `stated` size.
     """
     if header := _size_and_orientation(path):
         size, orientation = header

@@ -16,10 +16,9 @@ _NO_EXTENSION = ".id"  # put behind a name that may have none, to be taken off i
 def pair_files(predicted: Sequence[str], files: Sequence[str]) -> NDArray[np.int64]:
     """For each predicted file its index in `files`, or NO_INDEX. Equal names are one image in several parts.
 
-    Five ways are tried, each on what the one before left: the same path, the same path without its extension (VOC's
-    result files have none), the same name in whatever folder, and these two as other systems write names: with Windows'
-    separators, in another letters' case, with accents as characters of their own. A name that matches two images
-    matches none.
+    Tried in turn on what is left: the same path; that without extension (VOC's result files have none); the same name
+    in whatever folder; and these two without what other systems write otherwise: separators, letters' case, composed
+    accents. A name that matches two images matches none.
 
     >>> pair_files(["b/2.png", "1.jpg", "/tmp/3.jpg", "4.jpg"], ["1.jpg", "b/2.jpg", "3.jpg"]).tolist()
     [1, 0, 2, -1]

@@ -79,9 +79,8 @@ def list_sources(
 ) -> list[Source]:
     """The images that the sources name, in their order, each once; `skip` is the output folder.
 
-    `file` is relative to the folder or to the fixed part of the glob, for lists to the folder of all their names, and
-    for a single file it is its name. Where two images would get one name, both get more of their path: `a/1.jpg` and
-    `b/1.jpg`.
+    `file` is relative to the folder, to the fixed part of the glob, or to the folder of all names of a list, and for a
+    single file its name. Where two images would get one name, both get more of their path: `a/1.jpg` and `b/1.jpg`.
     """
     found: dict[str, _Found] = {}
     passed_over: dict[str, str] = {}

@@ -61,10 +61,7 @@ def check_writable(path: Path) -> None:
 
 
 def read_origins(path: Path) -> tuple[dict[str, Origin], list[str]]:
-    """Which files the images of one of our own files of proposals are, and the folders that their names count from.
-
-    Nothing is known of files without, as of older releases.
-    """
+    """Which files the images of our own files of proposals are, and the folders their names count from, if known."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             about = parse_json((file.metadata() or {}).get("origins", "{}"), str(path))

@@ -1,8 +1,7 @@
 """A run's stages on disk: one safetensors file for each image, in a folder beside the ledger.
 
-Numbers are stored exactly, in float32 where that holds them: with fewer digits many high scores would be equal, and
-suppression would pick other boxes. A file's name is a hash of the image's, which may be too long or too strange for
-a file; the image's own name and the rules of suppression are in the header.
+Numbers are stored exactly: with fewer digits many high scores would be equal, and suppression would pick other boxes. A
+file's name is a hash of the image's, which may be too long or too strange for one.
 """
 
 import json

@@ -1,13 +1,12 @@
 """COCO's annotation files: one JSON file with images, categories and annotations of a whole split.
 
 Boxes are `x y width height`, 0-based, as in this package. Segmentations are not read: a crowd's region counts by its
-box, as in COCO's own evaluation of boxes. `ignore` or `difficult`, which some tools add, become `ignore`, of which
-COCO's own code takes no notice. What it leaves out, objects of unknown images or categories, is left out and counted.
+box, as in COCO's own evaluation. `ignore` or `difficult`, which some tools add, become `ignore`, of which COCO's own
+code takes no notice. What it leaves out, objects of unknown images or categories, is left out and counted.
 https://cocodataset.org/#format-data
 
-COCO's own code evaluates category by category, and leaves those without objects out of its mean. Here a class is a
-name: categories of one name are one class, whose id is that of the category with most objects. Roboflow's exports have
-a root beside the classes, the supercategory of all, which no object is of: that is no class.
+COCO's code leaves categories without objects out of its mean. Here categories of one name are one class, whose id is
+that of the category with most objects; a supercategory of all, as in Roboflow's exports, is no class.
 
 Shapes: A annotations.
 """

@@ -136,10 +136,7 @@ def as_dicts(entries: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def read_images(content: Any, path: Path, folder: Path | None, on_problem: OnProblem) -> Named:
-    """The images; where one has no size it is the file's in `folder`, 0 where that is not there.
-
-    Without a folder, as predictions need none, names are taken as they are.
-    """
+    """The images; one without a size has its file's. Without a folder, as for predictions, names are as they stand."""
     files: set[str] = set()
 
     def name_of(entry: Mapping[str, Any], where: str) -> tuple[str, Size]:

@@ -96,10 +96,7 @@ def _file_order(entries: Sequence[Any], named: Named) -> list[int]:
 
 
 def _collected(found: Annotations, on_problem: OnProblem) -> list[ImageDetections]:
-    """The images with their results; those of unknown images and categories are left out and counted.
-
-    A negative side is let pass, as COCO's own code does: it overlaps nothing.
-    """
+    """The images with their results; those of unknown images and categories are left out and counted."""
     scores, known = numbers(found.column("score")), found.known
     readable = np.isfinite(scores) & np.isfinite(found.xywh).all(axis=1)
     if not readable[known].all():

@@ -1,8 +1,7 @@
 """ILSVRC's detection data (DET, 2013 to 2017), in the official layout.
 
 `Annotations/DET/FOLDER/NAME.xml` and `Data/DET/FOLDER/NAME.JPEG` belong together; `ImageSets/DET/SPLIT.txt` lists
-names, which may have sub-folders. The annotations are VOC's, with wnids for classes and without flags. Coordinates are
-1-based inclusive in name; one object in ten has a 0, and all stay as they are, as for VOC.
+names. The annotations are VOC's, with wnids for classes and without flags; the 0 that one coordinate in ten has stays.
 """
 
 import csv

@@ -29,10 +29,9 @@ _LARGEST_NUMBER = 2**53  # of an image: larger floats are not distinct
 def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem = refuse) -> list[ImageDetections]:
     """Read lines `image_index class_id score xmin ymin xmax ymax`, plain or compressed by gzip, about a data set.
 
-    Gives every image of the data set in its order, then those that the data set does not have, named "image
-    INDEX", so that an evaluation can count them. Lines of equal score stay in their order in an image. A box that is
-    inside out becomes an empty one: the official results have some, which overlap nothing, and count as false. Lines
-    about classes that the data set does not have are left out and counted.
+    Gives every image of the data set in its order, then those that it does not have, as "image INDEX", for an
+    evaluation to count. Equal scores stay in order; a box that is inside out, as some official ones, becomes an empty
+    one, which counts as false; lines about unknown classes are left out and counted.
     """
     path = Path(path)
     rows = _read_rows(path)

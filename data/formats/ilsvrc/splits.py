@@ -1,8 +1,7 @@
 """ILSVRC's validation set in two halves with about the same objects: one to train on, one to evaluate on.
 
-R-CNN's way (section 4.2): an image is its counts of objects by class, and the halves are to have as equal a number of
-objects of every class as images that go whole to one side allow. The images with a class that is not evaluated,
-317 of the 20,121, are left out, as R-CNN's lists do: what is not annotated must not be learned as background.
+R-CNN's way (section 4.2). The images with a class that is not evaluated, 317 of the 20,121, are left out, as R-CNN's
+lists do: what is not annotated must not be learned as background.
 
 Shapes: P images, K classes.
 """

@@ -1,9 +1,8 @@
 """The regions of Label Studio's tasks: the shapes that people or models drew on an image, and what each is.
 
-A region's shape is in one of the results. Its labels are in the same (`rectanglelabels`), or in another with its id:
-`labels`, of the control tag Labels beside Rectangle, or where there are none `choices` for each region. Numbers are
-percent of the image's size, which a region states. Rectangles and polygons become boxes; a turned rectangle that
-around it. Other shapes (key points, brushes, ellipses) have no box, so they are passed over, and counted.
+A region's labels are with its shape (`rectanglelabels`), or in another result of its id: `labels`, or where there are
+none `choices` for each region. Numbers are percent of the image's size, which a region states. Rectangles and polygons
+become the boxes around them; other shapes (key points, brushes, ellipses) are passed over, and counted.
 https://labelstud.io/guide/task_format
 """
 
@@ -36,10 +35,7 @@ class Drawn(NamedTuple):
 def drawn_objects(
     results: Sequence[Mapping[str, Any]], size: Callable[[], Size], where: str, on_problem: OnProblem
 ) -> Iterator[Drawn]:
-    """The labelled boxes; `size` gives that of the image where regions do not state it.
-
-    What is about the image, or about another region, is passed over.
-    """
+    """The labelled boxes; `size` gives that of the image where regions do not state it."""
     tags = _tags(results)
     for row, result in enumerate(results):
         identity = result.get("id")

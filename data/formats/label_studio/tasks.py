@@ -1,9 +1,8 @@
 """Label Studio's JSON: a list of tasks, each an image with what people drew (annotations) or a model (predictions).
 
-Exports from before 1.0 call annotations completions. What is read of a region is in `regions.py`. A task
-that nobody has annotated, or that was skipped, is left out and counted: its objects are not known. Where several people
-annotated one, the annotation counts that is marked as ground truth, else the newest.
-https://labelstud.io/guide/export and https://labelstud.io/guide/predictions
+A task that nobody has annotated, or that was skipped, is left out and counted. Of several annotations the one counts
+that is marked as ground truth, else the newest. https://labelstud.io/guide/export and
+https://labelstud.io/guide/predictions
 """
 
 import json
@@ -30,10 +29,9 @@ from .regions import NO_BOX, SIDES, Drawn, drawn_objects
 
 
 def read_label_studio(path: str | Path, images: str | Path, on_problem: OnProblem = refuse) -> Dataset:
-    """Read a JSON export's annotations; `images` is the folder of the image files.
+    """Read a JSON export's annotations; `images` is the folder of the image files, which were shown upright.
 
-    Images are found by the names that they had before they were uploaded; they were shown upright. Classes are the
-    labels seen. The size of an image on which nothing is drawn is its file's.
+    Images are found by the names that they had before they were uploaded. Classes are the labels seen.
     """
     path, folder = Path(path), Path(images)
     truths: dict[str, GroundTruth] = {}

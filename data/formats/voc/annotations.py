@@ -1,10 +1,9 @@
 """PASCAL VOC files: an XML file for each image, and lists of image names for each split.
 
-A folder holds `Annotations/NAME.xml`, `JPEGImages/NAME.jpg` and `ImageSets/Main/SPLIT.txt`; other layouts are in
-`folders.py`, and what else than a name a list may hold is in `split_lists.py`. Coordinates in the files are
-1-based and inclusive; they are converted here and nowhere else. Boxes that reach outside the image, or start at 0,
-stay as they are: many published annotations have some, and evaluation must use what is in the file. A box with
-`xmin = xmax` is one pixel wide.
+Where the files are is in `folders.py`, what a list may hold in `split_lists.py`. Coordinates in the files are 1-based
+and inclusive; they are converted here and nowhere else. Boxes that reach outside the image, or start at 0, stay as they
+are: many published annotations have some, and evaluation must use what is in the file. A box with `xmin = xmax` is one
+pixel wide.
 """
 
 import os
@@ -60,10 +59,7 @@ def read_voc(root: str | Path, split: str, year: int | str | None = None, on_pro
 
 
 def _classes(images: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]:
-    """The names that are seen, in VOC's order if all are its own; of VOC's own data all of its classes.
-
-    Other data in its format, as of cats and dogs, do not annotate people.
-    """
+    """The names that are seen, in VOC's order if all are its own; of VOC's own data all of its classes."""
     names = names_seen(images)
     if not names or not {*names} <= {*VOC_CLASSES}:
         return names
@@ -75,8 +71,7 @@ def read_voc_annotation(
 ) -> GroundTruth | None:
     """Read one image's XML file; `file` is the image's name when the one inside the XML is not to be used.
 
-    An object that cannot be used is left out if `on_problem` returns; None where that holds for the whole file. The
-    size is 0 where none is stated.
+    What cannot be used is left out if `on_problem` returns; None where that is the whole file. An unknown size is 0.
     """
     path = Path(path)
     with skipping(on_problem):
@@ -115,10 +110,7 @@ def write_voc_truth(data: Dataset, folder: Path, split: str) -> None:
 
 
 def write_voc_annotation(truth: GroundTruth, path: str | Path) -> None:
-    """Write one image's XML file; `read_voc_annotation` gives the same objects back.
-
-    Crowds and what else is to be ignored are difficult there: VOC has no other flag for them.
-    """
+    """Write one image's XML file, for `read_voc_annotation`; what is to be ignored, as crowds, is difficult."""
     # A reader takes the image's name from here only where no file has that of the XML, so a lossy one does no harm.
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "filename").text = _NOT_XML.sub("\ufffd", truth.file)

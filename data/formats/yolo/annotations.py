@@ -1,15 +1,11 @@
 """YOLO data sets as Ultralytics lays them out: a YAML file, folders of images, a text file of boxes an image.
 
 The YAML file names the images of each split (a folder, a list in a text file, or several of these) below `path`, and
-the classes; its other keys are passed over. The boxes of `images/a.jpg` are in `labels/a.txt`: the last folder called
-images is exchanged. A line is one of
-- `class cx cy w h`, all but the class as fractions of the image's size, maybe with a confidence behind;
-- that with key points behind, if the YAML file has key points (`kpt_shape`, or `kpt_names` or `flip_idx`);
-- else `class x1 y1 x2 y2 x3 y3 ...`, a polygon, or a turned box's corners, which become the box around them.
-Only by the YAML file can a polygon be told from key points: as in Ultralytics, labels of poses need `kpt_shape`.
-https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/pose/
-
-Sizes and boxes are of images turned upright, as YOLO's tools see them.
+the classes. The boxes of `images/a.jpg` are in `labels/a.txt`: the last folder called images is exchanged. A line is
+`class cx cy w h`, as fractions of the size of the image turned upright, maybe with a confidence or, if the YAML file
+has `kpt_shape`, `kpt_names` or `flip_idx`, key points behind; else `class x1 y1 x2 y2 x3 y3 ...`, a polygon or a turned
+box's corners, which become the box around them. https://docs.ultralytics.com/datasets/detect/ and
+https://docs.ultralytics.com/datasets/pose/
 """
 
 import json
