@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .boxes import Boxes, as_boxes, box_area, xyxy_to_xywh
+from .boxes import Boxes, Size, as_boxes, box_area, xyxy_to_xywh
 from .errors import DataError
 from .terminal import format_columns, printable
 
@@ -177,6 +177,10 @@ class GroundTruth(_Columns):
 
     _columns = ("boxes", "labels", "difficult", "crowd", "ignore", "truncated", "areas", "xywh")
 
+    @property
+    def size(self) -> Size:
+        return self.width, self.height
+
     def __post_init__(self) -> None:
         self._set(boxes=_checked_boxes(self.boxes, self.file))
         unset = [name for name in ("crowd", "ignore", "truncated") if len(getattr(self, name)) == 0]
@@ -229,6 +233,10 @@ class ImageDetections:
     detections: Detections = field(default_factory=Detections)
     error: str | None = None
     origin: Origin | None = None  # None where it is not known
+
+    @property
+    def size(self) -> Size:
+        return self.width, self.height
 
     def __len__(self) -> int:
         return len(self.detections)

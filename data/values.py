@@ -117,9 +117,8 @@ def check_ranges(record: Any, ranges: Mapping[str, Range], *, flags: bool = Fals
     """Make the named fields of a dataclass plain numbers; UsageError names one out of its range, maybe as a flag."""
     for name, range_ in ranges.items():
         value = getattr(record, name)
-        check_range(
-            f"--{name.replace('_', '-')} {shown(value)}" if flags else f"{name} is {shown(value)}", value, range_
-        )
+        stated = f"--{name.replace('_', '-')} {shown(value)}" if flags else f"{name} is {shown(value)}"
+        check_range(stated, value, range_)
         if value is not None and not isinstance(value, int | float):  # NumPy's, which JSON cannot hold
             object.__setattr__(record, name, int(value) if isinstance(value, Integral) else float(value))
 

@@ -104,9 +104,8 @@ def _class_names(root: Path) -> tuple[str, ...]:
     try:
         entries = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise DataError(
-            f"{root}: cannot be listed ({error.strerror}); give a folder with one folder a class"
-        ) from error
+        what = f"cannot be listed ({error.strerror}); give a folder with one folder a class"
+        raise DataError(f"{root}: {what}") from error
     if not entries:
         raise DataError(f"{root}: has no folders of classes; looked for CLASS/*.jpg and for *.tar")
     return tuple(entries)

@@ -139,9 +139,8 @@ def _spans(shard: str) -> Iterator[_Span]:
     except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"{shard}: is not an uncompressed tar archive, or a damaged one ({str(error)[:200]})"
-        ) from error
+        what = f"is not an uncompressed tar archive, or a damaged one ({str(error)[:200]})"
+        raise DataError(f"{shard}: {what}") from error
 
 
 def _key(name: str) -> str:
@@ -154,9 +153,8 @@ def _paired(parts: list[_Span]) -> tuple[_Span, _Span]:
     labels = [part for ending in LABEL_ENDINGS for part in parts if part.name.lower().endswith(ending)]
     if len(images) != 1 or not labels:
         names = shown([part.name for part in parts])
-        raise DataError(
-            f"{parts[0].shard}: a sample is one image and a label ({' '.join(LABEL_ENDINGS)}), this one has {names}"
-        )
+        need = f"a sample is one image and a label ({' '.join(LABEL_ENDINGS)}), this one has {names}"
+        raise DataError(f"{parts[0].shard}: {need}")
     return images[0], labels[0]
 
 

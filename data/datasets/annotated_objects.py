@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..boxes import UNKNOWN_SIZE, Size
+from ..boxes import UNKNOWN_SIZE, Size, box_area
 from ..diagnostics import OnProblem, Problem, Unusable
 from ..images.image_files import comparable, image_name, is_image_name, size_if_there
 from ..records import GroundTruth
@@ -37,13 +37,11 @@ class AnnotatedObject(NamedTuple):
 
 def to_truth(file: str, size: Size, objects: Sequence[AnnotatedObject], *, upright: bool = False) -> GroundTruth:
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
-    areas = [
-        (box[2] - box[0]) * (box[3] - box[1]) if one.area is None else one.area
-        for one, box in zip(objects, boxes.tolist(), strict=True)
-    ]
+    stated = np.array([one.area for one in objects], dtype=np.float64)  # NaN for None
+    areas = np.where(np.isnan(stated), box_area(boxes), stated)
     flags: dict[str, Any] = {name: np.array([getattr(one, name) for one in objects], dtype=np.bool_) for name in FLAGS}
     labels = np.array([one.label for one in objects], dtype=np.str_)
-    return GroundTruth(file, *size, boxes, labels, areas=np.array(areas, dtype=np.float64), upright=upright, **flags)
+    return GroundTruth(file, *size, boxes, labels, areas=areas, upright=upright, **flags)
 
 
 def checked_label(value: Any, where: str) -> str:

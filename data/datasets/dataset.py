@@ -51,19 +51,17 @@ class Dataset:
 
 def read_truth(path: str | Path, truth: GroundTruth) -> NDArray[np.uint8]:
     """The pixels of a file as the boxes are of them, RGB (H, W, 3)."""
-    return read_image(path, ignore_exif=not truth.upright, size=(truth.width, truth.height))
+    return read_image(path, ignore_exif=not truth.upright, size=truth.size)
 
 
 def size_of(data: Dataset, image: GroundTruth) -> Size:
     """Width and height of one of the images; those of its file where the annotation states none."""
-    stated = (image.width, image.height)
-    return stated if all(stated) else image_size(data.path(image), upright=image.upright, stated=stated)
+    return image.size if all(image.size) else image_size(data.path(image), upright=image.upright, stated=image.size)
 
 
 def size_or_unknown(data: Dataset, image: GroundTruth) -> Size:
     """The same, unknown where the file is not there either."""
-    stated = (image.width, image.height)
-    return stated if all(stated) else size_if_there(data.path(image), upright=image.upright)
+    return image.size if all(image.size) else size_if_there(data.path(image), upright=image.upright)
 
 
 def with_sizes(data: Dataset) -> Dataset:

@@ -79,10 +79,8 @@ def own_checksums(file: BinaryIO) -> tuple[str, str] | None:
 def check_same(path: Path, found: str, stated: str, fix: str) -> None:
     """DataError, with what to do, where a file's checksum is not the one that was stated."""
     if found != stated:
-        raise DataError(
-            f"{path}: is damaged or was changed: its sha256 is {found[:_SHOWN]}… and was {stated[:_SHOWN]}… when it "
-            f"was written; {fix}"
-        )
+        sums = f"its sha256 is {found[:_SHOWN]}… and was {stated[:_SHOWN]}… when it was written"
+        raise DataError(f"{path}: is damaged or was changed: {sums}; {fix}")
 
 
 def shard_names(kind: str, files: Sequence[str], size: int) -> dict[str, list[str]]:

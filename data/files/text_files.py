@@ -99,6 +99,5 @@ def decode_text(content: bytes, owner: str) -> str:
     try:
         return content[start:].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{owner}: begins as {encoding.upper()} and is not ({error.reason}); save it as UTF-8"
-        ) from error
+        what = f"begins as {encoding.upper()} and is not ({error.reason}); save it as UTF-8"
+        raise DataError(f"{owner}: {what}") from error

@@ -87,9 +87,8 @@ def _doubts(data: Dataset, sizes: Mapping[str, Size], one_based: bool) -> Iterat
             fix = "remove one line of it: its objects count twice"
             yield Problem("image that is listed twice", file, f"is listed {times} times", fix)
     for truth in {truth.file: truth for truth in data.images}.values():
-        stated = (truth.width, truth.height)
-        size = sizes.get(truth.file, stated)
-        if 0 not in stated and size != stated:
+        size = sizes.get(truth.file, truth.size)
+        if 0 not in truth.size and size != truth.size:
             yield _size_that_differs(truth, size, _other_size(data, truth, size))
         other = _other_size(data, truth, size) if _beyond(truth, size, one_based).any() else None
         if other is not None and not _beyond(truth, other, one_based).any():
@@ -233,7 +232,7 @@ def _image_sizes(data: Dataset) -> tuple[dict[str, Size], list[Problem]]:
             problems.append(Problem(_ABSENT, file, f"there is no {path}", "fetch it, or take it off the list"))
             continue
         try:
-            sizes[file] = image_size(path, upright=truth.upright, stated=(truth.width, truth.height))
+            sizes[file] = image_size(path, upright=truth.upright, stated=truth.size)
         except DataError as error:
             what = str(error).removeprefix(f"{path}: ")
             problems.append(Problem("image file that cannot be opened", file, what, "replace it or convert it"))

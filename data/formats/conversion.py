@@ -115,7 +115,7 @@ def _losses(dataset: Dataset, to: str) -> Iterator[str]:
         yield f"{to} has no list of the classes: their order is lost{also}"
     if partly := sum(bool(truth.ignored_classes) or not truth.exhaustive for truth in images):
         yield f"{partly:,} images have classes that are not annotated or evaluated there, which {to} cannot say"
-    if unknown := sum(0 in (truth.width, truth.height) for truth in images):
+    if unknown := sum(0 in truth.size for truth in images):
         yield f"{unknown:,} images have no size, neither stated nor of a file"
     if turned := sum(_is_turned_otherwise(dataset, truth, to) for truth in images):
         yield f"{turned:,} images have EXIF data by which {to} turns them the other way than their boxes: rewrite them"
@@ -132,9 +132,9 @@ def _with_valid_boxes(dataset: Dataset, to: str, report: Report) -> Dataset:
     for truth in dataset.images:
         boxes = truth.boxes.copy()
         if to == "yolo":
-            fractions = xyxy_to_normalised(boxes, truth.file, (truth.width, truth.height))
+            fractions = xyxy_to_normalised(boxes, truth.file, truth.size)
             rows = np.flatnonzero(((fractions < 0) | (fractions > 1)).any(axis=1))
-            boxes[rows] = clip_boxes(boxes[rows], truth.width, truth.height)
+            boxes[rows] = clip_boxes(boxes[rows], *truth.size)
         else:
             rows = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] < 1).any(axis=1))
             boxes[rows, 2:] = np.maximum(boxes[rows, 2:], boxes[rows, :2] + 1)
@@ -148,9 +148,8 @@ def _with_valid_boxes(dataset: Dataset, to: str, report: Report) -> Dataset:
 
 def _is_turned_otherwise(dataset: Dataset, truth: GroundTruth, to: str) -> bool:
     """Whether those who read the format see other pixels than the boxes are of, by an image's EXIF data."""
-    stated = (truth.width, truth.height)
-    before = {"upright": truth.upright, "stated": stated}
-    after = {"upright": to in ("yolo", "label-studio"), "stated": stated if "sizes" in HELD[to] else UNKNOWN_SIZE}
+    before = {"upright": truth.upright, "stated": truth.size}
+    after = {"upright": to in ("yolo", "label-studio"), "stated": truth.size if "sizes" in HELD[to] else UNKNOWN_SIZE}
     path = dataset.path(truth)
     return before != after and is_turned(path, **before) != is_turned(path, **after)
 
@@ -190,8 +189,7 @@ def _as_in(dataset: Dataset, images: Sequence[ImageDetections]) -> list[ImageDet
     named = []
     for image, index in zip(images, paired, strict=True):
         truth = None if index == NO_INDEX else dataset.images[index]
-        stated = (image.width, image.height)
-        width, height = stated if truth is None or all(stated) else size_or_unknown(dataset, truth)
+        width, height = image.size if truth is None or all(image.size) else size_or_unknown(dataset, truth)
         named.append(replace(image, file=truth.file if truth else image.file, width=width, height=height))
     return named
 
@@ -203,7 +201,7 @@ def _lost_predictions(images: Sequence[ImageDetections], to: str) -> Iterator[st
     empty = sum(image.error is None and not len(image.detections) for image in images)
     if empty and to in ("csv", "voc"):
         yield f"{empty:,} images without detections are left out: {to} has a row for each detection"
-    unsized = [image.file for image in images if image.error is None and 0 in (image.width, image.height)]
+    unsized = [image.file for image in images if image.error is None and 0 in image.size]
     if unsized and to in ("yolo", "label-studio"):
         raise UsageError(f"{to} needs the sizes of images, as of {unsized[0]}: give the data set (--data SPEC)")
     if unsized and to == "coco":

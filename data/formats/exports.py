@@ -46,9 +46,7 @@ def write_coco_results(images: Iterable[ImageDetections], path: str | Path, data
     write_atomically(path, json.dumps(rows) + "\n")
 
 
-def _coco_rows(
-    image: ImageDetections, image_id: int | str, category_ids: Mapping[str, int] | Mapping[str, int | str]
-) -> list[dict[str, Any]]:
+def _coco_rows(image: ImageDetections, image_id: int | str, category_ids: Mapping[str, Any]) -> list[dict[str, Any]]:
     found, same = image.detections, {"image_id": image_id}
     boxes, areas = xyxy_to_xywh(found.boxes).tolist(), box_area(found.boxes).tolist()
     return [
@@ -102,7 +100,7 @@ def write_yolo(images: Iterable[ImageDetections], folder: str | Path, classes: S
     *paths, names = yolo_paths([image.file for image in images], classes)
     for image, path in zip(images, paths, strict=True):
         found = image.detections
-        boxes = xyxy_to_normalised(found.boxes, image.file, (image.width, image.height))
+        boxes = xyxy_to_normalised(found.boxes, image.file, image.size)
         lines = normalised_to_lines(found.labels.tolist(), np.column_stack([boxes, found.scores]), numbers)
         write_atomically(folder / path, lines)
     write_atomically(folder / names, "".join(f"{name}\n" for name in classes))
@@ -159,9 +157,8 @@ def _names_without_suffix(files: Sequence[str]) -> list[str]:
     """
     for file in files:
         if any(c in file for c in "\n\r\0"):
-            raise DataError(
-                f"{cut(file)!r}: this format cannot hold a line break or a zero in a file's name; rename the file"
-            )
+            what = "this format cannot hold a line break or a zero in a file's name; rename the file"
+            raise DataError(f"{cut(file)!r}: {what}")
     stems = {file: os.path.splitext(file)[0] for file in files}
     times = Counter(stems.values())
     return [stem if times[stem := stems[file]] == 1 and stem not in stems else file for file in files]

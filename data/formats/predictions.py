@@ -151,7 +151,8 @@ def _form(path: Path) -> _Form:
         return "ilsvrc"
     endings = [suffix.lower() for suffix in path.suffixes]
     by_name: dict[str, _Form] = {".json": "json", ".csv": "csv", ".txt": "ilsvrc", ".pred": "ilsvrc"}
-    return next((by_name[ending] for ending in reversed(endings) if ending in by_name), "ledger")
+    known: list[_Form] = [by_name[ending] for ending in endings if ending in by_name]
+    return known[-1] if known else "ledger"
 
 
 def _form_of_object(line: str) -> _Form:

@@ -72,9 +72,8 @@ def open_dataset(
     if dataset is None:
         raise UsageError(f"{shown(spec)}: need {form}")
     if not dataset.annotated and not allow_unannotated:
-        raise DataError(
-            f"{dataset.name}: has no annotations, as a test set: detect in it, but evaluate on and train with others"
-        )
+        what = "has no annotations, as a test set: detect in it, but evaluate on and train with others"
+        raise DataError(f"{dataset.name}: {what}")
     return dataset if blacklist is None else with_blacklist(dataset, blacklist)
 
 
@@ -121,19 +120,14 @@ def _merged(datasets: Sequence[Dataset], report: Report) -> Dataset:
 
 def _check_readings(dataset: Dataset) -> None:
     """DataError where a file is read upright for some boxes and as stored for others: it has proposals only once."""
-
-    def reading(truth: GroundTruth) -> tuple[bool, Size]:
-        return truth.upright, (truth.width, truth.height)
-
     readings: dict[str, tuple[bool, Size]] = {}
     for truth in dataset.images:
-        ways = {readings.setdefault(truth.file, reading(truth)), reading(truth)}
+        reading = (truth.upright, truth.size)
+        ways = {readings.setdefault(truth.file, reading), reading}
         path = dataset.path(truth)
         if len(ways) > 1 and len({is_turned(path, upright=upright, stated=stated) for upright, stated in ways}) > 1:
-            raise DataError(
-                f"{path}: has boxes of the image turned as its EXIF data say, and others of its pixels as stored; use "
-                "the data sets one at a time"
-            )
+            what = "has boxes of the image turned as its EXIF data say, and others of its pixels as stored"
+            raise DataError(f"{path}: {what}; use the data sets one at a time")
 
 
 def resolve_sources(
@@ -147,10 +141,7 @@ def resolve_sources(
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
     dataset = open_datasets(named, allow_unannotated=True)
     truths = {truth.file: truth for truth in dataset.images}  # two splits may share some
-    return [
-        Source(dataset.folder / file, file, not truth.upright, (truth.width, truth.height))
-        for file, truth in truths.items()
-    ]
+    return [Source(dataset.folder / file, file, not truth.upright, truth.size) for file, truth in truths.items()]
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """Changes to a training image that leave its objects what they are."""
 
 import math
-from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -20,18 +19,9 @@ LIGHTING = 0.1  # standard deviation along each principal colour (Krizhevsky et 
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_CUBIC)
 
 # The principal components of ImageNet's RGB pixels in 0-1, a column each, and the deviations along them.
-PRINCIPAL_COLOURS = np.array(
-    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], dtype=np.float64
-)
-PRINCIPAL_DEVIATIONS = np.array([0.2175, 0.0188, 0.0045], dtype=np.float64)
-
-_ENHANCERS: tuple[
-    Callable[[Image.Image], ImageEnhance.Brightness | ImageEnhance.Contrast | ImageEnhance.Color], ...
-] = (
-    ImageEnhance.Brightness,
-    ImageEnhance.Contrast,
-    ImageEnhance.Color,
-)
+PRINCIPAL_COLOURS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+PRINCIPAL_DEVIATIONS = np.array([0.2175, 0.0188, 0.0045])
+_ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 def mirror(image: NDArray[np.uint8], boxes: Boxes) -> tuple[NDArray[np.uint8], Boxes]:

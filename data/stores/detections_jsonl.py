@@ -54,9 +54,8 @@ def image_from_line(line: str | bytes, owner: str, on_problem: OnProblem = refus
         found = _detections(record["detections"], owner, on_problem)
         return ImageDetections(file, width, height, found, None, _origin(record))
     except KeyError as error:
-        raise DataError(
-            f"{owner}: has no {error}; need file, width, height and detections, or file and error"
-        ) from None
+        need = "need file, width, height and detections, or file and error"
+        raise DataError(f"{owner}: has no {error}; {need}") from None
     except ValueError as error:
         raise DataError(f"{owner}: is not one image's detections ({error}); remove it or run detect again") from error
 

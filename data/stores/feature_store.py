@@ -127,11 +127,7 @@ def check_room(folder: Path, num_regions: int, width: int) -> str:
 
 def write_shard(path: Path, images: Sequence[RegionFeatures], parameters: str) -> None:
     """Write one shard; `parameters` is a hash of everything that decides its numbers."""
-    about = {
-        "format": FORMAT,
-        "parameters": parameters,
-        "files": json.dumps([each.file for each in images]),
-    }
+    about = {"format": FORMAT, "parameters": parameters, "files": json.dumps([each.file for each in images])}
     arrays = {
         "num_objects": np.array([each.num_objects for each in images], dtype=np.int64),
         "offsets": np.cumsum([0, *map(len, images)], dtype=np.int64),

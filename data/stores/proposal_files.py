@@ -73,9 +73,8 @@ def _read_shards(folder: Path) -> NamedProposals:
     stores = [read_proposals(shard) for shard in shards]
     hashes = {store.parameters for store in stores}
     if len(hashes) > 1:
-        raise DataError(
-            f"{folder} holds proposals made in different ways ({', '.join(sorted(hashes))}): make them anew"
-        )
+        ways = ", ".join(sorted(hashes))
+        raise DataError(f"{folder} holds proposals made in different ways ({ways}): make them anew")
     return NamedProposals(ChainMap(*reversed(cast(list[Any], stores))), stores[0].method, stores[0].parameters)
 
 

@@ -71,9 +71,8 @@ def unpack(
     bad = np.flatnonzero(~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)))
     if len(bad):
         name = names[int(np.searchsorted(offsets, bad[0], side="right")) - 1]
-        raise DataError(
-            f"a box of {cut(name)} is {boxes[bad[0]].tolist()}: need finite x1 <= x2 and y1 <= y2; make it anew"
-        )
+        box = boxes[bad[0]].tolist()
+        raise DataError(f"a box of {cut(name)} is {box}: need finite x1 <= x2 and y1 <= y2; make it anew")
     files = {name: index for index, name in enumerate(names)}
     return ProposalStore(files, offsets, boxes, scores, method, settings, parameters)
 

@@ -50,10 +50,8 @@ class ProposalSpool(Mapping[str, Proposals]):
     def _read(self, head: bytes) -> None:
         first = self._file.readline(_LONGEST_LINE)
         if first.endswith(b"\n") and first != head:
-            raise DataError(
-                f"{self.path}: was begun with another method or other parameters, or is no spool of proposals: "
-                "delete it, or choose another --out"
-            )
+            what = "was begun with another method or other parameters, or is no spool of proposals"
+            raise DataError(f"{self.path}: {what}: delete it, or choose another --out")
         size = self._file.seek(0, 2)
         end = self._file.seek(min(len(head), size))
         while first == head and (entry := self._next(size)) is not None:

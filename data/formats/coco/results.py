@@ -51,7 +51,7 @@ def coco_list_predictions(
             "--data coco:FILE.json:IMAGES or yolo:FILE.yaml:SPLIT, or give the full file with images, categories and "
             "scored annotations"
         )
-    files, sizes = zip(*((truth.file, (truth.width, truth.height)) for truth in data.images), strict=True)
+    files, sizes = zip(*((truth.file, truth.size) for truth in data.images), strict=True)
     images = Named("image", data.image_ids or files, files, _stems(files) | _indices(data.image_ids), sizes)
     class_ids = data.class_ids if data.image_ids else _class_ids(entries, len(data.classes), path)
     categories = Named("category", class_ids, data.classes, _indices(class_ids))

@@ -47,7 +47,7 @@ def read_ilsvrc_results(path: str | Path, data: Dataset, on_problem: OnProblem =
     indices[indices == NO_INDEX] = len(data) + np.searchsorted(outside, rows[indices == NO_INDEX, 0])
     return images_from_columns(
         [*(truth.file for truth in data.images), *(f"image {number}" for number in outside.astype(np.int64).tolist())],
-        [*((truth.width, truth.height) for truth in data.images), *([UNKNOWN_SIZE] * len(outside))],
+        [*(truth.size for truth in data.images), *([UNKNOWN_SIZE] * len(outside))],
         indices,
         boxes=inclusive_to_half_open(rows[:, 3:]),
         labels=np.array(data.classes, dtype=np.str_)[classes],

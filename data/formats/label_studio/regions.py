@@ -135,9 +135,8 @@ def _rectangle(value: Mapping[str, Any], size: Size, where: str, on_problem: OnP
     degrees = checked_number(value.get("rotation") or 0, "rotation", where)
     if not degrees % 360:
         return [x * across, y * down, (x + width) * across, (y + height) * down]
-    on_problem(
-        Problem("rectangle that is turned", where, f"is turned by {degrees:g}°", "as the box around it", minor=True)
-    )
+    what = f"is turned by {degrees:g}°"
+    on_problem(Problem("rectangle that is turned", where, what, "as the box around it", minor=True))
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     corners = [(0.0, 0.0), (width, 0.0), (0.0, height), (width, height)]
     sides = [(one * across, other * down) for one, other in corners]

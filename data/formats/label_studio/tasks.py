@@ -72,34 +72,30 @@ def label_studio_predictions(content: Any, path: Path, on_problem: OnProblem = r
 
 def write_label_studio_truth(data: Dataset, path: str | Path) -> None:
     """Write a data set as annotated tasks; `difficult`, `crowd`, `truncated` and areas cannot be held and are lost."""
-    tasks = [
-        to_task(truth, "annotations", {"result": to_regions(truth, truth.labels, truth.boxes)}) for truth in data.images
-    ]
+    results = [(truth, to_regions(truth, truth.labels, truth.boxes)) for truth in data.images]
+    tasks = [to_task(truth, "annotations", {"result": result}) for truth, result in results]
     write_atomically(path, json.dumps(tasks) + "\n")
 
 
 def to_task(image: GroundTruth | ImageDetections, kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     """A task with one entry of a kind, `annotations` or `predictions`, of an image on Label Studio's disk."""
-    return {
-        "data": {"image": local_address(image.file), "width": image.width, "height": image.height},
-        kind: [entry],
-    }
+    data = {"image": local_address(image.file), "width": image.width, "height": image.height}
+    return {"data": data, kind: [entry]}
 
 
 def to_regions(image: GroundTruth | ImageDetections, labels: Labels, boxes: Boxes) -> list[dict[str, Any]]:
     """The boxes on an image as rectangles in percent of its size."""
-    size = [image.width, image.height]
-    if len(boxes) and 0 in size:
+    if len(boxes) and 0 in image.size:
         raise DataError(f"{image.file}: Label Studio's format needs the image's size, which is not known here")
-    percent = xyxy_to_xywh(boxes) * 100 / np.maximum([*size, *size], 1)
+    percent = xyxy_to_xywh(boxes) * 100 / np.maximum([*image.size, *image.size], 1)
     return [
         {
             "id": str(number),
             "type": "rectanglelabels",
             "from_name": "label",
             "to_name": "image",
-            "original_width": size[0],
-            "original_height": size[1],
+            "original_width": image.width,
+            "original_height": image.height,
             "image_rotation": 0,
             "value": dict(zip(SIDES, sides, strict=True))
             | {"rotation": 0, "rectanglelabels": [checked_name(label, image.file)]},

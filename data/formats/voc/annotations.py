@@ -86,8 +86,7 @@ def read_voc_annotation(
 
 def placed(truth: GroundTruth, images: Path, file: str) -> GroundTruth:
     """An annotation as that of a file below `images`, whose size it takes where it states none."""
-    size = (truth.width, truth.height)
-    width, height = size if all(size) else size_if_there(images / file)
+    width, height = truth.size if all(truth.size) else size_if_there(images / file)
     return replace(truth, file=file, width=width, height=height)
 
 

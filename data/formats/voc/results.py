@@ -60,14 +60,11 @@ def result_files(folder: Path) -> list[tuple[Path, str]]:
     files = [(path, match["label"]) for path, match in matches.items() if match]
     splits = sorted({match["split"] for match in matches.values() if match})
     if not files:
-        raise DataError(
-            f"{folder}: has neither {LEDGER_NAME} nor comp4_det_<split>_<class>.txt nor YOLO's labels; "
-            "is it the right folder?"
-        )
+        what = f"has neither {LEDGER_NAME} nor comp4_det_<split>_<class>.txt nor YOLO's labels"
+        raise DataError(f"{folder}: {what}; is it the right folder?")
     if len(splits) > 1 or len({label for _, label in files}) < len(files):
-        raise DataError(
-            f"{folder}: has several result files of one class (splits {', '.join(splits)}); keep one set here"
-        )
+        what = f"has several result files of one class (splits {', '.join(splits)})"
+        raise DataError(f"{folder}: {what}; keep one set here")
     return files
 
 

@@ -71,7 +71,7 @@ def write_yolo_truth(data: Dataset, folder: str | Path, split: str = "val") -> N
     unique_stems([truth.file for truth in data.images])
     for truth in data.images:
         check_classes(truth.labels.tolist(), data.classes, truth.file)
-        boxes = xyxy_to_normalised(truth.boxes, truth.file, (truth.width, truth.height))
+        boxes = xyxy_to_normalised(truth.boxes, truth.file, truth.size)
         lines = normalised_to_lines(truth.labels.tolist(), boxes, numbers)
         write_atomically(_label_file(folder / "images" / split / truth.file), lines)
     names = json.dumps(list(numbers), ensure_ascii=False)  # YAML's lists in brackets are JSON's

@@ -85,10 +85,9 @@ def _key_points(described: Mapping[str, YamlValue], path: Path) -> int | None:
 def _images(described: Mapping[str, YamlValue], path: Path, split: str) -> list[Path]:
     entries = described.get(split, "")
     if isinstance(entries, dict) or not (_text(described, split) if isinstance(entries, str) else entries):
-        there = ", ".join(
-            name for name in ("train", "val", "test") if described.get(name) not in (None, "", "null", "~")
-        )
-        raise DataError(f"{path}: describes no split {shown(split)}; the splits here are: {there or 'none'}")
+        there = [name for name in ("train", "val", "test") if described.get(name) not in (None, "", "null", "~")]
+        splits = ", ".join(there) or "none"
+        raise DataError(f"{path}: describes no split {shown(split)}; the splits here are: {splits}")
     roots = [_below(_text(described, "path"), [path.parent]) or path.parent / _text(described, "path"), path.parent]
     images: dict[Path, None] = {}
     for entry in [entries] if isinstance(entries, str) else entries:

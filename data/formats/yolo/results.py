@@ -49,9 +49,8 @@ def read_yolo_predictions(labels: Path, data: Dataset | None, on_problem: OnProb
     sizes = [UNKNOWN_SIZE if truth is None else size_or_unknown(data, truth) for truth in truths]
     for truth, some, size in zip(truths, rows, sizes, strict=True):
         if truth is not None and len(some) and 0 in size:
-            raise DataError(
-                f"{labels}: boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
-            )
+            what = f"boxes of YOLO need sizes, and the data set {data.name} has none of {truth.file}"
+            raise DataError(f"{labels}: {what}")
     indices, table = np.repeat(np.arange(len(rows)), list(map(len, rows))), np.concatenate([np.zeros((0, 6)), *rows])
     scales = np.maximum(np.array(sizes, dtype=np.float64).reshape(-1, 2), 1)
     with np.errstate(over="ignore"):  # what is then infinite is refused
@@ -76,9 +75,8 @@ def yolo_names(labels: Path, data: Dataset | None) -> tuple[str, ...]:
         return tuple(names if names[-1] else names[:-1])
     if data is not None and data.classes and data.class_ids == counted(data.classes):
         return data.classes
-    raise DataError(
-        f"{labels.parent}: has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set"
-    )
+    what = f"has no {CLASSES_NAME}, which names the classes; add it, or give a yolo: data set"
+    raise DataError(f"{labels.parent}: {what}")
 
 
 def _predicted_rows(path: Path, num_classes: int, on_problem: OnProblem) -> NDArray[np.float64]:
