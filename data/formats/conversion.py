@@ -4,7 +4,7 @@ What a format cannot hold is reported, one line for each kind.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
