@@ -12,7 +12,7 @@ from .errors import DataError, InceptionRcnnError, SetupError
 
 _FEW = 5  # names in a message
 _LONGEST = 400  # characters of a part of a message
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def failure_of(error: Exception, name: str) -> DataError:
     """
     if isinstance(error, DataError):
         return error
-    if isinstance(error, InceptionRcnnError | ImportError) or (isinstance(error, OSError) and error.errno in _FULL):
+    if isinstance(error, InceptionRcnnError | ImportError) or (isinstance(error, OSError) and error.errno in NO_ROOM):
         raise error
     kinds = {kind.__name__ for kind in type(error).__mro__}  # by name: nothing here imports torch
     if "AcceleratorError" in kinds:  # all further calls fail too

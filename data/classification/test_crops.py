@@ -32,8 +32,9 @@ def crops_of(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
             square = list(squares(resize_shorter(image, SHORT_SIDES[0])))[1]
             return _with_mirrored(five_crops(square))
         case 144:
-            every = [_six_crops(square) for side in SHORT_SIDES for square in squares(resize_shorter(image, side))]
-            return _with_mirrored(np.concatenate(every))
+            every = [square for side in SHORT_SIDES for square in squares(resize_shorter(image, side))]
+            parts = [crops for square in every for crops in (five_crops(square), _resize(square, SIZE, SIZE)[None])]
+            return _with_mirrored(np.concatenate(parts))
     raise ValueError(f"crops are {COUNTS}, not {count}")
 
 
@@ -57,10 +58,6 @@ def five_crops(square: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The corners, from left to right and top to bottom, and the centre: (5, 224, 224, 3)."""
     corners = [square[:SIZE, :SIZE], square[:SIZE, -SIZE:], square[-SIZE:, :SIZE], square[-SIZE:, -SIZE:]]
     return np.stack([*corners, _centre(square)])
-
-
-def _six_crops(square: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([five_crops(square), _resize(square, SIZE, SIZE)[None]])
 
 
 def _centre(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..diagnostics import cut
+from ..diagnostics import NO_ROOM, cut
 from ..errors import DataError, SetupError, UsageError
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskFullError(SetupError):
@@ -72,7 +70,7 @@ def naming_failures(path: str | Path, room: str = "it") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in NO_ROOM:
             raise DiskFullError(f"{path}: the disk is full; make room for {room}") from error
         if error.errno == errno.ENAMETOOLONG:
             raise SetupError(f"{cut(str(path))}: is too long a name for this file system; shorten it") from error

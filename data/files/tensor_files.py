@@ -128,7 +128,9 @@ def open_tensors(path: Path, what: str, fix: str, *, compare: bool = True) -> It
     try:
         with safe_open(str(path), framework="numpy") as file:
             if compare:
-                _compare(path, fix)
+                with path.open("rb") as content:
+                    if sums := own_checksums(content):
+                        check_same(path, *sums, fix)
             about = {name: text for name, text in (file.metadata() or {}).items() if name != CHECKSUM}
             yield OpenTensors(about, file)
     except DataError:
@@ -137,9 +139,3 @@ def open_tensors(path: Path, what: str, fix: str, *, compare: bool = True) -> It
         raise DataError(f"{path}: there is no such {what.partition(' ')[2]}") from error
     except (SafetensorError, OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise DataError(f"{path}: cannot be read as {what} ({cut(str(error))}); {fix}") from error
-
-
-def _compare(path: Path, fix: str) -> None:
-    with path.open("rb") as file:
-        if sums := own_checksums(file):
-            check_same(path, *sums, fix)

@@ -145,7 +145,9 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
         raise DataError(f"{shown(source)}: there is no such file or folder")
     source = with_separators(named_path(source))
     if os.path.isdir(source):
-        return _in_folder(source, listing)
+        if images := listing.images_in(source):
+            return images
+        raise DataError(f"no images in {source} {listing.instead()}")
     if not os.path.lexists(source):
         if glob.has_magic(source):
             return _in_glob(source, listing)
@@ -157,13 +159,6 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
 def _file(path: str) -> _Found:
     folder, name = os.path.split(path.rstrip(os.sep))
     return _Found(path, *os.path.split(os.path.normpath(os.path.join(os.path.realpath(folder), name))))
-
-
-def _in_folder(folder: str, listing: _Listing) -> list[_Found]:
-    images = listing.images_in(folder)
-    if not images:
-        raise DataError(f"no images in {folder} {listing.instead()}")
-    return images
 
 
 def _in_glob(pattern: str, listing: _Listing) -> list[_Found]:

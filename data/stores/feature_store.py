@@ -68,21 +68,25 @@ class Shard:
         with _opened(self.path, compare=False) as content:
             boxes, features = content.slice("boxes", FLOATS), content.slice("features", FLOATS)
             for i in indices:
-                start, stop = (int(offset) for offset in self.offsets[i : i + 2])
-                own_boxes = _rows(boxes, start, stop).astype(np.float64)
-                own_features = _rows(features, start, stop).astype(np.float16)
-                yield RegionFeatures(self.files[i], int(self.num_objects[i]), own_boxes, own_features)
+                own_boxes, own_features = self._rows(boxes, i), self._rows(features, i).astype(np.float16)
+                yield RegionFeatures(
+                    self.files[i], int(self.num_objects[i]), own_boxes.astype(np.float64), own_features
+                )
 
     def check_regions(self, expected: Sequence[tuple[int, Boxes]]) -> None:
         """DataError unless its images have as many objects, and these boxes."""
         with _opened(self.path, compare=False) as content:
             boxes = content.slice("boxes", FLOATS)
             for index, (num_objects, wanted) in enumerate(expected):
-                start, stop = (int(offset) for offset in self.offsets[index : index + 2])
-                stored = _rows(boxes, start, stop)
+                stored = self._rows(boxes, index)
                 if self.num_objects[index] != num_objects or not np.array_equal(stored, wanted.astype(np.float32)):
                     file = cut(self.files[index])
                     raise DataError(f"{self.path}: has other boxes of {file} than the data set and proposals: {_FIX}")
+
+    def _rows(self, stored: Any, image: int) -> NDArray[Any]:
+        """An image's rows of a stored array; safetensors itself refuses none at the end."""
+        start, stop = self.offsets[image : image + 2].tolist()
+        return stored[start:stop] if stop > start else np.zeros((0, stored.get_shape()[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,11 +174,6 @@ def _read_shard(path: Path, files: Sequence[str], parameters: str, *, compare: b
     if shard.files != tuple(files) or not _consistent(shard, shapes):
         raise DataError(f"{path}: is damaged, or of another data set: its images and numbers do not fit; {_FIX}")
     return shard, shapes[1][1]
-
-
-def _rows(stored: Any, start: int, stop: int) -> NDArray[Any]:
-    """Some rows of a stored array; safetensors itself refuses none at the end."""
-    return stored[start:stop] if stop > start else np.zeros((0, stored.get_shape()[1]))
 
 
 def _consistent(shard: Shard, shapes: list[Any]) -> bool:

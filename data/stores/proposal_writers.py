@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -52,7 +52,11 @@ def write_proposals(
             case ".json":
                 _write_json(stream, proposals)
             case _:
-                _write_safetensors(stream, proposals, counts, _about(proposals, method, parameters, origins, roots))
+                about = header_of(proposals, method, parameters)
+                if origins is not None:
+                    files = {file: [each.bytes, each.modified_ns, each.read_as] for file, each in origins.items()}
+                    about["origins"] = json.dumps({"files": files, "roots": list(roots)})
+                _write_safetensors(stream, proposals, counts, about)
 
 
 def check_writable(path: Path) -> None:
@@ -72,18 +76,6 @@ def read_origins(path: Path) -> tuple[dict[str, Origin], list[str]]:
         return origins, [root for root in about["roots"] if isinstance(root, str)]
     except (TypeError, KeyError, AttributeError):
         return {}, []
-
-
-def _about(
-    files: Iterable[str],
-    method: str,
-    parameters: tuple[object, ...],
-    origins: Mapping[str, Origin] | None,
-    roots: Sequence[str],
-) -> dict[str, str]:
-    header = header_of(files, method, parameters)
-    known = {file: [each.bytes, each.modified_ns, each.read_as] for file, each in (origins or {}).items()}
-    return header if origins is None else {**header, "origins": json.dumps({"files": known, "roots": list(roots)})}
 
 
 def _offsets(counts: Sequence[int]) -> NDArray[np.int64]:

@@ -58,7 +58,9 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
     rows = _read_list(root / "ImageSets" / "DET" / f"{split}.txt")
     folder = _folder_of(split, (annotations, images))
     listed, annotated = _named(rows, annotations / folder, images / folder)
-    blacklist = _official_blacklist()
+    blacklist = {
+        image: tuple(_NAMES[one] for one in wnids.split()) for image, wnids in _rows_beside("ilsvrc_blacklist.csv")
+    }
     truths: list[GroundTruth] = []
     ids: list[str] = []
     for name, number, negative in listed:
@@ -153,12 +155,6 @@ def _suggestion(label: str) -> str:
     wnids = {name: wnid for wnid, name in _NAMES.items()}
     wnid = wnids.get(near[0], near[0]) if near else ""
     return f"did you mean {wnid} ({_NAMES[wnid]})?" if wnid else "write the wnid of one of them"
-
-
-def _official_blacklist() -> dict[str, tuple[str, ...]]:
-    """The classes by the name of the image, so that it holds for every list that names the image."""
-    rows = _rows_beside("ilsvrc_blacklist.csv")
-    return {image: tuple(_NAMES[wnid] for wnid in wnids.split()) for image, wnids in rows}
 
 
 def with_blacklist(data: Dataset, path: str | Path) -> Dataset:

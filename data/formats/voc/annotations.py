@@ -63,7 +63,9 @@ def _classes(images: Sequence[GroundTruth], found: VocFolder) -> tuple[str, ...]
     names = names_seen(images)
     if not names or not {*names} <= {*VOC_CLASSES}:
         return names
-    return VOC_CLASSES if found.official else tuple(name for name in VOC_CLASSES if name in names)
+    return (
+        VOC_CLASSES if re.fullmatch(r"VOC\d{4}", found.name) else tuple(name for name in VOC_CLASSES if name in names)
+    )
 
 
 def read_voc_annotation(

@@ -7,7 +7,6 @@
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -31,11 +30,6 @@ class VocFolder(NamedTuple):
     annotations: Path
     images: Path
     listed: Path | None
-
-    @property
-    def official(self) -> bool:
-        """Whether these are VOC's own data, by the name of their folder."""
-        return re.fullmatch(r"VOC\d{4}", self.name) is not None
 
 
 def find_voc(root: Path, split: str, year: int | str | None) -> VocFolder:
