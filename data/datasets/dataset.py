@@ -66,10 +66,8 @@ def size_or_unknown(data: Dataset, image: GroundTruth) -> Size:
 
 def with_sizes(data: Dataset) -> Dataset:
     """The data set with the sizes of the files of those images for which none is stated."""
-    sized = []
-    for truth in data.images:
-        width, height = size_or_unknown(data, truth)
-        sized.append(replace(truth, width=width, height=height))
+    sizes = [size_or_unknown(data, truth) for truth in data.images]
+    sized = [replace(truth, width=size[0], height=size[1]) for truth, size in zip(data.images, sizes, strict=True)]
     return replace(data, images=tuple(sized))
 
 

@@ -53,11 +53,7 @@ def split_of(spec: str) -> str:
 
 
 def open_dataset(
-    spec: str,
-    on_problem: OnProblem = refuse,
-    blacklist: str | Path | None = None,
-    *,
-    allow_unannotated: bool = False,
+    spec: str, on_problem: OnProblem = refuse, blacklist: str | Path | None = None, *, allow_unannotated: bool = False
 ) -> Dataset:
     """Read the annotations of the data set that a SPEC names; `on_problem` gets what cannot be used.
 

@@ -52,14 +52,10 @@ def image_name(stated: Any, folder: Path | None) -> str | None:
         found = found or _tail_below(os.path.abspath(folder), name, elsewhere or _climbs(name))
         if found is not None:
             return found
-    if (
-        name == "."
-        or _climbs(name)
-        or os.path.splitdrive(name)[0]
-        or (elsewhere and (".." in stated or os.path.lexists(stated)))
-    ):
-        return None  # what is there at an absolute path is another file than any below the folder
-    return name
+    if name == "." or _climbs(name) or os.path.splitdrive(name)[0]:
+        return None
+    # What is there at an absolute path is another file than any below the folder.
+    return None if elsewhere and (".." in stated or os.path.lexists(stated)) else name
 
 
 def literal_name(stated: Any) -> str | None:

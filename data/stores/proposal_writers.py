@@ -69,12 +69,9 @@ def read_origins(path: Path) -> tuple[dict[str, Origin], list[str]]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             about = parse_json((file.metadata() or {}).get("origins", "{}"), str(path))
-    except (SafetensorError, OSError, DataError):
-        return {}, []
-    try:
         origins = {file: Origin(*values) for file, values in about["files"].items()}
         return origins, [root for root in about["roots"] if isinstance(root, str)]
-    except (TypeError, KeyError, AttributeError):
+    except (SafetensorError, OSError, DataError, TypeError, KeyError, AttributeError):
         return {}, []
 
 

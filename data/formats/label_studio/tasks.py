@@ -107,10 +107,11 @@ def to_regions(image: GroundTruth | ImageDetections, labels: Labels, boxes: Boxe
 def _tasks(content: Any, path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
     if not isinstance(content, list):
         raise DataError(f"{path}: is not an export of Label Studio: need a list of tasks; export it as JSON")
-    for number, task in enumerate(content, 1):
-        identity = task.get("id") if isinstance(task, dict) else None
+    for number, entry in enumerate(content, 1):
+        task = entry if isinstance(entry, dict) else {}
+        identity = task.get("id")
         where = f"{path}: task {str(identity)[:40] if isinstance(identity, str | int) else number}"
-        if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+        if not isinstance(task.get("data"), dict):
             raise DataError(f"{where}: has no data; export it as JSON, not as JSON-MIN")
         yield task, where
 
@@ -145,12 +146,7 @@ def _newest(annotations: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _truth(
-    task: Mapping[str, Any],
-    annotation: Mapping[str, Any],
-    file: str,
-    folder: Path,
-    where: str,
-    on_problem: OnProblem,
+    task: Mapping[str, Any], annotation: Mapping[str, Any], file: str, folder: Path, where: str, on_problem: OnProblem
 ) -> GroundTruth:
     def of_file() -> Size:
         stated = _data_size(task, where, on_problem)

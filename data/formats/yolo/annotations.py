@@ -49,9 +49,8 @@ def read_yolo(path: str | Path, split: str, on_problem: OnProblem = refuse) -> D
     if not annotated:
         first = _label_file(images[0])
         what = f"none of its {len(images)} images has a file of boxes; the first would be {first}"
-        is_test = split.startswith("test")
-        fix = "check the labels folder"
-        on_problem(Problem("split without labels", f"{path}: {split}", what, fix, minor=is_test))
+        where, fix = f"{path}: {split}", "check the labels folder"
+        on_problem(Problem("split without labels", where, what, fix, minor=split.startswith("test")))
     truths = []
     for image in images:
         with skipping(on_problem):
