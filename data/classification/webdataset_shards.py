@@ -104,12 +104,8 @@ def read_shards(source: str | Path) -> LabelledImages:
     shards = shards_of(source)
     if not shards:
         raise DataError(f"{source}: no .tar file is there")
-    images: list[_Span] = []
-    labels: list[int | str] = []
-    for shard in shards:
-        for image, label in _samples(shard):
-            images.append(image)
-            labels.append(_label(label))
+    samples = [(image, _label(label)) for shard in shards for image, label in _samples(shard)]
+    images, labels = [image for image, _ in samples], [label for _, label in samples]
     if not images:
         raise DataError(f"{source}: its {len(shards)} shards hold no samples")
     classes, targets = _targets(labels, Path(shards[0]).with_name(CLASS_LIST), str(source))

@@ -3,19 +3,15 @@
 What the content is decides, not the file's name. Choices made here:
 
 - EXIF orientation (and TIFF's, and AVIF's) is applied; `ignore_exif` gives the pixels as stored, which is what the
-  annotators of VOC and ILSVRC drew on. Where an annotation states the image's size, and only one of the two has it,
-  that one is given. Colour profiles are not applied.
+  annotators of VOC and ILSVRC drew on; a size that an annotation states decides. Colour profiles are not applied.
 - Transparency is composited on white, the paper that such images were mostly drawn for.
-- 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer image whose values all have 8 bits is
-  taken as it is, one of 16 bits is scaled like 16-bit gray. A float image must lie in 0-1. Anything beyond
-  is refused: its scale is a guess that only its owner can make.
+- 16-bit gray is scaled by 1/257, so that white stays white. A 32-bit integer image is taken as one of 8 or 16 bits, by
+  its values; a float image must lie in 0-1. Anything beyond is refused: only its owner can know its scale.
 - Of an animation or a stack of pages, the first.
-- A damaged or cut-off file is refused; half an image would give detections that nobody can trust. A JPEG that lacks
-  only its end marker is whole: all its pixels are there.
+- A damaged or cut-off file is refused; a JPEG that lacks only its end marker is whole.
 - HEIC is read where pillow-heif is installed, which turns it upright itself, so that it has no other pixels.
-- Pillow's guard against decompression bombs stays: more than twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is
-  refused, between once and twice, where the photos of real cameras lie, Pillow warns and the image is decoded.
-  `limit_megapixels` moves it.
+- Pillow's guard against decompression bombs stays, which `limit_megapixels` moves: more than twice
+  `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is refused; from once on, where real cameras' photos lie, it warns.
 - A file that is far too small for the pixels that it claims is refused before room is made for them, and so is a JPEG
   of so many scans that decoding it would take minutes. Decoding takes about 8 bytes a pixel, 11 for a turned image.
 """

@@ -1,18 +1,15 @@
 """Which images a command is about: files, folders, globs and lists become one ordered list of `Source`s.
 
 A source is
-- a folder: every image below it, in natural order. Hidden names and the output folder are left out; symbolic links
-  are followed, but no folder is entered twice, so that loops end;
+- a folder: every image below it, in natural order, without hidden names and the output folder; links are followed;
 - a glob in quotes (`**` goes through sub-folders): as if the shell had written out what it matches, in natural order;
-- `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. They count
-  from the current folder, as if typed. Quotes around a name, as Windows copies paths, are taken off, and a line that
-  starts with # is a comment, unless there is such a file;
+- `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. Quotes around
+  a name, as Windows copies paths, are taken off; a line that starts with # is a comment, unless there is such a file;
 - anything else: a file, whatever its extension. (`./-` and `./@a.jpg` name files that look like lists.)
 
-A file that is named or listed stays even if it is missing: reading it gives an error of its own, and a typing mistake
-in one of a thousand lines costs one image. Folders and globs give only the images that are read here, by their names'
-endings (`readable_extensions`), and that no earlier run has drawn; what they pass over is counted. A backslash
-separates folders, as on Windows, where nothing has it in its name.
+A file that is named or listed stays even if it is missing: a typing mistake in one of a thousand lines costs one image.
+Folders and globs give only images with the endings that are read here, and that no earlier run has drawn; what they
+pass over is counted. A backslash separates folders where nothing has it in its name.
 """
 
 import glob

@@ -49,12 +49,10 @@ def read_voc(root: str | Path, split: str, year: int | str | None = None, on_pro
         images = tuple(unannotated(_own_image(found.images, name)) for name, _ in listed)
         if any(is_file(found.images / truth.file) for truth in images):
             return Dataset(f"{found.name} {split}", (), images, found.images, annotated=False)
-    read: list[GroundTruth] = []
-    for name, path in listed:
-        truth = read_voc_annotation(path, on_problem=on_problem)
-        if truth is not None:
-            read.append(placed(truth, found.images, _image_file(found, name, truth.file)))
-    images = tuple(read)
+    read = ((name, read_voc_annotation(path, on_problem=on_problem)) for name, path in listed)
+    images = tuple(
+        placed(truth, found.images, _image_file(found, name, truth.file)) for name, truth in read if truth is not None
+    )
     return Dataset(f"{found.name} {split}", _classes(images, found), images, found.images)
 
 
