@@ -1,4 +1,4 @@
-"""The detector: proposals, regions, heads, boxes and suppression in one pipeline."""
+"""The detector: proposals, region features, scores and deltas, boxes and suppression in one pipeline."""
 
 from typing import TYPE_CHECKING, Any
 
