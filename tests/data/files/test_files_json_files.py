@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import TypedDict
 
@@ -32,6 +32,7 @@ class Run(TypedDict):
     settings: dict[str, Config]
 
 
+@settings(deadline=None)  # the first example imports pydantic
 @given(VALUES)
 def test_what_was_written_is_read(value: Any) -> None:
     assert parse_json(json.dumps(value), "a", strict=True) == value
