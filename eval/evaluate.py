@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from ..data.class_names import did_you_mean
+from ..data.class_names import hint
 from ..data.datasets.dataset import Dataset
 from ..data.diagnostics import Notices, cut, listed
 from ..data.errors import DataError, LimitError, UsageError
@@ -189,9 +189,8 @@ def _checked_classes(chosen: tuple[str, ...], predicted: tuple[str, ...], datase
     known = {*predicted, *dataset.classes}
     for name in chosen or predicted:
         if name not in known:
-            near = did_you_mean(name, sorted(known))
-            hint = f"did you mean {near!r}?" if near else f"known: {listed(sorted(known))}"
-            raise UsageError(f"class {cut(name)!r} is neither in the data set nor in the predictions; {hint}")
+            advice = hint(name, sorted(known), f"known: {listed(sorted(known))}")
+            raise UsageError(f"class {cut(name)!r} is neither in the data set nor in the predictions; {advice}")
     return chosen or predicted
 
 

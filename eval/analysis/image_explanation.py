@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.boxes import box_iou
-from ...data.class_names import did_you_mean
+from ...data.class_names import hint
 from ...data.diagnostics import cut
 from ...data.errors import UsageError
 from ...data.images.pairing import pair_files
@@ -152,7 +152,6 @@ def _index(evaluation: Evaluation, file: str) -> int:
     files = [truth.file for truth in evaluation.table.truths]
     image = int(pair_files([file], files)[0])
     if image == NO_INDEX:
-        near = did_you_mean(file, files)
-        hint = f"did you mean {near!r}?" if near else "give its name as the data set has it"
-        raise UsageError(f"image {cut(file)!r} is not among the {len(files)} of the data set; {hint}")
+        advice = hint(file, files, "give its name as the data set has it")
+        raise UsageError(f"image {cut(file)!r} is not among the {len(files)} of the data set; {advice}")
     return image

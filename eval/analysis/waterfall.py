@@ -34,10 +34,8 @@ class Step:
 class Waterfall:
     """Where each object that the detector was to find was found or lost.
 
-    A classifier is perfect if each region is, with probability 1, of the class of the object that it overlaps most, if
-    enough; boxes are, if each region's box of a class is that of the object of the class that it overlaps most;
-    suppression is, if only the best box on each object is left. Where proposals or the budget lose an object, a perfect
-    step finds it with a score of 1: no proposals could do better, so that is an upper bound.
+    What a perfect classifier, box regressor and suppression are, `with_perfect_…` say. Where proposals or the budget
+    lose an object, a perfect step finds it with a score of 1: no proposals could do better, so that is an upper bound.
     """
 
     protocol: str
@@ -145,7 +143,6 @@ def find_losses(evaluation: Evaluation, stages: Mapping[str, Stages]) -> Waterfa
         if loss in _ORACLES:
             mean = perfect[_ORACLES[loss]]
         elif len(rows):
-            # Lost before any region was classified: the objects themselves, with a score of 1 each.
             missed = table.objects[rows]
             added = Found(missed.boxes, missed.classes, np.ones(len(rows)), missed.images, xyxy_to_xywh(missed.boxes))
             mean = _mean(evaluation, [table.found, added])

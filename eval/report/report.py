@@ -190,17 +190,14 @@ def format_table(report: EvaluationReport) -> str:
     for row in report.rows:
         first, aps = row[0], [format_number(one.ap) for one in row]
         lines.append([printable(first.name), *aps, str(first.positives), str(len(first.outcomes))])
-    means = [line for one in report.evaluations for line in _mean_lines(one, report.intervals.get(one.metric))]
+    means = []
+    for one in report.evaluations:
+        intervals, num_classes = report.intervals.get(one.metric), len(one.classes) - len(one.without_objects)
+        span = f", 95 % interval {_span(intervals.map)}" if intervals else ""
+        means.append(f"{one.protocol}: {format_number(one.map)}{span} (mean of {num_classes} classes)")
+        if one.numbers:
+            means.append("  " + ", ".join(f"{name} {format_number(value)}" for name, value in one.numbers.items()))
     return "\n".join([*format_columns(lines), "", *means, *report.notes])
-
-
-def _mean_lines(evaluation: Evaluation, intervals: Intervals | None) -> list[str]:
-    """The mean, its interval if that is known, and the protocol's further numbers."""
-    span = f", 95 % interval {_span(intervals.map)}" if intervals else ""
-    num_classes = len(evaluation.classes) - len(evaluation.without_objects)
-    mean = f"{evaluation.protocol}: {format_number(evaluation.map)}{span} (mean of {num_classes} classes)"
-    numbers = ", ".join(f"{name} {format_number(value)}" for name, value in evaluation.numbers.items())
-    return [mean, f"  {numbers}"] if numbers else [mean]
 
 
 def _span(interval: Interval) -> str:
