@@ -44,15 +44,7 @@ class Group:
         return self.found / self.objects if self.objects else float("nan")
 
 
-@dataclass(frozen=True)
-class Breakdown:
-    """All objects, by one of their properties."""
-
-    name: str
-    groups: tuple[Group, ...]
-
-
-def break_down(evaluation: Evaluation) -> tuple[Breakdown, ...]:
+def break_down(evaluation: Evaluation) -> dict[str, tuple[Group, ...]]:
     """By size and by shape within the class, by truncation, and by COCO's sizes in square pixels."""
     objects = evaluation.table.objects
     areas, truncated, to_find = objects.areas, objects.truncated, objects.to_find
@@ -64,10 +56,10 @@ def break_down(evaluation: Evaluation) -> tuple[Breakdown, ...]:
         "truncated": {"no": to_find & ~truncated, "yes": to_find & truncated},
         "area": {name: to_find & (low <= areas) & (areas < high) for name, (low, high) in SIZES.items()},
     }
-    return tuple(
-        Breakdown(name, tuple(_group(evaluation, label, members) for label, members in groups.items()))
+    return {
+        name: tuple(_group(evaluation, label, members) for label, members in groups.items())
         for name, groups in properties.items()
-    )
+    }
 
 
 def _by_percentile(objects: Objects, values: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, Flags]:

@@ -110,14 +110,11 @@ def draw_dashed(canvas: Pixels, corners: Corners, style: Style) -> None:
     x1, y1, x2, y2 = corners[0], corners[1], corners[2] + 1, corners[3] + 1
     _draw_frame(canvas, corners, style.line, _RIM)
     dash, across, down = 4 * style.line, min(style.line, x2 - x1), min(style.line, y2 - y1)
-    for x in range(x1, x2, 2 * dash):
-        end = min(x + dash, x2)
-        _fill(canvas, x, y1, end, y1 + down, _WHITE)
-        _fill(canvas, x, y2 - down, end, y2, _WHITE)
-    for y in range(y1, y2, 2 * dash):
-        end = min(y + dash, y2)
-        _fill(canvas, x1, y, x1 + across, end, _WHITE)
-        _fill(canvas, x2 - across, y, x2, end, _WHITE)
+    columns, rows = (
+        start + np.flatnonzero(np.arange(end - start) // dash % 2 == 0) for start, end in ((x1, x2), (y1, y2))
+    )
+    canvas[y1 : y1 + down, columns] = canvas[y2 - down : y2, columns] = _WHITE
+    canvas[rows, x1 : x1 + across] = canvas[rows, x2 - across : x2] = _WHITE
 
 
 def draw_label(canvas: Pixels, text: str, corners: Corners, colour: Colour, style: Style) -> None:

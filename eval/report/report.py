@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...data.files.atomic import write_atomically
 from ...data.terminal import format_columns, printable
-from ..analysis.breakdown import Breakdown
+from ..analysis.breakdown import Group
 from ..analysis.intervals import Interval, Intervals
 from ..analysis.tide import ErrorTypes
 from ..analysis.waterfall import Waterfall
@@ -47,7 +47,7 @@ class EvaluationReport:
     evaluations: Sequence[Evaluation] = ()  # the first gives the counts, the curves and the images' boxes
     intervals: Mapping[str, Intervals] = field(default_factory=dict)  # by metric
     errors: ErrorTypes | None = None
-    breakdowns: Sequence[Breakdown] = ()
+    breakdowns: Mapping[str, Sequence[Group]] = field(default_factory=dict)  # by property
     waterfall: Waterfall | None = None
     recalls: Sequence[RecallEvaluation] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)  # about the run, by name
@@ -86,7 +86,8 @@ def report_content(report: EvaluationReport) -> dict[str, Any]:
     if report.errors:
         content["errors"] = {"ap": report.errors.ap, "rows": [asdict(row) for row in report.errors.rows]}
     if report.breakdowns:
-        content["breakdowns"] = [asdict(one) for one in report.breakdowns]
+        breakdowns = report.breakdowns.items()
+        content["breakdowns"] = [{"name": name, "groups": [*map(asdict, groups)]} for name, groups in breakdowns]
     if report.waterfall:
         steps = [asdict(step) for step in report.waterfall.steps]
         parts = {name: getattr(report.waterfall, name) for name in ("protocol", "map", "objects", "found")}

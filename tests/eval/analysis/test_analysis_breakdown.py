@@ -49,7 +49,7 @@ def evaluation_of(images: list[ImageDetections], truths: list[GroundTruth], metr
 
 
 def groups_of(evaluation: Evaluation) -> dict[tuple[str, str], Group]:
-    return {(each.name, group.name): group for each in break_down(evaluation) for group in each.groups}
+    return {(name, group.name): group for name, groups in break_down(evaluation).items() for group in groups}
 
 
 def slow_members(objects: Objects, property_name: str) -> list[str]:
@@ -140,14 +140,14 @@ def slow_group(evaluation: Evaluation, members: list[bool]) -> tuple[int, int, f
 def test_against_plain_loops(seed: int, metric: str) -> None:
     evaluation = evaluation_of(*random_images(seed), metric)
     breakdowns = break_down(evaluation)
-    assert {each.name: [group.name for group in each.groups] for each in breakdowns} == GROUPS
-    for each in breakdowns:
-        names = slow_members(evaluation.table.objects, each.name)
-        for group in each.groups:
-            expected = slow_group(evaluation, [name == group.name for name in names])
+    assert {name: [group.name for group in groups] for name, groups in breakdowns.items()} == GROUPS
+    for name, groups in breakdowns.items():
+        names = slow_members(evaluation.table.objects, name)
+        for group in groups:
+            expected = slow_group(evaluation, [each == group.name for each in names])
             found = group.objects, group.found, group.ap, group.normalised_ap
             assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
-        assert sum(group.objects for group in each.groups) == sum(one.positives for one in evaluation.classes)
+        assert sum(group.objects for group in groups) == sum(one.positives for one in evaluation.classes)
 
 
 @pytest.mark.parametrize("metric", ["voc07", "voc10", "ilsvrc"])
