@@ -94,7 +94,7 @@ class Progress:
             self._bar.stop()
 
     def add(self, count: int = 1, note: str = "") -> None:
-        """Take in that so many more are done; the `note` stands behind the numbers."""
+        """Count images that are done; the `note` stands behind the numbers."""
         self.count += count
         now = time.monotonic()
         if self._bar is not None:

@@ -15,7 +15,7 @@ def cut_objects(data: Dataset, folder: Path, *, context: int = 16, limit: int | 
     """Write `folder/CLASS/IMAGE-NUMBER.png` for each object that is not difficult; gives how many of each class.
 
     Around an object stay about `context` pixels of 224, as R-CNN's crops have them, where the image has them. A
-    `limit` keeps the first so many objects of each class.
+    `limit` keeps as many objects, the first, of each class.
     """
     counts: Counter[str] = Counter()
     for truth in data.images:

@@ -13,7 +13,7 @@ What the content is decides, not the file's name. Choices made here:
 - Pillow's guard against decompression bombs stays, which `limit_megapixels` moves: more than twice
   `PIL.Image.MAX_IMAGE_PIXELS` (179 million) is refused; from once on, where real cameras' photos lie, it warns.
 - A file that is far too small for the pixels that it claims is refused before room is made for them, and so is a JPEG
-  of so many scans that decoding it would take minutes. Decoding takes about 8 bytes a pixel, 11 for a turned image.
+  whose scans would take minutes to decode. Decoding takes about 8 bytes a pixel, 11 for a turned image.
 """
 
 import io

@@ -1,7 +1,7 @@
 """Detection in many images in bounded memory, with the files that `detect` writes for each."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,22 +87,8 @@ def detect_folder(
         report(line)
     if draw:
         run.draw_rows([source for source in sources if source.file in rows], earlier)
-    failed = boxes = 0
-    with (
-        Progress("detecting", len(todo), report) as progress,
-        open_ledger(out / LEDGER_NAME) as ledger,
-        closing(detect_stream(model, todo, stored, run.seconds, time_limit)) as stream,
-    ):
-        while not run.noticed.signal and (outcome := next(stream, None)) is not None:
-            run.write(outcome, earlier.drawings if draw else None)
-            with naming_failures(out / LEDGER_NAME):
-                ledger.write(image_to_line(outcome.result))
-            rows[outcome.result.file] = outcome.result
-            boxes += len(outcome.result.detections)
-            if outcome.result.error is not None:
-                failed += 1
-                report(f"left out: {outcome.result.error}")
-            progress.add(note=f"{boxes} detections, {failed} failed")
+    with closing(detect_stream(model, todo, stored, run.seconds, time_limit)) as stream:
+        rows |= run.detect(stream, len(todo), earlier.drawings if draw else None)
     done = [rows[source.file] for source in sources if source.file in rows]
     write_ledger([*earlier.others, *done], out / LEDGER_NAME)
     failures = [row.error for row in done if row.error is not None]
@@ -122,7 +108,7 @@ def detect_folder(
 
 @dataclass
 class _Run:
-    """A run at work: what it writes beside the ledger, and what it met."""
+    """A run at work: what it writes, and its notices."""
 
     out: Path
     keep_stages: bool
@@ -132,6 +118,23 @@ class _Run:
     begun: float = field(default_factory=time.perf_counter)
     animated: int = 0
     not_drawn: int = 0
+
+    def detect(self, stream: Iterator[Outcome], total: int, drawings: Drawings | None) -> dict[str, ImageDetections]:
+        """Write the files and the row of each image, as long as there is no signal; gives the rows by file."""
+        rows: dict[str, ImageDetections] = {}
+        boxes = failed = 0
+        with Progress("detecting", total, self.report) as progress, open_ledger(self.out / LEDGER_NAME) as ledger:
+            while not self.noticed.signal and (outcome := next(stream, None)) is not None:
+                self.write(outcome, drawings)
+                with naming_failures(self.out / LEDGER_NAME):
+                    ledger.write(image_to_line(outcome.result))
+                rows[outcome.result.file] = outcome.result
+                boxes += len(outcome.result.detections)
+                if outcome.result.error is not None:
+                    failed += 1
+                    self.report(f"left out: {outcome.result.error}")
+                progress.add(note=f"{boxes} detections, {failed} failed")
+        return rows
 
     def write(self, outcome: Outcome, drawings: Drawings | None) -> None:
         """Write the files of an image beside its row: its stages and its drawing, as the options have it."""

@@ -1,9 +1,7 @@
 """TIDE's error types against the published tool on the same input, by eye, and on VOC2007 test."""
 
-import gzip
 import importlib
 import importlib.util
-import json
 import math
 import sys
 import time
@@ -14,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_records import found_of
+from image_records import found_of, voc2007_test_truths
 
-from inception_rcnn.data.boxes import as_boxes, inclusive_to_half_open, xyxy_to_xywh
+from inception_rcnn.data.boxes import as_boxes, xyxy_to_xywh
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.formats.voc.annotations import VOC_CLASSES
@@ -286,19 +284,7 @@ def voc2007_test() -> Table:
     from conftest import SHARED
 
     folder = SHARED / "data" / "voc2007"
-    with gzip.open(folder / "test_ground_truth.json.gz") as stream:
-        content = json.load(stream)
-    truths = [
-        GroundTruth(
-            f"{name}.jpg",
-            *image["size"][:2],
-            inclusive_to_half_open([one["bbox"] for one in image["objects"]]),
-            np.array([one["class"] for one in image["objects"]], dtype=str),
-            np.array([one["difficult"] for one in image["objects"]], dtype=bool),
-        )
-        for name, image in content.items()
-    ]
-    return tabulate(read_predictions(folder / "detections"), truths, VOC_CLASSES)
+    return tabulate(read_predictions(folder / "detections"), voc2007_test_truths(), VOC_CLASSES)
 
 
 VOC2007_AP = 0.743977098

@@ -1,15 +1,11 @@
 import csv
-import gzip
-import json
 import math
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from image_records import found_of, truth_of
+from image_records import found_of, truth_of, voc2007_test_truths
 
-from inception_rcnn.data.boxes import inclusive_to_half_open
 from inception_rcnn.data.formats.predictions import read_predictions
 from inception_rcnn.data.records import GroundTruth, ImageDetections
 from inception_rcnn.eval.metrics.evaluation import Evaluation, Outcome
@@ -112,20 +108,7 @@ def test_parts_of_one_image_are_one_image() -> None:
 
 @pytest.fixture(scope="module")
 def voc2007_test() -> list[GroundTruth]:
-    from conftest import SHARED
-
-    with gzip.open(SHARED / "data" / "voc2007" / "test_ground_truth.json.gz") as stream:
-        content = json.load(stream)
-    return [
-        GroundTruth(
-            f"{name}.jpg",
-            *image["size"][:2],
-            inclusive_to_half_open([one["bbox"] for one in image["objects"]]),
-            np.array([one["class"] for one in image["objects"]], dtype=str),
-            np.array([one["difficult"] for one in image["objects"]], dtype=bool),
-        )
-        for name, image in content.items()
-    ]
+    return voc2007_test_truths()
 
 
 @pytest.mark.shared
