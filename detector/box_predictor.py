@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from ..backbone.googlenet import FEATURE_CHANNELS
 from ..backbone.inception import ConvReLU
 
-WINDOW = 7  # cells along a side of the box head's output
 LAYOUT_CHANNELS = 64
-POOLED = FEATURE_CHANNELS + LAYOUT_CHANNELS * WINDOW * WINDOW  # numbers that the last layers take of a region
 
 Scores = Literal["softmax", "sigmoid"]  # of classes that exclude each other, or each on its own as R-CNN's SVMs
 SCORES: tuple[Scores, ...] = ("softmax", "sigmoid")
@@ -35,16 +33,16 @@ class BoxPredictor(nn.Module):
     """A softmax classifier and box deltas for each class, on features averaged and on features with their layout.
 
     GoogLeNet's own end (average pool, dropout 0.4, linear) no longer knows where in the window it saw something: a
-    face that fills a window is as good a dog as the whole dog. So both outputs read all 49 cells too, through a 1x1
+    face that fills a window is as good a dog as the whole dog. So both outputs read all cells too, through a 1x1
     reduction that makes that affordable.
     """
 
-    def __init__(self, num_classes: int):
+    def __init__(self, num_classes: int, size: int):
         super().__init__()
-        layout = LAYOUT_CHANNELS * WINDOW * WINDOW
+        layout = LAYOUT_CHANNELS * size * size
         self.dropout = nn.Dropout(0.4)
         self.reduce = ConvReLU(FEATURE_CHANNELS, LAYOUT_CHANNELS, 1)
-        self.classifier = nn.Linear(POOLED, num_classes + 1)
+        self.classifier = nn.Linear(FEATURE_CHANNELS + layout, num_classes + 1)
         self.deltas = nn.Linear(layout, num_classes * 4)
         nn.init.normal_(self.classifier.weight, std=0.01)  # as R-CNN starts its new layer
         nn.init.normal_(self.deltas.weight, std=0.001)
@@ -52,16 +50,16 @@ class BoxPredictor(nn.Module):
             nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of features [R, 1024, 7, 7], in float32 whatever came."""
+        """Logits [R, K + 1] and deltas [R, K, 4] of features [R, 1024, size, size], in float32 whatever came."""
         return self.predict(self.pool(features))
 
     def pool(self, features: Tensor) -> Tensor:
-        """The average of features [R, 1024, 7, 7] and their layout, [R, 1024 + 3136]."""
-        layout = torch.flatten(self.reduce(features), 1)  # [R, 3136]
+        """The average of features [R, 1024, size, size] and their layout, [R, D]: D = 1024 + 64 size²."""
+        layout = torch.flatten(self.reduce(features), 1)  # [R, D - 1024]
         return torch.cat([features.mean(dim=(2, 3)), layout], dim=1)
 
     def predict(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of pooled features [R, 1024 + 3136]."""
+        """Logits [R, K + 1] and deltas [R, K, 4] of pooled features [R, D]."""
         logits = self.classifier(self.dropout(pooled))  # [R, K + 1]
         deltas = self.deltas(pooled[:, FEATURE_CHANNELS:])  # [R, 4 K]
         return logits.float(), deltas.float().unflatten(1, (-1, 4))

@@ -4,19 +4,21 @@ import dataclasses
 import json
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ..backbone.classification.model_folder import KIND
+from ..backbone.features.image_pyramid import SHORT_SIDES, SHORTEST
 from ..data.class_names import hint, require_known
 from ..data.diagnostics import listed
 from ..data.errors import DataError, UsageError
 from ..data.files.json_files import parse_json
 from ..data.files.text_files import read_text
-from ..data.values import COUNT, FRACTION, Range, check_ranges, shown
+from ..data.values import COUNT, FRACTION, Range, check_range, check_ranges, shown
 from .box_predictor import SCORES, Scores
-from .region_features import MODES, Mode
+from .region_features import MODES, POOLED_SIZE, Mode
 
 FORMAT_VERSION = 1
 HASHES = "sha256"  # the key under which a file may state those of its folder's weights, by name
@@ -24,7 +26,11 @@ _ARCHITECTURE, _GOOGLENET = "architecture", "googlenet"  # earlier releases had 
 MOST_CLASSES = 10_000
 LONGEST_NAME = 500  # characters, of a class
 MEMBERS = Range(1, 1000, whole=True)
+SHORT_SIDE = Range(SHORTEST, 4000)  # pixels
+MOST_LEVELS = 8  # of an image pyramid
+_EARLIER = {"short_sides": (200, 400, 800), "pooled_size": 7}  # settings of models that do not state theirs
 RANGES = {
+    "pooled_size": Range(1, 14, whole=True),
     "regions": COUNT,
     "score": FRACTION,
     "nms_threshold": FRACTION,
@@ -32,7 +38,7 @@ RANGES = {
     "vote_threshold": Range(0, 2),  # above 1 there are no votes
     "members": MEMBERS,
 }
-OF_THE_WEIGHTS = ("classes", "modes", "scores", "members")  # settings that only training can change
+OF_THE_WEIGHTS = ("classes", "modes", "scores", "pooled_size", "members")  # settings that only training can change
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class DetectorConfig:
     modes: tuple[Mode, ...] = ("shared",)  # of region features, with a box head and a box predictor each
     mode: Mode = None  # pyright: ignore[reportAssignmentType]  # the default; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
+    short_sides: tuple[float, ...] = field(default_factory=lambda: SHORT_SIDES)  # pixels, of the image pyramid, rising
+    pooled_size: int = POOLED_SIZE  # cells along a side of a region pooled from a shared map
     regions: int = 1000  # proposals that are classified, the best first
     score: float = 0.3  # detections below are left out
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
@@ -64,6 +72,7 @@ class DetectorConfig:
         _require_known("mode", self.mode, self.modes)
         _require_known("scores", self.scores, SCORES)
         check_ranges(self, RANGES)
+        object.__setattr__(self, "short_sides", _checked_sides(self.short_sides))
         if not isinstance(self.proposals, str) or not 0 < len(self.proposals) <= LONGEST_NAME:
             raise UsageError(f"proposals is {shown(self.proposals)}: need the name of a method")
         for name in ("box_deltas", "agnostic_nms"):
@@ -98,7 +107,7 @@ def read_config(path: Path) -> DetectorConfig:
             require_known("setting", name, SETTINGS)
         if "mode" in content and content["mode"] is None:
             raise UsageError(f"mode is None: need one of {', '.join(MODES)}")
-        return DetectorConfig(**{"classes": (), **content})
+        return DetectorConfig(**{"classes": (), **_EARLIER, **content})
     except UsageError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -152,6 +161,17 @@ def _checked_outputs(names: Any, classes: tuple[str, ...]) -> tuple[str, ...]:
                 f"unknown class {shown(name)}; {hint(name, classes, f'this model knows {listed(classes)}')}"
             )
     return names
+
+
+def _checked_sides(values: Any) -> tuple[float, ...]:
+    """The short sides of an image pyramid, the smallest first."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or not 0 < len(values) <= MOST_LEVELS:
+        raise UsageError(f"short_sides is {shown(values)}: need 1 to {MOST_LEVELS} numbers of pixels")
+    for value in values:
+        check_range(f"short_sides has {shown(value)}", value, SHORT_SIDE)
+    if any(small >= large for small, large in pairwise(values)):
+        raise UsageError(f"short_sides is {shown(values)}: need rising numbers")
+    return tuple(values)
 
 
 def _checked_names(name: str, values: Any, most: int) -> tuple[Any, ...]:

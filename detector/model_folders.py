@@ -74,7 +74,7 @@ def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
     tensors = _weights_in(folder, WEIGHTS)
     _check_outputs(tensors, config, folder)
     _check_names(folder, config)
-    network = RegionNetwork(len(config.classes), config.modes)
+    network = RegionNetwork(len(config.classes), config.modes, config.pooled_size)
     load_checked(network, tensors, str(folder / WEIGHTS))
     return network.eval(), config
 
@@ -127,7 +127,7 @@ def load_multibox(folder: Path, device: Device = "auto", backbone: Backbone | No
     It sits on the very `backbone` given where it was trained on that one, else on the one of its own folder.
     """
     folder = folder if (folder / MULTIBOX).exists() else MODELS / DEFAULT_MODEL
-    tensors = _weights_in(folder, MULTIBOX)
+    tensors, short_sides = _weights_in(folder, MULTIBOX), read_config(folder / CONFIG).short_sides
     priors = tensors.get("priors")
     head = MultiBoxHead(0 if priors is None or not priors.ndim else len(priors))
     load_checked(head, tensors, str(folder / MULTIBOX))
@@ -138,7 +138,7 @@ def load_multibox(folder: Path, device: Device = "auto", backbone: Backbone | No
     if tensors_hash(backbone) != trained_on:
         raise DataError(f"{folder / MULTIBOX} was trained on another backbone than {folder / WEIGHTS}: train it anew")
     chosen = choose_device(device)
-    return MultiBox(backbone.to(chosen), head.to(chosen))
+    return MultiBox(backbone.to(chosen), head.to(chosen), short_sides)
 
 
 def proposer_named(name: str, model: str | None = None, device: str = "auto") -> Proposer:
@@ -169,7 +169,7 @@ def initial_network(
     """A network to train `config.mode` of, from a detector (folder or name) or a classifier's weights file.
 
     A detector brings its backbone, and box head and box predictor of the mode, or of its first one. The last layers
-    are new where the classes or the kind of their scores differ, or `new_outputs` are wanted. With `keep_modes`
+    are new where classes, kind of scores or pooled size differ, or `new_outputs` are wanted. With `keep_modes`
     (right only if the backbone will not change) its other modes come along, and its default stays. A classifier
     (BVLC's, or one trained here: its folder will do) brings backbone and box head. The configuration that comes back
     has the modes found.
@@ -179,10 +179,17 @@ def initial_network(
     return _from_detector(model_folder(init), config, keep_modes, new_outputs)
 
 
+def initial_config(init: str | None) -> DetectorConfig | None:
+    """The configuration of the detector that a training starts from; None of a classifier."""
+    if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
+        return None
+    return read_config(model_folder(init) / CONFIG)
+
+
 def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
     model = read_classifier(path).model
     config = replace(config, modes=(config.mode,))
-    network = RegionNetwork(len(config.classes), config.modes)
+    network = RegionNetwork(len(config.classes), config.modes, config.pooled_size)
     network.backbone.load_state_dict(model.backbone.state_dict())
     network.box_heads[config.mode].load_state_dict(model.box_head.state_dict())
     return network, config
@@ -192,12 +199,12 @@ def _from_detector(
     folder: Path, config: DetectorConfig, keep_modes: bool, new_outputs: bool
 ) -> tuple[RegionNetwork, DetectorConfig]:
     (earlier, was), learning = load_network(folder), config.mode
-    same_outputs = (was.classes, was.scores) == (config.classes, config.scores)
+    same_outputs = (was.classes, was.scores, was.pooled_size) == (config.classes, config.scores, config.pooled_size)
     earlier_modes = was.modes if same_outputs and keep_modes else ()
     modes = earlier_modes if config.mode in earlier_modes else (*earlier_modes, config.mode)
     default = was.mode if earlier_modes else config.mode
     config = replace(config, modes=modes, mode=default)
-    network = RegionNetwork(len(config.classes), modes)
+    network = RegionNetwork(len(config.classes), modes, config.pooled_size)
     network.backbone.load_state_dict(earlier.backbone.state_dict())
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]

@@ -14,17 +14,20 @@ from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.googlenet import Backbone, BoxHead
 from ..data.boxes import Boxes
 from .box_predictor import BoxPredictor
-from .region_features import Mode, Regions, region_features
+from .region_features import CROP_SIZE, POOLED_SIZE, Mode, Regions, region_features
 
 
 class RegionNetwork(nn.Module):
     """(maps, boxes) -> logits and deltas, through the backbone and one mode's box head and box predictor."""
 
-    def __init__(self, num_classes: int, modes: Sequence[Mode]):
+    def __init__(self, num_classes: int, modes: Sequence[Mode], pooled_size: int = POOLED_SIZE):
         super().__init__()
         self.backbone = Backbone()
         self.box_heads = nn.ModuleDict({mode: BoxHead() for mode in modes})
-        self.box_predictors = nn.ModuleDict({mode: BoxPredictor(num_classes) for mode in modes})
+        self.box_predictors = nn.ModuleDict(
+            {mode: BoxPredictor(num_classes, CROP_SIZE if mode == "crops" else pooled_size) for mode in modes}
+        )
+        self.pooled_size = pooled_size
         self.to(memory_format=torch.channels_last)
 
     def box_head(self, mode: Mode) -> BoxHead:
@@ -47,11 +50,11 @@ class RegionNetwork(nn.Module):
         return self.box_predictor(mode).predict(self.pooled_features(mode, [(maps, boxes)]))
 
     def pooled_features(self, mode: Mode, regions: Regions) -> Tensor:
-        """The input of the box predictor's last layers for the boxes of all images, in order, [R, 1024 + 3136]."""
+        """The input of the box predictor's last layers for the boxes of all images, in order, [R, D]."""
         predictor = self.box_predictor(mode)
         indices, pooled = [], []
-        for part, features in region_features(mode, self.box_head(mode), regions):
+        for part, features in region_features(mode, self.box_head(mode), regions, self.pooled_size):
             indices.append(part)  # [P]
-            pooled.append(predictor.pool(features))  # of [P, 1024, 7, 7]
+            pooled.append(predictor.pool(features))  # of [P, 1024, size, size]
         order = np.argsort(np.concatenate(indices))  # [R]
         return torch.cat(pooled)[order]

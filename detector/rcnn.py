@@ -64,7 +64,7 @@ class RCNN:
 
     def forward(self, image: NDArray[np.uint8], propose: Callable[[SharedMaps], Proposals]) -> tuple[Detected, Stages]:
         """The detections of an RGB image, and the stages that led to them."""
-        maps = SharedMaps(self.network.backbone, image)
+        maps = SharedMaps(self.network.backbone, image, self.config.short_sides)
         proposals = propose(maps)
         boxes = proposals.boxes[: self.config.regions]  # [R, 4]
         probabilities, deltas = self.score(maps, boxes)  # [R, K + 1], [R, K, 4]

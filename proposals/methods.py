@@ -68,7 +68,7 @@ class Proposer:
         if isinstance(image_or_maps, SharedMaps) and image_or_maps.backbone is self.multibox.backbone:
             return self.complete(searched, image_or_maps)
         image = image_or_maps.image if isinstance(image_or_maps, SharedMaps) else image_or_maps
-        return self.complete(searched, SharedMaps(self.multibox.backbone, image))
+        return self.complete(searched, self.multibox.maps_of(image))
 
 
 def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None = None) -> Proposer:
@@ -113,7 +113,7 @@ def _with_network(
     if family == "multibox":
         count, crops = _multibox_variant(method, variant)
         network = multibox()
-        network = MultiBox(network.backbone, network.head, crops=crops)
+        network = MultiBox(network.backbone, network.head, network.short_sides, crops=crops)
         parameters = (method, network.fingerprint, DUPLICATE_IOU, DECAY, ALGORITHM)
         nothing = Proposals(np.zeros((0, 4)), np.zeros(0))
         return Proposer(

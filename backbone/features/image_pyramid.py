@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...data.boxes import Boxes, box_area
 from ...data.images.crops import SIZE, with_context
 
-SHORT_SIDES = (200, 400, 800)  # pixels; from map to map the sides double
+SHORT_SIDES = (240, 480)  # pixels; from map to map the sides double
 ASPECT_LIMIT = 5 / 3  # an image longer than that is made smaller, so that no image costs much more than others
 SHORTEST = 32  # pixels, of an extreme strip's short side: less would leave the last pools nothing
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from ...data.boxes import Boxes
 from ...data.images.crops import with_context
 from ..googlenet import CELL_SHIFT, Backbone
-from .image_pyramid import SHORT_SIDES, nearest_short_sides, resize
+from .image_pyramid import nearest_short_sides, resize
 
 
 class SharedMaps:
     """The maps of inception 4e of one image, each computed when a region first needs it, and cached."""
 
-    def __init__(self, backbone: Backbone, image: NDArray[np.uint8], short_sides: tuple[float, ...] = SHORT_SIDES):
+    def __init__(self, backbone: Backbone, image: NDArray[np.uint8], short_sides: tuple[float, ...]):
         self.backbone, self.image, self.short_sides = backbone, image, short_sides
         self._cached: dict[int, tuple[Tensor, NDArray[np.float64]]] = {}
 

@@ -1,6 +1,6 @@
 """A data set in memory: its images' annotations, its classes and where the image files are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,6 +71,22 @@ def with_sizes(data: Dataset) -> Dataset:
     return replace(data, images=tuple(sized))
 
 
+def rename_classes(data: Dataset, names: Mapping[str, str]) -> Dataset:
+    """The data set with other names for some classes; two that get one name become one class."""
+    if names.keys().isdisjoint(data.classes):
+        return data
+    images = tuple(
+        replace(
+            truth,
+            labels=np.array([names.get(label, label) for label in truth.labels.tolist()], dtype=np.str_),
+            ignored_classes=tuple(names.get(name, name) for name in truth.ignored_classes),
+        )
+        for truth in data.images
+    )
+    classes = tuple(dict.fromkeys(names.get(name, name) for name in data.classes))
+    return replace(data, classes=classes, images=images, class_ids=())
+
+
 def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:
     """At most `count` indices into `length` entries, evenly spaced from the first to the last, in order.
 
@@ -92,13 +108,6 @@ def spread(data: Dataset, count: int) -> Dataset:
     """At most `count` of the images, evenly spaced: the same each time."""
     indices = evenly_spaced(len(data), count)
     return subset(data, indices, f"{len(indices)} images of {data.name}")
-
-
-def image_at(data: Dataset, seed: int, index: int) -> tuple[GroundTruth, np.random.Generator]:
-    """The image at an index of the endless sequence of epochs, each a new order, and a random generator of its own."""
-    epoch, rank = divmod(index, len(data))
-    order = np.random.default_rng((seed, epoch)).permutation(len(data))
-    return data.images[order[rank]], np.random.default_rng((seed, epoch, rank))
 
 
 def names_seen(images: Iterable[GroundTruth]) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from ..boxes import Size
-from ..datasets.dataset import Dataset
+from ..class_names import check_renamed
+from ..datasets.dataset import Dataset, rename_classes
 from ..diagnostics import Notices, OnProblem, listed, refuse
 from ..errors import DataError, UsageError
 from ..images.decoding import IMAGE_EXTENSIONS
@@ -73,10 +75,17 @@ def open_dataset(
     return dataset if blacklist is None else with_blacklist(dataset, blacklist)
 
 
-def open_datasets(specs: Sequence[str], report: Report = silent, *, allow_unannotated: bool = False) -> Dataset:
+def open_datasets(
+    specs: Sequence[str],
+    report: Report = silent,
+    *,
+    renames: Mapping[str, str] = MappingProxyType({}),
+    allow_unannotated: bool = False,
+) -> Dataset:
     """Several data sets as one; with more than one, files are named from the folder that holds all of them.
 
-    What is left out, and what one of them does not annotate, is reported.
+    What is left out, and what one of them does not annotate, is reported. `renames` gives classes their names in all
+    of the sets, which may call one thing by several.
     """
     if not specs:
         raise UsageError("no data set is named; give at least one SPEC")
@@ -84,6 +93,8 @@ def open_datasets(specs: Sequence[str], report: Report = silent, *, allow_unanno
     datasets = [open_dataset(spec, notices, allow_unannotated=allow_unannotated) for spec in specs]
     for line in notices.lines():
         report(line)
+    check_renamed(renames, {name for each in datasets for name in each.classes})
+    datasets = [rename_classes(each, renames) for each in datasets]
     dataset = datasets[0] if len(datasets) == 1 else _merged(datasets, report)
     _check_readings(dataset)
     return dataset

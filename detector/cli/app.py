@@ -34,11 +34,13 @@ from .options import (
     Overlap,
     Regions,
     Score,
+    ShortSides,
     Sources,
     TimeLimit,
     current_name,
     given,
     names_of,
+    sides_of,
 )
 from .streams import escape_what_cannot_be_encoded, report, report_error, show
 from .train import train_app
@@ -85,6 +87,7 @@ def detect(
         typer.Option(help="A method's name, or what `propose` wrote; only .safetensors knows images that changed."),
     ] = None,
     regions: Regions = None,
+    short_sides: ShortSides = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
     draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the images.")] = True,
@@ -110,6 +113,7 @@ def detect(
         agnostic_nms=agnostic_nms,
         proposals=proposals,
         regions=regions,
+        short_sides=sides_of(short_sides),
         mode=mode,
     )
     of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}

@@ -7,6 +7,7 @@ import typer
 
 from ...data.diagnostics import cut
 from ...data.errors import UsageError
+from ...data.values import number_of
 from .numbers import ABOVE_ZERO, COUNT, FRACTION, SEED
 
 # For the end of the help of the verbs that take one. A marker keeps the lines as they are.
@@ -26,6 +27,10 @@ Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs
 Data = Annotated[list[str], typer.Option(help="A SPEC (below), such as voc:FOLDER:train; may be given again.")]
 OneData = Annotated[str, typer.Option(help="A SPEC (below), such as voc:ROOT:2012:val.")]
 Validation = Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are saved.")]
+Rename = Annotated[
+    str | None,
+    typer.Option(help="Other names for classes of the data sets: OLD=NEW,OLD=NEW, or a file with one a line."),
+]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
@@ -49,6 +54,9 @@ IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stor
 TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **ABOVE_ZERO)]
 MaxMegapixels = Annotated[
     float | None, typer.Option(help="Do not read images of more million pixels [179].", **ABOVE_ZERO)
+]
+ShortSides = Annotated[
+    str | None, typer.Option(help="Short sides of the image pyramid, in pixels, as 200,400,800 [the model's].")
 ]
 Features = Annotated[Path | None, typer.Option(help="A folder for the features [the user's cache].")]
 Score = Annotated[
@@ -89,6 +97,18 @@ def names_of(text: str | None) -> tuple[str, ...]:
     if text is not None and not names:
         raise UsageError(f"--classes {cut(text)!r}: name one class at least, or leave the option out")
     return names
+
+
+def sides_of(text: str | None) -> tuple[float, ...]:
+    """The numbers that `--short-sides` has, with commas between them; none where it is not given.
+
+    >>> sides_of("240,480"), sides_of(None)
+    ((240, 480), ())
+    """
+    sides = [number_of(part) for part in (text or "").split(",")] if text is not None else []
+    if any(side != side for side in sides):
+        raise UsageError(f"--short-sides {cut(str(text))!r}: need numbers of pixels, as 240,480")
+    return tuple(int(side) if side % 1 == 0 else side for side in sides)
 
 
 def given(**options: object) -> dict[str, object]:

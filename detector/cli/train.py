@@ -20,14 +20,17 @@ from .options import (
     Out,
     Rate,
     Regions,
+    Rename,
     Resume,
     Seed,
+    ShortSides,
     Steps,
     Tensorboard,
     ValidateEvery,
     Validation,
     ValidationImages,
     names_of,
+    sides_of,
 )
 from .streams import report, show
 
@@ -36,10 +39,14 @@ FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
-def _datasets(data: list[str], val: str | None) -> tuple[Any, Any]:
+def _datasets(data: list[str], val: str | None, rename: str | None) -> tuple[Any, Any]:
+    from ...data.class_names import read_renames
+    from ...data.datasets.dataset import rename_classes
     from ...data.formats.specs import open_dataset, open_datasets
 
-    return open_datasets(data, report), open_dataset(val) if val else None
+    renames = read_renames(rename)
+    training = open_datasets(data, report, renames=renames)
+    return training, rename_classes(open_dataset(val), renames) if val else None
 
 
 def _say_written(out: Path) -> None:
@@ -50,6 +57,7 @@ def _say_written(out: Path) -> None:
 def finetune(
     data: Data,
     out: Out,
+    rename: Rename = None,
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
     resume: Resume = False,
@@ -60,6 +68,8 @@ def finetune(
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
     proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
+    short_sides: ShortSides = None,
+    balance: Annotated[bool, typer.Option(help="Meet images of rare classes more often.")] = False,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
@@ -86,6 +96,8 @@ def finetune(
         "mode": mode and checked_mode(mode),
         "freeze": freeze,
         "proposals": proposals,
+        "short_sides": sides_of(short_sides) or None,
+        "balance": balance,
         "box_deltas": deltas,
         "optimizer": optimizer,
         "schedule": schedule,
@@ -101,7 +113,7 @@ def finetune(
     }
     chosen = changed_preset(preset, changes)
     run = Run(chosen.recipe, out, resume, tensorboard, report)
-    finetune_members(*_datasets(data, val), init, chosen.options, run, members)
+    finetune_members(*_datasets(data, val, rename), init, chosen.options, run, members)
     _say_written(out)
 
 
@@ -110,6 +122,7 @@ def distil(
     model: Annotated[str, typer.Option(help="The model folder of the ensemble to learn from.")],
     data: Data,
     out: Out,
+    rename: Rename = None,
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
     resume: Resume = False,
@@ -142,7 +155,7 @@ def distil(
         device=device,
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    distil(model, *_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, report))
+    distil(model, *_datasets(data, val, rename), init, options, Run(recipe, out, resume, tensorboard, report))
     _say_written(out)
 
 
@@ -170,6 +183,7 @@ def ilsvrc_split(
 def multibox(
     data: Data,
     out: Out,
+    rename: Rename = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are saved.")] = None,
     init: Annotated[str | None, typer.Option(help="The detector whose backbone it uses [the one that ships].")] = None,
     resume: Resume = False,
@@ -192,7 +206,7 @@ def multibox(
 
     options = MultiBoxOptions(priors, alpha, images, validation_images, device)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    train_multibox(*_datasets(data, val), init, options, Run(recipe, out, resume, tensorboard, report))
+    train_multibox(*_datasets(data, val, rename), init, options, Run(recipe, out, resume, tensorboard, report))
     report(
         f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors"
     )
@@ -202,6 +216,7 @@ def multibox(
 def svm(
     data: Data,
     out: Out,
+    rename: Rename = None,
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; logs the mAP before and of both solvers.")] = None,
     solver: Annotated[str, typer.Option(help="mined (R-CNN's) or ridge (one pass); which is written.")] = "mined",
@@ -219,7 +234,7 @@ def svm(
 
     names, chosen = names_of(classes), checked_mode(mode) if mode else None
     options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device, solver)  # pyright: ignore[reportArgumentType]
-    train_svm(*_datasets(data, val), model, out, options, report)
+    train_svm(*_datasets(data, val, rename), model, out, options, report)
     _say_written(out)
 
 
@@ -227,6 +242,7 @@ def svm(
 def boxes(
     data: Data,
     out: Out,
+    rename: Rename = None,
     model: Model = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; logs the mAP before, after and without deltas.")] = None,
     penalty: Annotated[float, typer.Option(help="Lambda: with few images less may be better.", **NUMBER)] = 1000,
@@ -243,7 +259,7 @@ def boxes(
 
     chosen = checked_mode(mode) if mode else None
     options = LinearOptions((), chosen, proposals, regions, features, validation_images, device, penalty=penalty)
-    train_boxes(*_datasets(data, val), model, out, options, report)
+    train_boxes(*_datasets(data, val, rename), model, out, options, report)
     _say_written(out)
 
 

@@ -83,7 +83,7 @@ def _predict(
 ) -> tuple[list[Prediction], dict[Nets, Detections]]:
     """Each member's predictions for an image, and the detections of each group of members."""
     assert isinstance(model.network, Ensemble)
-    maps = SharedMaps(model.network.backbone, as_rgb(image))
+    maps = SharedMaps(model.network.backbone, as_rgb(image), model.config.short_sides)
     proposals = model.propose(maps)
     boxes = proposals.boxes[: model.config.regions]  # [R, 4]
     with autocast(model.device):

@@ -30,7 +30,6 @@ from ...data.stores.proposal_store import hash_of
 from ...data.terminal import Progress, Report, silent
 from ...proposals.cache import file_state, home, image_releases
 from ...proposals.methods import prefetch
-from ..box_predictor import POOLED
 from ..network import RegionNetwork
 from ..region_features import Mode
 
@@ -41,6 +40,7 @@ HALF_MAX = float(np.finfo(np.float16).max)
 def cached_features(
     network: RegionNetwork,
     mode: Mode,
+    short_sides: tuple[float, ...],
     data: Dataset,
     proposals: Mapping[str, Proposals],
     num_regions: int,
@@ -53,9 +53,10 @@ def cached_features(
     stopped goes on at the next shard; features that another model, or other boxes, gave are refused.
     """
     boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.images}
-    parameters = _parameters(network, mode, data, boxes)
+    parameters = _parameters(network, mode, short_sides, data, boxes)
     folder = folder or home() / "features" / parameters
-    shards = shard_files([truth.file for truth in data.images], num_regions, POOLED)
+    width = network.box_predictor(mode).classifier.in_features
+    shards = shard_files([truth.file for truth in data.images], num_regions, width)
     # By their order: two data sets may both have the same file.
     in_order = iter(data.images)
     truths = {name: [next(in_order) for _ in files] for name, files in shards.items()}
@@ -63,8 +64,8 @@ def cached_features(
     if missing:
         wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
-        report(f"features of {data.name}: {check_room(folder, regions, POOLED)}; written to {folder}")
-        _make(network, mode, data, boxes, folder, wanted, parameters, report)
+        report(f"features of {data.name}: {check_room(folder, regions, width)}; written to {folder}")
+        _make(network, mode, short_sides, data, boxes, folder, wanted, parameters, report)
     else:
         report(f"features of {data.name}: found in {folder}")
     store = open_features(folder, shards, parameters)
@@ -73,7 +74,13 @@ def cached_features(
     return store
 
 
-def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mapping[str, NDArray[np.float64]]) -> str:
+def _parameters(
+    network: RegionNetwork,
+    mode: Mode,
+    short_sides: tuple[float, ...],
+    data: Dataset,
+    boxes: Mapping[str, NDArray[np.float64]],
+) -> str:
     """A hash of everything that decides the features: the network's parts they pass, the images, the boxes, how."""
     head = network.box_predictor(mode)
     parts = (network.backbone, network.box_heads[mode], head.reduce)
@@ -89,7 +96,7 @@ def _parameters(network: RegionNetwork, mode: Mode, data: Dataset, boxes: Mappin
         for truth in data.images
     )
     number_format = "float32" if isinstance(autocast(_device_of(network)), nullcontext) else "bfloat16"
-    return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, number_format, image_releases(), images)
+    return hash_of(ALGORITHM, *map(tensors_hash, parts), mode, short_sides, number_format, image_releases(), images)
 
 
 def _regions(truth: GroundTruth, boxes: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -104,6 +111,7 @@ def _device_of(network: RegionNetwork) -> torch.device:
 def _make(
     network: RegionNetwork,
     mode: Mode,
+    short_sides: tuple[float, ...],
     data: Dataset,
     boxes: Mapping[str, NDArray[np.float64]],
     folder: Path,
@@ -117,7 +125,9 @@ def _make(
             made = []
             for truth, image in zip(truths, prefetch(data.read, truths), strict=True):
                 boxes_of_image = _regions(truth, boxes)
-                features = _in_half_precision(image_features(network, mode, image, boxes_of_image), truth.file)
+                features = _in_half_precision(
+                    image_features(network, mode, short_sides, image, boxes_of_image), truth.file
+                )
                 made.append(RegionFeatures(truth.file, len(truth), boxes_of_image, features))
                 progress.add()
             write_shard(folder / name, made, parameters)
@@ -125,10 +135,14 @@ def _make(
 
 @torch.inference_mode()
 def image_features(
-    network: RegionNetwork, mode: Mode, image: NDArray[np.uint8], boxes: NDArray[np.float64]
+    network: RegionNetwork,
+    mode: Mode,
+    short_sides: tuple[float, ...],
+    image: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """What the outputs of a mode's head read of an image's boxes, [R, D]."""
-    maps = SharedMaps(network.backbone, image)
+    maps = SharedMaps(network.backbone, image, short_sides)
     with autocast(maps.device):
         features = network.pooled_features(mode, [(maps, boxes)])
     return features.to("cpu", torch.float32).numpy()

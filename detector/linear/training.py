@@ -35,7 +35,7 @@ from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
 from ...proposals.cache import cached_proposals
 from ...proposals.common.box_coding import DELTA_STD
-from ..box_predictor import POOLED, BoxPredictor, class_probabilities
+from ..box_predictor import BoxPredictor, class_probabilities
 from ..config import DetectorConfig, checked_options
 from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
 from ..network import RegionNetwork
@@ -49,7 +49,7 @@ from .svm import mined_svms
 
 Solver = Literal["mined", "ridge"]
 SOLVERS: tuple[Solver, ...] = ("mined", "ridge")  # R-CNN's machines with mined negatives, and least squares
-LAYOUT = slice(FEATURE_CHANNELS, POOLED)  # the columns of the features that the box deltas take
+LAYOUT = slice(FEATURE_CHANNELS, None)  # the columns of the features that the box deltas take
 LOWEST_SCORE = 0.0001  # of detections that are evaluated: average precision needs nearly all
 
 
@@ -203,7 +203,7 @@ def _open(
 
     def features(of: Dataset, cache: Path | None) -> FeatureStore:
         proposals = cached_proposals(of, method, report)
-        return cached_features(network, config.mode, of, proposals, config.regions, cache, report)
+        return cached_features(network, config.mode, config.short_sides, of, proposals, config.regions, cache, report)
 
     store = features(data, options.features)
     validation_store = features(sample, options.features and options.features / "validation") if sample else None
@@ -214,7 +214,7 @@ def _with_one_mode(source: CachedDetector, classes: tuple[str, ...]) -> tuple[Re
     """A copy of the detector with nothing but the mode in use. For other classes than its own it has no deltas."""
     mode = source.config.mode
     config = replace(source.config, classes=classes, modes=(mode,))
-    network = RegionNetwork(len(classes), (mode,)).eval()
+    network = RegionNetwork(len(classes), (mode,), config.pooled_size).eval()
     network.backbone.load_state_dict(source.network.backbone.state_dict())
     same = classes == source.config.classes
     network.load_mode(mode, source.network, mode, outputs=same)

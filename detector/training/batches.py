@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from ...backbone.features.image_pyramid import nearest_short_sides
 from ...backbone.training.distributed import own_shard
 from ...backbone.training.random_state import seed_of
-from ...data.datasets.dataset import Dataset, image_at
+from ...data.datasets.dataset import Dataset
+from ...data.datasets.image_order import ImageOrder
 from ...data.datasets.labelling import label_candidates, split_objects
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
@@ -42,27 +43,29 @@ class Batches:
     proposals: Mapping[str, Proposals]
     classes: tuple[str, ...]
     mode: Mode
+    short_sides: tuple[float, ...]
+    order: ImageOrder
     images: int  # a step
     regions: int  # an image
-    seed: int
 
     def __call__(self, step: int) -> list[Example]:
         start = step * self.images
         return [self._example(index) for index in own_shard(range(start, start + self.images))]
 
     def _example(self, index: int) -> Example:
-        truth, rng = image_at(self.dataset, self.seed, index)
+        chosen, rng = self.order.at(index)
+        truth = self.dataset.images[chosen]
         image = self.dataset.read(truth)
         candidates = label_candidates(truth, self.proposals[truth.file].boxes, self.classes)
-        levels = nearest_short_sides(candidates.boxes, image.shape, SHORT_SIDES)  # [N]
+        levels = nearest_short_sides(candidates.boxes, image.shape, self.short_sides)  # [N]
         level = _pick_level(truth, levels, len(split_objects(truth, self.classes)[0]), rng)
         if self.mode == "shared":
             candidates = candidates[levels == level]
         sample = sample_regions(candidates, self.regions, rng)
         if rng.random() < 0.5:
             image, sample = mirrored(image, sample)
-        short_sides = (SHORT_SIDES[level] * 2 ** rng.uniform(-JITTER, JITTER),)
-        return Example(truth.file, image, sample, short_sides, seed_of(self.seed, index))
+        short_sides = (self.short_sides[level] * 2 ** rng.uniform(-JITTER, JITTER),)
+        return Example(truth.file, image, sample, short_sides, seed_of(self.order.seed, index))
 
 
 def _pick_level(truth: GroundTruth, levels: NDArray[np.intp], num_objects: int, rng: np.random.Generator) -> int:

@@ -1,12 +1,15 @@
 """Fine-tuning on regions: R-CNN's samples and loss, in the loop of `backbone/training/loop.py`."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...backbone.features.image_pyramid import SHORT_SIDES
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shards
@@ -16,26 +19,37 @@ from ...backbone.training.run import Run
 from ...data.boxes import box_iou
 from ...data.class_names import hint, require_known
 from ...data.datasets.dataset import Dataset, require_objects, spread
+from ...data.datasets.image_order import ImageOrder, repeat_factors
 from ...data.datasets.labelling import split_objects
+from ...data.diagnostics import listed
 from ...data.errors import DataError, UsageError
 from ...data.records import ImageDetections, Proposals
-from ...data.terminal import Report
+from ...data.terminal import Report, format_columns
 from ...data.values import COUNT, NOT_NEGATIVE, check_ranges
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
 from ...proposals.cache import cached_proposals
 from ...proposals.methods import Proposer
 from ..config import DetectorConfig
-from ..model_folders import WEIGHTS, initial_network, load_multibox, model_folder, proposer_named, save_network
+from ..model_folders import (
+    WEIGHTS,
+    initial_config,
+    initial_network,
+    load_multibox,
+    model_folder,
+    proposer_named,
+    save_network,
+)
 from ..network import RegionNetwork
 from ..rcnn import RCNN
-from ..region_features import Mode
+from ..region_features import POOLED_SIZE, Mode
 from .batches import Batches, Example
 from .region_loss import region_loss
 from .resume_facts import data_fact
 from .window_batches import WindowBatches, find_windows
 
 HEAD_RATE = 5.0  # how much faster the new layers learn
+FEW_OBJECTS = 50  # of a class, from which little can be learnt
 SAMPLINGS = ("images", "windows")
 RANGES = {
     **dict.fromkeys(("images", "regions", "validation_images", "foreground", "background"), COUNT),
@@ -52,6 +66,8 @@ class FinetuneOptions:
     mode: Mode = "shared"
     freeze: str = "conv1"  # the layers to freeze, of `FREEZES`
     proposals: str = "selective-search:googlenet"  # the trained detector uses them too
+    short_sides: tuple[float, ...] = ()  # of the image pyramid, in pixels; none: those of the first weights' detector
+    balance: bool = False  # whether images of rare classes come more often
     images: int = 2  # a step
     regions: int = 64  # an image
     validation_images: int = 100
@@ -98,10 +114,15 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
     check_model_folder(run.out, run.resume)  # before minutes go into proposals
     torch.manual_seed(run.recipe.seed)  # for the first weights of new layers
+    frozen, earlier = FREEZES[options.freeze] == FREEZES["backbone"], initial_config(init)
     config = DetectorConfig(
-        classes=classes, modes=(options.mode,), proposals=options.proposals, box_deltas=options.box_deltas
+        classes=classes,
+        modes=(options.mode,),
+        proposals=options.proposals,
+        short_sides=options.short_sides or (SHORT_SIDES if earlier is None else earlier.short_sides),
+        pooled_size=POOLED_SIZE if earlier is None or not frozen else earlier.pooled_size,
+        box_deltas=options.box_deltas,
     )
-    frozen = FREEZES[options.freeze] == FREEZES["backbone"]
     network, config = initial_network(init, config, keep_modes=frozen, new_outputs=options.new_outputs)
 
     def loss(model: RegionNetwork, batch: list[Example]) -> dict[str, Tensor]:
@@ -123,8 +144,10 @@ def train_on_regions(
     with first_alone():
         proposals = cached_proposals(data, learner.method, report)
     report(_coverage(data, proposals, config.classes))
+    for line in _class_counts(data, config.classes):
+        report(line)
     report(f"{options}; {run.recipe}")
-    batches, images = _batches(data, proposals, config.classes, options, run.recipe.seed)
+    batches, images = _batches(data, proposals, config, options, run.recipe.seed)
     task = Task(
         learner.network,
         parameter_groups(learner.network, options, run.recipe.weight_decay),
@@ -153,16 +176,27 @@ def _facts(
 
 
 def _batches(
-    data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...], options: FinetuneOptions, seed: int
+    data: Dataset, proposals: Mapping[str, Proposals], config: DetectorConfig, options: FinetuneOptions, seed: int
 ) -> tuple[Batches | WindowBatches, int]:
     """The batches of the steps, and how many images each has; with "windows", regions."""
     if options.sampling == "images":
         require_shards(options.images, "--images")
-        batches = Batches(data, proposals, classes, options.mode, options.images, options.regions, seed)
+        order = ImageOrder(repeat_factors(data, config.classes) if options.balance else np.ones(len(data)), seed)
+        batches = Batches(
+            data, proposals, config.classes, options.mode, config.short_sides, order, options.images, options.regions
+        )
         return batches, options.images
-    windows = find_windows(data, proposals, classes)
+    windows = find_windows(data, proposals, config.classes)
     batches = WindowBatches(
-        data, proposals, classes, options.mode, windows, options.foreground, options.background, seed
+        data,
+        proposals,
+        config.classes,
+        options.mode,
+        config.short_sides,
+        windows,
+        options.foreground,
+        options.background,
+        seed,
     )
     return batches, options.foreground + options.background
 
@@ -191,6 +225,20 @@ def _coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[
         f"an image cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
         f"proposals are foreground{nowhere}"
     )
+
+
+def _class_counts(data: Dataset, classes: tuple[str, ...]) -> Iterator[str]:
+    """What there is of each class to learn from, and which have little."""
+    objects: Counter[str] = Counter()
+    images: Counter[str] = Counter()
+    for truth in data.images:
+        labels = truth.labels[truth.to_find].tolist()
+        objects.update(labels)
+        images.update(set(labels))
+    counts = [[name, str(objects[name]), str(images[name])] for name in classes]
+    yield from format_columns([["class", "objects", "images"], *counts])
+    if few := [name for name in classes if objects[name] < FEW_OBJECTS]:
+        yield f"fewer than {FEW_OBJECTS} objects of {listed(few)}: expect little of these classes"
 
 
 def _validator(

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
 from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import first_alone, joined, only_first, require_shards
@@ -15,6 +15,7 @@ from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, spread
+from ...data.datasets.image_order import ImageOrder
 from ...data.errors import UsageError
 from ...data.values import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
 from ...eval.metrics.recall import evaluate_recall
@@ -68,6 +69,8 @@ def train_multibox(
     with first_alone():
         others = cached_proposals(data, proposer(MIXED), report)
 
+    order = ImageOrder(np.ones(len(data)), recipe.seed)
+
     def save(model: nn.Module) -> None:
         save_network(run.out, detector, config)
         save_multibox(run.out, detector.backbone, cast(MultiBoxNetwork, model).head)
@@ -79,10 +82,10 @@ def train_multibox(
     task = Task(
         network,
         [{"params": list(head.parameters()), "scale": 1.0, "weight_decay": recipe.weight_decay}],
-        MultiBoxBatches(data, others, priors, options.images, recipe.seed),
+        MultiBoxBatches(data, others, priors, config.short_sides, order, options.images),
         loss,
         save,
-        validate=_validator(sample) if sample is not None else None,
+        validate=_validator(sample, config.short_sides) if sample is not None else None,
         metric="average recall of the validation images",
         facts=_facts(data, validation, init, options),
         images=options.images,
@@ -105,16 +108,13 @@ def _priors(data: Dataset, wanted: str, seed: int) -> Boxes:
     return priors_of(data, count, seed)
 
 
-def _validator(sample: Dataset) -> Callable[[nn.Module], float]:
+def _validator(sample: Dataset, short_sides: tuple[float, ...]) -> Callable[[nn.Module], float]:
     """Average recall of the best 200 boxes on a fixed sample of the validation images."""
 
     def validate(model: nn.Module) -> float:
         network = cast(MultiBoxNetwork, model)
-        multibox = MultiBox(network.backbone, network.head)
-        found = {
-            truth.file: multibox.propose(SharedMaps(network.backbone, sample.read(truth)), NUM_OWN)
-            for truth in sample.images
-        }
+        multibox = MultiBox(network.backbone, network.head, short_sides)
+        found = {truth.file: multibox.propose(multibox.maps_of(sample.read(truth)), NUM_OWN) for truth in sample.images}
         return evaluate_recall("multibox", found, sample.images).all.average_recall
 
     return validate

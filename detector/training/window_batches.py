@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from ...backbone.features.image_pyramid import nearest_short_sides
 from ...backbone.training.distributed import own_shard
 from ...backbone.training.random_state import seed_of
 from ...data.datasets.dataset import Dataset
@@ -60,6 +60,7 @@ class WindowBatches:
     proposals: Mapping[str, Proposals]
     classes: tuple[str, ...]
     mode: Mode
+    short_sides: tuple[float, ...]
     windows: Windows
     foreground: int  # regions a step
     background: int  # regions a step
@@ -87,12 +88,12 @@ class WindowBatches:
         image = self.dataset.read(truth)
         candidates = label_candidates(truth, self.proposals[truth.file].boxes, self.classes)
         boxes = candidates.boxes[chosen]
-        levels = nearest_short_sides(boxes, image.shape, SHORT_SIDES) * (self.mode == "shared")
+        levels = nearest_short_sides(boxes, image.shape, self.short_sides) * (self.mode == "shared")
         examples = []
         for level in np.unique(levels):
             part = chosen[levels == level]
             sample = sample_of(candidates[part])
             seen, sample = mirrored(image, sample) if flip else (image, sample)
             seed = seed_of(self.seed, step, number, int(level))
-            examples.append(Example(truth.file, seen, sample, (SHORT_SIDES[level],), seed))
+            examples.append(Example(truth.file, seen, sample, (self.short_sides[level],), seed))
         return examples

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from ...backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from ...backbone.features.image_pyramid import nearest_short_sides
 from ...backbone.training.distributed import own_shard
 from ...data.boxes import Boxes, box_area, box_intersection
-from ...data.datasets.dataset import Dataset, image_at
+from ...data.datasets.dataset import Dataset
+from ...data.datasets.image_order import ImageOrder
 from ...data.datasets.labelling import split_objects
 from ...data.images.augmentation import mirror
 from ...data.records import GroundTruth, Proposals
@@ -71,15 +72,17 @@ class MultiBoxBatches:
     dataset: Dataset
     others: Mapping[str, Proposals]
     priors: Boxes
+    short_sides: tuple[float, ...]
+    order: ImageOrder
     images: int  # a step
-    seed: int
 
     def __call__(self, step: int) -> list[MultiBoxExample]:
         start = step * self.images
         return [self._example(index) for index in own_shard(range(start, start + self.images))]
 
     def _example(self, index: int) -> MultiBoxExample:
-        truth, rng = image_at(self.dataset, self.seed, index)
+        chosen, rng = self.order.at(index)
+        truth = self.dataset.images[chosen]
         learned, to_ignore = split_objects(truth, self.dataset.classes)
         complete = truth.annotates(self.dataset.classes)
         image, (objects, ignored, others) = self._augmented(truth, (learned.boxes, to_ignore.boxes), rng)
@@ -88,14 +91,14 @@ class MultiBoxBatches:
         boxes = np.concatenate([priors, others])
         matched = np.full(len(boxes), -1, dtype=np.intp)
         matched[: len(priors)] = _assigned(priors, objects, window)
-        sizes = nearest_short_sides(boxes, image.shape, SHORT_SIDES)
+        sizes = nearest_short_sides(boxes, image.shape, self.short_sides)
         size = _pick_size(sizes, matched, len(priors), OBJECT_FRACTION if complete else 1.0, rng)
         chosen = sizes == size
         chosen[len(priors) :] &= np.cumsum(chosen[len(priors) :]) <= OTHERS
         return MultiBoxExample(
             file=truth.file,
             image=image,
-            short_sides=(SHORT_SIDES[size] * 2 ** rng.uniform(-JITTER, JITTER),),
+            short_sides=(self.short_sides[size] * 2 ** rng.uniform(-JITTER, JITTER),),
             boxes=boxes[chosen],
             num_priors=int(chosen[: len(priors)].sum()),
             matched=matched[chosen],

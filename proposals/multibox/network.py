@@ -94,15 +94,26 @@ class MultiBox:
     """
 
     def __init__(
-        self, backbone: Backbone, head: MultiBoxHead, *, crops: int = CROPS, nms_threshold: float = NMS_THRESHOLD
+        self,
+        backbone: Backbone,
+        head: MultiBoxHead,
+        short_sides: tuple[float, ...],
+        *,
+        crops: int = CROPS,
+        nms_threshold: float = NMS_THRESHOLD,
     ):
-        self.backbone, self.head = backbone.eval(), head.eval()
+        self.backbone, self.head, self.short_sides = backbone.eval(), head.eval(), short_sides
         self.crops, self.nms_threshold = crops, nms_threshold
+
+    def maps_of(self, image: NDArray[np.uint8]) -> SharedMaps:
+        """The maps of an RGB image (H, W, 3), where a detector has made none."""
+        return SharedMaps(self.backbone, image, self.short_sides)
 
     @property
     def fingerprint(self) -> str:
         """Changes with the weights and the settings."""
-        return f"{tensors_hash(self.backbone)} {tensors_hash(self.head)} {self.crops} {self.nms_threshold}"
+        weights = f"{tensors_hash(self.backbone)} {tensors_hash(self.head)}"
+        return f"{weights} {self.short_sides} {self.crops} {self.nms_threshold}"
 
     def propose(self, maps: SharedMaps, count: int) -> Proposals:
         """The best `count` boxes, in an order of which any prefix is a good choice, with the gain of each, 0..1."""
