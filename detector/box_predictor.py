@@ -39,6 +39,7 @@ class BoxPredictor(nn.Module):
 
     def __init__(self, num_classes: int, size: int):
         super().__init__()
+        self.size = size  # cells along a side of the features
         layout = LAYOUT_CHANNELS * size * size
         self.dropout = nn.Dropout(0.4)
         self.reduce = ConvReLU(FEATURE_CHANNELS, LAYOUT_CHANNELS, 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ _EARLIER = {"short_sides": (200, 400, 800), "pooled_size": 7}  # settings of mod
 RANGES = {
     "pooled_size": Range(1, 14, whole=True),
     "regions": COUNT,
+    "budget": Range(0, math.inf, optional=True),
     "score": FRACTION,
     "nms_threshold": FRACTION,
     "max_detections": COUNT,
@@ -52,6 +54,7 @@ class DetectorConfig:
     short_sides: tuple[float, ...] = field(default_factory=lambda: SHORT_SIDES)  # pixels, of the image pyramid, rising
     pooled_size: int = POOLED_SIZE  # cells along a side of a region pooled from a shared map
     regions: int = 1000  # proposals that are classified, the best first
+    budget: float | None = None  # seconds an image, after which no more of its proposals are classified
     score: float = 0.3  # detections below are left out
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
     max_detections: int = 100  # an image (R-CNN's cap)

@@ -13,20 +13,17 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..backbone.features.shared_maps import SharedMaps
+from ..backbone.features.shared_maps import maps_of_images
 from ..backbone.googlenet import Backbone
 from ..backbone.weights import tensors_hash
-from ..data.boxes import Boxes
 from ..data.errors import UsageError
 from ..proposals.common.box_coding import DELTA_STD, MAX_LOG_GROWTH
-from .network import RegionNetwork
-from .region_features import Mode
-
-Prediction = tuple[Tensor, Tensor]  # one network's logits [R, K + 1] and deltas [R, K, 4]
+from .network import Prediction, RegionNetwork
+from .region_features import Mode, Regions
 
 
 class Ensemble(nn.Module):
-    """(maps, boxes) -> logits and deltas, as a `RegionNetwork`, through all of its members.
+    """(maps, boxes) of images -> logits and deltas of each, as a `RegionNetwork`, through all of its members.
 
     Members whose backbones hold the same numbers get one backbone, which then runs once an image for all of them.
     """
@@ -43,18 +40,20 @@ class Ensemble(nn.Module):
         """The first member's, on whose maps MultiBox proposes."""
         return cast(RegionNetwork, self.members[0]).backbone
 
-    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> Prediction:
-        """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of an image's boxes."""
-        return fuse(self.predictions(mode, maps, boxes))
+    def forward(self, mode: Mode, regions: Regions) -> list[Prediction]:
+        """The fused logits [R, K + 1], logarithms of probabilities, and deltas [R, K, 4] of each image's boxes."""
+        return [fuse(of_image) for of_image in zip(*self.predictions(mode, regions), strict=True)]
 
-    def predictions(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> list[Prediction]:
-        """Each member's prediction for the same boxes; `maps` have the image and its pyramid."""
-        seen = {id(maps.backbone): maps}
+    def predictions(self, mode: Mode, regions: Regions) -> list[list[Prediction]]:
+        """Each member's predictions for the boxes of each image, whose maps have its pixels and its pyramid."""
+        seen = {id(maps.backbone): regions for maps, _ in regions[:1]}
         predictions = []
         for member in self.members:
             backbone = cast(RegionNetwork, member).backbone
-            own = seen.setdefault(id(backbone), SharedMaps(backbone, maps.image, maps.short_sides))
-            predictions.append(member(mode, own, boxes))
+            if id(backbone) not in seen:
+                maps = maps_of_images(backbone, [each.image for each, _ in regions], regions[0][0].short_sides)
+                seen[id(backbone)] = list(zip(maps, [boxes for _, boxes in regions], strict=True))
+            predictions.append(member(mode, seen[id(backbone)]))
         return predictions
 
 

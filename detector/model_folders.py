@@ -128,8 +128,7 @@ def load_multibox(folder: Path, device: Device = "auto", backbone: Backbone | No
     """
     folder = folder if (folder / MULTIBOX).exists() else MODELS / DEFAULT_MODEL
     tensors, short_sides = _weights_in(folder, MULTIBOX), read_config(folder / CONFIG).short_sides
-    priors = tensors.get("priors")
-    head = MultiBoxHead(0 if priors is None or not priors.ndim else len(priors))
+    head = MultiBoxHead.like(tensors)
     load_checked(head, tensors, str(folder / MULTIBOX))
     metadata = read_metadata(folder / MULTIBOX)
     trained_on = metadata.get("backbone", metadata.get("trunk"))  # the latter in files of 0.1.0

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.googlenet import Backbone, BoxHead
-from ..data.boxes import Boxes
 from .box_predictor import BoxPredictor
 from .region_features import CROP_SIZE, POOLED_SIZE, Mode, Regions, region_features
 
+Prediction = tuple[Tensor, Tensor]  # logits [R, K + 1] and deltas [R, K, 4] of an image's boxes
+
 
 class RegionNetwork(nn.Module):
-    """(maps, boxes) -> logits and deltas, through the backbone and one mode's box head and box predictor."""
+    """(maps, boxes) of images -> logits and deltas of each, by a backbone and one mode's box head and box predictor."""
 
     def __init__(self, num_classes: int, modes: Sequence[Mode], pooled_size: int = POOLED_SIZE):
         super().__init__()
@@ -27,7 +27,6 @@ class RegionNetwork(nn.Module):
         self.box_predictors = nn.ModuleDict(
             {mode: BoxPredictor(num_classes, CROP_SIZE if mode == "crops" else pooled_size) for mode in modes}
         )
-        self.pooled_size = pooled_size
         self.to(memory_format=torch.channels_last)
 
     def box_head(self, mode: Mode) -> BoxHead:
@@ -45,15 +44,17 @@ class RegionNetwork(nn.Module):
         else:
             own.reduce.load_state_dict(theirs.reduce.state_dict())
 
-    def forward(self, mode: Mode, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of the boxes (R, 4) of the image that `maps` are of."""
-        return self.box_predictor(mode).predict(self.pooled_features(mode, [(maps, boxes)]))
+    def forward(self, mode: Mode, regions: Regions) -> list[Prediction]:
+        """Logits [R, K + 1] and deltas [R, K, 4] of each image's boxes (R, 4)."""
+        logits, deltas = self.box_predictor(mode).predict(self.pooled_features(mode, regions))
+        counts = [len(boxes) for _, boxes in regions]
+        return list(zip(logits.split(counts), deltas.split(counts), strict=True))
 
     def pooled_features(self, mode: Mode, regions: Regions) -> Tensor:
         """The input of the box predictor's last layers for the boxes of all images, in order, [R, D]."""
         predictor = self.box_predictor(mode)
         indices, pooled = [], []
-        for part, features in region_features(mode, self.box_head(mode), regions, self.pooled_size):
+        for part, features in region_features(mode, self.box_head(mode), regions, predictor.size):
             indices.append(part)  # [P]
             pooled.append(predictor.pool(features))  # of [P, 1024, size, size]
         order = np.argsort(np.concatenate(indices))  # [R]

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -49,10 +50,11 @@ class Detector(Protocol):
     """What streaming needs of an `RCNN`: the part of proposing that may run on any thread, and all the rest."""
 
     proposer: Proposer
+    images_at_once: int  # that the network takes
 
     def forward(
-        self, image: NDArray[np.uint8], propose: Callable[[SharedMaps], Proposals]
-    ) -> tuple[Detections, Stages]: ...
+        self, images: Sequence[NDArray[np.uint8]], propose: Sequence[Callable[[SharedMaps], Proposals]]
+    ) -> Sequence[tuple[Detections, Stages]]: ...
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,13 @@ def detect_stream(
 
     limit = TimeLimit(time_limit, given_up)
     with closing(prefetch(prepare, sources, cost=bytes_needed, limit=limit)) as prefetched:
-        for number, ready in enumerate(prefetched, start=1):
-            yield _detect(model, ready, times)
-            if number % TRIM_EVERY == 0:
+        since_trimmed = 0
+        while ready := list(islice(prefetched, model.images_at_once)):
+            yield from _detect(model, ready, times)
+            since_trimmed += len(ready)
+            if since_trimmed >= TRIM_EVERY:
                 return_free_memory()
+                since_trimmed = 0
 
 
 def bytes_needed(source: Source) -> int:
@@ -150,17 +155,30 @@ def _stored_proposals(stored: Mapping[str, Proposals], source: Source, image: ND
     return proposals
 
 
-def _detect(model: Detector, ready: _Prefetched, seconds: StageSeconds) -> Outcome:
-    if ready.image is None or ready.propose is None:
-        return Outcome(ImageDetections(ready.source.file, error=ready.error))
+def _detect(model: Detector, batch: Sequence[_Prefetched], seconds: StageSeconds) -> Iterator[Outcome]:
+    """The results of some images together; where that fails, each on its own, for one may be too large."""
+    images = [ready.image for ready in batch if ready.image is not None]
+    propose = [ready.propose for ready in batch if ready.propose is not None]
     start = time.perf_counter()
     try:
-        detections, stages = model.forward(ready.image, ready.propose)
+        found = iter(model.forward(images, propose) if images else ())
     except Exception as error:
-        failure = failure_of(error, ready.source.file)
         torch.cuda.empty_cache()  # what an image that was too large leaves would be missed by the next one
-        return Outcome(ImageDetections(ready.source.file, error=str(failure)))
+        if len(batch) > 1:
+            yield from (outcome for ready in batch for outcome in _detect(model, [ready], seconds))
+        else:
+            yield _failed(batch[0], str(failure_of(error, batch[0].source.file)))
+        return
     seconds.since("network", start)
-    height, width = ready.image.shape[:2]
-    result = ImageDetections(ready.source.file, width, height, detections, origin=ready.origin)
-    return Outcome(result, ready.image, stages, ready.animated)
+    for ready in batch:
+        if ready.image is None:
+            yield _failed(ready, ready.error)
+            continue
+        detections, stages = next(found)
+        height, width = ready.image.shape[:2]
+        result = ImageDetections(ready.source.file, width, height, detections, origin=ready.origin)
+        yield Outcome(result, ready.image, stages, ready.animated)
+
+
+def _failed(ready: _Prefetched, error: str | None) -> Outcome:
+    return Outcome(ImageDetections(ready.source.file, error=error))

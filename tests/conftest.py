@@ -48,11 +48,9 @@ def rng() -> np.random.Generator:
 def small_maps() -> Iterator[None]:
     """A small image pyramid, for tests of the real network in which the values of its features do not matter."""
     from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES
-    from inception_rcnn.backbone.features.shared_maps import SharedMaps
 
     small = tuple(side // 4 for side in SHORT_SIDES)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SharedMaps.__init__, "__defaults__", (small,))
         for name, module in list(sys.modules.items()):
             if name.startswith("inception_rcnn.") and "SHORT_SIDES" in vars(module):
                 patch.setattr(module, "SHORT_SIDES", small)

@@ -3,7 +3,7 @@
 Shapes: R regions of one (H, W, 3) uint8 image, P of them on one map; a map is [1, 832, h, w].
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -34,17 +34,44 @@ class SharedMaps:
         """
         nearest = nearest_short_sides(boxes, self.image.shape, self.short_sides)  # [R]
         for number in np.unique(nearest):
-            feature_map, scale = self._at(int(number))
+            feature_map, scale = self.at(int(number))
             indices = np.flatnonzero(nearest == number)
             windows = with_context(boxes[indices]) * scale - CELL_SHIFT
             yield indices, feature_map, torch.as_tensor(windows, dtype=torch.float32, device=self.device)
 
-    def _at(self, number: int) -> tuple[Tensor, NDArray[np.float64]]:
+    def at(self, number: int) -> tuple[Tensor, NDArray[np.float64]]:
         """The map at one of the short sides, and the scale of its image: x y x y."""
         if number not in self._cached:
-            resized, scale = resize(self.image, self.short_sides[number])
-            self._cached[number] = self.backbone(as_input(self.backbone, resized[None])), scale
+            _compute([self], number)
         return self._cached[number]
+
+    def set(self, number: int, feature_map: Tensor, scale: NDArray[np.float64]) -> None:
+        """Cache the map at one of the short sides."""
+        self._cached[number] = feature_map, scale
+
+
+def maps_of_images(
+    backbone: Backbone, images: Sequence[NDArray[np.uint8]], short_sides: tuple[float, ...]
+) -> list[SharedMaps]:
+    """The maps of each image (H, W, 3); those of several are computed at once, equally large ones in one pass."""
+    all_maps = [SharedMaps(backbone, image, short_sides) for image in images]
+    if len(images) > 1:
+        for number in range(len(short_sides)):
+            _compute(all_maps, number)
+    return all_maps
+
+
+def _compute(all_maps: Sequence[SharedMaps], number: int) -> None:
+    """Compute the map at one of the short sides for images of one backbone."""
+    resized = [resize(maps.image, maps.short_sides[number]) for maps in all_maps]
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for index, (image, _) in enumerate(resized):
+        by_shape.setdefault(image.shape, []).append(index)
+    backbone = all_maps[0].backbone
+    for indices in by_shape.values():
+        features = backbone(as_input(backbone, np.stack([resized[index][0] for index in indices])))  # [N, 832, h, w]
+        for index, feature_map in zip(indices, features.split(1), strict=True):
+            all_maps[index].set(number, feature_map, resized[index][1])
 
 
 def as_input(backbone: Backbone, images: NDArray[np.uint8]) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..boxes import Size
+from ..class_names import hint
 from ..diagnostics import listed
 from ..errors import UsageError
 from ..images.decoding import read_image
@@ -85,6 +86,27 @@ def rename_classes(data: Dataset, names: Mapping[str, str]) -> Dataset:
     )
     classes = tuple(dict.fromkeys(names.get(name, name) for name in data.classes))
     return replace(data, classes=classes, images=images, class_ids=())
+
+
+def select_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
+    """The data set with the objects of some of its classes only; those of others are as if they were not annotated."""
+    require_classes(data, classes)
+    images = tuple(
+        replace(
+            truth[np.isin(truth.labels, classes)],
+            ignored_classes=tuple(name for name in truth.ignored_classes if name in classes),
+        )
+        for truth in data.images
+    )
+    return replace(data, classes=tuple(classes), images=images, class_ids=())
+
+
+def require_classes(data: Dataset, classes: Sequence[str]) -> None:
+    """UsageError where a data set lacks one of the classes."""
+    for name in classes:
+        if name not in data.classes:
+            otherwise = f"its classes: {', '.join(data.classes)}"
+            raise UsageError(f"class {name!r} is not in {data.name}; {hint(name, data.classes, otherwise)}")
 
 
 def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:

@@ -39,6 +39,11 @@ class ImageOrder:
         return np.repeat(np.arange(len(edges)), counts)
 
 
+def image_order(data: Dataset, classes: Sequence[str], seed: int, *, balance: bool) -> ImageOrder:
+    """Every image once in an epoch, or with `balance` those of rare classes more often."""
+    return ImageOrder(repeat_factors(data, classes) if balance else np.ones(len(data)), seed)
+
+
 def repeat_factors(data: Dataset, classes: Sequence[str], frequent: float = FREQUENT) -> NDArray[np.float64]:
     """How often each image should be met in an epoch, [N]: by the rarest of its classes, 1 for frequent ones."""
     present = [{*map(str, truth.labels[truth.to_find])} & {*classes} for truth in data.images]

@@ -87,6 +87,9 @@ def detect(
         typer.Option(help="A method's name, or what `propose` wrote; only .safetensors knows images that changed."),
     ] = None,
     regions: Regions = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds an image: what is classified by then, the best first.", **NUMBER)
+    ] = None,
     short_sides: ShortSides = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
@@ -113,6 +116,7 @@ def detect(
         agnostic_nms=agnostic_nms,
         proposals=proposals,
         regions=regions,
+        budget=budget,
         short_sides=sides_of(short_sides),
         mode=mode,
     )

@@ -33,6 +33,31 @@ def benchmark_proposals_command(
     _show_rows(benchmark_proposals(open_dataset(data), named, images, report), json)
 
 
+@benchmark_app.command("speed", epilog=SPEC_HELP)
+def benchmark_speed_command(
+    data: OneData,
+    images: Annotated[int, typer.Option(help="How many, evenly spread.", **COUNT)] = 40,
+    regions: Annotated[str, typer.Option(help="Numbers of proposals to classify, a row each.")] = "25,50,100,200,400",
+    json: Json = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw mAP against regions and seconds to this file.")] = None,
+    model: Model = None,
+    device: Device = "auto",
+) -> None:
+    """Detection: seconds an image by stage, beside mAP, for several settings and a plain R-CNN loop."""
+    from ...data.files.atomic import write_atomically
+    from ...data.formats.specs import open_dataset
+    from ..inference.speed import benchmark_speed, check_regions, describe_machine
+    from ..inference.speed_plot import speed_svg
+    from ..rcnn import RCNN
+
+    detector = RCNN.from_pretrained(model, device=device)
+    report(describe_machine(detector.device))
+    rows = benchmark_speed(detector, open_dataset(data), images, check_regions(regions), report)
+    if svg is not None:
+        write_atomically(svg, speed_svg(rows))
+    _show_rows(rows, json)
+
+
 @benchmark_app.command("ensemble", epilog=SPEC_HELP)
 def benchmark_ensemble_command(
     data: OneData,

@@ -55,6 +55,7 @@ TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and propos
 MaxMegapixels = Annotated[
     float | None, typer.Option(help="Do not read images of more million pixels [179].", **ABOVE_ZERO)
 ]
+Balance = Annotated[bool, typer.Option(help="Meet images of rare classes more often.")]
 ShortSides = Annotated[
     str | None, typer.Option(help="Short sides of the image pyramid, in pixels, as 200,400,800 [the model's].")
 ]

@@ -8,6 +8,7 @@ import typer
 from .numbers import COUNT, NUMBER
 from .options import (
     SPEC_HELP,
+    Balance,
     CheckpointEvery,
     Classes,
     Data,
@@ -69,7 +70,7 @@ def finetune(
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
     proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
     short_sides: ShortSides = None,
-    balance: Annotated[bool, typer.Option(help="Meet images of rare classes more often.")] = False,
+    balance: Balance = False,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
@@ -187,6 +188,8 @@ def multibox(
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are saved.")] = None,
     init: Annotated[str | None, typer.Option(help="The detector whose backbone it uses [the one that ships].")] = None,
     resume: Resume = False,
+    classes: Classes = None,
+    balance: Balance = False,
     priors: Annotated[str, typer.Option(help="How many, or a file such as Google's ipriors800.txt.")] = "800",
     alpha: Annotated[float, typer.Option(help="Weight of the location loss.", **NUMBER)] = 0.1,
     steps: Steps = 4000,
@@ -204,7 +207,7 @@ def multibox(
     from ...backbone.training.run import Run
     from ..training.multibox_training import MultiBoxOptions, train_multibox
 
-    options = MultiBoxOptions(priors, alpha, images, validation_images, device)
+    options = MultiBoxOptions(names_of(classes), priors, alpha, balance, images, validation_images, device)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     train_multibox(*_datasets(data, val, rename), init, options, Run(recipe, out, resume, tensorboard, report))
     report(

@@ -87,8 +87,8 @@ def _predict(
     proposals = model.propose(maps)
     boxes = proposals.boxes[: model.config.regions]  # [R, 4]
     with autocast(model.device):
-        predictions = model.network.predictions(model.config.mode, maps, boxes)
-    predictions = [(logits.cpu(), deltas.cpu()) for logits, deltas in predictions]
+        predictions = model.network.predictions(model.config.mode, [(maps, boxes)])
+    predictions = [(logits.cpu(), deltas.cpu()) for ((logits, deltas),) in predictions]
     detected = {}
     for nets in groups:
         logits, deltas = fuse([predictions[net - 1] for net in nets])

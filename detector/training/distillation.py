@@ -97,6 +97,6 @@ def _taught(teacher: nn.Module, batch: list[Example], mode: Mode, like: Tensor) 
     with autocast(like.device):
         for each in batch:
             maps = SharedMaps(cast(Teacher, teacher).backbone, each.image, each.short_sides)
-            predictions.append(teacher(mode, maps, each.sample.boxes))
+            predictions += teacher(mode, [(maps, each.sample.boxes)])
     logits, deltas = (torch.cat(parts) for parts in zip(*predictions, strict=True))
     return logits.softmax(dim=1), deltas

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,9 +16,9 @@ from ...backbone.training.freezing import FREEZES
 from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.boxes import box_iou
-from ...data.class_names import hint, require_known
-from ...data.datasets.dataset import Dataset, require_objects, spread
-from ...data.datasets.image_order import ImageOrder, repeat_factors
+from ...data.class_names import require_known
+from ...data.datasets.dataset import Dataset, require_classes, require_objects, spread
+from ...data.datasets.image_order import image_order
 from ...data.datasets.labelling import split_objects
 from ...data.diagnostics import listed
 from ...data.errors import DataError, UsageError
@@ -108,7 +107,9 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
     """Train a detector on a data set and write its model folder, the best by validation mAP if there is any."""
     report = only_first(run.report)
     classes = options.classes or data.classes
-    _check_classes(classes, data)
+    if not classes:
+        raise UsageError(f"{data.name} has no objects to learn from")
+    require_classes(data, classes)
     require_objects(data, classes, "to learn from", report)
     if not any(truth.exhaustive for truth in data.images):
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
@@ -181,7 +182,7 @@ def _batches(
     """The batches of the steps, and how many images each has; with "windows", regions."""
     if options.sampling == "images":
         require_shards(options.images, "--images")
-        order = ImageOrder(repeat_factors(data, config.classes) if options.balance else np.ones(len(data)), seed)
+        order = image_order(data, config.classes, seed, balance=options.balance)
         batches = Batches(
             data, proposals, config.classes, options.mode, config.short_sides, order, options.images, options.regions
         )
@@ -199,15 +200,6 @@ def _batches(
         seed,
     )
     return batches, options.foreground + options.background
-
-
-def _check_classes(classes: tuple[str, ...], data: Dataset) -> None:
-    if not classes:
-        raise UsageError(f"{data.name} has no objects to learn from")
-    for name in classes:
-        if name not in data.classes:
-            otherwise = f"its classes: {', '.join(data.classes)}"
-            raise UsageError(f"class {name!r} is not in {data.name}; {hint(name, data.classes, otherwise)}")
 
 
 def _coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:

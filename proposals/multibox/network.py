@@ -8,6 +8,10 @@ all others, it takes 4 MB, and it scores any other box as well, which orders the
 Shapes: K priors, R boxes of one image, C of them in a chunk.
 """
 
+import math
+from collections.abc import Mapping
+from typing import Self
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,10 +30,10 @@ from ..common.box_coding import decode
 from ..common.ranking import best_first
 
 MAP_CHANNELS = 832
-CHANNELS = 128
-HIDDEN = 256
-WINDOW = 7  # cells along a side of what is pooled under a box
-CHUNK = 512  # boxes pooled together: 50 MB between the two products
+CHANNELS = 64
+HIDDEN = 128
+POOLED_SIZE = 4  # cells along a side of what is pooled under a box
+CHUNK = 512  # boxes pooled together
 CROPS = 2  # windows along a side: .979 instead of .975 of the objects of VOC val covered in the mix, .08 s an image
 NMS_THRESHOLD = 0.7  # IoU; the .5 of Erhan et al., section 4.2, loses a seventh of the recall at .7 here
 MAX_BOXES = 1000  # after it
@@ -42,26 +46,36 @@ class MultiBoxHead(nn.Module):
     other methods and MultiBox's own can be put into one order.
     """
 
-    def __init__(self, num_priors: int):
+    def __init__(self, num_priors: int, channels: int = CHANNELS, pooled_size: int = POOLED_SIZE, hidden: int = HIDDEN):
         super().__init__()
+        self.pooled_size = pooled_size
         self.priors: Tensor  # [K, 4], fractions of the image
         self.register_buffer("priors", torch.zeros(num_priors, 4))
-        self.reduce = ConvReLU(MAP_CHANNELS, CHANNELS, 1)
-        self.look = ConvReLU(CHANNELS, CHANNELS, 3, padding=1)  # the name in files of weights
-        self.hidden = nn.Linear(CHANNELS * WINDOW * WINDOW, HIDDEN)
-        self.outputs = nn.Linear(HIDDEN, 6)  # confidence, dx, dy, dw, dh, predicted IoU
+        self.reduce = ConvReLU(MAP_CHANNELS, channels, 1)
+        self.look = ConvReLU(channels, channels, 3, padding=1)  # the name in files of weights
+        self.hidden = nn.Linear(channels * pooled_size**2, hidden)
+        self.outputs = nn.Linear(hidden, 6)  # confidence, dx, dy, dw, dh, predicted IoU
         nn.init.normal_(self.outputs.weight, std=0.01)
         with torch.no_grad():
             self.outputs.bias.copy_(torch.tensor([-3.0, 0, 0, 0, 0, -3.0]))  # most boxes hold no object
+
+    @classmethod
+    def like(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """A head of the sizes that these weights have; those that are missing or odd are the usual ones."""
+        usual = {"priors": (0, 4), "reduce.bias": (CHANNELS,), "hidden.weight": (HIDDEN, CHANNELS * POOLED_SIZE**2)}
+        shapes = {name: tensors[name].shape if name in tensors else torch.Size(shape) for name, shape in usual.items()}
+        shapes = {name: shape if len(shape) == len(usual[name]) else usual[name] for name, shape in shapes.items()}
+        (num_priors, _), (channels,), (hidden, cells) = shapes.values()
+        return cls(num_priors, channels, math.isqrt(cells // max(channels, 1)), hidden)
 
     def forward(self, maps: SharedMaps, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
         """Confidence [R], deltas [R, 4] and predicted IoU [R] of an image's boxes, in float32."""
         rows, chunks = [np.empty(0, dtype=np.intp)], [torch.zeros(0, 6, device=maps.device)]
         for indices, feature_map, windows in maps.windows(boxes):
-            reduced = self.look(self.reduce(feature_map))  # [1, 128, h, w]
+            reduced = self.look(self.reduce(feature_map))  # [1, C', h, w]
             for chunk in windows.split(CHUNK):
-                cells = roi_align(reduced, chunk, STRIDE, WINDOW)  # [C, 128, 7, 7]
-                hidden = torch.relu(self.hidden(cells.flatten(1)))  # [C, 256]
+                cells = roi_align(reduced, chunk, STRIDE, self.pooled_size)  # [C, C', size, size]
+                hidden = torch.relu(self.hidden(cells.flatten(1)))  # [C, hidden]
                 chunks.append(self.outputs(hidden).float())
             rows.append(indices)
         outputs = torch.cat(chunks)[np.argsort(np.concatenate(rows))]  # [R, 6]

@@ -8,7 +8,7 @@ from inception_rcnn.detector.box_predictor import BoxPredictor, class_probabilit
 
 
 def test_no_regions_have_no_scores():
-    logits, deltas = BoxPredictor(6)(torch.zeros(0, 1024, 7, 7))
+    logits, deltas = BoxPredictor(6, 7)(torch.zeros(0, 1024, 7, 7))
     assert logits.shape == (0, 7)
     assert deltas.shape == (0, 6, 4)
 
@@ -16,7 +16,7 @@ def test_no_regions_have_no_scores():
 def test_scores_and_deltas_know_where_in_the_window_something_is():
     """What fills the left half, such as a face, must be told from what fills the window; an average could not."""
     torch.manual_seed(0)
-    head = BoxPredictor(2).eval()
+    head = BoxPredictor(2, 7).eval()
     torch.nn.init.normal_(head.deltas.weight)
     features = torch.rand(1, 1024, 7, 7)
     with torch.no_grad():
@@ -26,13 +26,13 @@ def test_scores_and_deltas_know_where_in_the_window_something_is():
 
 
 def test_what_comes_out_is_float32():
-    logits, deltas = BoxPredictor(3).bfloat16()(torch.zeros(2, 1024, 7, 7, dtype=torch.bfloat16))
+    logits, deltas = BoxPredictor(3, 7).bfloat16()(torch.zeros(2, 1024, 7, 7, dtype=torch.bfloat16))
     assert logits.dtype == deltas.dtype == torch.float32
 
 
 def test_logits_and_deltas_are_those_of_plain_sums(rng):
     """Reference values in numpy, a region, an output and a cell at a time."""
-    predictor = BoxPredictor(2).double().eval()
+    predictor = BoxPredictor(2, 7).double().eval()
     weights = {}
     with torch.no_grad():
         for name, each in predictor.named_parameters():
@@ -75,7 +75,7 @@ def test_probabilities_are_those_of_their_formulas():
 
 def test_outputs_stay_on_the_device_of_the_features():
     """A tensor made on the CPU would not go with the others."""
-    predictor = BoxPredictor(2).to("meta")
+    predictor = BoxPredictor(2, 7).to("meta")
     logits, deltas = predictor(torch.zeros(3, 1024, 7, 7, device="meta"))
     assert (logits.device.type, deltas.device.type) == ("meta", "meta")
     assert class_probabilities(logits, "sigmoid").device.type == "meta"

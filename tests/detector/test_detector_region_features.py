@@ -11,6 +11,8 @@ from inception_rcnn.detector import region_features as regions
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.region_features import checked_mode, crop_features, region_features, shared_features
 
+SIDES = (200, 400, 800)  # of the image pyramid
+
 
 @pytest.fixture(scope="module")
 def parts():
@@ -33,7 +35,7 @@ def joined(parts):
 
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_no_boxes_give_no_features(parts, image, mode):
-    assert joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), as_boxes([]))])).shape == (
+    assert joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image, SIDES), as_boxes([]))], 7)).shape == (
         0,
         1024,
         7,
@@ -44,13 +46,16 @@ def test_no_boxes_give_no_features(parts, image, mode):
 @pytest.mark.parametrize("mode", regions.MODES)
 def test_a_region_does_not_depend_on_its_company(parts, image, mode, monkeypatch):
     boxes = as_boxes([[0, 0, 200, 150], [20, 30, 90, 120], [100, 10, 180, 60]])
-    together = joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), boxes)]))
+    together = joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image, SIDES), boxes)], 7))
     monkeypatch.setattr(regions, "CROPS_AT_ONCE", 2)
     monkeypatch.setattr(regions, "REGIONS_AT_ONCE", 2)
     torch.testing.assert_close(
-        joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), boxes)])), together, rtol=1e-3, atol=1e-3
+        joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image, SIDES), boxes)], 7)),
+        together,
+        rtol=1e-3,
+        atol=1e-3,
     )
-    alone = joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image), boxes[1:2])]))
+    alone = joined(region_features(mode, parts[1], [(SharedMaps(parts[0], image, SIDES), boxes[1:2])], 7))
     torch.testing.assert_close(alone[0], together[1], rtol=1e-3, atol=1e-3)
 
 
@@ -60,7 +65,7 @@ def test_a_crop_goes_through_the_whole_net(parts, image):
     pixels = torch.from_numpy(warp_regions(image, boxes)).permute(0, 3, 1, 2)
     expected = box_head(box_head.pool4(backbone(backbone.preprocess(pixels))))
     torch.testing.assert_close(
-        joined(crop_features(box_head, [(SharedMaps(backbone, image), boxes)])), expected, rtol=1e-3, atol=1e-3
+        joined(crop_features(box_head, [(SharedMaps(backbone, image, SIDES), boxes)])), expected, rtol=1e-3, atol=1e-3
     )
 
 
@@ -87,7 +92,9 @@ def test_a_region_is_pooled_from_the_cells_that_see_it():
     """The middle of the 7 x 7 window must look at the middle of the box, in the pixels of the resized image."""
     image = np.zeros((300, 400, 3), dtype=np.uint8)  # looked at in twice the size
     boxes = as_boxes([[100, 80, 200, 180], [150, 100, 320, 220]])
-    windows = joined(shared_features(torch.nn.Identity(), [(SharedMaps(Ramp(), image, (600,)), boxes)]))  # [2, 2, 7, 7]
+    windows = joined(
+        shared_features(torch.nn.Identity(), [(SharedMaps(Ramp(), image, (600,)), boxes)], 7)
+    )  # [2, 2, 7, 7]
     centres = windows[:, :, 3, 3]
     torch.testing.assert_close(centres, torch.tensor([[300.0, 260.0], [470.0, 320.0]]))
     # With 16 of 224 pixels of context on each side, neighbouring cells are a seventh of 7/6 box sides apart.
@@ -99,15 +106,15 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
     image = np.zeros((300, 400, 3), dtype=np.uint8)
     boxes = as_boxes([[10, 10, 390, 290], [100, 100, 150, 150], [0, 0, 380, 300], [50, 60, 200, 220]])
     backbone = Ramp()
-    together = joined(shared_features(torch.nn.Identity(), [(SharedMaps(backbone, image), boxes)]))
+    together = joined(shared_features(torch.nn.Identity(), [(SharedMaps(backbone, image, SIDES), boxes)], 7))
     assert backbone.sizes == [(200, 267), (400, 533), (800, 1067)]
     alone = [
-        joined(shared_features(torch.nn.Identity(), [(SharedMaps(backbone, image), boxes[i : i + 1])]))
+        joined(shared_features(torch.nn.Identity(), [(SharedMaps(backbone, image, SIDES), boxes[i : i + 1])], 7))
         for i in range(4)
     ]
     torch.testing.assert_close(together, torch.cat(alone))
     small = Ramp()
-    joined(shared_features(torch.nn.Identity(), [(SharedMaps(small, image), boxes[1:2])]))
+    joined(shared_features(torch.nn.Identity(), [(SharedMaps(small, image, SIDES), boxes[1:2])], 7))
     assert small.sizes == [(800, 1067)]
 
 
@@ -115,9 +122,9 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
 def test_regions_of_several_images_are_those_of_each(parts, image, mode):
     first, second = as_boxes([[0, 0, 200, 150], [20, 30, 90, 120]]), as_boxes([[100, 10, 180, 60]])
     other = image[::-1].copy()
-    images = [(SharedMaps(parts[0], image), first), (SharedMaps(parts[0], other), second)]
-    together = joined(region_features(mode, parts[1], images))
-    each = [joined(region_features(mode, parts[1], [one])) for one in images]
+    images = [(SharedMaps(parts[0], image, SIDES), first), (SharedMaps(parts[0], other, SIDES), second)]
+    together = joined(region_features(mode, parts[1], images, 7))
+    each = [joined(region_features(mode, parts[1], [one], 7)) for one in images]
     torch.testing.assert_close(together, torch.cat(each), rtol=1e-3, atol=1e-3)
 
 
@@ -126,7 +133,7 @@ def test_regions_of_several_images_are_those_of_each(parts, image, mode):
 def test_images_of_any_shape_have_features(parts, size, mode):
     image = np.zeros((*size, 3), dtype=np.uint8)
     features = joined(
-        region_features(mode, parts[1], [(SharedMaps(parts[0], image), as_boxes([[0, 0, size[1], size[0]]]))])
+        region_features(mode, parts[1], [(SharedMaps(parts[0], image, SIDES), as_boxes([[0, 0, size[1], size[0]]]))], 7)
     )
     assert features.shape == (1, 1024, 7, 7)
     assert torch.isfinite(features).all()
@@ -145,9 +152,9 @@ def test_features_are_on_the_device_of_the_network(mode, image):
     """On a device without memory: a tensor made on the CPU would not go with the others."""
     network = RegionNetwork(2, (mode,)).to("meta")
     for boxes in ([], [[0, 0, 90, 80], [20, 30, 60, 70]]):
-        maps = SharedMaps(network.backbone, image)
-        for _, features in region_features(mode, network.box_head(mode), [(maps, as_boxes(boxes))]):
+        maps = SharedMaps(network.backbone, image, SIDES)
+        for _, features in region_features(mode, network.box_head(mode), [(maps, as_boxes(boxes))], 7):
             assert features.device.type == "meta"
-        logits, deltas = network(mode, maps, as_boxes(boxes))
+        ((logits, deltas),) = network(mode, [(maps, as_boxes(boxes))])
         assert (logits.shape, deltas.shape) == ((len(boxes), 3), (len(boxes), 2, 4))
         assert {(each.device.type, each.dtype) for each in (logits, deltas)} == {("meta", torch.float32)}

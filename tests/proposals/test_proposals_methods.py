@@ -20,13 +20,15 @@ from inception_rcnn.proposals.methods import ALGORITHM, METHODS, Proposer, prefe
 from inception_rcnn.proposals.multibox.network import MultiBox, MultiBoxHead
 from inception_rcnn.proposals.selective_search.search import PRESETS
 
+SIDES = (50, 100, 200)  # of the image pyramid
+
 pytestmark = pytest.mark.usefixtures("small_maps")
 
 IMAGE = np.zeros((40, 50, 3), dtype=np.uint8)
 
 
 def multibox() -> MultiBox:
-    return MultiBox(Backbone(), MultiBoxHead(4))
+    return MultiBox(Backbone(), MultiBoxHead(4), SIDES)
 
 
 @pytest.fixture
@@ -265,11 +267,11 @@ def test_a_method_that_asks_the_network_searches_first_and_looks_once(monkeypatc
     found = method.finish(searched, image)
     made = len(looks)
     assert made > 0
-    maps = SharedMaps(network.backbone, image)
+    maps = SharedMaps(network.backbone, image, SIDES)
     again = [method.finish(searched, maps) for _ in range(2)]
     assert len(looks) == 2 * made
     assert all(np.array_equal(each.boxes, found.boxes) for each in again)
-    method.finish(searched, SharedMaps(Backbone(), image))  # another backbone's maps are of no use
+    method.finish(searched, SharedMaps(Backbone(), image, SIDES))  # another backbone's maps are of no use
     assert len(looks) == 3 * made
 
 

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
-from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides, resize, scale_factor
+from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides, resize, scale_factor
 from inception_rcnn.data.boxes import as_boxes
+
+SIDES = (200, 400, 800)
 
 
 def test_no_regions_need_no_size():
-    assert nearest_short_sides(as_boxes([]), (300, 400), SHORT_SIDES).shape == (0,)
+    assert nearest_short_sides(as_boxes([]), (300, 400), SIDES).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -21,17 +23,17 @@ def test_no_regions_need_no_size():
 )
 def test_a_region_is_looked_at_where_it_is_nearest_to_224(side, short_side):
     """In an image of short side 400, so that the sizes are a half, one and twice its own."""
-    (index,) = nearest_short_sides(as_boxes([[0, 0, side, side]]), (400, 500, 3), SHORT_SIDES)
-    assert SHORT_SIDES[index] == short_side
+    (index,) = nearest_short_sides(as_boxes([[0, 0, side, side]]), (400, 500, 3), SIDES)
+    assert SIDES[index] == short_side
 
 
 def test_the_best_size_is_the_best_of_all_by_trying():
     rng = np.random.default_rng(0)
     corner, sides = rng.uniform(0, 100, (50, 2)), rng.uniform(2, 300, (50, 2))
     boxes = np.concatenate([corner, corner + sides], axis=1)
-    for box, index in zip(boxes, nearest_short_sides(boxes, (350, 500), SHORT_SIDES), strict=True):
+    for box, index in zip(boxes, nearest_short_sides(boxes, (350, 500), SIDES), strict=True):
         seen = np.sqrt((box[2] - box[0]) * (box[3] - box[1])) * 224 / 192
-        off = [abs(np.log2(seen * short_side / 350 / 224)) for short_side in SHORT_SIDES]
+        off = [abs(np.log2(seen * short_side / 350 / 224)) for short_side in SIDES]
         assert off[index] == min(off)
 
 

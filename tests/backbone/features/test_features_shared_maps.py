@@ -3,11 +3,13 @@ import pytest
 import torch
 from test_detector_region_features import Ramp
 
-from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides
 from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input
 from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Backbone
 from inception_rcnn.backbone.roi_align import roi_align
 from inception_rcnn.data.boxes import as_boxes
+
+SIDES = (200, 400, 800)  # of the image pyramid
 
 IMAGE = np.zeros((300, 400, 3), dtype=np.uint8)
 LARGE, MIDDLE, SMALL = [0, 0, 400, 300], [50, 50, 200, 200], [10, 10, 50, 50]
@@ -15,7 +17,7 @@ LARGE, MIDDLE, SMALL = [0, 0, 400, 300], [50, 50, 200, 200], [10, 10, 50, 50]
 
 def test_no_region_needs_no_map():
     backbone = Ramp()
-    assert list(SharedMaps(backbone, IMAGE).windows(as_boxes([]))) == []
+    assert list(SharedMaps(backbone, IMAGE, SIDES).windows(as_boxes([]))) == []
     assert backbone.sizes == []
 
 
@@ -29,8 +31,8 @@ def test_no_region_needs_no_map():
 )
 def test_maps_are_made_once_and_only_when_a_region_needs_them(boxes, parts):
     backbone = Ramp()
-    maps = SharedMaps(backbone, IMAGE)
-    assert [SHORT_SIDES[index] for index in nearest_short_sides(as_boxes(boxes), IMAGE.shape, SHORT_SIDES)] == [
+    maps = SharedMaps(backbone, IMAGE, SIDES)
+    assert [SIDES[index] for index in nearest_short_sides(as_boxes(boxes), IMAGE.shape, SIDES)] == [
         size for i in range(len(boxes)) for size, places in parts if i in places
     ]
     assert backbone.sizes == []  # to say which map suits takes none
@@ -72,7 +74,7 @@ def test_images_become_the_backbones_input():
 
 def test_maps_and_windows_are_on_the_device_of_the_backbone():
     """On a device without memory: a tensor made on the CPU would not go with the others."""
-    maps = SharedMaps(Backbone().to("meta"), IMAGE)
+    maps = SharedMaps(Backbone().to("meta"), IMAGE, SIDES)
     assert maps.device.type == "meta"
     for _, feature_map, windows in maps.windows(as_boxes([SMALL, LARGE])):
         assert (feature_map.device.type, windows.device.type, windows.dtype) == ("meta", "meta", torch.float32)

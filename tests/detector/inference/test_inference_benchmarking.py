@@ -36,9 +36,9 @@ def scripted(monkeypatch):
         model = RCNN(Ensemble(members), DetectorConfig(("cat", "dog"), members=len(told)), "cpu")
         calls = []
 
-        def predictions(mode, maps, boxes):
-            calls.append(boxes.tolist())
-            return [(torch.tensor(logits).float(), torch.zeros(3, 2, 4)) for logits in told]
+        def predictions(mode, regions):
+            calls.extend(boxes.tolist() for _, boxes in regions)
+            return [[(torch.tensor(logits).float(), torch.zeros(3, 2, 4))] for logits in told]
 
         monkeypatch.setattr(model.network, "predictions", predictions)
         monkeypatch.setattr(RCNN, "propose", lambda self, maps: Proposals(BOXES, np.ones(3)))

@@ -81,10 +81,10 @@ def test_what_a_killed_run_had_done_is_kept(photos, tmp_path):
         pass
 
     class Mortal(type(detector().network)):
-        def forward(self, mode, image, boxes):
+        def forward(self, mode, regions):
             if len(self.calls) == 2:
                 raise Killed
-            return super().forward(mode, image, boxes)
+            return super().forward(mode, regions)
 
     model = detector()
     model.network.__class__ = Mortal
@@ -274,9 +274,9 @@ def test_a_run_that_is_asked_to_stop_finishes_the_image_and_goes_on_the_next_tim
     out, noticed, model = tmp_path / "out", Interruption(), detector()
     noticed_after = type(model.network).forward
 
-    def forward(self, mode, maps, boxes):
+    def forward(self, mode, regions):
         noticed.signal = 15
-        return noticed_after(self, mode, maps, boxes)
+        return noticed_after(self, mode, regions)
 
     model.network.__class__ = type("Stopped", (type(model.network),), {"forward": forward})
     rows, summary = run(photos, out, model, noticed=noticed)

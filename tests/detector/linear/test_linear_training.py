@@ -16,7 +16,7 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.stores.feature_store import RegionFeatures
 from inception_rcnn.detector import RCNN
-from inception_rcnn.detector.box_predictor import POOLED, BoxPredictor
+from inception_rcnn.detector.box_predictor import BoxPredictor
 from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.config import DetectorConfig, read_config
 from inception_rcnn.detector.linear import training as linear_training
@@ -38,6 +38,8 @@ pytestmark = pytest.mark.usefixtures("small_maps")
 
 METHOD = "selective-search:single"
 OPTIONS = LinearOptions(proposals=METHOD, regions=20, validation_images=2, device="cpu")
+
+WIDTH = 1024 + 64 * 5 * 5  # features of a region
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +77,9 @@ def beginner(tmp_path_factory):
 
 
 def test_classifiers_become_a_heads_logits_and_regressors_its_deltas(rng):
-    head = BoxPredictor(2).eval()
-    features = rng.random((5, POOLED)).astype(np.float32)
-    classifiers = LinearClassifiers(rng.normal(size=(2, POOLED)), rng.normal(size=2))
+    head = BoxPredictor(2, 5).eval()
+    features = rng.random((5, WIDTH)).astype(np.float32)
+    classifiers = LinearClassifiers(rng.normal(size=(2, WIDTH)), rng.normal(size=2))
     sigmoids = np.array([[2.0, -1.0], [0.5, 3.0]])
     set_classifiers(head, classifiers, 0.3, sigmoids)
     layout = head.deltas.in_features
@@ -109,7 +111,7 @@ def test_svms_take_the_place_of_the_softmax(squares, beginner, tmp_path):
     )
     assert not network.box_predictors["shared"].classifier.weight[0].any()
     model = RCNN.from_pretrained(tmp_path / "out", device="cpu")
-    stages = model.forward(squares.read(squares.images[0]), model.propose)[1]
+    stages = model.forward([squares.read(squares.images[0])], [model.propose])[0][1]
     assert ((stages.probabilities >= 0) & (stages.probabilities <= 1)).all()
 
 
@@ -209,13 +211,13 @@ def test_the_commands_explain_themselves(verb):
 
 def test_sure_scores_stay_apart_up_to_the_detections(monkeypatch):
     """In float32 the sigmoids of margins of 20 and 21 are both 1."""
-    head = BoxPredictor(1).eval()
+    head = BoxPredictor(1, 5).eval()
     boxes = as_boxes([[0, 0, 20, 20], [40, 40, 80, 80], [50, 0, 90, 30]])
     logits = torch.tensor([[0.0, 20.0], [0.0, 22.0], [0.0, 21.0]])
     monkeypatch.setattr(head, "predict", lambda pooled: (logits, torch.zeros(3, 1, 4)))
     config = DetectorConfig(("cat",), scores="sigmoid", box_deltas=False)
     truth = GroundTruth("a.png", 100, 100, as_boxes([]), [], [])
-    regions = RegionFeatures("a.png", 0, boxes, np.zeros((3, POOLED), np.float16))
+    regions = RegionFeatures("a.png", 0, boxes, np.zeros((3, WIDTH), np.float16))
     (image,) = detections(head, config, Dataset("one", ("cat",), (truth,), Path()), [regions])
     assert image.detections.boxes.tolist() == boxes[[1, 2, 0]].tolist()
     assert len(set(image.detections.scores.tolist())) == 3

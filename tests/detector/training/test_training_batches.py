@@ -3,12 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides
 from inception_rcnn.data.boxes import as_boxes
 from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.datasets.image_order import ImageOrder
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.detector.training.batches import JITTER, Batches
+
+SIDES = (200, 400, 800)  # of the image pyramid
 
 
 @pytest.fixture
@@ -22,7 +25,9 @@ def batches(tmp_path):
         box = as_boxes([[5, 10, 35, 40]])
         truths.append(GroundTruth(f"{i}.png", 100, 60, box, ["cat"], [False]))
         proposals[f"{i}.png"] = Proposals(as_boxes([[60, 10, 90, 50], [6, 11, 34, 39]]), [0.9, 0.8])
-    return Batches(Dataset("five", ("cat",), tuple(truths), tmp_path), proposals, ("cat",), "shared", 2, 8, seed=0)
+    order = ImageOrder(np.ones(5), seed=0)
+    data = Dataset("five", ("cat",), tuple(truths), tmp_path)
+    return Batches(data, proposals, ("cat",), "shared", SIDES, order, 2, 8)
 
 
 def test_an_epoch_shows_every_image_once_in_a_new_order(batches):
@@ -58,10 +63,10 @@ def test_an_images_regions_suit_the_size_it_is_looked_at_in(batches):
     proposals = {file: Proposals(as_boxes([[6, 11, 34, 39], [60, 10, 68, 18]]), [1, 0.9]) for file in batches.proposals}
     seen = []
     for example in (example for step in range(20) for example in replace(batches, proposals=proposals)(step)):
-        index = int(np.abs(np.log(np.array(SHORT_SIDES) / example.short_sides[0])).argmin())
-        assert abs(np.log2(example.short_sides[0] / SHORT_SIDES[index])) <= JITTER
-        assert (nearest_short_sides(example.sample.boxes, (60, 100), SHORT_SIDES) == index).all()
-        seen.append((SHORT_SIDES[index], example.sample.classes.tolist()))
+        index = int(np.abs(np.log(np.array(SIDES) / example.short_sides[0])).argmin())
+        assert abs(np.log2(example.short_sides[0] / SIDES[index])) <= JITTER
+        assert (nearest_short_sides(example.sample.boxes, (60, 100), SIDES) == index).all()
+        seen.append((SIDES[index], example.sample.classes.tolist()))
     assert set(map(str, seen)) == {"(400, [1, 1])", "(800, [0])"}  # the small proposal has its turn, as background
     assert sum(size == 400 for size, _ in seen) > 25
 

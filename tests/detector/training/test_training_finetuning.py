@@ -121,8 +121,8 @@ def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, m
     assert not model.config.box_deltas
     image = squares.read(squares.images[0])
     proposals = Proposals(as_boxes([[3, 5, 40, 60], [20, 30, 100, 90]]), [0.9, 0.8])
-    np.testing.assert_array_equal(model.forward(image, lambda maps: proposals)[1].boxes[:, 0], proposals.boxes)
-    moved = model.with_options(box_deltas=True).forward(image, lambda maps: proposals)[1].boxes[:, 0]
+    np.testing.assert_array_equal(model.forward([image], [lambda maps: proposals])[0][1].boxes[:, 0], proposals.boxes)
+    moved = model.with_options(box_deltas=True).forward([image], [lambda maps: proposals])[0][1].boxes[:, 0]
     assert not np.array_equal(moved, proposals.boxes)
 
 

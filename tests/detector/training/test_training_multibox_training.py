@@ -85,12 +85,12 @@ def test_the_detector_can_ask_it_and_both_see_the_same_maps(trained, squares):
     model = RCNN.from_pretrained(trained[0], device="cpu").with_options(proposals="mix", regions=20)
     looks = []
     model.network.backbone.register_forward_hook(lambda backbone, inputs, output: looks.append(tuple(inputs[0].shape)))
-    maps = SharedMaps(model.network.backbone, read_image(squares.path(squares.images[0])))
+    maps = SharedMaps(model.network.backbone, read_image(squares.path(squares.images[0])), model.config.short_sides)
     found = model.propose(maps)
     searched = {tuple(box) for box in model.proposer.search(maps.image).boxes}
     assert {tuple(box) for box in found.boxes} - searched  # MultiBox's own are among them
     assert (np.diff(found.scores) <= 0).all()
-    model.score(maps, found.boxes[:20])
+    model.score([(maps, found.boxes[:20])])
     assert 0 < len(looks) == len(set(looks)) <= 3
 
 

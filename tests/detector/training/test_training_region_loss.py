@@ -13,6 +13,8 @@ from inception_rcnn.detector.training.region_loss import predict_regions, region
 from inception_rcnn.detector.training.sampling import RegionSample
 from inception_rcnn.proposals.common.box_coding import encode
 
+SIDES = (200, 400, 800)  # of the image pyramid
+
 
 class Scripted(torch.nn.Module):
     """A network that predicts what it is given, region by region."""
@@ -26,8 +28,8 @@ class Scripted(torch.nn.Module):
     def backbone(self):
         return self
 
-    def forward(self, mode, maps, boxes):
-        return self.predict(self.pooled_features(mode, [(maps, boxes)]))
+    def forward(self, mode, regions):
+        return [self.predict(self.pooled_features(mode, [each])) for each in regions]
 
     def pooled_features(self, mode, regions):
         return torch.arange(sum(len(boxes) for _, boxes in regions))
@@ -157,7 +159,10 @@ def test_crops_of_many_images_together_are_predicted_as_by_the_network_itself(ne
     images = [example(BOXES, CLASSES, TARGETS, image), example(BOXES[:1], CLASSES[:1], TARGETS[:1], image[:, ::-1])]
     with torch.no_grad():
         logits, _ = predict_regions(network, images, "crops")
-        expected = [network("crops", SharedMaps(network.backbone, each.image), each.sample.boxes)[0] for each in images]
+        expected = [
+            network("crops", [(SharedMaps(network.backbone, each.image, SIDES), each.sample.boxes)])[0][0]
+            for each in images
+        ]
     torch.testing.assert_close(logits, torch.cat(expected), rtol=1e-4, atol=1e-5)
     network.train()
 

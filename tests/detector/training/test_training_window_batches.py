@@ -88,8 +88,11 @@ def data(tmp_path):
     return Dataset("three", CLASSES, tuple(truths), tmp_path), proposals
 
 
+SIDES = (200, 400, 800)  # of the image pyramid
+
+
 def batches(data, mode="crops", foreground=32, background=96):
-    return WindowBatches(*data, CLASSES, mode, find_windows(*data, CLASSES), foreground, background, 0)
+    return WindowBatches(*data, CLASSES, mode, SIDES, find_windows(*data, CLASSES), foreground, background, 0)
 
 
 def test_a_step_is_32_and_96_regions_of_any_images(data):

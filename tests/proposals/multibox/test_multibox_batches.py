@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides
 from inception_rcnn.data.boxes import as_boxes, box_iou
 from inception_rcnn.data.datasets.dataset import Dataset
+from inception_rcnn.data.datasets.image_order import ImageOrder
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.proposals.common.box_coding import encode
@@ -23,6 +24,8 @@ from inception_rcnn.proposals.multibox.batches import (
     jittered,
     pick_window,
 )
+
+SIDES = (200, 400, 800)  # of the image pyramid
 
 
 def random_boxes(rng, count):
@@ -90,7 +93,8 @@ def batches(tmp_path):
         truths.append(GroundTruth(f"{i}.png", 100, 60, as_boxes([OBJECT, IGNORED]), ["cat", "cat"], [False, True]))
         others[f"{i}.png"] = Proposals(as_boxes([OTHER]), [1])
     priors = as_boxes([[x, y, x + side, y + side] for side in (0.3, 0.5) for x in (0, 0.25, 0.5) for y in (0, 0.5)])
-    return MultiBoxBatches(Dataset("five", ("cat",), tuple(truths), tmp_path), others, priors, 2, seed=0)
+    data = Dataset("five", ("cat",), tuple(truths), tmp_path)
+    return MultiBoxBatches(data, others, priors, SIDES, ImageOrder(np.ones(5), seed=0), 2)
 
 
 def examples(batches, steps=20):
@@ -110,7 +114,10 @@ def test_a_step_is_made_from_its_number_and_the_seed_alone(batches):
         assert (a.file, a.short_sides, a.num_priors) == (b.file, b.short_sides, b.num_priors)
         for name in ("image", "boxes", "matched", "objects", "ignored"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    sides = [example.short_sides for example in (*batches(3), *batches(4), *replace(batches, seed=1)(3))]
+    sides = [
+        example.short_sides
+        for example in (*batches(3), *batches(4), *replace(batches, order=ImageOrder(np.ones(5), seed=1))(3))
+    ]
     assert len(set(sides)) == 6
 
 
@@ -133,12 +140,12 @@ def test_boxes_stay_where_they_are_seen_when_the_image_is_mirrored(batches):
 def test_all_boxes_suit_the_one_size_of_their_image(batches):
     seen = set()
     for example in examples(batches):
-        index = int(np.abs(np.log(np.array(SHORT_SIDES) / example.short_sides[0])).argmin())
-        assert abs(np.log2(example.short_sides[0] / SHORT_SIDES[index])) <= JITTER
+        index = int(np.abs(np.log(np.array(SIDES) / example.short_sides[0])).argmin())
+        assert abs(np.log2(example.short_sides[0] / SIDES[index])) <= JITTER
         assert len(example.boxes) == len(example.matched) >= example.num_priors > 0
-        assert (nearest_short_sides(example.boxes, example.image.shape, SHORT_SIDES) == index).all()
+        assert (nearest_short_sides(example.boxes, example.image.shape, SIDES) == index).all()
         assert (example.matched[example.num_priors :] == -1).all()
-        seen.add(SHORT_SIDES[index])
+        seen.add(SIDES[index])
     assert len(seen) > 1
 
 

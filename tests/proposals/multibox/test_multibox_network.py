@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inception_rcnn.backbone.features.image_pyramid import SHORT_SIDES, nearest_short_sides
+from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.googlenet import STRIDE
 from inception_rcnn.data.boxes import as_boxes, box_iou
@@ -10,6 +10,8 @@ from inception_rcnn.proposals.common.box_coding import DELTA_STD
 from inception_rcnn.proposals.common.ranking import DECAY
 from inception_rcnn.proposals.multibox import network as multibox
 from inception_rcnn.proposals.multibox.network import MAP_CHANNELS, MultiBox, MultiBoxHead, crop_windows, scale_priors
+
+SIDES = (200, 400, 800)  # of the image pyramid
 
 
 class QuickTrunk(torch.nn.Module):
@@ -87,14 +89,14 @@ BOXES = as_boxes([[20, 30, 40, 60], [0, 0, 200, 150], [20, 30, 90, 120], [22, 30
 
 def test_no_boxes_have_no_outputs(parts):
     backbone, head = parts
-    confidence, deltas, iou = head(SharedMaps(backbone, IMAGE), as_boxes([]))
+    confidence, deltas, iou = head(SharedMaps(backbone, IMAGE, SIDES), as_boxes([]))
     assert (confidence.shape, deltas.shape, iou.shape) == ((0,), (0, 4), (0,))
 
 
 def test_a_new_head_is_sure_of_nothing_and_moves_nothing():
     """Sigmoid(-3) is .05; the weights are small."""
     torch.manual_seed(0)
-    confidence, deltas, iou = MultiBoxHead(2)(SharedMaps(QuickTrunk(), IMAGE), BOXES)
+    confidence, deltas, iou = MultiBoxHead(2)(SharedMaps(QuickTrunk(), IMAGE, SIDES), BOXES)
     torch.testing.assert_close(confidence, torch.full((5,), -3.0), atol=0.5, rtol=0)
     torch.testing.assert_close(deltas, torch.zeros(5, 4), atol=0.5, rtol=0)
     torch.testing.assert_close(iou, torch.full((5,), -3.0), atol=0.5, rtol=0)
@@ -103,8 +105,8 @@ def test_a_new_head_is_sure_of_nothing_and_moves_nothing():
 def test_a_box_does_not_depend_on_its_company_and_keeps_its_place(parts, monkeypatch):
     """The five boxes are looked at on three maps, the large one in the middle of the list on the first of them."""
     backbone, head = parts
-    maps = SharedMaps(backbone, IMAGE)
-    assert nearest_short_sides(BOXES, IMAGE.shape, SHORT_SIDES).tolist() == [2, 0, 1, 2, 0]
+    maps = SharedMaps(backbone, IMAGE, SIDES)
+    assert nearest_short_sides(BOXES, IMAGE.shape, SIDES).tolist() == [2, 0, 1, 2, 0]
     together = head(maps, BOXES)
     assert len(set(together[0].tolist())) == 5
     monkeypatch.setattr(multibox, "CHUNK", 1)
@@ -129,11 +131,11 @@ class Scripted(MultiBoxHead):
         return self.logits[: len(boxes)], self.deltas[: len(boxes)], -self.logits[: len(boxes)]
 
 
-MAPS = SharedMaps(QuickTrunk(), np.zeros((100, 200, 3), dtype=np.uint8))
+MAPS = SharedMaps(QuickTrunk(), np.zeros((100, 200, 3), dtype=np.uint8), SIDES)
 
 
 def proposing(*script, **settings):
-    return MultiBox(MAPS.backbone, Scripted(*script), **{"crops": 1, **settings})
+    return MultiBox(MAPS.backbone, Scripted(*script), SIDES, **{"crops": 1, **settings})
 
 
 def test_no_priors_propose_nothing():
@@ -194,7 +196,7 @@ def test_proposals_of_a_real_head_are_in_order_inside_and_apart(parts):
     grid = np.stack(np.meshgrid([0, 0.25, 0.5], [0, 0.25, 0.5]), axis=-1).reshape(-1, 2)
     many = MultiBoxHead(9)
     many.load_state_dict({**head.state_dict(), "priors": torch.tensor(np.concatenate([grid, grid + 0.5], axis=1))})
-    found = MultiBox(backbone, many, nms_threshold=0.3).propose(SharedMaps(backbone, IMAGE), 100)
+    found = MultiBox(backbone, many, SIDES, nms_threshold=0.3).propose(SharedMaps(backbone, IMAGE, SIDES), 100)
     assert 1 < len(found) <= 9
     assert (np.diff(found.scores) <= 0).all()
     assert ((found.scores >= 0) & (found.scores <= 1)).all()
@@ -205,7 +207,7 @@ def test_proposals_of_a_real_head_are_in_order_inside_and_apart(parts):
 def test_the_fingerprint_changes_with_weights_and_settings():
     def model(backbone=1.0, weight=1.0, priors=1.0, **settings):
         torch.manual_seed(0)
-        made = MultiBox(QuickTrunk(), MultiBoxHead(2), **settings)
+        made = MultiBox(QuickTrunk(), MultiBoxHead(2), SIDES, **settings)
         with torch.no_grad():
             made.backbone.mixing.bias[0] = backbone
             made.head.outputs.bias[0] = weight
@@ -221,5 +223,5 @@ def test_outputs_are_on_the_device_of_the_network():
     """On a device without memory: a tensor made on the CPU would not go with the others."""
     head, backbone = MultiBoxHead(2).to("meta"), QuickTrunk().to("meta")
     for boxes in (BOXES, as_boxes([])):
-        for output in head(SharedMaps(backbone, IMAGE), boxes):
+        for output in head(SharedMaps(backbone, IMAGE, SIDES), boxes):
             assert (output.device.type, output.dtype, len(output)) == ("meta", torch.float32, len(boxes))
