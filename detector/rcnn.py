@@ -72,6 +72,8 @@ class RCNN:
     def detect_batch(self, images: Sequence[AnyImage]) -> list[Detected]:
         """The objects of each of several images, whose maps and regions are computed together: faster on a GPU."""
         rgb = [as_rgb(image) for image in images]
+        if not rgb:
+            return []
         return [detections for detections, _ in self.forward(rgb, [self.propose] * len(rgb))]
 
     @torch.inference_mode()

@@ -166,9 +166,8 @@ def _plain_scores(
     scores = [torch.zeros(0, 1000, device=device)]
     for start in range(0, len(boxes), PLAIN_BATCH):
         crops = [
-            cv2.resize(image[y1:y2, x1:x2], (SIZE, SIZE))
-            for x1, y1, x2, y2 in boxes[start : start + PLAIN_BATCH].round().astype(int)
-            if x2 > x1 and y2 > y1
+            cv2.resize(image[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)], (SIZE, SIZE))
+            for x1, y1, x2, y2 in boxes[start : start + PLAIN_BATCH].astype(int)
         ]
         batch = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
         scores.append(network(batch).softmax(dim=1))

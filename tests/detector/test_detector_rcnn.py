@@ -2,6 +2,7 @@ import pickle
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,7 @@ from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import encode_image, read_image
 from inception_rcnn.data.records import Detections, Proposals
 from inception_rcnn.data.suppression import detections_of
-from inception_rcnn.detector import RCNN
+from inception_rcnn.detector import RCNN, rcnn
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
@@ -244,3 +245,37 @@ def test_agnostic_suppression_is_that_of_the_stages():
     found = model.detect(IMAGE, PROPOSALS)
     assert len(found) == 2
     assert_same(found, detections_of(model.forward([IMAGE], [lambda maps: PROPOSALS])[0][1]))
+
+
+@pytest.mark.parametrize("mode", ["shared", "crops"])
+def test_several_images_together_are_detected_in_as_each_alone(mode, rng):
+    torch.manual_seed(0)
+    config = DetectorConfig(("cat", "dog"), modes=("shared", "crops"), score=0.0, regions=7, short_sides=(48, 96))
+    model = RCNN(RegionNetwork(2, config.modes), config, "cpu").with_options(mode=mode)
+    sizes = [(60, 80), (60, 80), (90, 50), (10, 12)]
+    images = [cv2.blur(rng.integers(0, 256, (*size, 3)).astype(np.uint8), (9, 9)) for size in sizes]
+    together = model.detect_batch(images)
+    assert model.detect_batch([]) == []
+    assert sum(map(len, together)) > 8
+    for image, found in zip(images, together, strict=True):
+        alone = model.detect(image)
+        assert found.labels.tolist() == alone.labels.tolist()
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-4)
+        np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-2)
+
+
+def test_a_budget_that_is_used_up_leaves_the_best_regions(monkeypatch):
+    """Each look at the clock takes a second; two regions are classified between them."""
+    monkeypatch.setattr(rcnn, "REGIONS_A_CLOCK_READING", 2)
+    seconds = iter(range(100))
+    monkeypatch.setattr(rcnn.time, "monotonic", lambda: next(seconds))
+    boxes = np.concatenate([BOXES, BOXES + 7])
+    proposals = Proposals(boxes, np.arange(6, 0, -1))
+    for budget, expected in [(0, 2), (1, 2), (2, 4), (9, 6)]:
+        model = detector(np.ones((6, 3)), np.zeros((6, 2, 4)), budget=budget)
+        stages = model.forward([IMAGE], [lambda maps: proposals])[0][1]
+        assert len(stages.probabilities) == expected
+        assert len(stages.proposals) == 6
+    whole = detector(np.ones((6, 3)), np.zeros((6, 2, 4)))
+    whole.detect(IMAGE, proposals)
+    assert len(whole.network.calls) == 1

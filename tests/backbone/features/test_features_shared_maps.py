@@ -4,7 +4,7 @@ import torch
 from test_detector_region_features import Ramp
 
 from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides
-from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input
+from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input, maps_of_images
 from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Backbone
 from inception_rcnn.backbone.roi_align import roi_align
 from inception_rcnn.data.boxes import as_boxes
@@ -86,3 +86,22 @@ def test_images_become_float32_on_the_device_of_the_backbone():
     for device in ("meta", "cpu"):
         made = as_input(Backbone().to(device), IMAGE[None])
         assert (made.device.type, made.dtype, made.shape) == (device, torch.float32, (1, 3, 300, 400))
+
+
+def test_the_maps_of_several_images_are_those_of_each(rng):
+    """Two are equally large and pass together; the third is on its own."""
+    torch.manual_seed(0)
+    backbone, passes = Backbone().eval(), []
+    backbone.register_forward_hook(lambda module, inputs, output: passes.append(len(inputs[0])))
+    images = [rng.integers(0, 256, (*size, 3)).astype(np.uint8) for size in ((60, 80), (80, 60), (60, 80))]
+    boxes = as_boxes([[5, 5, 30, 40], [0, 0, 60, 60]])
+    with torch.inference_mode():
+        together = maps_of_images(backbone, images, (200, 400))
+        assert passes == [2, 1, 2, 1]
+        for maps, image in zip(together, images, strict=True):
+            alone = SharedMaps(backbone, image, (200, 400))
+            for (rows, own, windows), expected in zip(maps.windows(boxes), alone.windows(boxes), strict=True):
+                assert rows.tolist() == expected[0].tolist()
+                torch.testing.assert_close(own, expected[1], rtol=1e-4, atol=1e-4)
+                torch.testing.assert_close(windows, expected[2])
+    assert passes[4:] == [1] * 6  # the first passes were not repeated

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from inception_rcnn.data.datasets.dataset import Dataset, names_seen, spread
+from inception_rcnn.data.datasets.dataset import Dataset, names_seen, rename_classes, select_classes, spread
+from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.records import GroundTruth
 
 
@@ -55,3 +57,25 @@ def test_spread_takes_no_image_twice() -> None:
         for count in range(35):
             sample = spread(Dataset("photos", (), images, Path("/images")), count)
             assert len({id(image) for image in sample.images}) == min(size, count)
+
+
+def test_renamed_classes_keep_their_objects_and_two_may_become_one() -> None:
+    truth = replace(_truth("tv", "couch", "chair"), ignored_classes=("couch", "tv"))
+    data = Dataset("x", ("couch", "chair", "tv"), (truth,), Path("/images"), ("7",), ("1", "2", "3"))
+    renamed = rename_classes(data, {"couch": "chair", "tv": "tvmonitor", "absent": "nothing"})
+    assert renamed.classes == ("chair", "tvmonitor")
+    assert renamed.images[0].labels.tolist() == ["tvmonitor", "chair", "chair"]
+    assert renamed.images[0].ignored_classes == ("chair", "tvmonitor")
+    assert (renamed.image_ids, renamed.class_ids) == (("7",), ())  # the ids are those of the old names
+    assert rename_classes(data, {"absent": "nothing"}) is data
+
+
+def test_objects_of_classes_that_are_not_selected_are_gone() -> None:
+    truth = replace(_truth("tv", "couch", "chair"), ignored_classes=("bus", "tv"))
+    data = Dataset("x", ("bus", "couch", "chair", "tv"), (truth,), Path("/images"))
+    selected = select_classes(data, ("tv", "chair"))
+    assert selected.classes == ("tv", "chair")
+    assert selected.images[0].labels.tolist() == ["tv", "chair"]
+    assert selected.images[0].ignored_classes == ("tv",)
+    with pytest.raises(UsageError, match=r"class 'chiar' is not in x; did you mean 'chair'"):
+        select_classes(data, ("chiar",))

@@ -441,3 +441,15 @@ def test_folders(
     monkeypatch.chdir(tmp_path)
     folder = image_folder_of(tmp_path / file if absolute else Path(file))
     assert folder.resolve() == (tmp_path / expected).resolve()
+
+
+def test_sets_that_call_one_thing_by_several_names_agree_after_renaming(tmp_path: Path) -> None:
+    _make(tmp_path / "one", "tvmonitor", "door")
+    _make(tmp_path / "two", "tv", "bell")
+    specs, reported = [f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"], []
+    both = open_datasets(specs, reported.append, renames={"tv": "tvmonitor"})
+    assert both.classes == ("door", "tvmonitor", "bell")
+    assert [truth.labels.tolist() for truth in both.images] == [["tvmonitor", "door"], ["tvmonitor", "bell"]]
+    assert [truth.ignored_classes for truth in both.images] == [("bell",), ("door",)]
+    with pytest.raises(UsageError, match=r"--rename tvv: no data set has that class; did you mean 'tv'"):
+        open_datasets(specs, renames={"tvv": "tvmonitor"})
