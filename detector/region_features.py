@@ -7,7 +7,6 @@ Shapes: R regions of all images, of which P make a part; features [P, 1024, size
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Literal, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..backbone.features.crop_warping import warp_on_device
 from ..backbone.features.shared_maps import SharedMaps, as_input
 from ..backbone.googlenet import FEATURE_CHANNELS, STRIDE, BoxHead
 from ..backbone.roi_align import roi_align
@@ -56,12 +56,26 @@ def region_features(mode: Mode, box_head: BoxHead, regions: Regions, size: int) 
 
 def crop_features(box_head: BoxHead, regions: Regions) -> Iterator[Part]:
     """Every region warped to 224 x 224 with 16 pixels of context and run through backbone, pool4 and box head."""
-    backbone, start = regions[0][0].backbone, 0
-    crops = (crop for maps, boxes in regions for box in boxes for crop in warp_regions(maps.image, box[None]))
-    while part := list(islice(crops, CROPS_AT_ONCE)):
-        images = as_input(backbone, np.stack(part))  # [P, 3, 224, 224]
-        yield np.arange(start, start + len(part)), box_head(box_head.pool4(backbone(images)))
-        start += len(part)
+    backbone = regions[0][0].backbone
+    counts = [len(boxes) for _, boxes in regions]
+    owners, own = np.repeat(np.arange(len(regions)), counts), np.concatenate([np.arange(count) for count in counts])
+    for start in range(0, len(owners), CROPS_AT_ONCE):
+        part = np.arange(start, min(start + CROPS_AT_ONCE, len(owners)))  # [P]
+        crops = torch.cat(
+            [
+                _warped(regions[image][0], regions[image][1][own[part[owners[part] == image]]])
+                for image in np.unique(owners[part])
+            ]
+        )
+        features = backbone(as_input(backbone, crops))  # of [P, 3, 224, 224]
+        yield part, box_head(box_head.pool4(features))
+
+
+def _warped(maps: SharedMaps, boxes: Boxes) -> Tensor:
+    """The regions' crops [R, 224, 224, 3], warped where the network is: on a GPU, or by OpenCV."""
+    if maps.device.type == "cuda":
+        return warp_on_device(torch.from_numpy(maps.image).to(maps.device), boxes)
+    return torch.from_numpy(warp_regions(maps.image, boxes))
 
 
 def shared_features(box_head: BoxHead, regions: Regions, size: int) -> Iterator[Part]:

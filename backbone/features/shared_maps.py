@@ -74,7 +74,7 @@ def _compute(all_maps: Sequence[SharedMaps], number: int) -> None:
             all_maps[index].set(number, feature_map, resized[index][1])
 
 
-def as_input(backbone: Backbone, images: NDArray[np.uint8]) -> Tensor:
-    """uint8 images (N, H, W, 3) as the backbone's input [N, 3, H, W] on its device, channels last in memory."""
+def as_input(backbone: Backbone, images: NDArray[np.uint8] | Tensor) -> Tensor:
+    """Images (N, H, W, 3), 0 to 255, as the backbone's input [N, 3, H, W] on its device, channels last in memory."""
     device = next(backbone.parameters()).device
-    return backbone.preprocess(torch.from_numpy(images).to(device).permute(0, 3, 1, 2))
+    return backbone.preprocess(torch.as_tensor(images).to(device).permute(0, 3, 1, 2))

@@ -6,6 +6,8 @@ frame; what lies outside the image takes the colour that the network's mean subt
 Shapes: R regions of S x S pixels.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,25 +30,42 @@ def with_context(boxes: Boxes, size: int = SIZE, context: int = CONTEXT) -> Boxe
     return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
 
 
+class Placement(NamedTuple):
+    """Along one axis, what each window shows of the image and where that lies in the crop; integers, [R] each."""
+
+    first: NDArray[np.intp]  # pixel of the image
+    count: NDArray[np.intp]  # pixels of the image, 0 where the window lies outside it
+    start: NDArray[np.intp]  # pixel of the crop
+    length: NDArray[np.intp]  # pixels of the crop
+
+
+def placements(
+    image_size: tuple[int, int], boxes: Boxes, size: int = SIZE, context: int = CONTEXT
+) -> tuple[Placement, Placement]:
+    """Where the regions (R, 4) of an image of that height and width lie in their crops: along x, and along y."""
+    windows = np.rint(with_context(boxes, size, context)).astype(np.intp)
+    height, width = image_size
+    return _placement(*windows[:, 0::2].T, width, size), _placement(*windows[:, 1::2].T, height, size)
+
+
+def _placement(low: NDArray[np.intp], high: NDArray[np.intp], length: int, size: int) -> Placement:
+    high = np.maximum(high, low + 1)
+    first, last = np.maximum(low, 0), np.minimum(high, length)
+    scale = size / (high - low)
+    start = np.minimum(np.rint((first - low) * scale), size - 1).astype(np.intp)
+    filled = np.maximum(np.rint((last - first) * scale), 1).astype(np.intp)
+    return Placement(first, np.maximum(last - first, 0), start, np.minimum(filled, size - start))
+
+
 def warp_regions(image: NDArray[np.uint8], boxes: Boxes, size: int = SIZE, context: int = CONTEXT) -> NDArray[np.uint8]:
     """The regions of an (H, W, 3) image as (R, S, S, 3) crops, resized bilinearly and without antialiasing."""
     crops = np.full((len(boxes), size, size, 3), FILL, dtype=np.uint8)
-    for crop, window in zip(crops, np.rint(with_context(boxes, size, context)).astype(int), strict=True):
-        _warp_into(crop, image, window)
+    x, y = placements((image.shape[0], image.shape[1]), boxes, size, context)
+    for index in np.flatnonzero((x.count > 0) & (y.count > 0)):
+        (left, wide, start_x, new_wide), (top, high, start_y, new_high) = (
+            [int(values[index]) for values in axis] for axis in (x, y)
+        )
+        visible = image[top : top + high, left : left + wide]
+        resized = cv2.resize(visible, (new_wide, new_high), interpolation=cv2.INTER_LINEAR)
+        crops[index, start_y : start_y + new_high, start_x : start_x + new_wide] = resized
     return crops
-
-
-def _warp_into(crop: NDArray[np.uint8], image: NDArray[np.uint8], window: NDArray[np.int_]) -> None:
-    height, width = image.shape[:2]
-    size = crop.shape[0]
-    left, top, right, bottom = window
-    right, bottom = max(right, left + 1), max(bottom, top + 1)
-    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
-    if x1 >= x2 or y1 >= y2:
-        return
-    scale_x, scale_y = size / (right - left), size / (bottom - top)
-    start_x, start_y = (min(round(v), size - 1) for v in ((x1 - left) * scale_x, (y1 - top) * scale_y))
-    wide, high = max(round((x2 - x1) * scale_x), 1), max(round((y2 - y1) * scale_y), 1)
-    wide, high = min(wide, size - start_x), min(high, size - start_y)
-    visible = cv2.resize(image[y1:y2, x1:x2], (wide, high), interpolation=cv2.INTER_LINEAR)
-    crop[start_y : start_y + high, start_x : start_x + wide] = visible

@@ -258,7 +258,7 @@ def check(
 
 @app.command()
 def demo(out: Out = Path("demo"), model: Model = None, device: Device = "auto") -> None:
-    """Detect in the public-domain photos of scikit-image."""
+    """Detect in photos that come with scikit-image."""
     from .demo import run_demo
 
     show(run_demo(out, model, device, report))

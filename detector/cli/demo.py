@@ -1,4 +1,4 @@
-"""The demo: the detector that ships, on public-domain photos that come with scikit-image."""
+"""The demo: the detector that ships, on photos that come with scikit-image."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from ...data.images.decoding import encode_image
 from ...data.terminal import Report
 from ..inference.detect_run import DetectOptions, detect_files
 
-PHOTOS = ("chelsea", "astronaut", "coffee", "rocket")  # a cat, a person, and two with nothing to find
+PHOTOS = ("chelsea", "astronaut", "motorcycle", "coffee", "rocket")  # a cat, a person, a motorbike; two with nothing
 
 
 def run_demo(out: Path, model: str | None, device: str, report: Report) -> str:
@@ -19,7 +19,8 @@ def run_demo(out: Path, model: str | None, device: str, report: Report) -> str:
         raise SetupError("the demo's photos come with scikit-image: pip install 'inception-rcnn[demo]'") from error
     photos = out / "photos"
     for name in PHOTOS:
-        write_atomically(photos / f"{name}.png", encode_image(getattr(data, name)(), ".png"))
+        pixels = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
+        write_atomically(photos / f"{name}.png", encode_image(pixels, ".png"))
     found = out / "found"
     report(str(detect_files([str(photos)], found, DetectOptions(model, device=device, overwrite=True), report)))
     return f"the images with boxes are in {found / 'drawn'}"
