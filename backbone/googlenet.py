@@ -21,13 +21,15 @@ FEATURE_CHANNELS = 1024
 def local_response_norm(x: Tensor) -> Tensor:
     """Caffe's LRN across five channels: x / (1 + 1e-4 / 5 * sum of squares) ** 0.75.
 
-    Written as a banded 1x1 convolution of the squares: torch's own goes through avg_pool3d, which has no bf16 on
-    the CPU and takes longer than the convolutions around it.
+    The sum is one of five views along the channels, which lie side by side in memory, and the power is two square
+    roots: less than half the time of a banded 1x1 convolution and `pow`. torch's own goes through avg_pool3d, which
+    has no bf16 on the CPU.
     """
-    channels = torch.arange(x.shape[1], device=x.device)
-    window = ((channels[:, None] - channels[None, :]).abs() <= 2).to(x.dtype) * (1e-4 / 5)  # [C, C]
-    scale = F.conv2d(x * x, window[:, :, None, None], x.new_ones(x.shape[1]))  # [N, C, H, W]
-    return x * scale.pow(-0.75)
+    x = x.permute(0, 2, 3, 1)  # [N, H, W, C]
+    squares = F.pad(x * x, (2, 2))
+    total = squares[..., :-4] + squares[..., 1:-3] + squares[..., 2:-2] + squares[..., 3:-1] + squares[..., 4:]
+    root = (total * (1e-4 / 5) + 1).sqrt()
+    return (x / (root * root.sqrt())).permute(0, 3, 1, 2)
 
 
 class Backbone(nn.Module):
