@@ -19,7 +19,7 @@ from ..data.images.prefetching import TimeLimit, prefetch
 from ..data.records import Proposals
 from ..data.stores.proposal_files import ENDINGS
 from ..data.values import COUNT, Range, check_range, shown, whole_number
-from .common.ranking import DECAY, DUPLICATE_IOU
+from .common.ranking import DECAY, DUPLICATE_IOU, best_first
 from .external import opencv_selective_search, package_selective_search
 from .mix import NUM_OWN, mix
 from .multibox.network import CROPS, MultiBox
@@ -97,6 +97,14 @@ def proposer(method: str, seed: int = 0, multibox: Callable[[], MultiBox] | None
     near = did_you_mean(method, METHODS)
     hint = f"; did you mean {near!r}?" if near else "."
     raise UsageError(f"unknown way to propose regions {method!r}{hint} Known: {', '.join(METHODS)}")
+
+
+def compile_all() -> None:
+    """Compile the inner loops of Selective Search and of the ranking, half a minute; every later process loads them."""
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    for settings in PRESETS.values():
+        found = selective_search(image, settings)
+        best_first(found.boxes, found.scores)
 
 
 def _names_a_file(method: str) -> bool:

@@ -184,6 +184,7 @@ NEEDED = {
     "benchmark proposals": "--data x",
     "benchmark ensemble": "--data x --model x",
     "benchmark sizes": "--data x",
+    "benchmark speed": "--data x",
     "benchmark evaluate": "",
 }
 
