@@ -90,7 +90,7 @@ def rename_classes(data: Dataset, names: Mapping[str, str]) -> Dataset:
 
 def select_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
     """The data set with the objects of some of its classes only; those of others are as if they were not annotated."""
-    require_classes(data, classes)
+    require_classes(data.name, data.classes, classes)
     images = tuple(
         replace(
             truth[np.isin(truth.labels, classes)],
@@ -101,12 +101,13 @@ def select_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
     return replace(data, classes=tuple(classes), images=images, class_ids=())
 
 
-def require_classes(data: Dataset, classes: Sequence[str]) -> None:
-    """UsageError where a data set lacks one of the classes."""
-    for name in classes:
-        if name not in data.classes:
-            otherwise = f"its classes: {', '.join(data.classes)}"
-            raise UsageError(f"class {name!r} is not in {data.name}; {hint(name, data.classes, otherwise)}")
+def require_classes(name: str, known: Sequence[str], wanted: Iterable[str]) -> None:
+    """UsageError where the data set of that name, whose classes are the `known`, lacks one that is wanted."""
+    for each in wanted:
+        if each not in known:
+            raise UsageError(
+                f"class {each!r} is not in {name}; {hint(each, known, 'its classes: ' + ', '.join(known))}"
+            )
 
 
 def evenly_spaced(length: int, count: int) -> NDArray[np.int64]:

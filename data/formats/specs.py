@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ..boxes import Size
 from ..class_names import check_renamed
-from ..datasets.dataset import Dataset, rename_classes
+from ..datasets.dataset import Dataset, rename_classes, require_classes, select_classes
 from ..diagnostics import Notices, OnProblem, listed, refuse
 from ..errors import DataError, UsageError
 from ..images.decoding import IMAGE_EXTENSIONS
@@ -80,12 +80,14 @@ def open_datasets(
     report: Report = silent,
     *,
     renames: Mapping[str, str] = MappingProxyType({}),
+    classes: Sequence[str] = (),
     allow_unannotated: bool = False,
 ) -> Dataset:
     """Several data sets as one; with more than one, files are named from the folder that holds all of them.
 
     What is left out, and what one of them does not annotate, is reported. `renames` gives classes their names in all
-    of the sets, which may call one thing by several.
+    of the sets, which may call one thing by several. Of `classes`, if there are any, each must be in one set at least,
+    and objects of others are left out.
     """
     if not specs:
         raise UsageError("no data set is named; give at least one SPEC")
@@ -95,6 +97,10 @@ def open_datasets(
         report(line)
     check_renamed(renames, {name for each in datasets for name in each.classes})
     datasets = [rename_classes(each, renames) for each in datasets]
+    if classes:
+        names = tuple(dict.fromkeys(name for each in datasets for name in each.classes))
+        require_classes(" + ".join(each.name for each in datasets), names, classes)
+        datasets = [select_classes(each, [name for name in classes if name in each.classes]) for each in datasets]
     dataset = datasets[0] if len(datasets) == 1 else _merged(datasets, report)
     _check_readings(dataset)
     return dataset

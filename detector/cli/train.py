@@ -40,13 +40,13 @@ FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
-def _datasets(data: list[str], val: str | None, rename: str | None) -> tuple[Any, Any]:
+def _datasets(data: list[str], val: str | None, rename: str | None, classes: tuple[str, ...] = ()) -> tuple[Any, Any]:
     from ...data.class_names import read_renames
     from ...data.datasets.dataset import rename_classes
     from ...data.formats.specs import open_dataset, open_datasets
 
     renames = read_renames(rename)
-    training = open_datasets(data, report, renames=renames)
+    training = open_datasets(data, report, renames=renames, classes=classes)
     return training, rename_classes(open_dataset(val), renames) if val else None
 
 
@@ -114,7 +114,7 @@ def finetune(
     }
     chosen = changed_preset(preset, changes)
     run = Run(chosen.recipe, out, resume, tensorboard, report)
-    finetune_members(*_datasets(data, val, rename), init, chosen.options, run, members)
+    finetune_members(*_datasets(data, val, rename, names_of(classes)), init, chosen.options, run, members)
     _say_written(out)
 
 
@@ -207,9 +207,11 @@ def multibox(
     from ...backbone.training.run import Run
     from ..training.multibox_training import MultiBoxOptions, train_multibox
 
-    options = MultiBoxOptions(names_of(classes), priors, alpha, balance, images, validation_images, device)
+    options = MultiBoxOptions(priors, alpha, balance, images, validation_images, device)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    train_multibox(*_datasets(data, val, rename), init, options, Run(recipe, out, resume, tensorboard, report))
+    train_multibox(
+        *_datasets(data, val, rename, names_of(classes)), init, options, Run(recipe, out, resume, tensorboard, report)
+    )
     report(
         f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors"
     )

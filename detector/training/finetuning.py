@@ -109,7 +109,7 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
     classes = options.classes or data.classes
     if not classes:
         raise UsageError(f"{data.name} has no objects to learn from")
-    require_classes(data, classes)
+    require_classes(data.name, data.classes, classes)
     require_objects(data, classes, "to learn from", report)
     if not any(truth.exhaustive for truth in data.images):
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")

@@ -13,7 +13,7 @@ from ...backbone.training.distributed import first_alone, joined, only_first, re
 from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.boxes import Boxes
-from ...data.datasets.dataset import Dataset, select_classes, spread
+from ...data.datasets.dataset import Dataset, spread
 from ...data.datasets.image_order import image_order
 from ...data.errors import UsageError
 from ...data.values import COUNT, NOT_NEGATIVE, check_range, check_ranges, whole_number
@@ -35,7 +35,6 @@ RANGES = {"alpha": NOT_NEGATIVE, "images": COUNT, "validation_images": COUNT}
 class MultiBoxOptions:
     """Options of `train multibox`, beside the data and the recipe."""
 
-    classes: tuple[str, ...] = ()  # whose objects it learns to find; none: all of the data set's
     priors: str = "800"  # how many centres of the training boxes, or a file of priors
     alpha: float = 0.1  # weight of the location loss, which is in tenths of a prior's side
     balance: bool = False  # whether images of rare classes come more often
@@ -55,7 +54,6 @@ def train_multibox(
     report, recipe = only_first(run.report), run.recipe
     check_model_folder(run.out, run.resume)  # before minutes go into proposals
     require_shards(options.images, "--images")
-    data = select_classes(data, options.classes) if options.classes else data
     sample = None if validation is None else spread(validation, options.validation_images)
     if sample is not None and not any(truth.to_find.any() for truth in sample.images):
         raise UsageError(f"{sample.name} has no objects to measure recall on; choose other images for --val")
@@ -97,7 +95,7 @@ def train_multibox(
 
 def _facts(data: Dataset, validation: Dataset | None, init: str | None, options: MultiBoxOptions) -> dict[str, object]:
     """What a resumed run must share with the one that it resumes."""
-    names = ("classes", "balance", "priors", "alpha", "images", "validation_images")
+    names = ("balance", "priors", "alpha", "images", "validation_images")
     chosen = {name: getattr(options, name) for name in names}
     return {"init": init, **chosen, "data": data_fact(data), "validation": data_fact(validation)}
 

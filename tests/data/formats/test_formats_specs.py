@@ -453,3 +453,18 @@ def test_sets_that_call_one_thing_by_several_names_agree_after_renaming(tmp_path
     assert [truth.ignored_classes for truth in both.images] == [("bell",), ("door",)]
     with pytest.raises(UsageError, match=r"--rename tvv: no data set has that class; did you mean 'tv'"):
         open_datasets(specs, renames={"tvv": "tvmonitor"})
+
+
+def test_only_the_classes_that_are_wanted_are_read_and_missed(tmp_path: Path) -> None:
+    _make(tmp_path / "one", "wheel", "door")
+    _make(tmp_path / "two", "door", "bell", "knob")
+    specs, reported = [f"voc:{tmp_path}/one:val", f"voc:{tmp_path}/two:val"], []
+    both = open_datasets(specs, reported.append, classes=("bell", "door"))
+    assert set(both.classes) == {"bell", "door"}
+    assert [truth.labels.tolist() for truth in both.images] == [["door"], ["door", "bell"]]
+    assert [truth.ignored_classes for truth in both.images] == [("bell",), ()]
+    assert [line for line in reported if "annotate" in line] == [
+        "one val does not annotate bell: what is background in its images may be one"
+    ]
+    with pytest.raises(UsageError, match=r"class 'knop' is not in one val \+ two val; did you mean 'knob'"):
+        open_datasets(specs, classes=("door", "knop"))
