@@ -81,18 +81,22 @@ def open_datasets(
     *,
     renames: Mapping[str, str] = MappingProxyType({}),
     classes: Sequence[str] = (),
+    incomplete: Sequence[str] = (),
     allow_unannotated: bool = False,
 ) -> Dataset:
     """Several data sets as one; with more than one, files are named from the folder that holds all of them.
 
     What is left out, and what one of them does not annotate, is reported. `renames` gives classes their names in all
     of the sets, which may call one thing by several. Of `classes`, if there are any, each must be in one set at least,
-    and objects of others are left out.
+    and objects of others are left out. The `incomplete` ones are SPECs too, of images whose annotations lack objects.
     """
     if not specs:
         raise UsageError("no data set is named; give at least one SPEC")
     notices = Notices()
-    datasets = [open_dataset(spec, notices, allow_unannotated=allow_unannotated) for spec in specs]
+    datasets = [
+        *(open_dataset(spec, notices, allow_unannotated=allow_unannotated) for spec in specs),
+        *(_as_incomplete(open_dataset(spec, notices)) for spec in incomplete),
+    ]
     for line in notices.lines():
         report(line)
     check_renamed(renames, {name for each in datasets for name in each.classes})
@@ -104,6 +108,11 @@ def open_datasets(
     dataset = datasets[0] if len(datasets) == 1 else _merged(datasets, report)
     _check_readings(dataset)
     return dataset
+
+
+def _as_incomplete(dataset: Dataset) -> Dataset:
+    """The data set with no image whose objects are all annotated."""
+    return replace(dataset, images=tuple(replace(truth, exhaustive=False) for truth in dataset.images))
 
 
 def _merged(datasets: Sequence[Dataset], report: Report) -> Dataset:

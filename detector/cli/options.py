@@ -31,6 +31,10 @@ Rename = Annotated[
     str | None,
     typer.Option(help="Other names for classes of the data sets: OLD=NEW,OLD=NEW, or a file with one a line."),
 ]
+Incomplete = Annotated[
+    list[str] | None,
+    typer.Option(help="As --data, where objects may lack their annotation: nothing there is background."),
+]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]

@@ -15,6 +15,7 @@ from .options import (
     Device,
     Features,
     Images,
+    Incomplete,
     Method,
     Mode,
     Model,
@@ -40,13 +41,19 @@ FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
 
-def _datasets(data: list[str], val: str | None, rename: str | None, classes: tuple[str, ...] = ()) -> tuple[Any, Any]:
+def _datasets(
+    data: list[str],
+    val: str | None,
+    rename: str | None,
+    incomplete: list[str] | None = None,
+    classes: tuple[str, ...] = (),
+) -> tuple[Any, Any]:
     from ...data.class_names import read_renames
     from ...data.datasets.dataset import rename_classes
     from ...data.formats.specs import open_dataset, open_datasets
 
     renames = read_renames(rename)
-    training = open_datasets(data, report, renames=renames, classes=classes)
+    training = open_datasets(data, report, renames=renames, classes=classes, incomplete=incomplete or ())
     return training, rename_classes(open_dataset(val), renames) if val else None
 
 
@@ -59,6 +66,7 @@ def finetune(
     data: Data,
     out: Out,
     rename: Rename = None,
+    incomplete: Incomplete = None,
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
     resume: Resume = False,
@@ -114,7 +122,7 @@ def finetune(
     }
     chosen = changed_preset(preset, changes)
     run = Run(chosen.recipe, out, resume, tensorboard, report)
-    finetune_members(*_datasets(data, val, rename, names_of(classes)), init, chosen.options, run, members)
+    finetune_members(*_datasets(data, val, rename, incomplete, names_of(classes)), init, chosen.options, run, members)
     _say_written(out)
 
 
@@ -124,6 +132,7 @@ def distil(
     data: Data,
     out: Out,
     rename: Rename = None,
+    incomplete: Incomplete = None,
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
     resume: Resume = False,
@@ -156,7 +165,9 @@ def distil(
         device=device,
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
-    distil(model, *_datasets(data, val, rename), init, options, Run(recipe, out, resume, tensorboard, report))
+    distil(
+        model, *_datasets(data, val, rename, incomplete), init, options, Run(recipe, out, resume, tensorboard, report)
+    )
     _say_written(out)
 
 
@@ -185,6 +196,7 @@ def multibox(
     data: Data,
     out: Out,
     rename: Rename = None,
+    incomplete: Incomplete = None,
     val: Annotated[str | None, typer.Option(help="A SPEC; the best weights by recall on it are saved.")] = None,
     init: Annotated[str | None, typer.Option(help="The detector whose backbone it uses [the one that ships].")] = None,
     resume: Resume = False,
@@ -210,7 +222,10 @@ def multibox(
     options = MultiBoxOptions(priors, alpha, balance, images, validation_images, device)
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     train_multibox(
-        *_datasets(data, val, rename, names_of(classes)), init, options, Run(recipe, out, resume, tensorboard, report)
+        *_datasets(data, val, rename, incomplete, names_of(classes)),
+        init,
+        options,
+        Run(recipe, out, resume, tensorboard, report),
     )
     report(
         f"written to {out}; try: inception-rcnn propose IMAGES --proposals mix --model {out} --out boxes.safetensors"

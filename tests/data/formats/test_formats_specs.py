@@ -468,3 +468,17 @@ def test_only_the_classes_that_are_wanted_are_read_and_missed(tmp_path: Path) ->
     ]
     with pytest.raises(UsageError, match=r"class 'knop' is not in one val \+ two val; did you mean 'knob'"):
         open_datasets(specs, classes=("door", "knop"))
+
+
+def test_incomplete_sets_have_no_background(tmp_path: Path) -> None:
+    _make(tmp_path / "one", "door")
+    _make(tmp_path / "two", "door")
+    both = open_datasets([f"voc:{tmp_path}/one:val"], incomplete=[f"voc:{tmp_path}/two:val"])
+    assert [truth.exhaustive for truth in both.images] == [True, False]
+    assert [truth.annotates(("door",)) for truth in both.images] == [True, False]
+
+
+def test_a_set_that_is_named_twice_is_there_twice(tmp_path: Path) -> None:
+    _make(tmp_path / "one", "door")
+    twice = open_datasets([f"voc:{tmp_path}/one:val"] * 2)
+    assert [truth.file for truth in twice.images] == ["a.jpg", "a.jpg"]
