@@ -1,12 +1,10 @@
 """Class names that a format has to hold or a data set has to know."""
 
 import difflib
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from .diagnostics import cut, listed
 from .errors import DataError, UsageError
-from .files.text_files import lines_of, read_text
 from .values import shown
 
 # What COCO calls some of VOC's classes, whose names are too unlike to be found by their letters alone.
@@ -61,33 +59,6 @@ def checked_name(label: str, owner: str) -> str:
     if not label.strip():
         raise DataError(f"{owner}: an object's class is {label!r}, which a file cannot hold; rename the class")
     return label
-
-
-def read_renames(text: str | None) -> dict[str, str]:
-    """The classes to rename, and to what: `airplane=aeroplane,tv=tvmonitor`, or a file with one such pair a line.
-
-    >>> read_renames("airplane=aeroplane, dining table=diningtable")
-    {'airplane': 'aeroplane', 'dining table': 'diningtable'}
-    """
-    if not text:
-        return {}
-    is_file = os.path.isfile(text)
-    renames: dict[str, str] = {}
-    for pair in lines_of(read_text(text)) if is_file else text.split(","):
-        old, equals, new = (part.strip() for part in pair.partition("="))
-        if not (old or equals):
-            continue
-        if not (old and new) or renames.setdefault(old, new) != new:
-            what = f"two new names for {shown(old)}" if old and new else f"{shown(pair)} is no pair"
-            raise UsageError(f"--rename {cut(text)}: {what}; need OLD=NEW,OLD=NEW or a file with an OLD=NEW a line")
-    return renames
-
-
-def check_renamed(renames: Mapping[str, str], classes: Collection[str]) -> None:
-    """UsageError where a name that is to be changed is none of the classes."""
-    for name in renames:
-        if name not in classes:
-            raise UsageError(f"--rename {cut(name)}: no data set has that class; {hint(name, classes)}")
 
 
 def counted(names: Sequence[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from .ensemble import Ensemble
 from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
-DEFAULT_MODEL = "googlenet-voc6"
+DEFAULT_MODEL = "googlenet-voc"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 MULTIBOX = "multibox.safetensors"
@@ -48,7 +48,7 @@ def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfi
     networks = []
     for member in member_folders(folder, config.members):
         network, own = load_network(member)
-        for name in ("classes", "modes", "scores", "box_deltas"):
+        for name in ("classes", "modes", "scores", "short_sides", "box_deltas"):
             if getattr(own, name) != getattr(config, name):
                 raise DataError(f"{member} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
         networks.append(network)

@@ -16,7 +16,8 @@ def test_the_python_example_finds_a_cat(tmp_path, monkeypatch, capsys):
     data = pytest.importorskip("skimage.data")
     image = pytest.importorskip("PIL.Image")
     (tmp_path / "photos").mkdir()
-    image.fromarray(data.chelsea()).save(tmp_path / "photos" / "chelsea.png")
+    for name in ("chelsea", "rocket"):
+        image.fromarray(getattr(data, name)()).save(tmp_path / "photos" / f"{name}.png")
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")
     exec(compile(example, "README.md", "exec"), {})
@@ -47,8 +48,10 @@ def test_the_demo_writes_drawn_images(tmp_path):
         "astronaut.png",
         "chelsea.png",
         "coffee.png",
+        "motorcycle.png",
         "rocket.png",
     ]
     labels = (tmp_path / "found" / "detections.jsonl").read_text()
     assert '"cat"' in labels
     assert '"person"' in labels
+    assert '"motorbike"' in labels

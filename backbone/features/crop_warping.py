@@ -36,10 +36,13 @@ def _samples(axis: Placement, size: int, device: torch.device) -> tuple[Tensor, 
     pixels = np.arange(size)
     first, count, start, length = (values[:, None] for values in axis)  # [R, 1]
     points = (pixels - start + 0.5) * (count / length) - 0.5  # of the visible part, as cv2.resize has them
-    points = np.clip(points, 0, np.maximum(count - 1, 0))
+    last = np.maximum(count - 1, 0)
+    points = np.clip(points, 0, last)
     low = np.floor(points).astype(np.intp)
     inside = (pixels >= start) & (pixels < start + length) & (count > 0)
     nearest = np.where(count > 0, first, 0)  # of windows outside the image nothing is read
-    lower, upper = nearest + low, nearest + np.minimum(low + 1, np.maximum(count - 1, 0))
-    made = [torch.from_numpy(each).to(device, non_blocking=True) for each in (lower, upper)]
-    return (*made, torch.from_numpy((points - low).astype(np.float32)).to(device), torch.from_numpy(inside).to(device))
+    lower, upper, weight, inside = (
+        torch.from_numpy(each).to(device)
+        for each in (nearest + low, nearest + np.minimum(low + 1, last), (points - low).astype(np.float32), inside)
+    )
+    return lower, upper, weight, inside

@@ -76,5 +76,5 @@ def _compute(all_maps: Sequence[SharedMaps], number: int) -> None:
 
 def as_input(backbone: Backbone, images: NDArray[np.uint8] | Tensor) -> Tensor:
     """Images (N, H, W, 3), 0 to 255, as the backbone's input [N, 3, H, W] on its device, channels last in memory."""
-    device = next(backbone.parameters()).device
-    return backbone.preprocess(torch.as_tensor(images).to(device).permute(0, 3, 1, 2))
+    pixels = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+    return backbone.preprocess(pixels.to(next(backbone.parameters()).device).permute(0, 3, 1, 2))

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..boxes import Size
-from ..class_names import check_renamed
 from ..datasets.dataset import Dataset, rename_classes, require_classes, select_classes
+from ..datasets.renames import check_renamed
 from ..diagnostics import Notices, OnProblem, listed, refuse
 from ..errors import DataError, UsageError
 from ..images.decoding import IMAGE_EXTENSIONS

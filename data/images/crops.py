@@ -34,7 +34,7 @@ class Placement(NamedTuple):
     """Along one axis, what each window shows of the image and where that lies in the crop; integers, [R] each."""
 
     first: NDArray[np.intp]  # pixel of the image
-    count: NDArray[np.intp]  # pixels of the image, 0 where the window lies outside it
+    visible: NDArray[np.intp]  # pixels of the image, 0 where the window lies outside it
     start: NDArray[np.intp]  # pixel of the crop
     length: NDArray[np.intp]  # pixels of the crop
 
@@ -45,7 +45,8 @@ def placements(
     """Where the regions (R, 4) of an image of that height and width lie in their crops: along x, and along y."""
     windows = np.rint(with_context(boxes, size, context)).astype(np.intp)
     height, width = image_size
-    return _placement(*windows[:, 0::2].T, width, size), _placement(*windows[:, 1::2].T, height, size)
+    left, top, right, bottom = np.moveaxis(windows, 1, 0)
+    return _placement(left, right, width, size), _placement(top, bottom, height, size)
 
 
 def _placement(low: NDArray[np.intp], high: NDArray[np.intp], length: int, size: int) -> Placement:
@@ -61,7 +62,7 @@ def warp_regions(image: NDArray[np.uint8], boxes: Boxes, size: int = SIZE, conte
     """The regions of an (H, W, 3) image as (R, S, S, 3) crops, resized bilinearly and without antialiasing."""
     crops = np.full((len(boxes), size, size, 3), FILL, dtype=np.uint8)
     x, y = placements((image.shape[0], image.shape[1]), boxes, size, context)
-    for index in np.flatnonzero((x.count > 0) & (y.count > 0)):
+    for index in np.flatnonzero((x.visible > 0) & (y.visible > 0)):
         (left, wide, start_x, new_wide), (top, high, start_y, new_high) = (
             [int(values[index]) for values in axis] for axis in (x, y)
         )

@@ -48,8 +48,8 @@ def _datasets(
     incomplete: list[str] | None = None,
     classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
-    from ...data.class_names import read_renames
     from ...data.datasets.dataset import rename_classes
+    from ...data.datasets.renames import read_renames
     from ...data.formats.specs import open_dataset, open_datasets
 
     renames = read_renames(rename)
@@ -214,7 +214,7 @@ def multibox(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Train MultiBox, which proposes boxes itself; writes the detector's folder with it."""
+    """Train MultiBox, which proposes boxes and ranks others; writes the detector with it, which then needs fewer."""
     from ...backbone.training.recipe import Recipe
     from ...backbone.training.run import Run
     from ..training.multibox_training import MultiBoxOptions, train_multibox

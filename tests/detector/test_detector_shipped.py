@@ -17,13 +17,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(("mode", "regions", "num_photos"), [("shared", 1000, 24), ("crops", 150, 6)])
-def test_the_detector_that_ships_knows_its_classes(shared, mode, regions, num_photos):
+@pytest.mark.parametrize(
+    ("name", "mode", "num_photos"),
+    [("googlenet-voc", "shared", 24), ("googlenet-voc6", "shared", 12), ("googlenet-voc6", "crops", 6)],
+)
+def test_the_detectors_that_ship_know_their_classes(shared, name, mode, num_photos):
     """Few photos keep it short. The bound is far below what it reaches, far above a broken one."""
     data = open_dataset(f"voc:{shared / 'data' / 'VOCdevkit'}:2012:val")
     places = np.linspace(0, len(data) - 1, num_photos).round().astype(int)
     truths = [data.images[place] for place in places]
-    model = RCNN.from_pretrained().with_options(mode=mode, regions=regions, score=0.001)
+    model = RCNN.from_pretrained(name).with_options(mode=mode, score=0.001)
+    model = model.with_options(regions=min(model.config.regions, 150 if mode == "crops" else 1000))
     found = [
         ImageDetections(
             truth.file, truth.width, truth.height, model.detect(read_image(data.path(truth), ignore_exif=True))

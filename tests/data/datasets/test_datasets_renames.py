@@ -1,6 +1,6 @@
 import pytest
 
-from inception_rcnn.data.class_names import read_renames
+from inception_rcnn.data.datasets.renames import read_renames
 from inception_rcnn.data.errors import UsageError
 
 
