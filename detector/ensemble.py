@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..backbone.features.shared_maps import maps_of_images
+from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.googlenet import Backbone
 from ..backbone.weights import tensors_hash
 from ..data.errors import UsageError
@@ -51,7 +51,7 @@ class Ensemble(nn.Module):
         for member in self.members:
             backbone = cast(RegionNetwork, member).backbone
             if id(backbone) not in seen:
-                maps = maps_of_images(backbone, [each.image for each, _ in regions], regions[0][0].short_sides)
+                maps = SharedMaps.of_images(backbone, [each.image for each, _ in regions], regions[0][0].short_sides)
                 seen[id(backbone)] = list(zip(maps, [boxes for _, boxes in regions], strict=True))
             predictions.append(member(mode, seen[id(backbone)]))
         return predictions

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
-from ..backbone.features.shared_maps import SharedMaps, maps_of_images
+from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.precision import Device, autocast, choose_device
 from ..data.boxes import Boxes
 from ..data.formats.specs import resolve_sources
@@ -76,14 +76,12 @@ class RCNN:
             return []
         return [detections for detections, _ in self.forward(rgb, [self.propose] * len(rgb))]
 
-    @torch.inference_mode()
     def forward(
         self, images: Sequence[NDArray[np.uint8]], propose: Sequence[Callable[[SharedMaps], Proposals]]
     ) -> list[tuple[Detected, Stages]]:
         """The detections of RGB images, and the stages that led to them."""
         deadline = None if self.config.budget is None else time.monotonic() + self.config.budget
-        with autocast(self.device):
-            maps = maps_of_images(self.network.backbone, images, self.config.short_sides)
+        maps = SharedMaps.of_images(self.network.backbone, images, self.config.short_sides)
         proposals = [find(own) for find, own in zip(propose, maps, strict=True)]
         boxes = [each.boxes[: self.config.regions] for each in proposals]  # [R, 4] each
         predictions = self.score(list(zip(maps, boxes, strict=True)), deadline)  # [R, K + 1], [R, K, 4] each

@@ -7,6 +7,8 @@ Shapes: R regions of all images, of which P make a part; features [P, 1024, size
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal, cast
 
 import numpy as np
@@ -57,18 +59,13 @@ def region_features(mode: Mode, box_head: BoxHead, regions: Regions, size: int) 
 def crop_features(box_head: BoxHead, regions: Regions) -> Iterator[Part]:
     """Every region warped to 224 x 224 with 16 pixels of context and run through backbone, pool4 and box head."""
     backbone = regions[0][0].backbone
-    counts = [len(boxes) for _, boxes in regions]
-    owners, own = np.repeat(np.arange(len(regions)), counts), np.concatenate([np.arange(count) for count in counts])
-    for start in range(0, len(owners), CROPS_AT_ONCE):
-        part = np.arange(start, min(start + CROPS_AT_ONCE, len(owners)))  # [P]
-        crops = torch.cat(
-            [
-                _warped(regions[image][0], regions[image][1][own[part[owners[part] == image]]])
-                for image in np.unique(owners[part])
-            ]
-        )
+    flat = [(maps, box) for maps, boxes in regions for box in boxes]
+    for start in range(0, len(flat), CROPS_AT_ONCE):
+        part = flat[start : start + CROPS_AT_ONCE]
+        by_image = groupby(part, key=itemgetter(0))
+        crops = torch.cat([_warped(maps, np.stack([box for _, box in some])) for maps, some in by_image])
         features = backbone(as_input(backbone, crops))  # of [P, 3, 224, 224]
-        yield part, box_head(box_head.pool4(features))
+        yield np.arange(start, start + len(part)), box_head(box_head.pool4(features))
 
 
 def _warped(maps: SharedMaps, boxes: Boxes) -> Tensor:

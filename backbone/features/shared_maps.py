@@ -4,6 +4,7 @@ Shapes: R regions of one (H, W, 3) uint8 image, P of them on one map; a map is [
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,12 +17,44 @@ from ..googlenet import CELL_SHIFT, Backbone
 from .image_pyramid import nearest_short_sides, resize
 
 
+class _ImageBatch:
+    """Images whose maps are computed together, those of equal size in one pass."""
+
+    def __init__(self, backbone: Backbone, images: Sequence[NDArray[np.uint8]], short_sides: tuple[float, ...]):
+        self.backbone, self.images, self.short_sides = backbone, images, short_sides
+        self._cached: dict[int, list[tuple[Tensor, NDArray[np.float64]]]] = {}
+
+    def at(self, number: int) -> list[tuple[Tensor, NDArray[np.float64]]]:
+        """Each image's map at one of the short sides, computed when first needed, and its image's scale."""
+        if number not in self._cached:
+            resized = [resize(image, self.short_sides[number]) for image in self.images]
+            feature_maps: dict[int, Tensor] = {}
+            for shape in dict.fromkeys(image.shape for image, _ in resized):
+                indices = [index for index, (image, _) in enumerate(resized) if image.shape == shape]
+                inputs = as_input(self.backbone, np.stack([resized[index][0] for index in indices]))
+                feature_maps.update(zip(indices, self.backbone(inputs).split(1), strict=True))  # of [N, 832, h, w]
+            self._cached[number] = [(feature_maps[index], scale) for index, (_, scale) in enumerate(resized)]
+        return self._cached[number]
+
+
 class SharedMaps:
     """The maps of inception 4e of one image, each computed when a region first needs it, and cached."""
 
     def __init__(self, backbone: Backbone, image: NDArray[np.uint8], short_sides: tuple[float, ...]):
         self.backbone, self.image, self.short_sides = backbone, image, short_sides
-        self._cached: dict[int, tuple[Tensor, NDArray[np.float64]]] = {}
+        self._batch, self._index = _ImageBatch(backbone, [image], short_sides), 0
+
+    @classmethod
+    def of_images(
+        cls, backbone: Backbone, images: Sequence[NDArray[np.uint8]], short_sides: tuple[float, ...]
+    ) -> list[Self]:
+        """The maps of each image (H, W, 3); when one image's are computed, those of the others are too."""
+        batch, all_maps = _ImageBatch(backbone, images, short_sides), []
+        for index, image in enumerate(images):
+            maps = cls(backbone, image, short_sides)
+            maps._batch, maps._index = batch, index
+            all_maps.append(maps)
+        return all_maps
 
     @property
     def device(self) -> torch.device:
@@ -41,37 +74,7 @@ class SharedMaps:
 
     def at(self, number: int) -> tuple[Tensor, NDArray[np.float64]]:
         """The map at one of the short sides, and the scale of its image: x y x y."""
-        if number not in self._cached:
-            _compute([self], number)
-        return self._cached[number]
-
-    def set(self, number: int, feature_map: Tensor, scale: NDArray[np.float64]) -> None:
-        """Cache the map at one of the short sides."""
-        self._cached[number] = feature_map, scale
-
-
-def maps_of_images(
-    backbone: Backbone, images: Sequence[NDArray[np.uint8]], short_sides: tuple[float, ...]
-) -> list[SharedMaps]:
-    """The maps of each image (H, W, 3); those of several are computed at once, equally large ones in one pass."""
-    all_maps = [SharedMaps(backbone, image, short_sides) for image in images]
-    if len(images) > 1:
-        for number in range(len(short_sides)):
-            _compute(all_maps, number)
-    return all_maps
-
-
-def _compute(all_maps: Sequence[SharedMaps], number: int) -> None:
-    """Compute the map at one of the short sides for images of one backbone."""
-    resized = [resize(maps.image, maps.short_sides[number]) for maps in all_maps]
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for index, (image, _) in enumerate(resized):
-        by_shape.setdefault(image.shape, []).append(index)
-    backbone = all_maps[0].backbone
-    for indices in by_shape.values():
-        features = backbone(as_input(backbone, np.stack([resized[index][0] for index in indices])))  # [N, 832, h, w]
-        for index, feature_map in zip(indices, features.split(1), strict=True):
-            all_maps[index].set(number, feature_map, resized[index][1])
+        return self._batch.at(number)[self._index]
 
 
 def as_input(backbone: Backbone, images: NDArray[np.uint8] | Tensor) -> Tensor:

@@ -70,9 +70,7 @@ def finetune(
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
     resume: Resume = False,
-    preset: Annotated[
-        str, typer.Option(help="default, rcnn (R-CNN's way), entry (without deltas) or ilsvrc.")
-    ] = "default",
+    preset: Annotated[str, typer.Option(help="default, rcnn (R-CNN's way), entry (no deltas) or ilsvrc.")] = "default",
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,

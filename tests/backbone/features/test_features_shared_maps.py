@@ -4,7 +4,7 @@ import torch
 from test_detector_region_features import Ramp
 
 from inception_rcnn.backbone.features.image_pyramid import nearest_short_sides
-from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input, maps_of_images
+from inception_rcnn.backbone.features.shared_maps import SharedMaps, as_input
 from inception_rcnn.backbone.googlenet import CELL_SHIFT, MEAN, STRIDE, Backbone
 from inception_rcnn.backbone.roi_align import roi_align
 from inception_rcnn.data.boxes import as_boxes
@@ -96,7 +96,9 @@ def test_the_maps_of_several_images_are_those_of_each(rng):
     images = [rng.integers(0, 256, (*size, 3)).astype(np.uint8) for size in ((60, 80), (80, 60), (60, 80))]
     boxes = as_boxes([[5, 5, 30, 40], [0, 0, 60, 60]])
     with torch.inference_mode():
-        together = maps_of_images(backbone, images, (200, 400))
+        together = SharedMaps.of_images(backbone, images, (200, 400))
+        assert passes == []
+        list(together[1].windows(boxes))
         assert passes == [2, 1, 2, 1]
         for maps, image in zip(together, images, strict=True):
             alone = SharedMaps(backbone, image, (200, 400))
