@@ -169,9 +169,9 @@ def initial_network(
 
     A detector brings its backbone, and box head and box predictor of the mode, or of its first one. The last layers
     are new where classes, kind of scores or pooled size differ, or `new_outputs` are wanted. With `keep_modes`
-    (right only if the backbone will not change) its other modes come along, and its default stays. A classifier
-    (BVLC's, or one trained here: its folder will do) brings backbone and box head. The configuration that comes back
-    has the modes found.
+    (right only if the backbone will not change) a detector of these classes brings its other modes, its default mode
+    and its settings, all but the short sides. A classifier (BVLC's, or one trained here: its folder will do) brings
+    backbone and box head. The configuration that comes back has the modes found.
     """
     if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
         return _from_classifier(Path(init), config)
@@ -201,8 +201,9 @@ def _from_detector(
     same_outputs = (was.classes, was.scores, was.pooled_size) == (config.classes, config.scores, config.pooled_size)
     earlier_modes = was.modes if same_outputs and keep_modes else ()
     modes = earlier_modes if config.mode in earlier_modes else (*earlier_modes, config.mode)
-    default = was.mode if earlier_modes else config.mode
-    config = replace(config, modes=modes, mode=default)
+    config = replace(config, modes=modes)
+    if earlier_modes:
+        config = replace(was, modes=modes, short_sides=config.short_sides)
     network = RegionNetwork(len(config.classes), modes, config.pooled_size)
     network.backbone.load_state_dict(earlier.backbone.state_dict())
     for mode in modes:

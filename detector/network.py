@@ -36,10 +36,13 @@ class RegionNetwork(nn.Module):
         return cast(BoxPredictor, self.box_predictors[mode])
 
     def load_mode(self, mode: Mode, other: "RegionNetwork", other_mode: Mode, *, outputs: bool) -> None:
-        """Copy the box head and the box predictor of another network; its last layers only with `outputs`."""
+        """Copy the box head and the box predictor of another network.
+
+        The last layers come along with `outputs`, if both modes have features of as many cells.
+        """
         self.box_head(mode).load_state_dict(other.box_head(other_mode).state_dict())
         own, theirs = self.box_predictor(mode), other.box_predictor(other_mode)
-        if outputs:
+        if outputs and own.size == theirs.size:
             own.load_state_dict(theirs.state_dict())
         else:
             own.reduce.load_state_dict(theirs.reduce.state_dict())

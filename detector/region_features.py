@@ -30,6 +30,7 @@ POOLED_SIZE = 5  # cells along a side of a region pooled from a shared map: half
 CROP_SIZE = 7  # cells along a side of a crop's features
 CROPS_AT_ONCE = 64  # a crop takes about 8 MB on its way through conv1 and conv2
 REGIONS_AT_ONCE = 64  # take 50 MB between the two products of the pooling
+REGIONS_TOGETHER = {"cuda": 1024}  # through the box head, of several images; on others as many as are pooled at once
 
 Regions = Sequence[tuple[SharedMaps, Boxes]]  # the images, each with its boxes (N, 4)
 Part = tuple[NDArray[np.intp], Tensor]  # indices [P] into the boxes of all images, and those regions' features
@@ -77,10 +78,28 @@ def _warped(maps: SharedMaps, boxes: Boxes) -> Tensor:
 
 def shared_features(box_head: BoxHead, regions: Regions, size: int) -> Iterator[Part]:
     """Each region pooled from the map that suits it, in place of pool4, and run through the box head."""
+    waiting: list[Part] = []
+    together = REGIONS_TOGETHER.get(regions[0][0].device.type, REGIONS_AT_ONCE)
+    for indices, pooled in _pooled(regions, size):
+        waiting.append((indices, pooled))
+        if sum(len(each) for each, _ in waiting) >= together:
+            yield _through(box_head, waiting)
+            waiting = []
+    if waiting:
+        yield _through(box_head, waiting)
+
+
+def _pooled(regions: Regions, size: int) -> Iterator[Part]:
+    """The regions [P, 832, size, size] of an image's map, for each of the maps."""
     first = 0
     for maps, boxes in regions:
         for indices, feature_map, windows in maps.windows(boxes):
             for start in range(0, len(indices), REGIONS_AT_ONCE):
                 part = slice(start, start + REGIONS_AT_ONCE)
-                yield first + indices[part], box_head(roi_align(feature_map, windows[part], STRIDE, size))
+                yield first + indices[part], roi_align(feature_map, windows[part], STRIDE, size)
         first += len(boxes)
+
+
+def _through(box_head: BoxHead, parts: list[Part]) -> Part:
+    indices, pooled = zip(*parts, strict=True)
+    return np.concatenate(indices), box_head(torch.cat(pooled))

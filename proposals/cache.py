@@ -1,7 +1,8 @@
 """The cache of proposals: those of a whole data set, computed once."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,23 @@ def cached_proposals(dataset: Dataset, method: Proposer, report: Report) -> Mapp
         made[truth.file] = found
     write_proposals(path, made, method.name, method.parameters)
     return read_proposals(path)
+
+
+@dataclass(frozen=True)
+class BestProposals(Mapping[str, Proposals]):
+    """Of the proposals of each image only the best, as a detector that takes few of a ranking method sees them."""
+
+    proposals: Mapping[str, Proposals]
+    count: int  # an image
+
+    def __getitem__(self, file: str) -> Proposals:
+        return self.proposals[file][: self.count]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.proposals)
+
+    def __len__(self) -> int:
+        return len(self.proposals)
 
 
 def _stored(path: Path, dataset: Dataset, method: Proposer) -> ProposalStore | None:

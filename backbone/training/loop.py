@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...data.errors import DataError
 from ...data.images.prefetching import prefetch
+from ...data.resources import usable_cores
 from ...data.terminal import Report
 from .checkpoints import CHECKPOINT, State, Training, check_out, restore, write_checkpoint
 from .distributed import (
@@ -71,7 +72,8 @@ def train(task: Task, run: Run) -> State:
     training = _start(task, run)
     state, log = training.state, training.log
     with noticing_signals() as noticed:
-        for step, batch, waited in _prefetched(task.batch_at, state.step, recipe.steps):
+        threads = _batch_threads(task.model)
+        for step, batch, waited in _prefetched(task.batch_at, state.step, recipe.steps, threads):
             begun = time.monotonic()
             terms, interrupted = _descend(training, task.loss, batch, recipe, step, noticed)
             if terms:
@@ -164,9 +166,17 @@ def _update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
             mean.lerp_(now, 1 - decay)
 
 
-def _prefetched(batch_at: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any, float]]:
-    """The batches in order and the seconds waited for each, the next two being made by a thread while one is used."""
-    with closing(prefetch(batch_at, range(start, stop), 1, ahead=3)) as batches:
+def _batch_threads(model: nn.Module) -> int:
+    """How many threads make batches: a GPU leaves the cores to them, on a CPU the network wants these itself."""
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    return max(usable_cores() - 1, 1) if on_gpu else 1
+
+
+def _prefetched(
+    batch_at: Callable[[int], Any], start: int, stop: int, threads: int
+) -> Iterator[tuple[int, Any, float]]:
+    """The batches in order and the seconds waited for each, the next ones being made by threads while one is used."""
+    with closing(prefetch(batch_at, range(start, stop), threads, ahead=threads + 2)) as batches:
         for step in range(start, stop):
             begun = time.monotonic()
             batch = next(batches)

@@ -75,6 +75,9 @@ def finetune(
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
     proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
+    best_proposals: Annotated[
+        int | None, typer.Option(help="Sample from an image's best N proposals [all].", metavar="N", **COUNT)
+    ] = None,
     short_sides: ShortSides = None,
     balance: Balance = False,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
@@ -103,6 +106,7 @@ def finetune(
         "mode": mode and checked_mode(mode),
         "freeze": freeze,
         "proposals": proposals,
+        "best_proposals": best_proposals,
         "short_sides": sides_of(short_sides) or None,
         "balance": balance,
         "box_deltas": deltas,

@@ -18,7 +18,7 @@ from ..region_features import Mode
 from .sampling import RegionSample, sample_regions
 
 OBJECT_FRACTION = 0.6  # of the images get the pyramid's level that suits an object, the others a proposal's
-JITTER = 0.25  # octaves of random scale, both ways: objects at many sizes make up for few photos
+JITTER = 0.25  # octaves of a step's random scale, both ways: objects at many sizes make up for few photos
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Batches:
 
     def __call__(self, step: int) -> list[Example]:
         start = step * self.images
-        return [self._example(index) for index in own_shard(range(start, start + self.images))]
+        jitter = 2 ** np.random.default_rng(seed_of(self.order.seed, step)).uniform(-JITTER, JITTER)
+        return [self._example(index, jitter) for index in own_shard(range(start, start + self.images))]
 
-    def _example(self, index: int) -> Example:
+    def _example(self, index: int, jitter: float) -> Example:
         chosen, rng = self.order.at(index)
         truth = self.dataset.images[chosen]
         image = self.dataset.read(truth)
@@ -64,7 +65,7 @@ class Batches:
         sample = sample_regions(candidates, self.regions, rng)
         if rng.random() < 0.5:
             image, sample = mirrored(image, sample)
-        short_sides = (self.short_sides[level] * 2 ** rng.uniform(-JITTER, JITTER),)
+        short_sides = (self.short_sides[level] * jitter,)
         return Example(truth.file, image, sample, short_sides, seed_of(self.order.seed, index))
 
 

@@ -27,11 +27,12 @@ from ...data.terminal import Report, format_columns
 from ...data.values import COUNT, NOT_NEGATIVE, check_ranges
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
-from ...proposals.cache import cached_proposals
+from ...proposals.cache import BestProposals, cached_proposals
 from ...proposals.methods import Proposer
 from ..config import DetectorConfig
 from ..model_folders import (
     WEIGHTS,
+    copy_multibox,
     initial_config,
     initial_network,
     load_multibox,
@@ -52,6 +53,7 @@ FEW_OBJECTS = 50  # of a class, from which little can be learnt
 SAMPLINGS = ("images", "windows")
 RANGES = {
     **dict.fromkeys(("images", "regions", "validation_images", "foreground", "background"), COUNT),
+    "best_proposals": replace(COUNT, optional=True),
     "head_rate": NOT_NEGATIVE,
     "bias_rate": NOT_NEGATIVE,
 }
@@ -65,6 +67,7 @@ class FinetuneOptions:
     mode: Mode = "shared"
     freeze: str = "conv1"  # the layers to freeze, of `FREEZES`
     proposals: str = "selective-search:googlenet"  # the trained detector uses them too
+    best_proposals: int | None = None  # an image, to sample regions from; none: all
     short_sides: tuple[float, ...] = ()  # of the image pyramid, in pixels; none: those of the first weights' detector
     balance: bool = False  # whether images of rare classes come more often
     images: int = 2  # a step
@@ -130,7 +133,10 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
         return region_loss(model, batch, options.mode, box_deltas=options.box_deltas)
 
     method = proposer_named(options.proposals, device=options.device)
-    return train_on_regions(Learner(network, config, method, loss, {"init": init}), data, validation, options, run)
+    state = train_on_regions(Learner(network, config, method, loss, {"init": init}), data, validation, options, run)
+    if frozen and earlier is not None and is_first():
+        copy_multibox(model_folder(init), run.out)  # a head on this very backbone
+    return state
 
 
 def train_on_regions(
@@ -144,6 +150,8 @@ def train_on_regions(
     learner.network.to(choose_device(options.device))
     with first_alone():
         proposals = cached_proposals(data, learner.method, report)
+    if options.best_proposals is not None:
+        proposals = BestProposals(proposals, options.best_proposals)
     report(_coverage(data, proposals, config.classes))
     for line in _class_counts(data, config.classes):
         report(line)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...backbone.features.shared_maps import SharedMaps
+from ...backbone.googlenet import Backbone
 from ...backbone.precision import autocast
 from ...backbone.training.distributed import totals
 from ...data.datasets.labelling import BACKGROUND
@@ -66,7 +67,8 @@ def _wrong_classes(samples: list[RegionSample], num_outputs: int) -> NDArray[np.
 
 def predict_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:
     """Logits [R, K + 1] and deltas [R, K, 4] of all regions of a step, image by image."""
-    regions = [(SharedMaps(network.backbone, each.image, each.short_sides), each.sample.boxes) for each in batch]
+    all_maps = _maps_of(network.backbone, batch)
+    regions = [(maps, each.sample.boxes) for maps, each in zip(all_maps, batch, strict=True)]
     with autocast(next(network.parameters()).device):
         pooled = network.pooled_features(mode, regions)  # [R, 4160]
         outputs = [network.box_predictor(mode).predict(pooled[:0])]
@@ -75,6 +77,16 @@ def predict_regions(network: RegionNetwork, batch: list[Example], mode: Mode) ->
             outputs.append(network.box_predictor(mode).predict(own))
     logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     return logits, deltas
+
+
+def _maps_of(backbone: Backbone, batch: list[Example]) -> list[SharedMaps]:
+    """The maps of each image of a step, those of equal size computed in one pass."""
+    maps: dict[int, SharedMaps] = {}
+    for short_sides in dict.fromkeys(each.short_sides for each in batch):
+        indices = [index for index, each in enumerate(batch) if each.short_sides == short_sides]
+        images = [batch[index].image for index in indices]
+        maps.update(zip(indices, SharedMaps.of_images(backbone, images, short_sides), strict=True))
+    return [maps[index] for index in range(len(batch))]
 
 
 def _stacked(boxes: list[NDArray[np.float64]], device: torch.device) -> Tensor:

@@ -119,7 +119,8 @@ def test_each_region_is_pooled_from_the_map_that_suits_it():
 
 
 @pytest.mark.parametrize("mode", regions.MODES)
-def test_regions_of_several_images_are_those_of_each(parts, image, mode):
+def test_regions_of_several_images_are_those_of_each(parts, image, mode, monkeypatch):
+    monkeypatch.setattr(regions, "REGIONS_TOGETHER", {"cpu": 3})  # those of both images in one pass
     first, second = as_boxes([[0, 0, 200, 150], [20, 30, 90, 120]]), as_boxes([[100, 10, 180, 60]])
     other = image[::-1].copy()
     images = [(SharedMaps(parts[0], image, SIDES), first), (SharedMaps(parts[0], other, SIDES), second)]

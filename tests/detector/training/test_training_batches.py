@@ -77,3 +77,15 @@ def test_crops_take_regions_of_every_size(batches):
     assert all(len(example.sample) == 3 for step in range(5) for example in crops(step))
     shared = replace(crops, mode="shared")
     assert all(len(example.sample) == 1 for step in range(5) for example in shared(step))
+
+
+def test_the_images_of_a_step_share_its_scale_so_that_those_of_equal_size_are_one_pass(batches):
+    scales = []
+    for step in range(10):
+        steps_scales = set()
+        for example in batches(step):
+            index = int(np.abs(np.log(np.array(SIDES) / example.short_sides[0])).argmin())
+            steps_scales.add(round(example.short_sides[0] / SIDES[index], 9))
+        assert len(steps_scales) == 1
+        scales += steps_scales
+    assert len(set(scales)) == 10

@@ -126,6 +126,17 @@ def test_regions_of_all_images_without_box_deltas(squares, beginner, tmp_path, m
     assert not np.array_equal(moved, proposals.boxes)
 
 
+def test_of_the_proposals_of_an_image_only_the_best_are_sampled(squares, beginner, tmp_path, monkeypatch):
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    lines = []
+    method = "selective-search:single"
+    options = FinetuneOptions((), "shared", "backbone", method, best_proposals=7, images=1, regions=4, device="cpu")
+    finetune(squares, None, str(beginner), options, Run(Recipe(steps=1), tmp_path / "out", report=lines.append))
+    assert any("; 7 proposals an image cover" in line for line in lines)
+    with pytest.raises(UsageError, match="--best-proposals 0: need at least 1"):
+        FinetuneOptions(best_proposals=0)
+
+
 def test_classes_and_parts_that_do_not_exist_are_refused(squares, beginner, tmp_path):
     with pytest.raises(UsageError, match="'circle' is not in squares"):
         finetune(squares, None, str(beginner), FinetuneOptions(classes=("circle",)), Run(Recipe(), tmp_path))
