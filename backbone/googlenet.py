@@ -6,6 +6,8 @@ The net is in two parts because a detector shares the first: `Backbone` (to ince
 Shapes: N images; the comments show a 224 x 224 input.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,6 +32,18 @@ def local_response_norm(x: Tensor) -> Tensor:
     total = squares[..., :-4] + squares[..., 1:-3] + squares[..., 2:-2] + squares[..., 3:-1] + squares[..., 4:]
     root = (total * (1e-4 / 5) + 1).sqrt()
     return (x / (root * root.sqrt())).permute(0, 3, 1, 2)
+
+
+def map_side(pixels: int) -> int:
+    """The cells along a side of 4e's map of an image with so many pixels along it.
+
+    >>> map_side(224), map_side(225)
+    (14, 15)
+    """
+    cells = math.ceil(pixels / 2)  # conv1
+    for _ in range(3):  # the pools, which round up
+        cells = max(math.ceil((cells - 3) / 2) + 1, 1)
+    return cells
 
 
 class Backbone(nn.Module):

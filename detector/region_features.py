@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..backbone.features.crop_warping import warp_on_device
+from ..backbone.features.few_shapes import pad_rows
 from ..backbone.features.shared_maps import SharedMaps, as_input
 from ..backbone.googlenet import FEATURE_CHANNELS, STRIDE, BoxHead
 from ..backbone.roi_align import roi_align
@@ -30,7 +31,7 @@ POOLED_SIZE = 5  # cells along a side of a region pooled from a shared map: half
 CROP_SIZE = 7  # cells along a side of a crop's features
 CROPS_AT_ONCE = 64  # a crop takes about 8 MB on its way through conv1 and conv2
 REGIONS_AT_ONCE = 64  # take 50 MB between the two products of the pooling
-REGIONS_TOGETHER = {"cuda": 1024}  # through the box head, of several images; on others as many as are pooled at once
+REGIONS_TOGETHER = {"cuda": 1024}  # through the box head, of several images; elsewhere as many as are pooled at once
 
 Regions = Sequence[tuple[SharedMaps, Boxes]]  # the images, each with its boxes (N, 4)
 Part = tuple[NDArray[np.intp], Tensor]  # indices [P] into the boxes of all images, and those regions' features
@@ -65,8 +66,8 @@ def crop_features(box_head: BoxHead, regions: Regions) -> Iterator[Part]:
         part = flat[start : start + CROPS_AT_ONCE]
         by_image = groupby(part, key=itemgetter(0))
         crops = torch.cat([_warped(maps, np.stack([box for _, box in some])) for maps, some in by_image])
-        features = backbone(as_input(backbone, crops))  # of [P, 3, 224, 224]
-        yield np.arange(start, start + len(part)), box_head(box_head.pool4(features))
+        features = backbone(pad_rows(as_input(backbone, crops)))  # of [P or more, 3, 224, 224]
+        yield np.arange(start, start + len(part)), box_head(box_head.pool4(features))[: len(part)]
 
 
 def _warped(maps: SharedMaps, boxes: Boxes) -> Tensor:
@@ -101,5 +102,5 @@ def _pooled(regions: Regions, size: int) -> Iterator[Part]:
 
 
 def _through(box_head: BoxHead, parts: list[Part]) -> Part:
-    indices, pooled = zip(*parts, strict=True)
-    return np.concatenate(indices), box_head(torch.cat(pooled))
+    indices = np.concatenate([own for own, _ in parts])  # [P]
+    return indices, box_head(pad_rows(torch.cat([pooled for _, pooled in parts])))[: len(indices)]

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from ...data.boxes import Boxes
 from ...data.images.crops import with_context
-from ..googlenet import CELL_SHIFT, Backbone
+from ..googlenet import CELL_SHIFT, Backbone, map_side
+from .few_shapes import pad_images, pad_rows, wants_few_shapes
 from .image_pyramid import nearest_short_sides, resize
 
 
 class _ImageBatch:
-    """Images whose maps are computed together, those of equal size in one pass."""
+    """Images whose maps are computed together."""
 
     def __init__(self, backbone: Backbone, images: Sequence[NDArray[np.uint8]], short_sides: tuple[float, ...]):
         self.backbone, self.images, self.short_sides = backbone, images, short_sides
@@ -28,13 +29,28 @@ class _ImageBatch:
         """Each image's map at one of the short sides, computed when first needed, and its image's scale."""
         if number not in self._cached:
             resized = [resize(image, self.short_sides[number]) for image in self.images]
-            feature_maps: dict[int, Tensor] = {}
-            for shape in dict.fromkeys(image.shape for image, _ in resized):
-                indices = [index for index, (image, _) in enumerate(resized) if image.shape == shape]
-                inputs = as_input(self.backbone, np.stack([resized[index][0] for index in indices]))
-                feature_maps.update(zip(indices, self.backbone(inputs).split(1), strict=True))  # of [N, 832, h, w]
-            self._cached[number] = [(feature_maps[index], scale) for index, (_, scale) in enumerate(resized)]
+            images, scales = zip(*resized, strict=True)
+            few_shapes = wants_few_shapes(next(self.backbone.parameters()).device)
+            feature_maps = (_maps_of_padded if few_shapes else _maps_of)(self.backbone, images)
+            self._cached[number] = list(zip(feature_maps, scales, strict=True))
         return self._cached[number]
+
+
+def _maps_of(backbone: Backbone, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    """The map [1, 832, h, w] of each image (H, W, 3), those of equal size computed in one pass."""
+    feature_maps: dict[int, Tensor] = {}
+    for shape in dict.fromkeys(image.shape for image in images):
+        indices = [index for index, image in enumerate(images) if image.shape == shape]
+        inputs = as_input(backbone, np.stack([images[index] for index in indices]))
+        feature_maps.update(zip(indices, backbone(inputs).split(1), strict=True))  # of [N, 832, h, w]
+    return [feature_maps[index] for index in range(len(images))]
+
+
+def _maps_of_padded(backbone: Backbone, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    """The same of all images in one pass, padded to one size. A map's last cells see some of the padding."""
+    maps = backbone(pad_rows(as_input(backbone, pad_images(images))))  # [N', 832, h', w']
+    sizes = [[map_side(side) for side in image.shape[:2]] for image in images]
+    return [maps[index : index + 1, :, :height, :width] for index, (height, width) in enumerate(sizes)]
 
 
 class SharedMaps:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from inception_rcnn.backbone.features import few_shapes
 from inception_rcnn.backbone.features.shared_maps import SharedMaps
 from inception_rcnn.backbone.googlenet import CELL_SHIFT, STRIDE, Backbone, BoxHead
 from inception_rcnn.data.boxes import as_boxes
@@ -127,6 +128,13 @@ def test_regions_of_several_images_are_those_of_each(parts, image, mode, monkeyp
     together = joined(region_features(mode, parts[1], images, 7))
     each = [joined(region_features(mode, parts[1], [one], 7)) for one in images]
     torch.testing.assert_close(together, torch.cat(each), rtol=1e-3, atol=1e-3)
+
+
+def test_crops_padded_to_few_shapes_are_the_same(parts, image, monkeypatch):
+    images = [(SharedMaps(parts[0], image, SIDES), as_boxes([[0, 0, 200, 150], [20, 30, 90, 120], [100, 10, 180, 60]]))]
+    exact = joined(region_features("crops", parts[1], images, 7))
+    monkeypatch.setattr(few_shapes, "DEVICES", ("cpu",))
+    torch.testing.assert_close(joined(region_features("crops", parts[1], images, 7)), exact, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (3000, 2)])
