@@ -170,8 +170,8 @@ def initial_network(
     A detector brings its backbone, and box head and box predictor of the mode, or of its first one. The last layers
     are new where classes, kind of scores or pooled size differ, or `new_outputs` are wanted. With `keep_modes`
     (right only if the backbone will not change) a detector of these classes brings its other modes, its default mode
-    and its settings, all but the short sides. A classifier (BVLC's, or one trained here: its folder will do) brings
-    backbone and box head. The configuration that comes back has the modes found.
+    and its settings, all but short sides and proposals. A classifier (BVLC's, or one trained here: its folder will do)
+    brings backbone and box head. The configuration that comes back has the modes found.
     """
     if init is not None and (Path(init).is_file() or is_classifier_folder(Path(init))):
         return _from_classifier(Path(init), config)
@@ -203,7 +203,8 @@ def _from_detector(
     modes = earlier_modes if config.mode in earlier_modes else (*earlier_modes, config.mode)
     config = replace(config, modes=modes)
     if earlier_modes:
-        config = replace(was, modes=modes, short_sides=config.short_sides)
+        regions = was.regions if was.proposals == config.proposals else config.regions
+        config = replace(was, modes=modes, short_sides=config.short_sides, proposals=config.proposals, regions=regions)
     network = RegionNetwork(len(config.classes), modes, config.pooled_size)
     network.backbone.load_state_dict(earlier.backbone.state_dict())
     for mode in modes:

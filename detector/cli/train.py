@@ -74,7 +74,10 @@ def finetune(
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
-    proposals: Annotated[str | None, typer.Option(help="The method of proposing regions [the preset's].")] = None,
+    proposals: Annotated[
+        str | None,
+        typer.Option(help="The method of proposing regions [the preset's; of a detector that gets a mode, its own]."),
+    ] = None,
     best_proposals: Annotated[
         int | None, typer.Option(help="Sample from an image's best N proposals [all].", metavar="N", **COUNT)
     ] = None,

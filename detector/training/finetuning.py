@@ -48,6 +48,7 @@ from .region_loss import region_loss
 from .resume_facts import data_fact
 from .window_batches import WindowBatches, find_windows
 
+SEARCHED = "selective-search:googlenet"  # the proposals of a new backbone, which has no MultiBox yet
 HEAD_RATE = 5.0  # how much faster the new layers learn
 FEW_OBJECTS = 50  # of a class, from which little can be learnt
 SAMPLINGS = ("images", "windows")
@@ -66,7 +67,9 @@ class FinetuneOptions:
     classes: tuple[str, ...] = ()  # none: all of the data set
     mode: Mode = "shared"
     freeze: str = "conv1"  # the layers to freeze, of `FREEZES`
-    proposals: str = "selective-search:googlenet"  # the trained detector uses them too
+    proposals: str = (
+        ""  # the trained detector has them too; none: those of a detector that gets another mode, or SEARCHED
+    )
     best_proposals: int | None = None  # an image, to sample regions from; none: all
     short_sides: tuple[float, ...] = ()  # of the image pyramid, in pixels; none: those of the first weights' detector
     balance: bool = False  # whether images of rare classes come more often
@@ -119,10 +122,12 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
     check_model_folder(run.out, run.resume)  # before minutes go into proposals
     torch.manual_seed(run.recipe.seed)  # for the first weights of new layers
     frozen, earlier = FREEZES[options.freeze] == FREEZES["backbone"], initial_config(init)
+    grown = earlier if frozen and earlier is not None and earlier.classes == classes else None  # by another mode
+    proposals = options.proposals or (SEARCHED if grown is None else grown.proposals)
     config = DetectorConfig(
         classes=classes,
         modes=(options.mode,),
-        proposals=options.proposals,
+        proposals=proposals,
         short_sides=options.short_sides or (SHORT_SIDES if earlier is None else earlier.short_sides),
         pooled_size=POOLED_SIZE if earlier is None or not frozen else earlier.pooled_size,
         box_deltas=options.box_deltas,
@@ -132,9 +137,9 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
     def loss(model: RegionNetwork, batch: list[Example]) -> dict[str, Tensor]:
         return region_loss(model, batch, options.mode, box_deltas=options.box_deltas)
 
-    method = proposer_named(options.proposals, device=options.device)
+    method = proposer_named(proposals, None if grown is None else init, options.device)
     state = train_on_regions(Learner(network, config, method, loss, {"init": init}), data, validation, options, run)
-    if frozen and earlier is not None and is_first():
+    if grown is not None and is_first():
         copy_multibox(model_folder(init), run.out)  # a head on this very backbone
     return state
 

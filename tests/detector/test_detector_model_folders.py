@@ -1,6 +1,7 @@
 import dataclasses
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,28 @@ def test_a_detector_of_the_same_classes_brings_its_heads(folder):
     for network in (kept, alone):
         for name, tensor in network.state_dict().items():
             torch.testing.assert_close(tensor, before[name])
+
+
+def test_a_detector_that_gets_a_mode_stays_as_it_is_beside(folder, tmp_path):
+    config = replace(CONFIG, proposals="mix", regions=100, score=0.2)
+    save_network(tmp_path, load_network(folder)[0], config)
+    wanted = DetectorConfig(CONFIG.classes, modes=("crops",), proposals="mix", short_sides=(300,))
+    _, grown = initial_network(str(tmp_path), wanted, keep_modes=True)
+    assert (grown.mode, grown.proposals, grown.regions, grown.score) == ("shared", "mix", 100, 0.2)
+    assert grown.short_sides == (300,)
+    _, other = initial_network(str(tmp_path), replace(wanted, proposals="multibox:50"), keep_modes=True)
+    assert (other.proposals, other.regions, other.score) == ("multibox:50", 1000, 0.2)  # 100 were of the mix
+
+
+def test_modes_with_other_numbers_of_cells_share_all_but_the_last_layers(tmp_path):
+    torch.manual_seed(0)
+    save_network(tmp_path, RegionNetwork(2, ("shared",), 5), DetectorConfig(("cat", "dog"), pooled_size=5))
+    wanted = DetectorConfig(("cat", "dog"), modes=("crops",), pooled_size=5)
+    network, config = initial_network(str(tmp_path), wanted, keep_modes=True)
+    assert config.modes == ("shared", "crops")
+    shared, crops = network.box_predictor("shared"), network.box_predictor("crops")
+    torch.testing.assert_close(shared.reduce.weight, crops.reduce.weight)
+    assert (shared.classifier.in_features, crops.classifier.in_features) == (1024 + 64 * 25, 1024 + 64 * 49)
 
 
 def test_other_classes_get_new_outputs(folder):
