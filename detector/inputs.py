@@ -52,7 +52,7 @@ def _described(value: Any) -> str:
     if value is None:
         return "None; cv2.imread gives that for a file that it cannot read: give the path instead"
     if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}; detect in one image at a time, or in files with stream(...)"
+        return f"a {type(value).__name__} of {len(value)}; detect_batch takes several images, stream(...) files"
     if isinstance(value, bytes | bytearray | memoryview):
         return f"{type(value).__name__}; give PIL.Image.open(io.BytesIO(...)) for the content of a file"
     if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "shape"):
@@ -67,7 +67,7 @@ def _advice(image: NDArray[Any]) -> str:
     if 0 in shape:
         return ": it is empty"
     if len(shape) == 4:
-        return ": it is a batch; detect in one image at a time"
+        return ": it is a batch; give detect_batch a list of its images"
     if len(shape) == 2 or (len(shape) == 3 and shape[2] == 1):
         return ": it is gray; give np.dstack([image] * 3)"
     if len(shape) != 3:
