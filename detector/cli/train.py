@@ -79,7 +79,7 @@ def finetune(
         typer.Option(help="The method of proposing regions [the preset's; of a detector that gets a mode, its own]."),
     ] = None,
     best_proposals: Annotated[
-        int | None, typer.Option(help="Sample from an image's best N proposals [all].", metavar="N", **COUNT)
+        int | None, typer.Option(help="Sample from an image's best N proposals [all].", **COUNT)
     ] = None,
     short_sides: ShortSides = None,
     balance: Balance = False,

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import torch
 from line_training import RECIPE, batch_at, judged, run, squared_error
 
+from inception_rcnn.backbone.training import loop
 from inception_rcnn.backbone.training.checkpoints import check_model_folder
 from inception_rcnn.backbone.training.recipe import Recipe
 from inception_rcnn.data.errors import DataError, SetupError, UsageError
@@ -43,6 +45,14 @@ def test_it_learns_a_line_and_saves_the_ema(tmp_path):
     assert not torch.equal(saved[0]["layer.weight"], model.layer.weight)
     assert [row["step"] for row in rows(tmp_path)] == [25, 50, 75, 90]
     assert rows(tmp_path)[-1]["loss"] < rows(tmp_path)[0]["loss"] / 2
+
+
+def test_batches_made_by_several_threads_are_those_of_one(tmp_path, monkeypatch):
+    model, _, _ = run(tmp_path / "one")
+    monkeypatch.setattr(loop, "_batch_threads", lambda model: 4)  # as beside a GPU
+    other, _, _ = run(tmp_path / "four", batch=lambda step: (time.sleep(0.002 * (step % 3)), batch_at(step))[1])
+    for one, four in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, four)
 
 
 def test_plain_momentum_with_steps_is_what_a_loop_with_torch_gives(tmp_path):

@@ -69,7 +69,7 @@ def test_the_folder_is_the_detector_with_a_multibox(trained, beginner):
     assert state.step == 4
     assert any("selective-search:googlenet" in line or "found in" in line for line in lines)
     before = read_config(beginner / "config.json")
-    assert read_config(out / "config.json") == replace(before, proposals="mix", regions=100)
+    assert read_config(out / "config.json") == replace(before, proposals="mix", regions=64)
     assert (out / WEIGHTS).read_bytes() == (beginner / WEIGHTS).read_bytes()
     row = json.loads((out / "log.jsonl").read_text().splitlines()[0])
     assert {"loss", "location", "confidence", "iou"} <= row.keys()
