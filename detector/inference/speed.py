@@ -4,6 +4,7 @@ The rows share images and machine, so that what counts are their ratios.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from torchvision.ops import batched_nms
 from ...backbone.features.shared_maps import SharedMaps
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, require_objects, spread
+from ...data.diagnostics import listed
 from ...data.errors import UsageError
 from ...data.images.crops import SIZE
 from ...data.records import ImageDetections
@@ -30,6 +32,7 @@ from ...proposals.external import opencv_selective_search
 from ..rcnn import RCNN, refine
 from ..result import Detected
 
+ENOUGH_OBJECTS = 10  # of a class, for its average precision to count
 MEASURED_FROM = 0.001  # score: average precision needs nearly all detections
 STAGES = ("decode", "proposals", "maps", "regions", "suppression")
 FIRST_RELEASE = {"proposals": "selective-search:googlenet", "regions": 1000, "short_sides": (200, 400, 800)}
@@ -85,30 +88,34 @@ def benchmark_speed(
 ) -> list[SpeedRow]:
     """Measure a detector as it is, with crops, with the first release's settings, and a plain R-CNN loop.
 
-    `regions` are numbers of proposals to classify, for a row each.
+    `regions` are numbers of proposals to classify, for a row each. mAP is the mean over the classes with ten objects
+    or more among the images, if there are any: one object of a rare class would decide a row.
     """
     check_range(f"--images {num_images}", num_images, COUNT)
     sample = spread(data, num_images)
     require_objects(sample, model.config.classes, "to measure mAP on", report)
+    objects = Counter(label for truth in sample.images for label in truth.labels[truth.to_find].tolist())
+    classes = [name for name in model.config.classes if objects[name] >= ENOUGH_OBJECTS] or model.config.classes
+    report(f"mAP of {listed(classes)}")
     settings: dict[str, dict[str, Any]] = {"default": {}}
     settings.update({f"default, {count} regions": {"regions": count} for count in regions})
     if "crops" in model.config.modes:
         settings["crops"] = {"mode": "crops"}
     settings["0.1.0's default"] = FIRST_RELEASE
     rows = [
-        _measure(name, model.with_options(score=MEASURED_FROM, **changes), sample, report)
+        _measure(name, model.with_options(score=MEASURED_FROM, **changes), sample, classes, report)
         for name, changes in settings.items()
     ]
     return [*rows, measure_plain_loop(replace(sample, images=sample.images[:PLAIN_IMAGES]), model.device, report)]
 
 
-def _measure(name: str, model: RCNN, sample: Dataset, report: Report) -> SpeedRow:
+def _measure(name: str, model: RCNN, sample: Dataset, classes: Sequence[str], report: Report) -> SpeedRow:
     _detect(model, _Clock(model.device), lambda: sample.read(sample.images[0]))  # compiles, allocates
     clock, found = _Clock(model.device), []
     for truth in tracked(sample.images, name, len(sample), report):
         detections = _detect(model, clock, lambda truth=truth: sample.read(truth))
         found.append(ImageDetections(truth.file, truth.width, truth.height, detections))
-    mean_ap = evaluate_voc(tabulate(found, sample.images, model.config.classes), "voc10").map
+    mean_ap = evaluate_voc(tabulate(found, sample.images, classes), "voc10").map
     return clock.row(name, model.config.regions, len(sample), mean_ap)
 
 

@@ -35,6 +35,7 @@ def _plot(title: str, points: Sequence[tuple[float, float, str]], left: int) -> 
         return round(across, 1), round(HEIGHT - MARGIN - (y - bottom) / (top - bottom) * (HEIGHT - 2 * MARGIN), 1)
 
     parts = [f'<text x="{left + WIDTH / 2}" y="{HEIGHT - 10}" text-anchor="middle">{escape(title)}</text>']
+    parts.append(f'<text x="{left + 8}" y="{MARGIN - 16}">mAP</text>')
     for step in range(round((top - bottom) / 0.05) + 1):
         value = bottom + 0.05 * step
         _, y = at(low, value)
@@ -42,7 +43,10 @@ def _plot(title: str, points: Sequence[tuple[float, float, str]], left: int) -> 
         parts.append(f'<line {line} stroke="#ddd"/><text x="{left + 8}" y="{y + 4}">{value:.2f}</text>')
     for log, (x, y, name) in zip(logs, points, strict=True):
         across, down = at(log, y)
-        label = f"{name}: mAP {y:.3f} at {x:.3g} {title}"
+        number = f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+        label = f"{name}: mAP {y:.3f} at {number} {title}"
         parts.append(f'<circle cx="{across}" cy="{down}" r="4" fill="#0072b2"><title>{escape(label)}</title></circle>')
-        parts.append(f'<text x="{across}" y="{down - 7}" font-size="9" text-anchor="middle">{x:.3g}</text>')
+        words = [(number, down - 7), ("" if name.endswith("regions") else name, down + 14)]
+        for text, height in words:
+            parts.append(f'<text x="{across}" y="{height}" font-size="9" text-anchor="middle">{escape(text)}</text>')
     return "".join(parts)
