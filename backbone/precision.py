@@ -12,9 +12,11 @@ from ..data.values import shown
 from .googlenet import STRIDE, Backbone
 from .roi_align import roi_align
 
-# oneDNN caches a compiled layer, and memory for it, for each of the last 1,024 shapes: hundreds of megabytes in a
-# folder with images of many sizes, for no speed. It reads this when it computes for the first time.
+# oneDNN caches a compiled layer, and memory for it, for each of the last 1,024 shapes, and torch, on top of it, for as
+# many: hundreds of megabytes in a folder with images of many sizes, for little speed. An image's layers have about 120
+# shapes. Both read this when they compute for the first time.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "128")
 
 
 _NAME = re.compile(r"(cpu|cuda|mps)(?::(\d{1,3}))?", re.ASCII)
