@@ -50,7 +50,7 @@ def _normalise(x: Tensor) -> Tensor:
 
 
 def map_side(pixels: int) -> int:
-    """The cells along a side of 4e's map of an image with so many pixels along it.
+    """The cells along a side of 4e's map, from the pixels along that side of the image.
 
     >>> map_side(224), map_side(240)
     (14, 15)

@@ -60,6 +60,11 @@ MaxMegapixels = Annotated[
     float | None, typer.Option(help="Do not read images of more million pixels [179].", **ABOVE_ZERO)
 ]
 Balance = Annotated[bool, typer.Option(help="Meet images of rare classes more often.")]
+TrainingProposals = Annotated[
+    str | None,
+    typer.Option(help="The method of proposing regions [the preset's; of a detector that gets a mode, its own]."),
+]
+BestProposals = Annotated[int | None, typer.Option(help="Sample from an image's best N proposals [all].", **COUNT)]
 ShortSides = Annotated[
     str | None, typer.Option(help="Short sides of the image pyramid, in pixels, as 200,400,800 [the model's].")
 ]

@@ -9,6 +9,7 @@ from .numbers import COUNT, NUMBER
 from .options import (
     SPEC_HELP,
     Balance,
+    BestProposals,
     CheckpointEvery,
     Classes,
     Data,
@@ -28,6 +29,7 @@ from .options import (
     ShortSides,
     Steps,
     Tensorboard,
+    TrainingProposals,
     ValidateEvery,
     Validation,
     ValidationImages,
@@ -74,13 +76,8 @@ def finetune(
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
-    proposals: Annotated[
-        str | None,
-        typer.Option(help="The method of proposing regions [the preset's; of a detector that gets a mode, its own]."),
-    ] = None,
-    best_proposals: Annotated[
-        int | None, typer.Option(help="Sample from an image's best N proposals [all].", **COUNT)
-    ] = None,
+    proposals: TrainingProposals = None,
+    best_proposals: BestProposals = None,
     short_sides: ShortSides = None,
     balance: Balance = False,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
