@@ -33,11 +33,7 @@ def classify(
     report: Report = silent,
 ) -> ClassificationResult:
     """How right classifiers are, one or several as an ensemble, on all images of `data` or `limit`, evenly spread."""
-    if crops not in COUNTS:
-        raise UsageError(f"--crops {crops}: known are {', '.join(map(str, COUNTS))}")
-    if not models:
-        raise UsageError("give at least one --model")
-    saved = [read_classifier(path) for path in models]
+    saved = open_classifiers(models, crops)
     images = open_labelled(data)
     images = images.with_classes(common_classes(saved, images))
     images = images if limit is None else images.spread(limit)
@@ -45,6 +41,15 @@ def classify(
     report(f"{len(images)} images, {crops} crops each, {len(networks)} networks")
     probabilities = predict(networks, images, crops, report)
     return ClassificationResult(images.classes, images.targets, probabilities)
+
+
+def open_classifiers(models: Sequence[str | Path], crops: int) -> list[SavedClassifier]:
+    """The classifiers of an ensemble; UsageError without any, or for a number of crops that there is no rule for."""
+    if crops not in COUNTS:
+        raise UsageError(f"--crops {crops}: known are {', '.join(map(str, COUNTS))}")
+    if not models:
+        raise UsageError("give at least one --model")
+    return [read_classifier(path) for path in models]
 
 
 def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import typer
 
 from ...data.errors import InceptionRcnnError, SetupError
 from .benchmark import benchmark_app
+from .classify import classify
 from .convert import convert
 from .numbers import FRACTION, NUMBER
 from .options import (
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.add_typer(train_app, name="train")
 app.add_typer(benchmark_app, name="benchmark")
 app.command(epilog=SPEC_HELP)(convert)
+app.command(epilog=SPEC_HELP)(classify)
 
 
 def _show_version(wanted: bool) -> None:
@@ -157,25 +159,6 @@ def propose(
     method = proposer_named(proposals, model, device)
     how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
     report(propose_to_file(source, out, method, report, **how))
-
-
-@app.command()
-def classify(
-    model: Annotated[list[str], typer.Option(help="A classifier's folder or weights; given again, an ensemble.")],
-    data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
-    crops: Annotated[int, typer.Option(help="1, 10 or 144 an image, averaged.")] = 1,
-    images: Annotated[int | None, typer.Option(min=1, help="How many, evenly spread [all].")] = None,
-    json: Json = None,
-    device: Device = "auto",
-) -> None:
-    """Test classifiers: top-1, top-5 and confusions."""
-    from ...data.files.atomic import write_atomically
-    from ..classification.testing import classify
-
-    result = classify(model, data, crops, device, images, report)
-    if json is not None:
-        write_atomically(json, result.to_json())
-    show(result)
 
 
 @app.command(epilog=SPEC_HELP)

@@ -29,8 +29,8 @@ def _rows_beside(name: str) -> list[list[str]]:
         return list(csv.reader(stream))[1:]
 
 
-_NAMES = dict(_rows_beside("ilsvrc_classes.csv"))
-ILSVRC_CLASSES = tuple(_NAMES.values())  # in the official order: the first has id 1
+DET_NAMES = dict(_rows_beside("ilsvrc_classes.csv"))  # by wnid
+ILSVRC_CLASSES = tuple(DET_NAMES.values())  # in the official order: the first has id 1
 
 TRAIN = "train"  # the folder of the images that are not annotated exhaustively
 _SUFFIXES = (".JPEG", ".jpg", ".jpeg", ".JPG", ".png")
@@ -59,7 +59,7 @@ def read_ilsvrc(root: str | Path, split: str, on_problem: OnProblem = refuse) ->
     folder = _folder_of(split, (annotations, images))
     listed, annotated = _named(rows, annotations / folder, images / folder)
     blacklist = {
-        image: tuple(_NAMES[one] for one in wnids.split()) for image, wnids in _rows_beside("ilsvrc_blacklist.csv")
+        image: tuple(DET_NAMES[one] for one in wnids.split()) for image, wnids in _rows_beside("ilsvrc_blacklist.csv")
     }
     truths: list[GroundTruth] = []
     ids: list[str] = []
@@ -143,18 +143,18 @@ def _split_line(line: str) -> tuple[str, str]:
 def _with_names(truth: GroundTruth, path: Path, on_problem: OnProblem) -> GroundTruth:
     wnids = truth.labels.tolist()
     for wnid in wnids:
-        if wnid not in _NAMES:
-            what = f"{shown(wnid)} is none of the {len(_NAMES)} classes of ILSVRC's detection task"
+        if wnid not in DET_NAMES:
+            what = f"{shown(wnid)} is none of the {len(DET_NAMES)} classes of ILSVRC's detection task"
             on_problem(Problem("class that ILSVRC does not have", f"{path}: object ({wnid})", what, _suggestion(wnid)))
-    known = truth[np.array([wnid in _NAMES for wnid in wnids], dtype=np.bool_)]
-    return replace(known, labels=np.array([_NAMES[wnid] for wnid in known.labels.tolist()], dtype=np.str_))
+    known = truth[np.array([wnid in DET_NAMES for wnid in wnids], dtype=np.bool_)]
+    return replace(known, labels=np.array([DET_NAMES[wnid] for wnid in known.labels.tolist()], dtype=np.str_))
 
 
 def _suggestion(label: str) -> str:
-    near = get_close_matches(label[:_LONGEST_NAME], [*_NAMES, *ILSVRC_CLASSES], n=1)
-    wnids = {name: wnid for wnid, name in _NAMES.items()}
+    near = get_close_matches(label[:_LONGEST_NAME], [*DET_NAMES, *ILSVRC_CLASSES], n=1)
+    wnids = {name: wnid for wnid, name in DET_NAMES.items()}
     wnid = wnids.get(near[0], near[0]) if near else ""
-    return f"did you mean {wnid} ({_NAMES[wnid]})?" if wnid else "write the wnid of one of them"
+    return f"did you mean {wnid} ({DET_NAMES[wnid]})?" if wnid else "write the wnid of one of them"
 
 
 def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
@@ -166,10 +166,10 @@ def with_blacklist(data: Dataset, path: str | Path) -> Dataset:
         if not line.strip():
             continue
         index, wnid = line.split() if len(line.split()) == 2 else ("", "")
-        if not index.isdecimal() or len(index) >= _LONGEST_INDEX or wnid not in _NAMES:
+        if not index.isdecimal() or len(index) >= _LONGEST_INDEX or wnid not in DET_NAMES:
             raise DataError(f"{path}: line {number} is {line[:80]!r}: need an image's index and a wnid of ILSVRC's")
         index = str(int(index))
-        blacklist[index] = (*blacklist.get(index, ()), _NAMES[wnid])
+        blacklist[index] = (*blacklist.get(index, ()), DET_NAMES[wnid])
     images = (
         replace(truth, ignored_classes=blacklist.get(number, ()))
         for truth, number in zip(data.images, data.image_ids, strict=True)
