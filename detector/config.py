@@ -35,12 +35,20 @@ RANGES = {
     "regions": COUNT,
     "budget": Range(0, math.inf, optional=True),
     "score": FRACTION,
+    "context": Range(0, 4),
     "nms_threshold": FRACTION,
     "max_detections": COUNT,
     "vote_threshold": Range(0, 2),  # above 1 there are no votes
     "members": MEMBERS,
 }
-OF_THE_WEIGHTS = ("classes", "modes", "scores", "pooled_size", "members")  # settings that only training can change
+OF_THE_WEIGHTS = (
+    "classes",
+    "subclasses",
+    "modes",
+    "scores",
+    "pooled_size",
+    "members",
+)  # settings that only training can change
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class DetectorConfig:
     """Frozen facts of a trained detector, and the defaults it detects with; UsageError where one cannot be."""
 
     classes: tuple[str, ...]  # the classifier's outputs 1..K; 0 is background
+    # The outputs of the classifier that it was grown from and still has, each with its class, "" for background.
+    subclasses: Mapping[str, str] = field(default_factory=dict)
     modes: tuple[Mode, ...] = ("shared",)  # of region features, with a box head and a box predictor each
     mode: Mode = None  # pyright: ignore[reportAssignmentType]  # the default; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
@@ -56,6 +66,7 @@ class DetectorConfig:
     regions: int = 1000  # proposals that are classified, the best first
     budget: float | None = None  # seconds an image, after which no more of its proposals are classified
     score: float = 0.3  # detections below are left out
+    context: float = 0.0  # the power of a class's probability for the whole image that its score is multiplied by
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
     max_detections: int = 100  # an image (R-CNN's cap)
     vote_threshold: float = 0.5  # IoU from which boxes of the same class vote on where a detection is
@@ -67,6 +78,7 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", _checked_names("classes", self.classes, MOST_CLASSES))
+        object.__setattr__(self, "subclasses", _checked_subclasses(self.subclasses, self.classes))
         object.__setattr__(self, "modes", _checked_names("modes", self.modes, len(MODES)))
         for mode in self.modes:
             _require_known("modes", mode, MODES)
@@ -84,6 +96,12 @@ class DetectorConfig:
         object.__setattr__(self, "output_classes", _checked_outputs(self.output_classes, self.classes))
         if self.scores == "sigmoid" and self.members > 1:
             raise UsageError("the members of an ensemble need softmax scores, these have sigmoid ones")
+
+    @property
+    def class_of(self) -> tuple[int, ...]:
+        """The class of each subclass, an index into the classifier's outputs."""
+        index_of = {"": 0, **{name: index for index, name in enumerate(self.classes, 1)}}
+        return tuple(index_of[name] for name in self.subclasses.values())
 
     @property
     def detected_classes(self) -> tuple[str, ...]:
@@ -152,6 +170,18 @@ def checked_options(options: Mapping[str, Any], config: DetectorConfig) -> dict[
         require_known("setting", name, [each for each in SETTINGS if each not in OF_THE_WEIGHTS])
     dataclasses.replace(config, **options)  # which checks the values
     return dict(options)
+
+
+def _checked_subclasses(subclasses: Any, classes: tuple[str, ...]) -> dict[str, str]:
+    """The class of each subclass, one of the detector's own or "" for none; they need not be there."""
+    if not isinstance(subclasses, Mapping):
+        raise UsageError(f"subclasses is {shown(subclasses)}: need the class of each, by name")
+    if subclasses:
+        _checked_names("subclasses", [*subclasses], MOST_CLASSES)
+    for name, parent in subclasses.items():
+        if parent not in ("", *classes):
+            raise UsageError(f"subclasses: {shown(name)} belongs to {shown(parent)}, which is none of the classes")
+    return dict(subclasses)
 
 
 def _checked_outputs(names: Any, classes: tuple[str, ...]) -> tuple[str, ...]:

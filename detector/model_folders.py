@@ -7,8 +7,8 @@ from typing import cast
 
 from torch import Tensor
 
-from ..backbone.classification.model_folder import is_classifier_folder, read_classifier
-from ..backbone.googlenet import Backbone
+from ..backbone.classification.model_folder import SavedClassifier, is_classifier_folder, read_classifier
+from ..backbone.googlenet import Backbone, GoogLeNet
 from ..backbone.precision import Device, choose_device
 from ..backbone.weights import compact, load_checked, read_metadata, read_weights, save_weights, tensors_hash
 from ..data.class_names import hint
@@ -17,6 +17,7 @@ from ..data.errors import DataError, UsageError
 from ..data.files.atomic import write_atomically
 from ..proposals.methods import Proposer, proposer
 from ..proposals.multibox.network import MultiBox, MultiBoxHead
+from .box_predictor import Subclasses
 from .config import DetectorConfig, read_config, read_hashes
 from .ensemble import Ensemble
 from .network import RegionNetwork
@@ -48,7 +49,7 @@ def load_detector(folder: Path) -> tuple[RegionNetwork | Ensemble, DetectorConfi
     networks = []
     for member in member_folders(folder, config.members):
         network, own = load_network(member)
-        for name in ("classes", "modes", "scores", "short_sides", "box_deltas"):
+        for name in ("classes", "subclasses", "modes", "scores", "short_sides", "box_deltas"):
             if getattr(own, name) != getattr(config, name):
                 raise DataError(f"{member} has {name} {getattr(own, name)}, its ensemble {getattr(config, name)}")
         networks.append(network)
@@ -74,9 +75,14 @@ def load_network(folder: Path) -> tuple[RegionNetwork, DetectorConfig]:
     tensors = _weights_in(folder, WEIGHTS)
     _check_outputs(tensors, config, folder)
     _check_names(folder, config)
-    network = RegionNetwork(len(config.classes), config.modes, config.pooled_size)
+    network = network_of(config)
     load_checked(network, tensors, str(folder / WEIGHTS))
     return network.eval(), config
+
+
+def network_of(config: DetectorConfig) -> RegionNetwork:
+    """A network with new weights."""
+    return RegionNetwork(len(config.classes), config.modes, config.pooled_size, config.class_of)
 
 
 def _check_names(folder: Path, config: DetectorConfig) -> None:
@@ -119,6 +125,21 @@ def save_network(folder: Path, network: RegionNetwork, config: DetectorConfig, c
     write_atomically(folder / CONFIG, config.to_json())
     if card is not None:
         write_atomically(folder / "README.md", card)
+
+
+def open_classifier(name: str | Path) -> SavedClassifier:
+    """A classifier by its folder or file of weights, or the one that a detector was grown from and still has."""
+    path = Path(name)
+    if is_classifier_folder(path) or (path.suffix and not path.is_dir()):
+        return read_classifier(path)
+    folder = model_folder(str(name))
+    network, config = load_network(folder)
+    if not config.subclasses or "crops" not in config.modes:
+        raise UsageError(f"{folder} is a detector without a classifier of whole images: train one, or name another")
+    model = GoogLeNet(len(config.subclasses))
+    model.backbone, model.box_head = network.backbone, network.box_head("crops")
+    model.classifier = cast(Subclasses, network.box_predictor("crops").subclasses).classifier
+    return SavedClassifier(str(folder), model.eval(), tuple(config.subclasses))
 
 
 def load_multibox(folder: Path, device: Device = "auto", backbone: Backbone | None = None) -> MultiBox:
@@ -188,9 +209,13 @@ def initial_config(init: str | None) -> DetectorConfig | None:
 def _from_classifier(path: Path, config: DetectorConfig) -> tuple[RegionNetwork, DetectorConfig]:
     model = read_classifier(path).model
     config = replace(config, modes=(config.mode,))
-    network = RegionNetwork(len(config.classes), config.modes, config.pooled_size)
+    network = network_of(config)
     network.backbone.load_state_dict(model.backbone.state_dict())
-    network.box_heads[config.mode].load_state_dict(model.box_head.state_dict())
+    network.box_head(config.mode).load_state_dict(model.box_head.state_dict())
+    if (subclasses := network.box_predictor(config.mode).subclasses) is not None:
+        if (outputs := model.classifier.out_features) != len(config.subclasses):
+            raise UsageError(f"{path} has {outputs} outputs, and the subclasses to keep are {len(config.subclasses)}")
+        subclasses.classifier.load_state_dict(model.classifier.state_dict())
     return network, config
 
 
@@ -198,14 +223,15 @@ def _from_detector(
     folder: Path, config: DetectorConfig, keep_modes: bool, new_outputs: bool
 ) -> tuple[RegionNetwork, DetectorConfig]:
     (earlier, was), learning = load_network(folder), config.mode
-    same_outputs = (was.classes, was.scores, was.pooled_size) == (config.classes, config.scores, config.pooled_size)
+    names = ("classes", "subclasses", "scores", "pooled_size")
+    same_outputs = all(getattr(was, name) == getattr(config, name) for name in names)
     earlier_modes = was.modes if same_outputs and keep_modes else ()
     modes = earlier_modes if config.mode in earlier_modes else (*earlier_modes, config.mode)
     config = replace(config, modes=modes)
     if earlier_modes:
         regions = was.regions if was.proposals == config.proposals else config.regions
         config = replace(was, modes=modes, short_sides=config.short_sides, proposals=config.proposals, regions=regions)
-    network = RegionNetwork(len(config.classes), modes, config.pooled_size)
+    network = network_of(config)
     network.backbone.load_state_dict(earlier.backbone.state_dict())
     for mode in modes:
         nearest = mode if mode in was.modes else was.modes[0]

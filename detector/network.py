@@ -20,12 +20,14 @@ Prediction = tuple[Tensor, Tensor]  # logits [R, K + 1] and deltas [R, K, 4] of 
 class RegionNetwork(nn.Module):
     """(maps, boxes) of images -> logits and deltas of each, by a backbone and one mode's box head and box predictor."""
 
-    def __init__(self, num_classes: int, modes: Sequence[Mode], pooled_size: int = POOLED_SIZE):
+    def __init__(
+        self, num_classes: int, modes: Sequence[Mode], pooled_size: int = POOLED_SIZE, class_of: Sequence[int] = ()
+    ):
         super().__init__()
         self.backbone = Backbone()
         self.box_heads = nn.ModuleDict({mode: BoxHead() for mode in modes})
         self.box_predictors = nn.ModuleDict(
-            {mode: BoxPredictor(num_classes, CROP_SIZE if mode == "crops" else pooled_size) for mode in modes}
+            {mode: BoxPredictor(num_classes, CROP_SIZE if mode == "crops" else pooled_size, class_of) for mode in modes}
         )
         self.to(memory_format=torch.channels_last)
 
@@ -46,6 +48,8 @@ class RegionNetwork(nn.Module):
             own.load_state_dict(theirs.state_dict())
         else:
             own.reduce.load_state_dict(theirs.reduce.state_dict())
+            if own.subclasses is not None and theirs.subclasses is not None:
+                own.subclasses.load_state_dict(theirs.subclasses.state_dict())
 
     def forward(self, mode: Mode, regions: Regions) -> list[Prediction]:
         """Logits [R, K + 1] and deltas [R, K, 4] of each image's boxes (R, 4)."""

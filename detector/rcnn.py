@@ -112,7 +112,20 @@ class RCNN:
                     self.network(self.config.mode, [(m, boxes[start : start + at_once]) for m, boxes in regions])
                 )
         joined = [tuple(map(torch.cat, zip(*of_image, strict=True))) for of_image in zip(*parts, strict=True)]
-        return [(class_probabilities(logits.cpu(), self.config.scores), deltas.cpu()) for logits, deltas in joined]
+        scored = [(class_probabilities(logits.cpu(), self.config.scores), deltas.cpu()) for logits, deltas in joined]
+        return self._in_context(scored, [maps for maps, _ in regions]) if self.config.context else scored
+
+    def _in_context(self, predictions: list[Prediction], maps: Sequence[SharedMaps]) -> list[Prediction]:
+        """The predictions with each class's probability times a power of its probability for the whole image."""
+        wholes = [(each, np.array([[0.0, 0.0, each.image.shape[1], each.image.shape[0]]])) for each in maps]
+        with autocast(self.device):
+            predicted = self.network(self.config.mode, wholes)
+        scored = []
+        for (probabilities, deltas), (logits, _) in zip(predictions, predicted, strict=True):
+            of_image = class_probabilities(logits.cpu(), self.config.scores)[:, 1:]  # [1, K]
+            factors = (of_image / of_image.sum()) ** self.config.context
+            scored.append((torch.cat([probabilities[:, :1], probabilities[:, 1:] * factors], dim=1), deltas))
+        return scored
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[ImageDetections]:
         """The detections of files, folders, globs or a data set, in order; few images are in memory at a time.

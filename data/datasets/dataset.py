@@ -73,19 +73,25 @@ def with_sizes(data: Dataset) -> Dataset:
 
 
 def rename_classes(data: Dataset, names: Mapping[str, str]) -> Dataset:
-    """The data set with other names for some classes; two that get one name become one class."""
+    """The data set with other names for some classes; two that get one name become one class.
+
+    The objects of a class without a name are to be ignored.
+    """
     if names.keys().isdisjoint(data.classes):
         return data
-    images = tuple(
-        replace(
-            truth,
-            labels=np.array([names.get(label, label) for label in truth.labels.tolist()], dtype=np.str_),
-            ignored_classes=tuple(names.get(name, name) for name in truth.ignored_classes),
-        )
-        for truth in data.images
-    )
+    images = tuple(_renamed(truth, names) for truth in data.images)
     classes = tuple(dict.fromkeys(names.get(name, name) for name in data.classes))
-    return replace(data, classes=classes, images=images, class_ids=())
+    return replace(data, classes=tuple(filter(None, classes)), images=images, class_ids=())
+
+
+def _renamed(truth: GroundTruth, names: Mapping[str, str]) -> GroundTruth:
+    labels = [names.get(label, label) for label in truth.labels.tolist()]
+    return replace(
+        truth,
+        labels=np.array(labels, dtype=np.str_),
+        ignore=truth.ignore | np.array([not label for label in labels], dtype=np.bool_),
+        ignored_classes=tuple(filter(None, (names.get(name, name) for name in truth.ignored_classes))),
+    )
 
 
 def select_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
@@ -93,12 +99,22 @@ def select_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
     require_classes(data.name, data.classes, classes)
     images = tuple(
         replace(
-            truth[np.isin(truth.labels, classes)],
+            truth[np.isin(truth.labels, ["", *classes])],  # without a name: to be ignored by all
             ignored_classes=tuple(name for name in truth.ignored_classes if name in classes),
         )
         for truth in data.images
     )
     return replace(data, classes=tuple(classes), images=images, class_ids=())
+
+
+def of_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
+    """The data set as one of these classes, of which it may lack some: it does not annotate those."""
+    missing = [name for name in classes if name not in data.classes]
+    own = select_classes(data, [name for name in classes if name in data.classes])
+    images = tuple(
+        replace(truth, ignored_classes=tuple(dict.fromkeys([*truth.ignored_classes, *missing]))) for truth in own.images
+    )
+    return replace(own, classes=tuple(classes), images=images)
 
 
 def require_classes(name: str, known: Sequence[str], wanted: Iterable[str]) -> None:

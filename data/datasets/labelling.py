@@ -81,8 +81,11 @@ def label_candidates(truth: GroundTruth, proposals: Boxes, classes: tuple[str, .
 
 
 def split_objects(truth: GroundTruth, classes: Sequence[str]) -> tuple[GroundTruth, GroundTruth]:
-    """An image's objects of these classes: those to learn, and those that are neither foreground nor background."""
-    known = np.isin(truth.labels, classes)
+    """An image's objects of these classes: those to learn, and those that are neither foreground nor background.
+
+    Objects without a name, which may be of any class, are among the latter.
+    """
+    known = np.isin(truth.labels, ["", *classes])
     return truth[known & truth.to_find & _has_area(truth.boxes)], truth[known & truth.to_ignore]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbone.classification.classifier import CHUNK, mean_softmax
-from ...backbone.classification.model_folder import SavedClassifier, read_classifier
+from ...backbone.classification.model_folder import SavedClassifier
 from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
 from ...data.classification.labelled_images import LabelledImages, read_class_folders
@@ -17,6 +17,7 @@ from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError
 from ...data.terminal import Progress, Report, silent
 from ...eval.metrics.classification import ClassificationResult
+from ..model_folders import open_classifier
 
 
 def open_labelled(source: str | Path) -> LabelledImages:
@@ -49,7 +50,7 @@ def open_classifiers(models: Sequence[str | Path], crops: int) -> list[SavedClas
         raise UsageError(f"--crops {crops}: known are {', '.join(map(str, COUNTS))}")
     if not models:
         raise UsageError("give at least one --model")
-    return [read_classifier(path) for path in models]
+    return [open_classifier(path) for path in models]
 
 
 def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> tuple[str, ...]:

@@ -92,6 +92,10 @@ def detect(
     budget: Annotated[
         float | None, typer.Option(help="Seconds an image: what is classified by then, the best first.", **NUMBER)
     ] = None,
+    context: Annotated[
+        float | None,
+        typer.Option(help="Scores are times this power of the whole image's class probabilities [0].", **NUMBER),
+    ] = None,
     short_sides: ShortSides = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
@@ -119,6 +123,7 @@ def detect(
         proposals=proposals,
         regions=regions,
         budget=budget,
+        context=context,
         short_sides=sides_of(short_sides),
         mode=mode,
     )

@@ -80,6 +80,10 @@ def finetune(
     best_proposals: BestProposals = None,
     short_sides: ShortSides = None,
     balance: Balance = False,
+    subclasses: Annotated[
+        str | None,
+        typer.Option(help="Keep the outputs of --init's classifier: ilsvrc, or a file of lines NAME=CLASS."),
+    ] = None,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
@@ -109,6 +113,7 @@ def finetune(
         "best_proposals": best_proposals,
         "short_sides": sides_of(short_sides) or None,
         "balance": balance,
+        "subclasses": subclasses,
         "box_deltas": deltas,
         "optimizer": optimizer,
         "schedule": schedule,

@@ -17,7 +17,8 @@ from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.boxes import box_iou
 from ...data.class_names import require_known
-from ...data.datasets.dataset import Dataset, require_classes, require_objects, spread
+from ...data.classification.imagenet import read_subclasses
+from ...data.datasets.dataset import Dataset, of_classes, require_classes, require_objects, spread
 from ...data.datasets.image_order import image_order
 from ...data.datasets.labelling import split_objects
 from ...data.diagnostics import listed
@@ -46,6 +47,7 @@ from ..region_features import POOLED_SIZE, Mode
 from .batches import Batches, Example
 from .region_loss import region_loss
 from .resume_facts import data_fact
+from .subclass_loss import SubclassLoss
 from .window_batches import WindowBatches, find_windows
 
 SEARCHED = "selective-search:googlenet"  # the proposals of a new backbone, which has no MultiBox yet
@@ -83,6 +85,7 @@ class FinetuneOptions:
     head_rate: float = HEAD_RATE  # how much faster the new layers learn
     bias_rate: float = 1.0  # how much faster biases learn than weights
     box_deltas: bool = True  # learn where the object is, and refine boxes by it
+    subclasses: str | None = None  # of the classifier to start from, as `read_subclasses` takes them; to keep
     new_outputs: bool = False  # start the head's outputs anew even where `init` has some for these classes
 
     def __post_init__(self) -> None:
@@ -111,7 +114,10 @@ class Learner:
 @joined()
 def finetune(data: Dataset, validation: Dataset | None, init: str | None, options: FinetuneOptions, run: Run) -> State:
     """Train a detector on a data set and write its model folder, the best by validation mAP if there is any."""
-    report = only_first(run.report)
+    report, earlier = only_first(run.report), initial_config(init)
+    subclasses = _subclasses(options, earlier)
+    if subclasses:
+        data = of_classes(data, sorted({*filter(None, subclasses.values())}, key=str.casefold))
     classes = options.classes or data.classes
     if not classes:
         raise UsageError(f"{data.name} has no objects to learn from")
@@ -121,11 +127,12 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
     check_model_folder(run.out, run.resume)  # before minutes go into proposals
     torch.manual_seed(run.recipe.seed)  # for the first weights of new layers
-    frozen, earlier = FREEZES[options.freeze] == FREEZES["backbone"], initial_config(init)
+    frozen = FREEZES[options.freeze] == FREEZES["backbone"]
     grown = earlier if frozen and earlier is not None and earlier.classes == classes else None  # by another mode
     proposals = options.proposals or (SEARCHED if grown is None else grown.proposals)
     config = DetectorConfig(
         classes=classes,
+        subclasses=subclasses,
         modes=(options.mode,),
         proposals=proposals,
         short_sides=options.short_sides or (SHORT_SIDES if earlier is None else earlier.short_sides),
@@ -133,8 +140,11 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
         box_deltas=options.box_deltas,
     )
     network, config = initial_network(init, config, keep_modes=frozen, new_outputs=options.new_outputs)
+    with_subclasses = SubclassLoss(network, options.mode, _learned(data, classes)) if subclasses else None
 
     def loss(model: RegionNetwork, batch: list[Example]) -> dict[str, Tensor]:
+        if with_subclasses is not None:
+            return with_subclasses(model, batch)
         return region_loss(model, batch, options.mode, box_deltas=options.box_deltas)
 
     method = proposer_named(proposals, None if grown is None else init, options.device)
@@ -142,6 +152,25 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
     if grown is not None and is_first():
         copy_multibox(model_folder(init), run.out)  # a head on this very backbone
     return state
+
+
+def _subclasses(options: FinetuneOptions, earlier: DetectorConfig | None) -> dict[str, str]:
+    """The subclasses that the detector will have, each with its class: those asked for, or those of the first one."""
+    if options.subclasses is None:
+        same = earlier is not None and options.classes in ((), earlier.classes)
+        return dict(earlier.subclasses) if earlier is not None and same else {}
+    for name, wrong in (("--classes", bool(options.classes)), ("--no-deltas", not options.box_deltas)):
+        if wrong:
+            raise UsageError(f"--subclasses and {name} exclude each other: leave out one")
+    if FREEZES[options.freeze] != FREEZES["backbone"]:
+        raise UsageError("--subclasses needs --freeze backbone: what is known of classes without boxes rests on it")
+    return read_subclasses(options.subclasses)
+
+
+def _learned(data: Dataset, classes: tuple[str, ...]) -> list[int]:
+    """The classes that the data set has objects of, i + 1 = classes[i], and the background."""
+    found = {label for truth in data.images for label in truth.labels[truth.to_find].tolist()}
+    return [0, *(index for index, name in enumerate(classes, 1) if name in found)]
 
 
 def train_on_regions(

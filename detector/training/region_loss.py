@@ -16,9 +16,8 @@ from ...backbone.training.distributed import totals
 from ...data.datasets.labelling import BACKGROUND
 from ...proposals.common.box_coding import encode
 from ..network import RegionNetwork
-from ..region_features import Mode
+from ..region_features import Mode, Regions
 from .batches import Example
-from .sampling import RegionSample
 
 
 def region_loss(
@@ -32,6 +31,14 @@ def region_loss(
     `box_deltas` only the classes are learnt.
     """
     logits, deltas = predict_regions(network, batch, mode)
+    wrong = torch.as_tensor(wrong_classes(batch, logits.shape[1]), device=logits.device)
+    return loss_terms(logits, deltas, batch, wrong, box_deltas=box_deltas)
+
+
+def loss_terms(
+    logits: Tensor, deltas: Tensor, batch: list[Example], wrong: Tensor, *, box_deltas: bool = True
+) -> dict[str, Tensor]:
+    """The terms of the loss, where regions are known not to be of the `wrong` classes, [R, K + 1]."""
     device, samples = logits.device, [each.sample for each in batch]
     classes = torch.as_tensor(
         np.concatenate([np.zeros(0, dtype=np.int64), *(each.classes for each in samples)]), device=device
@@ -42,7 +49,6 @@ def region_loss(
     num_regions, num_foreground = totals(len(classes), len(foreground))
     if not num_regions:
         return {}
-    wrong = torch.as_tensor(_wrong_classes(samples, logits.shape[1]), device=device)  # [R, K + 1]
     right = logits.log_softmax(dim=1).masked_fill(wrong, -torch.inf).logsumexp(dim=1)  # [R], of one class: its own
     classification = -right.sum() / num_regions
     accuracy = (logits[foreground].argmax(dim=1) == classes[foreground]).sum() / num_foreground
@@ -54,10 +60,10 @@ def region_loss(
     return {"loss": classification + regression, "class": classification, "box": regression, "accuracy": accuracy}
 
 
-def _wrong_classes(samples: list[RegionSample], num_outputs: int) -> NDArray[np.bool_]:
+def wrong_classes(batch: list[Example], num_outputs: int) -> NDArray[np.bool_]:
     """The classes, with the background, that each region is known not to be, [R, K + 1]."""
     parts = [np.ones((0, num_outputs), dtype=bool)]
-    for sample in samples:
+    for sample in (each.sample for each in batch):
         wrong = np.ones((len(sample), num_outputs), dtype=bool)
         wrong[np.arange(len(sample)), sample.classes] = False
         wrong[np.ix_(sample.classes == BACKGROUND, sample.unannotated)] = False
@@ -67,16 +73,19 @@ def _wrong_classes(samples: list[RegionSample], num_outputs: int) -> NDArray[np.
 
 def predict_regions(network: RegionNetwork, batch: list[Example], mode: Mode) -> tuple[Tensor, Tensor]:
     """Logits [R, K + 1] and deltas [R, K, 4] of all regions of a step, image by image."""
-    all_maps = _maps_of(network.backbone, batch)
-    regions = [(maps, each.sample.boxes) for maps, each in zip(all_maps, batch, strict=True)]
     with autocast(next(network.parameters()).device):
-        pooled = network.pooled_features(mode, regions)  # [R, 4160]
+        pooled = network.pooled_features(mode, regions_of(network.backbone, batch))  # [R, 4160]
         outputs = [network.box_predictor(mode).predict(pooled[:0])]
         for each, own in zip(batch, pooled.split([len(each.sample) for each in batch]), strict=True):
             torch.manual_seed(each.seed)  # dropout is the image's own, in whichever process
             outputs.append(network.box_predictor(mode).predict(own))
     logits, deltas = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     return logits, deltas
+
+
+def regions_of(backbone: Backbone, batch: list[Example]) -> Regions:
+    """The regions of a step's images, with their maps."""
+    return [(maps, each.sample.boxes) for maps, each in zip(_maps_of(backbone, batch), batch, strict=True)]
 
 
 def _maps_of(backbone: Backbone, batch: list[Example]) -> list[SharedMaps]:

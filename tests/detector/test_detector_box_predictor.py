@@ -79,3 +79,36 @@ def test_outputs_stay_on_the_device_of_the_features():
     logits, deltas = predictor(torch.zeros(3, 1024, 7, 7, device="meta"))
     assert (logits.device.type, deltas.device.type) == ("meta", "meta")
     assert class_probabilities(logits, "sigmoid").device.type == "meta"
+
+
+def test_a_class_is_as_likely_as_its_subclasses_together(rng):
+    """Reference values in numpy, before anything was learnt: the classifier's softmax, summed by class."""
+    predictor = BoxPredictor(2, 5, (0, 2, 1, 2, 0)).double().eval()
+    weights, biases = rng.normal(0, 0.3, (5, 1024)), rng.normal(0, 1, 5)
+    with torch.no_grad():
+        predictor.subclasses.classifier.weight.copy_(torch.from_numpy(weights))
+        predictor.subclasses.classifier.bias.copy_(torch.from_numpy(biases))
+        predictor.classifier.bias[0] = -100.0  # a kind of background that nothing is
+    features = rng.uniform(0, 0.2, (3, 1024, 5, 5))
+    with torch.no_grad():
+        logits, deltas = predictor(torch.from_numpy(features))
+    assert (logits.shape, deltas.shape) == ((3, 3), (3, 2, 4))
+    assert torch.equal(deltas[:, 0], deltas[:, 1])  # of any class
+    for region in range(3):
+        exponentials = np.exp(features[region].mean(axis=(1, 2)) @ weights.T + biases)
+        probabilities = exponentials / exponentials.sum()
+        expected = [probabilities[0] + probabilities[4], probabilities[2], probabilities[1] + probabilities[3]]
+        np.testing.assert_allclose(logits[region].softmax(dim=0).numpy(), expected, rtol=1e-5)
+
+
+def test_own_logits_add_to_those_of_the_subclasses():
+    predictor = BoxPredictor(2, 5, (0, 2, 1)).eval()
+    features = torch.rand(2, 1024, 5, 5)
+    with torch.no_grad():
+        before, _ = predictor(features)
+        predictor.classifier.bias.copy_(torch.tensor([12.0, 1.0, -3.0]))
+        after, _ = predictor(features)
+        kinds = predictor.subclass_logits(predictor.pool(features))
+    torch.testing.assert_close(after[:, 1:], before[:, 1:] + torch.tensor([1.0, -3.0]))
+    background = torch.stack([torch.full((2,), 12.0), kinds[:, 0]], dim=1).logsumexp(dim=1)
+    torch.testing.assert_close(after[:, 0], background)

@@ -81,6 +81,17 @@ def test_boxes_end_at_the_images_edge():
     np.testing.assert_allclose(found.boxes, [[0, 10, 10, 50]], atol=1e-5)
 
 
+def test_in_context_scores_are_weighed_by_the_classes_of_the_whole_image():
+    model = detector(context=0.5, score=0.0)
+    found = model.detect(IMAGE, PROPOSALS)
+    assert model.network.calls[-1] == ("shared", IMAGE.shape, [[0, 0, 200, 100]])
+    own = torch.tensor(LOGITS).double().softmax(1)
+    of_image = own[0, 1:] / own[0, 1:].sum()  # the network predicts the first row for the first box of any image
+    by_label = dict(zip(found.labels[:2].tolist(), found.scores[:2].tolist(), strict=True))
+    assert by_label["cat"] == pytest.approx(float(own[0, 1] * of_image[0] ** 0.5), rel=1e-5)
+    assert max(found.scores[found.labels == "dog"]) == pytest.approx(float(own[2, 2] * of_image[1] ** 0.5), rel=1e-5)
+
+
 def test_options_change_what_is_scored_and_detected():
     model = detector(regions=1, score=0.0, mode="crops")
     model.detect(IMAGE, PROPOSALS)
