@@ -99,7 +99,7 @@ class Subclasses(nn.Module):
         self.classifier = nn.Linear(FEATURE_CHANNELS, len(class_of))
         self.register_buffer("class_of", torch.tensor(class_of), persistent=False)
 
-    def gather(self, logits: Tensor) -> Tensor:
+    def class_logits(self, logits: Tensor) -> Tensor:
         """The logits [R, K + 1] of background and classes, of which a softmax is the sum of the subclasses' [R, F]."""
         largest = logits.amax(dim=1, keepdim=True)
         powers = logits.new_zeros(len(logits), self.num_outputs).index_add(1, self.class_of, (logits - largest).exp())
@@ -107,6 +107,6 @@ class Subclasses(nn.Module):
 
     def add(self, own: Tensor, logits: Tensor) -> Tensor:
         """The logits [R, K + 1] with those of the subclasses [R, F]: the background's are one kind more of it."""
-        gathered = self.gather(logits)
-        background = torch.logaddexp(own[:, :1], gathered[:, :1])
-        return torch.cat([background, own[:, 1:] + gathered[:, 1:]], dim=1)
+        summed = self.class_logits(logits)
+        background = torch.logaddexp(own[:, :1], summed[:, :1])
+        return torch.cat([background, own[:, 1:] + summed[:, 1:]], dim=1)

@@ -5,33 +5,22 @@ A class that is renamed to nothing is to be ignored: it may be one of several ot
 
 import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from ..class_names import hint
-from ..classification.imagenet import IMAGENET_RENAMES
 from ..diagnostics import cut
 from ..errors import UsageError
 from ..files.text_files import lines_of, read_text
 from ..values import shown
 
-ILSVRC = "ilsvrc"
-_FOR_ILSVRC = Path(__file__).with_name("ilsvrc_renames.txt")
-
 
 def read_renames(text: str | None) -> dict[str, str]:
     """The classes to rename, and to what: `airplane=aeroplane,tv=tvmonitor`, or a file with one such pair a line.
 
-    `ilsvrc` are the names that ILSVRC DET has for the classes of VOC, COCO and ImageNet.
-
     >>> read_renames("airplane=aeroplane, dining table=diningtable, bottle=")
     {'airplane': 'aeroplane', 'dining table': 'diningtable', 'bottle': ''}
-    >>> read_renames("ilsvrc")["cow"], read_renames("ilsvrc")["n02123045"]
-    ('cattle', 'domestic cat')
     """
     if not text:
         return {}
-    if text == ILSVRC:
-        return {**IMAGENET_RENAMES, **read_renames(str(_FOR_ILSVRC))}
     is_file = os.path.isfile(text)
     renames: dict[str, str] = {}
     for pair in lines_of(read_text(text)) if is_file else text.split(","):
@@ -45,7 +34,7 @@ def read_renames(text: str | None) -> dict[str, str]:
 
 
 def check_renamed(renames: Mapping[str, str], classes: Collection[str]) -> None:
-    """UsageError where a name that is to be changed is none of the classes; ILSVRC's are those of many data sets."""
-    for name in renames if renames != read_renames(ILSVRC) else ():
+    """UsageError where a name that is to be changed is none of the classes."""
+    for name in renames:
         if name not in classes:
             raise UsageError(f"--rename {cut(name)}: no data set has that class; {hint(name, classes)}")

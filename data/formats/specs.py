@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ..boxes import Size
 from ..datasets.dataset import Dataset, rename_classes, require_classes, select_classes
-from ..datasets.renames import check_renamed
+from ..datasets.renames import check_renamed, read_renames
 from ..diagnostics import Notices, OnProblem, listed, refuse
 from ..errors import DataError, UsageError
 from ..images.decoding import IMAGE_EXTENSIONS
@@ -20,6 +20,7 @@ from ..terminal import Report, silent
 from ..values import shown
 from .coco.annotations import read_coco
 from .ilsvrc.annotations import read_ilsvrc, with_blacklist
+from .ilsvrc.imagenet import ILSVRC_RENAMES
 from .label_studio.tasks import read_label_studio
 from .tables import read_csv_truth, read_jsonl_truth
 from .voc.annotations import read_voc
@@ -75,6 +76,11 @@ def open_dataset(
     return dataset if blacklist is None else with_blacklist(dataset, blacklist)
 
 
+def read_names(text: str | None) -> Mapping[str, str]:
+    """The classes that `--rename` gives other names: `ilsvrc`, for ILSVRC DET's, or what `read_renames` takes."""
+    return ILSVRC_RENAMES if text == "ilsvrc" else read_renames(text)
+
+
 def open_datasets(
     specs: Sequence[str],
     report: Report = silent,
@@ -99,7 +105,8 @@ def open_datasets(
     ]
     for line in notices.lines():
         report(line)
-    check_renamed(renames, {name for each in datasets for name in each.classes})
+    if renames is not ILSVRC_RENAMES:  # which are those of many data sets
+        check_renamed(renames, {name for each in datasets for name in each.classes})
     datasets = [rename_classes(each, renames) for each in datasets]
     if classes:
         names = tuple(dict.fromkeys(name for each in datasets for name in each.classes))

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ...backbone.classification.classifier import CHUNK, mean_softmax
 from ...backbone.classification.model_folder import SavedClassifier
 from ...backbone.precision import choose_device
-from ...data.classification.imagenet import IMAGENET_CLASSES
 from ...data.classification.test_crops import crops_of
 from ...data.diagnostics import failure_of, late
 from ...data.errors import UsageError
 from ...data.files.atomic import writing_atomically
+from ...data.formats.ilsvrc.imagenet import IMAGENET_CLASSES
 from ...data.images.prefetching import TimeLimit, prefetch
 from ...data.images.sources import Source
 from ...data.terminal import Report, printable, tracked

@@ -51,10 +51,9 @@ def _datasets(
     classes: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
     from ...data.datasets.dataset import rename_classes
-    from ...data.datasets.renames import read_renames
-    from ...data.formats.specs import open_dataset, open_datasets
+    from ...data.formats.specs import open_dataset, open_datasets, read_names
 
-    renames = read_renames(rename)
+    renames = read_names(rename)
     training = open_datasets(data, report, renames=renames, classes=classes, incomplete=incomplete or ())
     return training, rename_classes(open_dataset(val), renames) if val else None
 

@@ -17,12 +17,12 @@ from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.boxes import box_iou
 from ...data.class_names import require_known
-from ...data.classification.imagenet import read_subclasses
 from ...data.datasets.dataset import Dataset, of_classes, require_classes, require_objects, spread
 from ...data.datasets.image_order import image_order
 from ...data.datasets.labelling import split_objects
 from ...data.diagnostics import listed
 from ...data.errors import DataError, UsageError
+from ...data.formats.ilsvrc.imagenet import read_subclasses
 from ...data.records import ImageDetections, Proposals
 from ...data.terminal import Report, format_columns
 from ...data.values import COUNT, NOT_NEGATIVE, check_ranges
@@ -300,7 +300,7 @@ def _validator(
 
 
 def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters that learn: the box predictor faster than what was trained before, biases undecayed.
+    """The parameters that learn: the box predictor's new layers faster than what was trained before, biases undecayed.
 
     Frozen are the layers that `options.freeze` names, the other mode's box head and box predictor and, where no box
     deltas are learnt, their layer.
@@ -313,9 +313,14 @@ def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_de
     for name, parameter in network.backbone.named_parameters(prefix="backbone"):
         parameter.requires_grad_(not name.startswith(FREEZES[options.freeze]))
     network.box_predictors[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
+    subclasses = network.box_predictor(mode).subclasses
+    trained = set() if subclasses is None else {*subclasses.parameters()}
+    if subclasses is not None:
+        rates[subclasses] = 1.0
     groups = []
     for module, scale in rates.items():
-        named = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
+        own = [(name, each) for name, each in module.named_parameters() if each.requires_grad]
+        named = [(name, each) for name, each in own if module is subclasses or each not in trained]
         weights = [each for name, each in named if not name.endswith("bias")]
         biases = [each for name, each in named if name.endswith("bias")]
         groups.append({"params": weights, "scale": scale, "weight_decay": weight_decay})

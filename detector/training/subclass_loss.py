@@ -45,23 +45,24 @@ class SubclassLoss:
         own.bias.register_hook(lambda gradient: gradient * rows[:, 0].to(gradient))
 
     def __call__(self, network: RegionNetwork, batch: list[Example]) -> dict[str, Tensor]:
-        """The terms of `region_loss`, and "kept", the Kullback-Leibler divergence from the classifier as it was."""
+        """The terms of `region_loss`, and "forgetting": the Kullback-Leibler divergence from the earlier classifier."""
         device = next(network.parameters()).device
-        self.box_head.to(device), self.predictor.to(device)
+        for module in (self.box_head, self.predictor):
+            module.to(device)
         logits, deltas, ours, earlier = self._predict(network, batch)
         (num_regions,) = totals(len(logits))
         if not num_regions:
             return {}
         wrong = torch.as_tensor(wrong_classes(batch, logits.shape[1]), device=device)  # [R, K + 1]
         terms = loss_terms(logits, deltas, batch, self._without_unseen(wrong, earlier))
-        kept = F.kl_div(ours.log_softmax(dim=1), earlier.log_softmax(dim=1), reduction="sum", log_target=True)
-        kept = kept / num_regions
-        return {**terms, "loss": terms["loss"] + kept, "kept": kept}
+        forgetting = F.kl_div(ours.log_softmax(dim=1), earlier.log_softmax(dim=1), reduction="sum", log_target=True)
+        forgetting = forgetting / num_regions
+        return {**terms, "loss": terms["loss"] + forgetting, "forgetting": forgetting}
 
     def _predict(self, network: RegionNetwork, batch: list[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits [R, K + 1] and deltas [R, K, 4], the logits of the subclasses [R, F], and those of before [R, F]."""
-        predictor, kept = network.box_predictor(self.mode), self.predictor.subclasses
-        assert kept is not None
+        predictor, of_before = network.box_predictor(self.mode), self.predictor.subclasses
+        assert of_before is not None
         assert predictor.subclasses is not None
         heads = cast(BoxHead, _BothHeads(network.box_head(self.mode), self.box_head))
         indices, pooled, before = [], [], []
@@ -72,7 +73,7 @@ class SubclassLoss:
                 own, earlier = features[:, :FEATURE_CHANNELS], features[:, -FEATURE_CHANNELS:]
                 indices.append(part)
                 pooled.append(predictor.pool(own))
-                before.append(kept.classifier(earlier.mean(dim=(2, 3))))
+                before.append(of_before.classifier(earlier.mean(dim=(2, 3))))
             order = np.argsort(np.concatenate(indices))  # [R]
             ours = torch.cat(pooled)[order]  # [R, D]
             outputs = [predictor.predict(ours[:0])]
@@ -86,7 +87,10 @@ class SubclassLoss:
     def _without_unseen(self, wrong: Tensor, earlier: Tensor) -> Tensor:
         """The wrong classes [R, K + 1], with those that background might be but the classifier does not see there."""
         assert self.predictor.subclasses is not None
-        seen = self.predictor.subclasses.gather(earlier).softmax(dim=1).masked_fill(wrong, 0)[:, 1:].amax(dim=1) > SEEN
+        seen = (
+            self.predictor.subclasses.class_logits(earlier).softmax(dim=1).masked_fill(wrong, 0)[:, 1:].amax(dim=1)
+            > SEEN
+        )
         only_background = ~wrong[:, 0] & ~seen  # [R]
         return torch.cat([wrong[:, :1], wrong[:, 1:] | only_background[:, None]], dim=1)
 

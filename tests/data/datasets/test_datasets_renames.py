@@ -5,9 +5,11 @@ import pytest
 
 from inception_rcnn.data.datasets.dataset import Dataset, of_classes, rename_classes, select_classes
 from inception_rcnn.data.datasets.labelling import BACKGROUND, IGNORED, label_candidates
-from inception_rcnn.data.datasets.renames import check_renamed, read_renames
+from inception_rcnn.data.datasets.renames import read_renames
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES
+from inception_rcnn.data.formats.specs import open_datasets, read_names
+from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth
 
 
@@ -34,13 +36,17 @@ def test_what_is_no_pair_is_refused(text, words):
         read_renames(text)
 
 
-def test_the_names_of_ilsvrc_are_classes_of_it_and_need_not_all_be_there():
-    renames = read_renames("ilsvrc")
+def test_the_names_of_ilsvrc_are_classes_of_it_and_need_not_all_be_there(tmp_path):
+    renames = read_names("ilsvrc")
     assert {new for new in renames.values() if new} <= {*ILSVRC_CLASSES}
-    assert {**renames}.items() >= {"cow": "cattle", "n02123045": "domestic cat", "bottle": ""}.items()
-    check_renamed(renames, ["cow"])
-    with pytest.raises(UsageError, match="--rename cow: no data set has that class"):
-        check_renamed({"cow": "cattle"}, ["dog"])
+    assert renames.items() >= {"cow": "cattle", "n02123045": "domestic cat", "bottle": ""}.items()
+    (tmp_path / "boxes.csv").write_text("file,label,x1,y1,x2,y2\na.jpg,cow,0,0,9,9\nb.jpg,bottle,0,0,9,9\n")
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_bytes(encode_image(np.zeros((20, 30, 3), np.uint8), ".jpg"))
+    data = open_datasets([f"csv:{tmp_path}/boxes.csv:{tmp_path}"], renames=renames)
+    assert data.classes == ("cattle",)
+    with pytest.raises(UsageError, match="--rename dog: no data set has that class"):
+        open_datasets([f"csv:{tmp_path}/boxes.csv:{tmp_path}"], renames=read_names("dog=cat"))
 
 
 def test_objects_of_a_class_without_a_name_are_neither_objects_nor_background():

@@ -8,10 +8,10 @@ from inception_rcnn.backbone.classification.classifier import mean_softmax
 from inception_rcnn.backbone.classification.model_folder import save_classifier
 from inception_rcnn.backbone.googlenet import GoogLeNet
 from inception_rcnn.backbone.weights import save_weights
-from inception_rcnn.data.classification.imagenet import DET_CLASSES, IMAGENET_CLASSES, IMAGENET_WNIDS, read_subclasses
 from inception_rcnn.data.classification.test_crops import crops_of
 from inception_rcnn.data.errors import LimitError, UsageError
 from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES
+from inception_rcnn.data.formats.ilsvrc.imagenet import DET_CLASSES, IMAGENET_CLASSES, IMAGENET_WNIDS, read_subclasses
 from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.detector.classification.prediction import classify_files
 from inception_rcnn.detector.config import DetectorConfig

@@ -4,10 +4,11 @@ import csv
 import os
 from pathlib import Path
 
-from ..diagnostics import cut
-from ..errors import UsageError
-from ..files.text_files import lines_of, read_text
-from ..formats.ilsvrc.annotations import DET_NAMES
+from ...datasets.renames import read_renames
+from ...diagnostics import cut
+from ...errors import UsageError
+from ...files.text_files import lines_of, read_text
+from .annotations import DET_NAMES
 
 with Path(__file__).with_name("imagenet_classes.csv").open(encoding="utf-8", newline="") as stream:
     _ROWS = list(csv.reader(stream))[1:]
@@ -16,7 +17,11 @@ IMAGENET_WNIDS = tuple(wnid for wnid, _, _ in _ROWS)  # of WordNet 3.0
 IMAGENET_CLASSES = tuple(name for _, name, _ in _ROWS)
 # The class of ILSVRC DET that each is or is a kind of, by WordNet's hypernyms: 483 have one, and all 200 are covered.
 DET_CLASSES = tuple(DET_NAMES.get(wnid) for _, _, wnid in _ROWS)
-IMAGENET_RENAMES = {wnid: name for wnid, name in zip(IMAGENET_WNIDS, DET_CLASSES, strict=True) if name is not None}
+# What ILSVRC DET calls the classes of VOC, COCO and ImageNet; "" where it may be one of several, or none.
+ILSVRC_RENAMES = {
+    **{wnid: name for wnid, name in zip(IMAGENET_WNIDS, DET_CLASSES, strict=True) if name is not None},
+    **read_renames(str(Path(__file__).with_name("ilsvrc_renames.txt"))),
+}
 
 
 def read_subclasses(text: str) -> dict[str, str]:
