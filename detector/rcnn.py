@@ -83,8 +83,8 @@ class RCNN:
         deadline = None if self.config.budget is None else time.monotonic() + self.config.budget
         maps = SharedMaps.of_images(self.network.backbone, images, self.config.short_sides)
         proposals = [find(own) for find, own in zip(propose, maps, strict=True)]
-        boxes = [each.boxes[: self.config.regions] for each in proposals]  # [R, 4] each
-        predictions = self.score(list(zip(maps, boxes, strict=True)), deadline)  # [R, K + 1], [R, K, 4] each
+        best = [each[: self.config.regions] for each in proposals]
+        predictions = self.score(list(zip(maps, best, strict=True)), deadline)  # [R, K + 1], [R, K, 4] each
         stages = [
             refine(self.config, image.shape, each.boxes, *prediction)
             for image, each, prediction in zip(images, proposals, predictions, strict=True)
@@ -96,36 +96,41 @@ class RCNN:
         return self.proposer.finish(self.proposer.search(maps.image), maps)
 
     @torch.inference_mode()
-    def score(self, regions: Regions, deadline: float | None = None) -> list[Prediction]:
-        """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of each image's boxes, on the CPU.
+    def score(
+        self, proposals: Sequence[tuple[SharedMaps, Proposals]], deadline: float | None = None
+    ) -> list[Prediction]:
+        """Class probabilities [R, K + 1], background first, and deltas [R, K, 4] of each image's proposals, on the CPU.
 
-        Those of the first boxes, some at least, that are done by a `deadline` of the monotonic clock.
+        Those of the first ones, some at least, that are done by a `deadline` of the monotonic clock.
         """
+        regions = [(maps, each.boxes) for maps, each in proposals]
         most = max((len(boxes) for _, boxes in regions), default=0)
         at_once = max(most, 1) if deadline is None else REGIONS_A_CLOCK_READING
         parts: list[list[Prediction]] = []
         for start in range(0, max(most, 1), at_once):
             if parts and deadline is not None and time.monotonic() >= deadline:
                 break
-            with autocast(self.device):
-                parts.append(
-                    self.network(self.config.mode, [(m, boxes[start : start + at_once]) for m, boxes in regions])
-                )
-        joined = [tuple(map(torch.cat, zip(*of_image, strict=True))) for of_image in zip(*parts, strict=True)]
-        scored = [(class_probabilities(logits.cpu(), self.config.scores), deltas.cpu()) for logits, deltas in joined]
-        return self._in_context(scored, [maps for maps, _ in regions]) if self.config.context else scored
+            parts.append(self._predict([(maps, boxes[start : start + at_once]) for maps, boxes in regions]))
+        predictions = [tuple(map(torch.cat, zip(*of_image, strict=True))) for of_image in zip(*parts, strict=True)]
+        if self.config.context:
+            images = [(maps, np.array([[0.0, 0.0, *maps.image.shape[1::-1]]])) for maps, _ in proposals]
+            wholes = [probabilities for probabilities, _ in self._predict(images)]  # [1, K + 1] each
+            predictions = [
+                (in_context(probabilities, whole, self.config.context), deltas)
+                for (probabilities, deltas), whole in zip(predictions, wholes, strict=True)
+            ]
+        if self.config.objectness:
+            predictions = [
+                (by_objectness(probabilities, each.scores[: len(deltas)], self.config.objectness), deltas)
+                for (probabilities, deltas), (_, each) in zip(predictions, proposals, strict=True)
+            ]
+        return predictions
 
-    def _in_context(self, predictions: list[Prediction], maps: Sequence[SharedMaps]) -> list[Prediction]:
-        """The predictions with each class's probability times a power of its probability for the whole image."""
-        wholes = [(each, np.array([[0.0, 0.0, each.image.shape[1], each.image.shape[0]]])) for each in maps]
+    def _predict(self, regions: Regions) -> list[Prediction]:
+        """Class probabilities [R, K + 1] and deltas [R, K, 4] of each image's boxes (R, 4), on the CPU."""
         with autocast(self.device):
-            predicted = self.network(self.config.mode, wholes)
-        scored = []
-        for (probabilities, deltas), (logits, _) in zip(predictions, predicted, strict=True):
-            of_image = class_probabilities(logits.cpu(), self.config.scores)[:, 1:]  # [1, K]
-            factors = (of_image / of_image.sum()) ** self.config.context
-            scored.append((torch.cat([probabilities[:, :1], probabilities[:, 1:] * factors], dim=1), deltas))
-        return scored
+            predictions = self.network(self.config.mode, regions)
+        return [(class_probabilities(logits.cpu(), self.config.scores), deltas.cpu()) for logits, deltas in predictions]
 
     def stream(self, sources: str | Path | Sequence[str | Path]) -> Iterator[ImageDetections]:
         """The detections of files, folders, globs or a data set, in order; few images are in memory at a time.
@@ -159,6 +164,18 @@ class RCNN:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.proposer = proposer(self.config.proposals, multibox=self._multibox)
+
+
+def in_context(probabilities: Tensor, whole: Tensor, power: float) -> Tensor:
+    """Probabilities [R, K + 1], each class's times a power of that which it has among the whole image's, [1, K + 1]."""
+    of_image = whole[:, 1:] / whole[:, 1:].sum().clamp(min=1e-12)  # [1, K]
+    return torch.cat([probabilities[:, :1], probabilities[:, 1:] * of_image**power], dim=1)
+
+
+def by_objectness(probabilities: Tensor, scores: NDArray[np.float64], power: float) -> Tensor:
+    """Probabilities [R, K + 1], the classes' times a power of their proposals' scores [R]."""
+    factors = torch.from_numpy(np.clip(scores, 0, 1) ** power).to(probabilities.dtype)[:, None]  # [R, 1]
+    return torch.cat([probabilities[:, :1], probabilities[:, 1:] * factors], dim=1)
 
 
 def refine(

@@ -134,7 +134,7 @@ def _detect(model: RCNN, clock: _Clock, read: Callable[[], NDArray[np.uint8]]) -
     with clock.stage("proposals"):
         proposals = model.proposer.finish(searched, maps)
     with clock.stage("regions"):
-        ((probabilities, deltas),) = model.score([(maps, proposals.boxes[: model.config.regions])])
+        ((probabilities, deltas),) = model.score([(maps, proposals[: model.config.regions])])
     with clock.stage("suppression"):
         return Detected.of(refine(model.config, image.shape, proposals.boxes, probabilities, deltas))
 

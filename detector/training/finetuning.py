@@ -164,7 +164,10 @@ def _subclasses(options: FinetuneOptions, earlier: DetectorConfig | None) -> dic
             raise UsageError(f"--subclasses and {name} exclude each other: leave out one")
     if FREEZES[options.freeze] != FREEZES["backbone"]:
         raise UsageError("--subclasses needs --freeze backbone: what is known of classes without boxes rests on it")
-    return read_subclasses(options.subclasses)
+    subclasses = read_subclasses(options.subclasses)
+    if earlier is not None and earlier.subclasses != subclasses:
+        raise UsageError("--subclasses are the outputs of a classifier: name one as --init")
+    return subclasses
 
 
 def _learned(data: Dataset, classes: tuple[str, ...]) -> list[int]:
@@ -187,7 +190,7 @@ def train_on_regions(
     if options.best_proposals is not None:
         proposals = BestProposals(proposals, options.best_proposals)
     report(_coverage(data, proposals, config.classes))
-    for line in _class_counts(data, config.classes):
+    for line in _class_counts(data, config):
         report(line)
     report(f"{options}; {run.recipe}")
     batches, images = _batches(data, proposals, config, options, run.recipe.seed)
@@ -261,7 +264,7 @@ def _coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[
     )
 
 
-def _class_counts(data: Dataset, classes: tuple[str, ...]) -> Iterator[str]:
+def _class_counts(data: Dataset, config: DetectorConfig) -> Iterator[str]:
     """What there is of each class to learn from, and which have little."""
     objects: Counter[str] = Counter()
     images: Counter[str] = Counter()
@@ -269,8 +272,11 @@ def _class_counts(data: Dataset, classes: tuple[str, ...]) -> Iterator[str]:
         labels = truth.labels[truth.to_find].tolist()
         objects.update(labels)
         images.update(set(labels))
+    classes = [name for name in config.classes if objects[name] or not config.subclasses]
     counts = [[name, str(objects[name]), str(images[name])] for name in classes]
     yield from format_columns([["class", "objects", "images"], *counts])
+    if others := len(config.classes) - len(classes):
+        yield f"{others} classes have no object here: of them the detector knows what its classifier did"
     if few := [name for name in classes if objects[name] < FEW_OBJECTS]:
         yield f"fewer than {FEW_OBJECTS} objects of {listed(few)}: expect little of these classes"
 

@@ -92,6 +92,15 @@ def test_in_context_scores_are_weighed_by_the_classes_of_the_whole_image():
     assert max(found.scores[found.labels == "dog"]) == pytest.approx(float(own[2, 2] * of_image[1] ** 0.5), rel=1e-5)
 
 
+def test_scores_are_weighed_by_those_of_the_proposals():
+    found = detector(objectness=0.5, score=0.0, nms_threshold=1.0).detect(IMAGE, PROPOSALS)
+    own = torch.tensor(LOGITS).double().softmax(1)
+    for row, proposal in enumerate(PROPOSALS.scores):
+        assert np.isclose(found.scores, float(own[row, 1]) * proposal**0.5, rtol=1e-5).any()
+    odd = detector(objectness=2.0, score=0.0).detect(IMAGE, Proposals(BOXES, [7.0, -3.0, 0.0]))
+    assert found.scores.max() < odd.scores.max() <= 1  # above 1 is as sure as can be
+
+
 def test_options_change_what_is_scored_and_detected():
     model = detector(regions=1, score=0.0, mode="crops")
     model.detect(IMAGE, PROPOSALS)

@@ -5,16 +5,18 @@ import numpy as np
 import pytest
 import torch
 
+from inception_rcnn.backbone.classification.model_folder import read_classifier, save_classifier
+from inception_rcnn.backbone.googlenet import GoogLeNet
 from inception_rcnn.backbone.training.recipe import Recipe
 from inception_rcnn.backbone.training.run import Run
 from inception_rcnn.data.boxes import as_boxes
-from inception_rcnn.data.datasets.dataset import Dataset, require_objects
+from inception_rcnn.data.datasets.dataset import Dataset, of_classes, require_objects
 from inception_rcnn.data.errors import DataError, UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import load_network, save_network
+from inception_rcnn.detector.model_folders import load_network, open_classifier, save_network
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.training.finetuning import HEAD_RATE, FinetuneOptions, finetune, parameter_groups
 from inception_rcnn.detector.training.presets import changed_preset
@@ -168,3 +170,82 @@ def test_classes_that_lack_objects_are_told(squares):
     lines = []
     require_objects(squares, ("square", "cat", "dog"), "to validate on", lines.append)
     assert lines == ["squares: no object to validate on of 2 of 3 classes: cat, dog"]
+
+
+@pytest.fixture
+def classifier(tmp_path):
+    torch.manual_seed(0)
+    save_classifier(tmp_path / "classifier", GoogLeNet(4), ("brick", "ball", "sky", "coin"), {})
+    (tmp_path / "subclasses.txt").write_text("brick=square\nball=disc\nsky\ncoin=disc\n")
+    return tmp_path / "classifier"
+
+
+def test_a_classifier_is_kept_and_knows_classes_without_boxes(squares, classifier, tmp_path, monkeypatch):
+    monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))
+    lines = []
+    options = FinetuneOptions(
+        mode="crops",
+        freeze="backbone",
+        proposals="selective-search:single",
+        images=1,
+        regions=4,
+        subclasses=str(tmp_path / "subclasses.txt"),
+        device="cpu",
+    )
+    recipe = Recipe(steps=3, warmup=1, ema=0.0)
+    finetune(squares, None, str(classifier), options, Run(recipe, tmp_path / "out", report=lines.append))
+    assert any("1 classes have no object here" in line for line in lines)
+    network, config = load_network(tmp_path / "out")
+    assert config.classes == ("disc", "square")
+    assert config.subclasses == {"brick": "square", "ball": "disc", "sky": "", "coin": "disc"}
+    predictor, before = network.box_predictor("crops"), read_classifier(classifier).model
+    assert not predictor.classifier.weight[1].any()  # of the class without boxes
+    assert predictor.classifier.weight[2].any()
+    torch.testing.assert_close(network.backbone.state_dict(), before.backbone.state_dict())
+    assert open_classifier(tmp_path / "out").classes == ("brick", "ball", "sky", "coin")
+    model = RCNN.from_pretrained(tmp_path / "out", device="cpu").with_options(score=0.0, context=0.5)
+    found = model.detect(squares.read(squares.images[0]), Proposals(as_boxes([[3, 5, 40, 60]]), [0.9]))
+    assert {*found.labels.tolist()} == {"disc", "square"}
+
+    again = FinetuneOptions(mode="crops", freeze="backbone", proposals="selective-search:single", images=1, regions=4)
+    second = Run(Recipe(steps=1), tmp_path / "second")
+    finetune(of_classes(squares, config.classes), None, str(tmp_path / "out"), again, second)
+    assert load_network(tmp_path / "second")[1].subclasses == config.subclasses
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"freeze": "none"}, "--subclasses needs --freeze backbone"),
+        ({"classes": ("square",)}, "--subclasses and --classes exclude each other"),
+        ({"box_deltas": False}, "--subclasses and --no-deltas exclude each other"),
+        ({"subclasses": "nowhere"}, "--subclasses nowhere: need ilsvrc, or a file"),
+        ({"subclasses": "ilsvrc"}, "squares: no object to learn from"),
+    ],
+)
+def test_a_classifier_that_cannot_be_kept_is_refused(squares, classifier, tmp_path, changes, words):
+    given = {"mode": "crops", "freeze": "backbone", "subclasses": str(tmp_path / "subclasses.txt"), **changes}
+    with pytest.raises(UsageError, match=words):
+        finetune(squares, None, str(classifier), FinetuneOptions(**given), Run(Recipe(), tmp_path / "out"))
+
+
+def test_a_detector_has_no_outputs_to_keep(squares, classifier, beginner, tmp_path):
+    options = FinetuneOptions(mode="crops", freeze="backbone", subclasses=str(tmp_path / "subclasses.txt"))
+    with pytest.raises(UsageError, match="name one as --init"):
+        finetune(squares, None, str(beginner), options, Run(Recipe(), tmp_path / "out"))
+
+
+def test_a_classifier_has_as_many_outputs_as_there_are_subclasses(squares, classifier, tmp_path):
+    (tmp_path / "subclasses.txt").write_text("brick=square\nball=disc\n")
+    options = FinetuneOptions(mode="crops", freeze="backbone", subclasses=str(tmp_path / "subclasses.txt"))
+    with pytest.raises(UsageError, match="has 4 outputs, and the subclasses to keep are 2"):
+        finetune(squares, None, str(classifier), options, Run(Recipe(), tmp_path / "out"))
+
+
+def test_only_new_layers_learn_faster_than_a_classifier_that_is_kept():
+    network = RegionNetwork(2, ("crops",), class_of=(1, 2, 0))
+    groups = parameter_groups(network, FinetuneOptions(mode="crops", freeze="backbone"), weight_decay=0.5)
+    scales = {id(each): group["scale"] for group in groups for each in group["params"]}
+    predictor = network.box_predictor("crops")
+    assert (scales[id(predictor.classifier.weight)], scales[id(predictor.subclasses.classifier.weight)]) == (5, 1)
+    assert len(scales) == sum(len(group["params"]) for group in groups)

@@ -92,7 +92,7 @@ def test_the_detector_can_ask_it_and_both_see_the_same_maps(trained, squares):
     searched = {tuple(box) for box in model.proposer.search(maps.image).boxes}
     assert {tuple(box) for box in found.boxes} - searched  # MultiBox's own are among them
     assert (np.diff(found.scores) <= 0).all()
-    model.score([(maps, found.boxes[:20])])
+    model.score([(maps, found[:20])])
     assert 0 < len(looks) == len(set(looks)) <= 3
 
 
