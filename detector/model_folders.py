@@ -24,6 +24,7 @@ from .network import RegionNetwork
 
 MODELS = Path(__file__).with_name("models")
 DEFAULT_MODEL = "googlenet-voc"
+ILSVRC_MODEL = "googlenet-ilsvrc"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 MULTIBOX = "multibox.safetensors"

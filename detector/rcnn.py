@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -144,6 +144,14 @@ class RCNN:
         """The same network with other settings of `DetectorConfig`, such as `score=0.5` or `mode="crops"`."""
         config = replace(self.config, **checked_options(changes, self.config))
         return type(self)(self.network, config, str(self.device), self._multibox)
+
+    def first_members(self, count: int) -> Self:
+        """The ensemble of the first `count` of its networks; itself where it has no more."""
+        if count >= self.config.members:
+            return self
+        networks = [cast(RegionNetwork, each) for each in [*cast(Ensemble, self.network).members][:count]]
+        network = networks[0] if count == 1 else Ensemble(networks)
+        return type(self)(network, replace(self.config, members=count), str(self.device), self._multibox)
 
     @classmethod
     def from_pretrained(cls, model: str | Path | None = None, *, device: Device = "auto") -> Self:

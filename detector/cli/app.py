@@ -43,6 +43,7 @@ from .options import (
     names_of,
     sides_of,
 )
+from .reproduce import reproduce
 from .streams import escape_what_cannot_be_encoded, report, report_error, show
 from .train import train_app
 
@@ -57,6 +58,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(benchmark_app, name="benchmark")
 app.command(epilog=SPEC_HELP)(convert)
 app.command(epilog=SPEC_HELP)(classify)
+app.command(epilog=SPEC_HELP)(reproduce)
 
 
 def _show_version(wanted: bool) -> None:

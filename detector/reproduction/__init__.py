@@ -1,0 +1,1 @@
+"""The tables of GoogLeNet's detection and classification entries as experiments that anyone can run."""
