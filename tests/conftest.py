@@ -52,6 +52,6 @@ def small_maps() -> Iterator[None]:
     small = tuple(side // 4 for side in SHORT_SIDES)
     with pytest.MonkeyPatch.context() as patch:
         for name, module in list(sys.modules.items()):
-            if name.startswith("inception_rcnn.") and "SHORT_SIDES" in vars(module):
+            if name.startswith("inception_rcnn.") and vars(module).get("SHORT_SIDES") is SHORT_SIDES:
                 patch.setattr(module, "SHORT_SIDES", small)
         yield
