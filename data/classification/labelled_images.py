@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..class_names import check_classes
-from ..datasets.dataset import evenly_spaced
+from ..datasets.dataset import Dataset, evenly_spaced
 from ..errors import DataError
 from ..files.folder_walk import files_below, natural_key
 from ..images.decoding import read_image
@@ -98,6 +98,18 @@ def read_class_folders(folder: str | Path) -> LabelledImages:
     return LabelledImages(
         str(root), classes, names, np.array(targets, dtype=np.int64), lambda index: read_image(paths[index])
     )
+
+
+def labelled_images_of(data: Dataset) -> LabelledImages:
+    """The images of a data set of boxes whose objects are all of one class; DataError without any."""
+    found = [(truth, {*truth.labels[truth.to_find].tolist()}) for truth in data.images]
+    chosen = [(truth, *labels) for truth, labels in found if len(labels) == 1]
+    if not chosen:
+        raise DataError(f"{data.name}: no image has objects of one class alone, to classify it as")
+    truths = [truth for truth, _ in chosen]
+    targets = np.array([data.classes.index(label) for _, label in chosen], dtype=np.int64)
+    files = tuple(truth.file for truth in truths)
+    return LabelledImages(data.name, data.classes, files, targets, lambda index: data.read(truths[index]))
 
 
 def _class_names(root: Path) -> tuple[str, ...]:

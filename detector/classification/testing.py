@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,28 @@ from ...backbone.classification.classifier import CHUNK, mean_softmax
 from ...backbone.classification.model_folder import SavedClassifier
 from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
-from ...data.classification.labelled_images import LabelledImages, read_class_folders
+from ...data.classification.labelled_images import LabelledImages, labelled_images_of, read_class_folders
 from ...data.classification.test_crops import COUNTS, crops_of
 from ...data.classification.webdataset_shards import read_shards, shards_of
 from ...data.errors import UsageError
+from ...data.formats.ilsvrc.imagenet import IMAGENET_CLASSES, IMAGENET_WNIDS
+from ...data.formats.specs import is_spec, open_dataset
 from ...data.terminal import Progress, Report, silent
 from ...eval.metrics.classification import ClassificationResult
 from ..model_folders import open_classifier
 
 
-def open_labelled(source: str | Path) -> LabelledImages:
-    """The labelled images of WebDataset shards (a .tar, a glob of them, a folder of them) or of a folder a class."""
+def open_labelled(source: str | Path, report: Report = silent) -> LabelledImages:
+    """The labelled images of WebDataset shards (a .tar, a glob or folder of them), a folder a class, or a data set.
+
+    Of a data set, named by its SPEC, they are those with objects of one class; how many others it has is reported.
+    """
+    if is_spec(str(source)):
+        data = open_dataset(str(source))
+        labelled = labelled_images_of(data)
+        if left_out := len(data) - len(labelled):
+            report(f"{left_out} of {len(data)} images of {data.name} left out: their objects are not of one class")
+        return labelled
     return read_shards(source) if shards_of(source) or str(source).endswith(".tar") else read_class_folders(source)
 
 
@@ -35,8 +47,7 @@ def classify(
 ) -> ClassificationResult:
     """How right classifiers are, one or several as an ensemble, on all images of `data` or `limit`, evenly spread."""
     saved = open_classifiers(models, crops)
-    images = open_labelled(data)
-    images = images.with_classes(common_classes(saved, images))
+    images = for_outputs(saved, open_labelled(data, report))
     images = images if limit is None else images.spread(limit)
     networks = [each.model.to(choose_device(device)) for each in saved]
     report(f"{len(images)} images, {crops} crops each, {len(networks)} networks")
@@ -56,11 +67,12 @@ def open_classifiers(models: Sequence[str | Path], crops: int) -> list[SavedClas
 def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> tuple[str, ...]:
     """The names of the classifiers' outputs, which must agree.
 
-    A file of weights has no names: its outputs are then taken for the data's classes, if they are as many. Folders of
-    ImageNet's synsets lie in the order of the outputs of BVLC's and torchvision's networks.
+    A file of weights has no names: its outputs are then taken for the data's classes, if they are as many, or for all
+    of ImageNet's synsets, in the order of BVLC's and torchvision's networks, where the data's are some of these.
     """
     first = next((each for each in saved if each.classes), None)
-    classes = images.classes if first is None else first.classes
+    unnamed = IMAGENET_WNIDS if _has_synsets(images) else images.classes
+    classes = unnamed if first is None else first.classes
     for each in saved:
         if each.classes and each.classes != classes:
             raise UsageError(
@@ -72,6 +84,19 @@ def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> 
                 "train it on them with `inception-rcnn train classifier --init`"
             )
     return classes
+
+
+def for_outputs(saved: Sequence[SavedClassifier], images: LabelledImages) -> LabelledImages:
+    """The images with the classes of the outputs; ImageNet's are known by their names and by their synsets."""
+    classes = common_classes(saved, images)
+    if classes == IMAGENET_CLASSES and _has_synsets(images):
+        name_of = dict(zip(IMAGENET_WNIDS, IMAGENET_CLASSES, strict=True))
+        images = replace(images, classes=tuple(name_of[wnid] for wnid in images.classes))
+    return images.with_classes(classes)
+
+
+def _has_synsets(images: LabelledImages) -> bool:
+    return {*images.classes} <= {*IMAGENET_WNIDS}
 
 
 def predict(

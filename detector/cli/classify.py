@@ -20,7 +20,7 @@ def classify(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Images of known classes, to test with: FOLDER/CLASS/*.jpg, or WebDataset shards."),
+        typer.Option(help="Images of known classes, to test with: FOLDER/CLASS/*.jpg, WebDataset shards, or a SPEC."),
     ] = None,
     crops: Annotated[int, typer.Option(help="1, 10 or 144 an image, averaged.")] = 1,
     top: Annotated[int, typer.Option(help="Classes an image, the likeliest.", **COUNT)] = 5,

@@ -20,7 +20,7 @@ from ...eval.metrics.protocols import PROTOCOLS
 from ...eval.metrics.table import tabulate
 from ...proposals.benchmarking import benchmark_proposals
 from ...proposals.cache import image_releases
-from ..classification.testing import common_classes, open_classifiers, predict
+from ..classification.testing import for_outputs, open_classifiers, predict
 from ..inference.detect_run import DETECTOR
 from ..inference.image_run import detect_folder
 from ..model_folders import proposer_named
@@ -130,7 +130,7 @@ def classification_rows(
 ) -> Iterator[Row]:
     """Errors by 1, 10 and 144 crops, of one network and of all together (Table 3)."""
     saved = open_classifiers(classifiers, 1)
-    images = images.with_classes(common_classes(saved, images))
+    images = for_outputs(saved, images)
     for number in sorted({1, len(saved)}):
         networks = [each.model for each in saved[:number]]
         for crops in COUNTS:

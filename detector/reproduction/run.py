@@ -67,7 +67,7 @@ def _rows(setting: Setting, models: Sequence[str], options: ReproductionOptions,
     yield from proposal_rows(setting, models[0], report)
     yield from detection_rows(setting, models, options.regions, report)
     if options.classified is not None:
-        images = open_labelled(options.classified)
+        images = open_labelled(options.classified, report)
         yield from classification_rows(setting, options.classifiers or models, images, report)
 
 

@@ -10,8 +10,15 @@ from inception_rcnn.backbone.weights import save_weights
 from inception_rcnn.data.classification.labelled_images import LabelledImages
 from inception_rcnn.data.classification.test_crops import crops_of
 from inception_rcnn.data.errors import DataError, UsageError
+from inception_rcnn.data.formats.ilsvrc.imagenet import IMAGENET_CLASSES, IMAGENET_WNIDS
 from inception_rcnn.detector.classification import testing as classifying
-from inception_rcnn.detector.classification.testing import classify, common_classes, open_labelled, predict
+from inception_rcnn.detector.classification.testing import (
+    classify,
+    common_classes,
+    for_outputs,
+    open_labelled,
+    predict,
+)
 
 
 class Colours(torch.nn.Module):
@@ -109,3 +116,35 @@ def test_crops_that_the_paper_does_not_have_are_refused(tmp_path):
         classify([tmp_path], tmp_path, 5)
     with pytest.raises(UsageError, match="--model"):
         classify([], tmp_path, 1)
+
+
+def test_imagenets_classes_are_known_by_name_and_by_synset(rng):
+    some = LabelledImages("test", ("n02123045", "n01440764"), ("a", "b"), np.array([0, 1]), lambda index: None)
+    network = GoogLeNet(1000)
+    named = SavedClassifier("named", network, IMAGENET_CLASSES)
+    assert [for_outputs([named], some).classes[index] for index in for_outputs([named], some).targets] == [
+        "tabby",
+        "tench",
+    ]
+    unnamed = for_outputs([SavedClassifier("unnamed", network, ())], some)
+    assert [unnamed.classes[index] for index in unnamed.targets] == ["n02123045", "n01440764"]
+    assert unnamed.classes == IMAGENET_WNIDS
+
+
+def test_of_a_data_set_of_boxes_images_of_one_class_are_labelled(tmp_path):
+    (tmp_path / "boxes.csv").write_text(
+        "file,label,x1,y1,x2,y2\na.png,cat,0,0,2,2\na.png,cat,1,1,3,3\nb.png,dog,0,0,2,2\nc.png,cat,0,0,2,2\n"
+        "c.png,dog,0,0,2,2\n"
+    )
+    for number, name in enumerate("abc"):
+        write_image(tmp_path / f"{name}.png", number)
+    lines = []
+    images = open_labelled(f"csv:{tmp_path / 'boxes.csv'}:{tmp_path}", lines.append)
+    assert [images.classes[index] for index in images.targets] == ["cat", "dog"]
+    assert images.files == ("a.png", "b.png")
+    assert images.read(1)[0, 0].tolist() == [1, 1, 1]
+    assert len(lines) == 1
+    assert lines[0].startswith("1 of 3 images of ")
+    (tmp_path / "boxes.csv").write_text("file,label,x1,y1,x2,y2\nc.png,cat,0,0,2,2\nc.png,dog,0,0,2,2\n")
+    with pytest.raises(DataError, match="no image has objects of one class alone"):
+        open_labelled(f"csv:{tmp_path / 'boxes.csv'}:{tmp_path}")
