@@ -16,7 +16,8 @@ def classify(
         list[str] | None, typer.Argument(help="Images to predict the classes of, named as detect takes them.")
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A classifier's folder or weights; given again, an ensemble.")
+        list[str] | None,
+        typer.Option(help="A classifier's folder or weights; given again, an ensemble [googlenet-ilsvrc]."),
     ] = None,
     data: Annotated[
         str | None,
@@ -32,13 +33,15 @@ def classify(
     from ...data.files.atomic import write_atomically
     from ..classification.prediction import classify_files
     from ..classification.testing import classify as test
+    from ..model_folders import ILSVRC_MODEL
 
     if bool(source) == (data is not None):
         raise UsageError("name the images to classify, or with --data those to test classifiers with")
+    models = model or [ILSVRC_MODEL]
     if data is None:
-        report(classify_files(model or (), source or (), crops, top, device, json, show, report))
+        report(classify_files(models, source or (), crops, top, device, json, show, report))
     else:
-        result = test(model or (), data, crops, device, images, report)
+        result = test(models, data, crops, device, images, report)
         if json is not None:
             write_atomically(json, result.to_json())
         show(result)

@@ -143,6 +143,7 @@ def distil(
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
     resume: Resume = False,
     mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
+    teacher_mode: Annotated[str | None, typer.Option(help="crops or shared [that of --mode].")] = None,
     freeze: Annotated[str, typer.Option(help=FREEZE)] = "conv1",
     steps: Steps = 4000,
     learning_rate: Rate = 0.0001,
@@ -155,7 +156,7 @@ def distil(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Distil an ensemble into one net; writes a model folder that `detect --model` takes."""
+    """Distil an ensemble, or what a detector knows by its other mode, into one net; writes a model folder."""
     from ...backbone.training.recipe import Recipe
     from ...backbone.training.run import Run
     from ..region_features import checked_mode
@@ -172,7 +173,12 @@ def distil(
     )
     recipe = Recipe(steps, learning_rate, validate_every=validate_every, checkpoint_every=checkpoint_every, seed=seed)
     distil(
-        model, *_datasets(data, val, rename, incomplete), init, options, Run(recipe, out, resume, tensorboard, report)
+        model,
+        *_datasets(data, val, rename, incomplete),
+        init,
+        options,
+        Run(recipe, out, resume, tensorboard, report),
+        teacher_mode and checked_mode(teacher_mode),
     )
     _say_written(out)
 

@@ -4,7 +4,6 @@ Shapes: R regions over the images of a step, K classes (0 = background).
 """
 
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
 from ...backbone.training.checkpoints import State, check_model_folder
-from ...backbone.training.distributed import joined, totals
+from ...backbone.training.distributed import is_first, joined, totals
 from ...backbone.training.freezing import FREEZES
 from ...backbone.training.run import Run
 from ...backbone.weights import tensors_hash
@@ -22,7 +21,15 @@ from ...data.datasets.dataset import Dataset
 from ...data.errors import UsageError
 from ..config import DetectorConfig
 from ..ensemble import Ensemble
-from ..model_folders import initial_network, load_detector, member_folders, model_folder, proposer_named
+from ..model_folders import (
+    copy_multibox,
+    initial_config,
+    initial_network,
+    load_detector,
+    member_folders,
+    model_folder,
+    proposer_named,
+)
 from ..network import RegionNetwork
 from ..region_features import Mode
 from .batches import Example
@@ -34,44 +41,53 @@ Teacher = RegionNetwork | Ensemble
 
 @joined()
 def distil(
-    model: str, data: Dataset, validation: Dataset | None, init: str | None, options: FinetuneOptions, run: Run
+    model: str,
+    data: Dataset,
+    validation: Dataset | None,
+    init: str | None,
+    options: FinetuneOptions,
+    run: Run,
+    teacher_mode: Mode | None = None,
 ) -> State:
     """Train one network on an ensemble's predictions for the regions of a data set; writes its model folder.
 
     It starts from `init`, the ensemble's first member without one. Its classes and proposals are those of the ensemble;
-    the annotations only decide which regions are sampled.
+    the annotations only decide which regions are sampled. The teacher predicts by its `teacher_mode`, that of the
+    student without one: so what a detector knows by crops it can learn to see on shared maps.
     """
-    folder = model_folder(model)
+    folder, taught_by = model_folder(model), teacher_mode or options.mode
     teacher, config = load_detector(folder)
-    if options.mode not in config.modes:
-        raise UsageError(f"--mode {options.mode}: {folder} has the modes {', '.join(config.modes)}")
+    if taught_by not in config.modes:
+        option = "--mode" if teacher_mode is None else "--teacher-mode"
+        raise UsageError(f"{option} {taught_by}: {folder} has the modes {', '.join(config.modes)}")
     if config.scores != "softmax":
         raise UsageError(f"{folder} has {config.scores} scores; only a softmax can be taught")
     check_model_folder(run.out, run.resume)
     torch.manual_seed(run.recipe.seed)
     options = replace(options, classes=config.classes, proposals=config.proposals, box_deltas=config.box_deltas)
-    student, own = _student(init, folder, config, options)
+    start = init or str(folder if config.members == 1 else member_folders(folder, config.members)[0])
+    student, own = _student(start, config, options)
     teacher = teacher.to(choose_device(options.device)).requires_grad_(False).eval()
 
     def loss(network: RegionNetwork, batch: list[Example]) -> dict[str, Tensor]:
-        return distillation_loss(network, batch, teacher, options.mode)
+        return distillation_loss(network, batch, teacher, options.mode, taught_by)
 
     method = proposer_named(config.proposals, model, options.device)
-    learner = Learner(student, own, method, loss, {"teacher": tensors_hash(teacher), "init": init})
-    return train_on_regions(learner, data, validation, options, run)
+    facts = {"teacher": tensors_hash(teacher), "teacher_mode": taught_by, "init": init}
+    state = train_on_regions(Learner(student, own, method, loss, facts), data, validation, options, run)
+    if is_first() and FREEZES[options.freeze] == FREEZES["backbone"] and initial_config(start) is not None:
+        copy_multibox(model_folder(start), run.out)  # a head on this very backbone
+    return state
 
 
-def _student(
-    init: str | None, folder: Path, config: DetectorConfig, options: FinetuneOptions
-) -> tuple[RegionNetwork, DetectorConfig]:
+def _student(init: str, config: DetectorConfig, options: FinetuneOptions) -> tuple[RegionNetwork, DetectorConfig]:
     """The student, with the settings of its teacher."""
-    first = folder if config.members == 1 else member_folders(folder, config.members)[0]
-    wanted = replace(config, members=1, mode=options.mode)
-    return initial_network(init or str(first), wanted, keep_modes=FREEZES[options.freeze] == FREEZES["backbone"])
+    wanted = replace(config, members=1, modes=(options.mode,), mode=options.mode)
+    return initial_network(init, wanted, keep_modes=FREEZES[options.freeze] == FREEZES["backbone"])
 
 
 def distillation_loss(
-    student: RegionNetwork, batch: list[Example], teacher: nn.Module, mode: Mode
+    student: RegionNetwork, batch: list[Example], teacher: nn.Module, mode: Mode, teacher_mode: Mode
 ) -> dict[str, Tensor]:
     """Cross-entropy with the teacher's probabilities, and how far the boxes are from the teacher's, of each region.
 
@@ -80,7 +96,7 @@ def distillation_loss(
     the part that `batch` has; "agreement" is the fraction of the regions that both give the same class.
     """
     logits, deltas = predict_regions(student, batch, mode)  # [R, K + 1], [R, K, 4]
-    wanted, wanted_deltas = _taught(teacher, batch, mode, like=deltas)
+    wanted, wanted_deltas = _taught(teacher, batch, teacher_mode, like=deltas)
     (num_regions,) = totals(len(logits))
     if not num_regions:
         return {}

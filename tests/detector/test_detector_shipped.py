@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from inception_rcnn.data.datasets.dataset import spread
+from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES
 from inception_rcnn.data.formats.specs import open_dataset
 from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.data.records import ImageDetections
 from inception_rcnn.detector import RCNN
-from inception_rcnn.detector.model_folders import proposer_named
-from inception_rcnn.eval.metrics.protocols import evaluate_voc
+from inception_rcnn.detector.classification.testing import for_outputs, open_labelled, predict
+from inception_rcnn.detector.model_folders import open_classifier, proposer_named
+from inception_rcnn.eval.metrics.classification import ClassificationResult
+from inception_rcnn.eval.metrics.protocols import evaluate_ilsvrc, evaluate_voc
 from inception_rcnn.eval.metrics.recall import evaluate_recall
 from inception_rcnn.eval.metrics.table import tabulate
 
@@ -51,3 +54,20 @@ def test_the_multibox_that_ships_finds_objects_with_few_boxes(shared):
     assert mixed.boxes < searched.boxes + 200
     assert mixed.all.average_recall > searched.all.average_recall
     assert mixed.budgets[100].average_recall > searched.budgets[100].average_recall + 0.03
+
+
+@pytest.mark.shared
+def test_the_detector_of_ilsvrcs_classes_finds_them_and_classifies_whole_images(shared):
+    data = spread(open_dataset(f"ilsvrc:{shared / 'data' / 'ilsvrc2014' / 'DET'}:val_public"), 24)
+    model = RCNN.from_pretrained("googlenet-ilsvrc").with_options(score=0.001)
+    assert {*model.config.classes} == {*ILSVRC_CLASSES}
+    found = [
+        ImageDetections(truth.file, truth.width, truth.height, model.detect(data.read(truth))) for truth in data.images
+    ]
+    present = sorted({label for truth in data.images for label in truth.labels.tolist()})
+    assert evaluate_ilsvrc(tabulate(found, data.images, present)).map > 0.25
+    images = open_labelled(f"voc:{shared / 'data' / 'imagenet_loc'}:train").spread(40)
+    saved = [open_classifier("googlenet-ilsvrc")]
+    images = for_outputs(saved, images)
+    result = ClassificationResult(images.classes, images.targets, predict([saved[0].model], images, 1))
+    assert result.top(5) > 0.8

@@ -110,7 +110,7 @@ def test_the_loss_is_the_definition_with_loops():
     student = torch.randn(3, 4), torch.randn(3, 3, 4)
     teacher = torch.randn(3, 4) * 3, torch.randn(3, 3, 4)
     batch = [example([[0, 0, 10, 10], [5, 5, 20, 30], [1, 1, 9, 9]], [2, 0, 3], [[0, 0, 9, 9]] * 3)]
-    terms = distillation_loss(Scripted(*student), batch, Scripted(*teacher), "shared")
+    terms = distillation_loss(Scripted(*student), batch, Scripted(*teacher), "shared", "crops")
     classification = regression = torch.tensor(0.0)
     for region in range(3):
         wanted = teacher[0][region].softmax(0)
@@ -128,11 +128,14 @@ def test_a_student_that_says_the_same_has_nothing_left_to_learn():
     logits, deltas = torch.randn(2, 4), torch.randn(2, 3, 4)
     learned = logits.clone().requires_grad_()
     batch = [example([[0, 0, 10, 10], [5, 5, 20, 30]], [1, 0], [[0, 0, 9, 9]] * 2)]
-    terms = distillation_loss(Scripted(learned, deltas), batch, Scripted(logits, deltas), "shared")
+    terms = distillation_loss(Scripted(learned, deltas), batch, Scripted(logits, deltas), "shared", "shared")
     assert (terms["box"].item(), terms["agreement"].item()) == (0, 1)
     terms["loss"].backward()
     torch.testing.assert_close(learned.grad, torch.zeros(2, 4), atol=1e-6, rtol=0)
-    assert distillation_loss(Scripted(logits, deltas), [example([], [], [])], Scripted(logits, deltas), "shared") == {}
+    assert (
+        distillation_loss(Scripted(logits, deltas), [example([], [], [])], Scripted(logits, deltas), "shared", "shared")
+        == {}
+    )
 
 
 @pytest.mark.slow
@@ -151,3 +154,19 @@ def test_one_net_learns_from_an_ensemble(squares, ensemble, home, tmp_path):
         distil(str(ensemble), squares, None, None, FinetuneOptions(mode="crops"), Run(recipe, tmp_path / "b"))
     with pytest.raises(UsageError, match="--resume"):
         distil(str(ensemble), squares, None, None, options, Run(recipe, tmp_path / "one"))
+
+
+@pytest.mark.slow
+def test_a_detector_learns_by_shared_maps_what_it_knows_by_crops(squares, tmp_path, home):
+    torch.manual_seed(0)
+    config = DetectorConfig(("square",), modes=("crops",), proposals=METHOD, context=0.5)
+    save_network(tmp_path / "crops", RegionNetwork(1, ("crops",)), config)
+    options = FinetuneOptions(mode="shared", freeze="backbone", images=1, regions=4, device="cpu")
+    run = Run(Recipe(steps=2, warmup=1), tmp_path / "both")
+    distil(str(tmp_path / "crops"), squares, None, None, options, run, "crops")
+    student, own = load_network(tmp_path / "both")
+    assert (own.modes, own.mode, own.context) == (("crops", "shared"), "crops", 0.5)
+    teacher = load_network(tmp_path / "crops")[0]
+    torch.testing.assert_close(student.box_head("crops").state_dict(), teacher.box_head("crops").state_dict())
+    with pytest.raises(UsageError, match="--teacher-mode shared: .* has the modes crops"):
+        distil(str(tmp_path / "crops"), squares, None, None, options, Run(Recipe(), tmp_path / "c"), "shared")
