@@ -18,7 +18,7 @@ from inception_rcnn.detector.cli import options as cli_options
 
 VERBS = (
     *("detect", "propose", "train", "classify", "evaluate", "compare"),
-    *("convert", "check", "draw", "benchmark", "demo", "info"),
+    *("convert", "check", "draw", "benchmark", "reproduce", "demo", "info"),
 )
 
 
@@ -186,6 +186,7 @@ NEEDED = {
     "benchmark sizes": "--data x",
     "benchmark speed": "--data x",
     "benchmark evaluate": "",
+    "reproduce": "--data x --out x",
 }
 
 
@@ -248,6 +249,13 @@ def test_options_of_detect_reach_the_model(main, monkeypatch, tmp_path):
             "agnostic_nms": True,
         },
     ]
+
+
+@pytest.mark.parametrize("words", ["", "a.png --data folder"])
+def test_classify_takes_images_or_data_to_test_with(main, words):
+    code, out, err = main("classify", *words.split())
+    assert (code, out) == (2, "")
+    assert err == "error: name the images to classify, or with --data those to test classifiers with\n"
 
 
 def test_unknown_classes_get_a_suggestion(main, tmp_path):
