@@ -111,7 +111,10 @@ class RCNN:
             if parts and deadline is not None and time.monotonic() >= deadline:
                 break
             parts.append(self._predict([(maps, boxes[start : start + at_once]) for maps, boxes in regions]))
-        predictions = [tuple(map(torch.cat, zip(*of_image, strict=True))) for of_image in zip(*parts, strict=True)]
+        predictions: list[Prediction] = []
+        for of_image in zip(*parts, strict=True):
+            probabilities, deltas = (torch.cat(each) for each in zip(*of_image, strict=True))
+            predictions.append((probabilities, deltas))
         if self.config.context:
             images = [(maps, np.array([[0.0, 0.0, *maps.image.shape[1::-1]]])) for maps, _ in proposals]
             wholes = [probabilities for probabilities, _ in self._predict(images)]  # [1, K + 1] each

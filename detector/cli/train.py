@@ -178,7 +178,7 @@ def distil(
         init,
         options,
         Run(recipe, out, resume, tensorboard, report),
-        teacher_mode and checked_mode(teacher_mode),
+        None if teacher_mode is None else checked_mode(teacher_mode),
     )
     _say_written(out)
 

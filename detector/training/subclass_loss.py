@@ -35,7 +35,7 @@ class SubclassLoss:
 
     def __init__(self, network: RegionNetwork, mode: Mode, learned: Sequence[int]):
         """`learned` are the classes that there are objects of, 0 = the background; others get no logit of their own."""
-        self.mode = mode
+        self.mode: Mode = mode
         self.box_head = copy.deepcopy(network.box_head(mode)).requires_grad_(False).eval()
         self.predictor = copy.deepcopy(network.box_predictor(mode)).requires_grad_(False).eval()
         own = network.box_predictor(mode).classifier
