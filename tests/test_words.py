@@ -100,6 +100,7 @@ def test_help_uses_the_words_of_the_field() -> None:
         "README.md",
         "CONTRIBUTING.md",
         *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("detector/*/*/README.md"))),
+        *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/*.md"))),
     ],
 )
 def test_documents_use_the_words_of_the_field(document: str) -> None:

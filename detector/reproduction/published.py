@@ -15,18 +15,18 @@ PROPOSALS: Mapping[str, str] = {
 
 NO_REGRESSION = "crops, no box regression, no context"
 DETECTION: Mapping[str, str] = {
-    NO_REGRESSION: "38.02 (Table 5; the text says 40); R-CNN, fine-tuned AlexNet: 31.4 with regression and SVMs",
-    "six": "43.9, six nets (Table 4)",
+    NO_REGRESSION: "38.02 % (Table 5; the text says 40 %); R-CNN, with regression and SVMs: 31.4 %",
+    "six": "43.9 %, six nets (Table 4)",
 }
 
 # Table 3, top-5 error in percent by networks and crops.
 CLASSIFICATION: Mapping[tuple[int, int], str] = {
-    (1, 1): "10.07",
-    (1, 10): "9.15",
-    (1, 144): "7.89",
-    (7, 1): "8.09",
-    (7, 10): "7.62",
-    (7, 144): "6.67",
+    (1, 1): "top-5: 10.07 %",
+    (1, 10): "top-5: 9.15 %",
+    (1, 144): "top-5: 7.89 %",
+    (7, 1): "top-5: 8.09 %",
+    (7, 10): "top-5: 7.62 %",
+    (7, 144): "top-5: 6.67 %",
 }
 
 DIFFERENCES = (

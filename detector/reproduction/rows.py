@@ -98,7 +98,8 @@ def _detection_row(
         *(tensors_hash(chosen.network), chosen.config.to_json()),
         *chosen.proposer.parameters,
     )
-    return Row("Detection", name, facts, partial(_detect, setting, chosen, report=report), published)
+    measure = partial(_detect, setting, chosen, report=report)
+    return Row("Detection", name, facts, measure, published if setting.metric == "ilsvrc" else "")
 
 
 def _detect(setting: Setting, model: RCNN, folder: Path, report: Report) -> Values:
@@ -139,8 +140,8 @@ def classification_rows(
                 result = ClassificationResult(images.classes, images.targets, predict(networks, images, crops, report))
                 return {
                     "images": len(images),
-                    "top-1 error": 1 - result.top(1),
-                    "top-5 error": 1 - result.top(5),
+                    "top-1 error, %": 100 * (1 - result.top(1)),
+                    "top-5 error, %": 100 * (1 - result.top(5)),
                 }
 
             facts = (images.files, images.targets.tolist(), crops, *map(tensors_hash, networks))

@@ -67,7 +67,7 @@ def test_every_row_is_measured_once_and_written_beside_what_is_published(ensembl
         f"1 network, {crops} crop{'s' * (crops > 1)}" for crops in (1, 10, 144)
     ]
     published = {row["row"]: row["published"] for row in rows}
-    assert published["1 network, 144 crops"] == "7.89"
+    assert published["1 network, 144 crops"] == "top-5: 7.89 %"
     aps = [float(row["value"]) for row in rows if row["column"] == "mAP"]
     assert all(0 <= ap <= 1 for ap in aps)
     page = (tmp_path / "out" / "reproduction.html").read_text()
