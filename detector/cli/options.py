@@ -29,7 +29,9 @@ OneData = Annotated[str, typer.Option(help="A SPEC (below), such as voc:ROOT:201
 Validation = Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are saved.")]
 Rename = Annotated[
     str | None,
-    typer.Option(help="Other names for classes of the data sets: OLD=NEW,OLD=NEW, or a file with one a line."),
+    typer.Option(
+        help="Other names for classes of the data sets: OLD=NEW,OLD= (to ignore it), a file with one a line, or ilsvrc."
+    ),
 ]
 Incomplete = Annotated[
     list[str] | None,
