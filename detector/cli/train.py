@@ -7,6 +7,7 @@ import typer
 
 from .numbers import COUNT, NUMBER
 from .options import (
+    FREEZE,
     SPEC_HELP,
     Balance,
     BestProposals,
@@ -28,6 +29,7 @@ from .options import (
     Seed,
     ShortSides,
     Steps,
+    Subclasses,
     Tensorboard,
     TrainingProposals,
     ValidateEvery,
@@ -37,8 +39,7 @@ from .options import (
     sides_of,
 )
 from .streams import report, show
-
-FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
+from .train_classifier import classifier
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a detector.")
 
@@ -79,10 +80,7 @@ def finetune(
     best_proposals: BestProposals = None,
     short_sides: ShortSides = None,
     balance: Balance = False,
-    subclasses: Annotated[
-        str | None,
-        typer.Option(help="Keep the outputs of --init's classifier: ilsvrc, or a file of lines NAME=CLASS."),
-    ] = None,
+    subclasses: Subclasses = None,
     deltas: Annotated[bool | None, typer.Option(help="Learn where the object is too [the preset's].")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or sgd [the preset's].")] = None,
     schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine or step [the preset's].")] = None,
@@ -295,36 +293,4 @@ def boxes(
     _say_written(out)
 
 
-@train_app.command()
-def classifier(
-    data: Annotated[str, typer.Option(help="FOLDER/CLASS/*.jpg, or WebDataset shards: a .tar, a folder or a glob.")],
-    out: Out,
-    val: Annotated[str | None, typer.Option(help="As --data; the best weights by top-1 on it are saved.")] = None,
-    init: Annotated[str | None, typer.Option(help="A classifier's weights or folder [none: from scratch].")] = None,
-    resume: Resume = False,
-    freeze: Annotated[str, typer.Option(help=FREEZE)] = "none",
-    balanced: Annotated[bool, typer.Option(help="Show every class as often as the others.")] = False,
-    auxiliary: Annotated[bool, typer.Option(help="Learn with the two side classifiers.")] = True,
-    steps: Steps = 100_000,
-    learning_rate: Rate = 0.01,
-    weight_decay: Annotated[float, typer.Option(**NUMBER)] = 0.0002,
-    schedule: Annotated[str, typer.Option(help="step (4 % less every 8 epochs) or cosine (to zero).")] = "step",
-    crops: Annotated[int, typer.Option(help="Crops a step.", **COUNT)] = 32,
-    validate_every: ValidateEvery = 1000,
-    checkpoint_every: CheckpointEvery = 250,
-    validation_images: ValidationImages = 1000,
-    tensorboard: Tensorboard = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-) -> None:
-    """Train GoogLeNet to classify images; writes a folder that `classify` and `train finetune --init` take."""
-    from ...backbone.training.run import Run
-    from ..classification.testing import open_labelled
-    from ..classification.training import ClassifierOptions, momentum_recipe, train_classifier
-
-    options = ClassifierOptions(crops, freeze, balanced, auxiliary, validation_images, device)
-    every = {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
-    recipe = momentum_recipe(steps, learning_rate, weight_decay, schedule, seed, **every)
-    training, validation = open_labelled(data), open_labelled(val) if val else None
-    train_classifier(training, validation, init, options, Run(recipe, out, resume, tensorboard, report))
-    report(f"written to {out}; try: inception-rcnn classify --model {out} --data FOLDER")
+train_app.command()(classifier)

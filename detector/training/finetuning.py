@@ -1,7 +1,6 @@
 """Fine-tuning on regions: R-CNN's samples and loss, in the loop of `backbone/training/loop.py`."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
@@ -15,16 +14,13 @@ from ...backbone.training.distributed import first_alone, is_first, joined, only
 from ...backbone.training.freezing import FREEZES
 from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
-from ...data.boxes import box_iou
 from ...data.class_names import require_known
 from ...data.datasets.dataset import Dataset, of_classes, require_classes, require_objects, spread
 from ...data.datasets.image_order import image_order
-from ...data.datasets.labelling import split_objects
-from ...data.diagnostics import listed
 from ...data.errors import DataError, UsageError
 from ...data.formats.ilsvrc.imagenet import read_subclasses
 from ...data.records import ImageDetections, Proposals
-from ...data.terminal import Report, format_columns
+from ...data.terminal import Report
 from ...data.values import COUNT, NOT_NEGATIVE, check_ranges
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
@@ -45,6 +41,7 @@ from ..network import RegionNetwork
 from ..rcnn import RCNN
 from ..region_features import POOLED_SIZE, Mode
 from .batches import Batches, Example
+from .data_summary import class_counts, coverage
 from .region_loss import region_loss
 from .resume_facts import data_fact
 from .subclass_loss import SubclassLoss
@@ -52,7 +49,6 @@ from .window_batches import WindowBatches, find_windows
 
 SEARCHED = "selective-search:googlenet"  # the proposals of a new backbone, which has no MultiBox yet
 HEAD_RATE = 5.0  # how much faster the new layers learn
-FEW_OBJECTS = 50  # of a class, from which little can be learnt
 SAMPLINGS = ("images", "windows")
 RANGES = {
     **dict.fromkeys(("images", "regions", "validation_images", "foreground", "background"), COUNT),
@@ -189,8 +185,8 @@ def train_on_regions(
         proposals = cached_proposals(data, learner.method, report)
     if options.best_proposals is not None:
         proposals = BestProposals(proposals, options.best_proposals)
-    report(_coverage(data, proposals, config.classes))
-    for line in _class_counts(data, config):
+    report(coverage(data, proposals, config.classes))
+    for line in class_counts(data, config):
         report(line)
     report(f"{options}; {run.recipe}")
     batches, images = _batches(data, proposals, config, options, run.recipe.seed)
@@ -245,40 +241,6 @@ def _batches(
         seed,
     )
     return batches, options.foreground + options.background
-
-
-def _coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
-    """How many proposals are foreground and how many objects are covered: an early sign of trouble."""
-    foreground = boxes = objects = covered = 0
-    for truth in data.images:
-        wanted = split_objects(truth, classes)[0]
-        overlaps = box_iou(proposals[truth.file].boxes, wanted.boxes) >= 0.5
-        foreground += int(overlaps.any(axis=1).sum())
-        boxes, objects = boxes + len(overlaps), objects + len(wanted)
-        covered += int(overlaps.any(axis=0).sum())
-    nowhere = "; NO OBJECT IS COVERED: run `inception-rcnn check` on the boxes" if objects and not covered else ""
-    return (
-        f"{len(data)} images, {objects} objects of {len(classes)} classes; {boxes / max(len(data), 1):.0f} proposals "
-        f"an image cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
-        f"proposals are foreground{nowhere}"
-    )
-
-
-def _class_counts(data: Dataset, config: DetectorConfig) -> Iterator[str]:
-    """What there is of each class to learn from, and which have little."""
-    objects: Counter[str] = Counter()
-    images: Counter[str] = Counter()
-    for truth in data.images:
-        labels = truth.labels[truth.to_find].tolist()
-        objects.update(labels)
-        images.update(set(labels))
-    classes = [name for name in config.classes if objects[name] or not config.subclasses]
-    counts = [[name, str(objects[name]), str(images[name])] for name in classes]
-    yield from format_columns([["class", "objects", "images"], *counts])
-    if others := len(config.classes) - len(classes):
-        yield f"{others} classes have no object here: of them the detector knows what its classifier did"
-    if few := [name for name in classes if objects[name] < FEW_OBJECTS]:
-        yield f"fewer than {FEW_OBJECTS} objects of {listed(few)}: expect little of these classes"
 
 
 def _validator(
