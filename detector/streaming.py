@@ -112,7 +112,11 @@ def detect_stream(
 
 def bytes_needed(source: Source) -> int:
     """About how much memory a source takes while it is read and proposed on."""
-    return _BYTES_A_PIXEL * pixels_stated(source.path) + _BYTES_AN_IMAGE
+    try:
+        pixels = pixels_stated(source.content())
+    except DataError:  # which reading it will meet
+        pixels = 0
+    return _BYTES_A_PIXEL * pixels + _BYTES_AN_IMAGE
 
 
 def _prefetch(
@@ -125,7 +129,7 @@ def _prefetch(
         start = seconds.since("decode", start)
         propose = _propose_ahead(method, source, stored, image)
         seconds.since("propose", start)
-        return _Prefetched(source, image, propose, origin, is_animation(source.path))
+        return _Prefetched(source, image, propose, origin, is_animation(source.content()))
     except Exception as error:
         return _Prefetched(source, error=str(failure_of(error, source.file)))
 

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from ..errors import DataError
 from ..records import Origin
+from .archives import is_archive, members_of
 from .sources import Source
 
 
@@ -13,9 +15,10 @@ def origin_of(source: Source) -> Origin | None:
     """What the file of a source is now; None where there is none."""
     try:
         state = os.stat(source.path)
-    except (OSError, ValueError):  # ValueError: a name that no file can have
+        size = members_of(source.path)[source.member].size if source.member else state.st_size
+    except (OSError, ValueError, KeyError, DataError):  # ValueError: a name that no file can have
         return None
-    return Origin(state.st_size, state.st_mtime_ns, read_as(source))
+    return Origin(size, state.st_mtime_ns, read_as(source))
 
 
 def read_as(source: Source) -> str:
@@ -30,11 +33,14 @@ def read_as(source: Source) -> str:
 
 
 def roots_of(sources: Iterable[Source]) -> list[str]:
-    """The folders that the names of the sources count from, absolute and with a `/` at the end."""
+    """The folders, or archives, that the names of the sources count from, absolute and with a `/` at the end."""
     return sorted({_root(source) for source in sources})
 
 
 def _root(source: Source) -> str:
+    if source.member:
+        whole = f"{_real(str(Path.cwd() / source.path))}/{source.member}"
+        return whole.removesuffix(source.file) if whole.endswith(f"/{source.file}") else f"{whole}/"
     folder, name = os.path.split(Path.cwd() / source.path)
     real = f"{_real(folder).rstrip('/')}/{name}"
     for path in (real, os.path.abspath(source.path).replace(os.sep, "/")):
@@ -50,6 +56,17 @@ def _real(folder: str) -> str:
 
 def is_gone(file: str, roots: Sequence[str]) -> bool:
     """Whether a file is below none of the folders, all of which can be seen: a drive that is away loses nothing."""
-    if not roots or any(not os.path.isdir(root) for root in roots):
+    if not roots or any(not os.path.isdir(root) and not is_archive(root.rstrip("/")) for root in roots):
         return False
-    return not any(os.path.lexists(root + file) for root in roots)
+    return not any(_is_there(root + file) for root in roots)
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is such a file, or a member of an archive; where that cannot be read, it may only be away."""
+    archive = next((each for each in Path(path).parents if is_archive(each)), None)
+    if archive is None:
+        return os.path.lexists(path)
+    try:
+        return Path(path).relative_to(archive).as_posix() in members_of(archive)
+    except DataError:
+        return True

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from PIL import Image
 
@@ -18,6 +18,7 @@ from .decoding import read_image, readable_extensions
 from .orientation import TURNED, is_upright, orientation_of
 
 T = TypeVar("T")
+Opened = str | Path | BinaryIO  # the path of a file, or a stream of its bytes
 
 _LONGEST = 1000  # characters of a name: no system has longer ones in use, and a message has to hold it
 
@@ -190,13 +191,13 @@ def image_size(path: str | Path, *, upright: bool = False, stated: Size = UNKNOW
     return width, height
 
 
-def is_turned(path: str | Path, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> bool:
+def is_turned(path: Opened, *, upright: bool = False, stated: Size = UNKNOWN_SIZE) -> bool:
     """Whether an image's pixels are turned or mirrored, as its EXIF data say, when it is read in this way."""
     size, orientation = _size_and_orientation(path) or (UNKNOWN_SIZE, 1)
     return orientation in range(2, 9) and is_upright(size, orientation, stated, habit=upright)
 
 
-def _size_and_orientation(path: str | Path) -> tuple[Size, Any] | None:
+def _size_and_orientation(path: Opened) -> tuple[Size, Any] | None:
     """Of the pixels as stored, from the file's header; None if that has none."""
 
     def read(image: Image.Image) -> tuple[Size, Any]:
@@ -208,18 +209,18 @@ def _size_and_orientation(path: str | Path) -> tuple[Size, Any] | None:
     return _of_header(path, read, None)
 
 
-def pixels_stated(path: str | Path) -> int:
+def pixels_stated(path: Opened) -> int:
     """How many pixels a file's header says that an image has; 0 where it has none, and for what is no file."""
     return _of_header(path, lambda image: image.width * image.height, 0)
 
 
-def is_animation(path: str | Path) -> bool:
+def is_animation(path: Opened) -> bool:
     """Whether a file has more than one frame or page, of which the first is read; a photo's preview is none."""
     return _of_header(path, lambda image: image.format != "MPO" and bool(getattr(image, "is_animated", False)), False)
 
 
-def _of_header(path: str | Path, read: Callable[[Image.Image], T], default: T) -> T:
-    if os.path.isfile(path):  # else opening it might wait for ever
+def _of_header(path: Opened, read: Callable[[Image.Image], T], default: T) -> T:
+    if not isinstance(path, str | Path) or os.path.isfile(path):  # else opening it might wait for ever
         # A hostile file makes Pillow raise nearly anything; the decoder then reports what is wrong.
         with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
             return read(image)

@@ -2,6 +2,7 @@
 
 A source is
 - a folder: every image below it, in natural order, without hidden names and the output folder; links are followed;
+- a `.zip` or `.tar` archive: every image in it, as if it were a folder;
 - a glob in quotes (`**` goes through sub-folders): as if the shell had written out what it matches, in natural order;
 - `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. Quotes around
   a name, as Windows copies paths, are taken off; a line that starts with # is a comment, unless there is such a file;
@@ -29,7 +30,8 @@ from ..errors import DataError
 from ..files.folder_walk import DRAWN, files_below, files_matching, is_drawn, natural_key
 from ..files.name_lists import named_path, names_from, read_name_list, with_separators
 from ..values import shown
-from .decoding import read_image, readable_extensions
+from .archives import is_archive, members_of, open_member, read_member
+from .decoding import decode_image, read_image, readable_extensions
 from .image_files import is_image_name
 
 # Called once with how many files of folders and globs are no images that are read here, by kind: `.mp4`, `.heic`.
@@ -48,19 +50,31 @@ class Source:
     file: str
     as_stored: bool = False  # without EXIF rotation, as the boxes of most data sets are
     size: Size = UNKNOWN_SIZE  # that a data set states: it decides between the two, where only one has it
+    member: str = ""  # its name in the archive at `path`, if it is in one
 
     def read(self) -> NDArray[np.uint8]:
         """The pixels, RGB (H, W, 3)."""
+        if self.member:
+            content = read_member(self.path, self.member)
+            return decode_image(content, f"{self.path}/{self.member}", ignore_exif=self.as_stored)
         return read_image(self.path, ignore_exif=self.as_stored, size=self.size)
+
+    def content(self) -> Path | BinaryIO:
+        """Its file, or what an archive has in place of it; DataError where that cannot be read."""
+        return open_member(self.path, self.member) if self.member else self.path
 
 
 @dataclass(frozen=True)
 class _Found:
-    """An image at `path`, which is `relative` to the folder `base` (absolute, without symbolic links)."""
+    """An image at `path`, which is `relative` to the folder `base` (absolute, without symbolic links).
+
+    Or `member` in the archive at `path`, which then is `base` too, or in it.
+    """
 
     path: str
     base: str
     relative: str
+    member: str = ""
 
     @property
     def real(self) -> str:
@@ -89,7 +103,9 @@ def list_sources(
     files = _unique_names(list(found.items()))
     if on_passed_over is not None and passed_over.keys() - found.keys():
         on_passed_over(Counter(kind for path, kind in passed_over.items() if path not in found))
-    return [Source(Path(image.path), file) for image, file in zip(found.values(), files, strict=True)]
+    return [
+        Source(Path(image.path), file, member=image.member) for image, file in zip(found.values(), files, strict=True)
+    ]
 
 
 def passed_over_text(kinds: Counter[str]) -> str:
@@ -126,6 +142,21 @@ class _Listing:
         files = (_Found(path, base, path.removeprefix(prefix)) for path in files_below(folder, self.skip))
         return sorted(self.images(files, folder), key=lambda image: natural_key(image.path))
 
+    def images_in_archive(self, path: str) -> list[_Found]:
+        base, images = os.path.realpath(path), []
+        for member in sorted(members_of(path), key=natural_key):
+            if is_image_name(member):
+                images.append(_Found(path, base, member, member))
+            else:
+                self.passed_over[f"{base}/{member}"] = _kind(member)
+        return images
+
+    def inside(self, source: str) -> list[_Found] | None:
+        """The images in a folder or an archive; None where it is neither."""
+        if os.path.isdir(source):
+            return self.images_in(source)
+        return self.images_in_archive(source) if is_archive(source) else None
+
     def instead(self) -> str:
         """What was searched for and what was there: `(looked for .jpg ...); found 12 .heic, 1 .txt`."""
         kinds = Counter(self.passed_over.values()).most_common(4)
@@ -141,9 +172,10 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
     if "\0" in source:
         raise DataError(f"{shown(source)}: there is no such file or folder")
     source = with_separators(named_path(source))
-    if os.path.isdir(source):
-        if images := listing.images_in(source):
-            return images
+    images = listing.inside(source)
+    if images:
+        return images
+    if images is not None:
         raise DataError(f"no images in {source} {listing.instead()}")
     if not os.path.lexists(source):
         if glob.has_magic(source):
@@ -182,18 +214,20 @@ def _below(base: str, file: _Found) -> _Found:
 
 
 def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
-    """The files named in a list, relative to the folder they share; a folder in the list gives its images."""
-    paths: dict[str, str] = {}  # by their real ones
+    """The files named in a list, relative to the folder they share; a folder or archive in it gives its images."""
+    images: dict[str, _Found] = {}  # by their real paths
     for name in map(named_path, names):
-        for found in listing.images_in(name) if os.path.isdir(name) else [_file(name)]:
-            paths.setdefault(found.real, found.path)
-    if not paths:
+        inside = listing.inside(name)
+        for found in [_file(name)] if inside is None else inside:
+            images.setdefault(found.real, found)
+    if not images:
         raise DataError(f"no images in the folders of the list, {names[0]} the first {listing.instead()}")
     try:
-        base = os.path.commonpath([os.path.dirname(real) for real in paths])
+        base = os.path.commonpath([os.path.dirname(real) for real in images])
     except ValueError:  # on several drives of Windows
-        return [_Found(path, *os.path.split(real)) for real, path in paths.items()]
-    return [_Found(path, base, real.removeprefix(os.path.join(base, ""))) for real, path in paths.items()]
+        return [_Found(each.path, *os.path.split(real), each.member) for real, each in images.items()]
+    prefix = os.path.join(base, "")
+    return [_Found(each.path, base, real.removeprefix(prefix), each.member) for real, each in images.items()]
 
 
 def _kind(path: str) -> str:

@@ -46,8 +46,8 @@ def benchmark_speed_command(
     """Detection: seconds an image by stage, beside mAP, for several settings and a plain R-CNN loop."""
     from ...data.files.atomic import write_atomically
     from ...data.formats.specs import open_dataset
-    from ..inference.speed import benchmark_speed, check_regions, describe_machine
-    from ..inference.speed_plot import speed_svg
+    from ..benchmarks.speed import benchmark_speed, check_regions, describe_machine
+    from ..benchmarks.speed_plot import speed_svg
     from ..rcnn import RCNN
 
     detector = RCNN.from_pretrained(model, device=device)
@@ -68,7 +68,7 @@ def benchmark_ensemble_command(
 ) -> None:
     """An ensemble: each member's mAP, what it adds to the others, and how often two of them disagree."""
     from ...data.formats.specs import open_dataset
-    from ..inference.benchmarking import benchmark_ensemble
+    from ..benchmarks.ensemble_ablation import benchmark_ensemble
     from ..rcnn import RCNN
 
     detector = RCNN.from_pretrained(model, device=device)

@@ -171,7 +171,7 @@ class _Run:
         def read(source: Source) -> NDArray[np.uint8]:
             origins[source.file] = origin_of(source) or Origin(0, 0, "")
             image = source.read()
-            self.counts.animated += is_animation(source.path)
+            self.counts.animated += is_animation(source.content())
             return image
 
         found = propose_all(

@@ -43,4 +43,4 @@ def _is_other(source: Source, before: Origin) -> bool:
     now = origin_of(source)
     if now is None:
         return False
-    return now.bytes != before.bytes or (now.read_as != before.read_as and is_turned(source.path, upright=True))
+    return now.bytes != before.bytes or (now.read_as != before.read_as and is_turned(source.content(), upright=True))

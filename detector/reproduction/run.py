@@ -13,7 +13,7 @@ from ...data.terminal import Report
 from ...eval.metrics.protocols import checked_metrics
 from ..classification.testing import open_labelled
 from ..inference.run_images import command_to_go_on
-from ..inference.speed import describe_machine
+from ..benchmarks.speed import describe_machine
 from ..model_folders import DEFAULT_MODEL, ILSVRC_MODEL
 from ..rcnn import RCNN
 from .experiment import Measured, Row, measured

@@ -1,0 +1,1 @@
+"""Measurements of a detector: an ensemble's members, and seconds by stage beside mAP."""
