@@ -4,9 +4,15 @@ Linux's control groups come in two versions, and both can be nested: the smalles
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -25,6 +31,14 @@ def usable_cores() -> int:
 def usable_memory() -> int:
     texts = [*_controls("", "memory.max"), *_controls("memory", "memory.limit_in_bytes")]
     return min([_physical_memory(), *(int(text) for text in texts if text.isdecimal())])
+
+
+def peak_memory() -> int | None:
+    """The most bytes of memory that this process has had at a time; None where the system does not say."""
+    if resource is None:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _cores(text: str) -> float:

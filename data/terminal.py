@@ -86,7 +86,7 @@ class Progress:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
-            self._bar.add_task(self.what, total=self.total, note="")
+            self._bar.add_task(self.what, total=self.total, pace="", note="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,11 +98,12 @@ class Progress:
         self.count += count
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=self.count, note=note)
+            pace = f"{self.count / max(now - self._begun, 1e-9):.1f} images/s"
+            self._bar.update(self._bar.task_ids[0], completed=self.count, pace=pace, note=note)
         elif now - self._reported >= EVERY:
             self._reported = now
             pace = (now - self._begun) / self.count
-            left = f"{pace:.2f} s each, {pace * (self.total - self.count):.0f} s left"
+            left = f"{1 / pace:.2f} images/s, {pace * (self.total - self.count):.0f} s left"
             self.report(f"{self.what}: {self.count}/{self.total} images, {left}{note and f', {note}'}")
 
 
@@ -121,4 +122,5 @@ def _bar() -> Any:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
+    texts = (TextColumn("{task.fields[pace]}"), TextColumn("{task.fields[note]}"))
+    return Bar(*columns, *texts, console=Console(stderr=True), transient=True)

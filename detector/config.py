@@ -37,6 +37,7 @@ RANGES = {
     "score": FRACTION,
     "context": Range(0, 4),
     "objectness": Range(0, 4),
+    "min_size": Range(0, math.inf),
     "nms_threshold": FRACTION,
     "max_detections": COUNT,
     "vote_threshold": Range(0, 2),  # above 1 there are no votes
@@ -69,6 +70,7 @@ class DetectorConfig:
     score: float = 0.3  # detections below are left out
     context: float = 0.0  # the power of a class's probability for the whole image that its score is multiplied by
     objectness: float = 0.0  # the power of a proposal's score that its classes' scores are multiplied by
+    min_size: float = 0.0  # pixels: boxes of less width or height are left out before suppression
     nms_threshold: float = 0.3  # IoU above which a better box of the same class suppresses (R-CNN)
     max_detections: int = 100  # an image (R-CNN's cap)
     vote_threshold: float = 0.5  # IoU from which boxes of the same class vote on where a detection is

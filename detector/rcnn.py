@@ -203,6 +203,8 @@ def refine(
     as_proposed = boxes[:, None].expand_as(deltas)  # [R, K, 4]
     refined = decode(as_proposed, deltas) if config.box_deltas else as_proposed
     boxes = clip_boxes_to_image(refined, shape[:2])  # pyright: ignore[reportArgumentType]
+    large = (boxes[..., 2:] - boxes[..., :2] >= config.min_size).all(dim=2, keepdim=True)  # [R, K, 1]
+    boxes = boxes * large  # an empty box is no candidate
     return Stages(
         proposals=proposals,
         probabilities=probabilities.double().numpy(),

@@ -25,7 +25,7 @@ FLOORS = (
     *("eval.metrics", "eval.analysis", "eval.report", "eval"),
     *("proposals.common", "proposals.selective_search", "proposals.multibox", "proposals"),
     *("detector", "detector.inference", "detector.training", "detector.classification", "detector.linear"),
-    *("detector.benchmarks", "detector.reproduction"),
+    *("detector.scale", "detector.benchmarks", "detector.reproduction"),
     "detector.cli",
 )
 BELOW = {

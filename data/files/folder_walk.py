@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from ..errors import DataError
 
 DRAWN = "drawn"  # the folder of drawn images, below that of a run of `detect`
+CROPS = "crops"  # and of what it cut out of them, a folder for each class
 RUN_FILES = ("run.json", "detections.jsonl")  # of which such a run leaves one at least
 
 
@@ -35,9 +36,9 @@ def files_below(root: str, skip: str | None) -> Iterator[str]:
 
 
 def is_drawn(path: str, root: str) -> bool:
-    """Whether a file was drawn by an earlier run: it is in a folder `drawn`, below `root`, beside the run's files."""
+    """Whether an earlier run drew a file, or cut it out: its folder, below `root`, is beside that run's files."""
     folders = path.removeprefix(os.path.join(root, "")).split(os.sep)[:-1]
-    runs = (os.path.join(root, *folders[:depth]) for depth, name in enumerate(folders) if name == DRAWN)
+    runs = (os.path.join(root, *folders[:depth]) for depth, name in enumerate(folders) if name in (DRAWN, CROPS))
     return any(os.path.isfile(os.path.join(run, name)) for run in runs for name in RUN_FILES)
 
 

@@ -59,7 +59,7 @@ def write_stages(out: str | Path, file: str, stages: Stages) -> None:
     arrays = {name: _exact(getattr(stages, name)) for name in _ARRAYS}
     rules = {name: getattr(stages, name) for name in _RULES}
     about = {"format": FORMAT, "file": json.dumps(file), "rules": json.dumps(rules)}
-    write_tensors(_path(out, file), arrays, about)
+    write_tensors(stages_path(out, file), arrays, about)
 
 
 def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
@@ -69,7 +69,7 @@ def _exact(array: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
 
 
 def has_stages(out: str | Path, file: str) -> bool:
-    return _path(out, file).is_file()
+    return stages_path(out, file).is_file()
 
 
 def read_stages(out: str | Path) -> StageFolder:
@@ -93,10 +93,10 @@ def remove_stages(out: str | Path) -> None:
 
 
 def remove_stages_of(out: str | Path, file: str) -> None:
-    _path(out, file).unlink(missing_ok=True)
+    stages_path(out, file).unlink(missing_ok=True)
 
 
-def _path(out: str | Path, file: str) -> Path:
+def stages_path(out: str | Path, file: str) -> Path:
     return Path(out) / STAGES_NAME / f"{hash_of(file)}{_ENDING}"
 
 

@@ -16,32 +16,20 @@ from ...data.errors import InceptionRcnnError, SetupError
 from .benchmark import benchmark_app
 from .classify import classify
 from .convert import convert
+from .detect import detect, merge, propose
 from .numbers import FRACTION, NUMBER
 from .options import (
     PREDICTIONS,
     SPEC_HELP,
-    AgnosticNms,
     Classes,
     Device,
-    FailOnError,
     IgnoreExif,
     Json,
-    MaxDet,
-    MaxMegapixels,
     Model,
     OneData,
     Out,
-    OutputClasses,
-    Overlap,
-    Regions,
-    Score,
-    ShortSides,
-    Sources,
-    TimeLimit,
     current_name,
-    given,
     names_of,
-    sides_of,
 )
 from .reproduce import reproduce
 from .streams import escape_what_cannot_be_encoded, report, report_error, show
@@ -56,6 +44,9 @@ app = typer.Typer(
 )
 app.add_typer(train_app, name="train")
 app.add_typer(benchmark_app, name="benchmark")
+app.command(epilog=SPEC_HELP)(detect)
+app.command()(merge)
+app.command(epilog=SPEC_HELP)(propose)
 app.command(epilog=SPEC_HELP)(convert)
 app.command(epilog=SPEC_HELP)(classify)
 app.command(epilog=SPEC_HELP)(reproduce)
@@ -74,98 +65,6 @@ def options_of_all(
     ] = False,
 ) -> None:
     """Detect objects in images as GoogLeNet's ILSVRC-2014 entry did; train, evaluate, compare and draw."""
-
-
-@app.command(epilog=SPEC_HELP)
-def detect(
-    source: Sources,
-    out: Out,
-    model: Model = None,
-    score: Score = None,
-    iou: Overlap = None,
-    classes: OutputClasses = None,
-    max_det: MaxDet = None,
-    agnostic_nms: AgnosticNms = None,
-    proposals: Annotated[
-        str | None,
-        typer.Option(help="A method's name, or what `propose` wrote; only .safetensors knows images that changed."),
-    ] = None,
-    regions: Regions = None,
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds an image: what is classified by then, the best first.", **NUMBER)
-    ] = None,
-    context: Annotated[
-        float | None,
-        typer.Option(help="Scores are times this power of the whole image's class probabilities [0].", **NUMBER),
-    ] = None,
-    short_sides: ShortSides = None,
-    mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
-    device: Device = "auto",
-    draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the images.")] = True,
-    format: Annotated[
-        str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
-    ] = "coco",
-    overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
-    keep_stages: Annotated[bool, typer.Option(help="Write the regions' scores and boxes, to explain misses.")] = False,
-    fail_on_error: FailOnError = None,
-    ignore_exif: IgnoreExif = False,
-    time_limit: TimeLimit = 300.0,
-    max_megapixels: MaxMegapixels = None,
-) -> None:
-    """Detect objects in images: boxes as JSON lines and COCO, and drawn on the images."""
-    from ..inference.detect_run import DetectOptions, detect_files
-
-    _limit_images(max_megapixels)
-    settings = given(
-        score=score,
-        nms_threshold=iou,
-        output_classes=names_of(classes),
-        max_detections=max_det,
-        agnostic_nms=agnostic_nms,
-        proposals=proposals,
-        regions=regions,
-        budget=budget,
-        context=context,
-        short_sides=sides_of(short_sides),
-        mode=mode,
-    )
-    of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
-    options = DetectOptions(model, settings, device, draw, format, overwrite, keep_stages, **of_run)
-    report(detect_files(source, out, options, report))
-
-
-def _limit_images(max_megapixels: float | None) -> None:
-    from ...data.images.decoding import limit_megapixels
-
-    if max_megapixels is not None:
-        limit_megapixels(max_megapixels)
-
-
-@app.command(epilog=SPEC_HELP)
-def propose(
-    source: Sources,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="The file to write: .safetensors, .npz, .csv or .json; without an ending a folder of shards."
-        ),
-    ],
-    proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
-    model: Model = None,
-    device: Device = "auto",
-    fail_on_error: FailOnError = None,
-    ignore_exif: IgnoreExif = False,
-    time_limit: TimeLimit = 300.0,
-    max_megapixels: MaxMegapixels = None,
-) -> None:
-    """Compute region proposals and write them to a file."""
-    from ..inference.propose_run import propose_to_file
-    from ..model_folders import proposer_named
-
-    _limit_images(max_megapixels)
-    method = proposer_named(proposals, model, device)
-    how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
-    report(propose_to_file(source, out, method, report, **how))
 
 
 @app.command(epilog=SPEC_HELP)
@@ -249,7 +148,7 @@ def check(
 @app.command()
 def demo(out: Out = Path("demo"), model: Model = None, device: Device = "auto") -> None:
     """Detect in photos that come with scikit-image."""
-    from .demo import run_demo
+    from ..inference.demo import run_demo
 
     show(run_demo(out, model, device, report))
 

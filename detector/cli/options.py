@@ -8,7 +8,7 @@ import typer
 from ...data.diagnostics import cut
 from ...data.errors import UsageError
 from ...data.values import number_of
-from .numbers import ABOVE_ZERO, COUNT, FRACTION, SEED
+from .numbers import ABOVE_ZERO, COUNT, FRACTION, NUMBER, SEED
 
 # For the end of the help of the verbs that take one. A marker keeps the lines as they are.
 SPEC_HELP = """\b
@@ -23,7 +23,9 @@ A SPEC names a data set:
   label-studio:FILE.json:IMAGES  an export of Label Studio
 Without :IMAGES the folder is searched for beside the file."""
 
-Sources = Annotated[list[str], typer.Argument(help="Files, folders, quoted globs, @list.txt, - (stdin) or a SPEC.")]
+Sources = Annotated[
+    list[str], typer.Argument(help="Files, folders, .zip, .tar, quoted globs, @list.txt, - (stdin) or a SPEC.")
+]
 Data = Annotated[list[str], typer.Option(help="A SPEC (below), such as voc:FOLDER:train; may be given again.")]
 OneData = Annotated[str, typer.Option(help="A SPEC (below), such as voc:ROOT:2012:val.")]
 Validation = Annotated[str | None, typer.Option(help="A SPEC; the best weights by mAP on it are saved.")]
@@ -56,6 +58,7 @@ Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")
 Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
 Regions = Annotated[int | None, typer.Option(help="How many proposals to classify, the best [the model's].", **COUNT)]
 FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write errors alone to the terminal.")]
 IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
 TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **ABOVE_ZERO)]
 MaxMegapixels = Annotated[
@@ -87,6 +90,9 @@ MaxDet = Annotated[
 ]
 OutputClasses = Annotated[
     str | None, typer.Option("--classes", help="Detect these classes only, separated by commas [all of the model's].")
+]
+MinSize = Annotated[
+    float | None, typer.Option("--min-size", help="Leave boxes of less width or height out, in pixels [0].", **NUMBER)
 ]
 AgnosticNms = Annotated[
     bool | None,

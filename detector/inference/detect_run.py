@@ -16,6 +16,7 @@ from ...backbone.weights import weights_sha256
 from ...data.errors import DataError, InceptionRcnnError, UsageError
 from ...data.files.atomic import write_atomically
 from ...data.files.folder_walk import DRAWN
+from ...data.files.run_lock import locked
 from ...data.images.file_identity import roots_of
 from ...data.images.sources import Source
 from ...data.records import Proposals
@@ -28,7 +29,7 @@ from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
 from .formats import Formats, formats_named, remove_formats
-from .image_run import Summary, detect_folder
+from .image_run import WRITING, Summary, Writing, detect_folder
 from .previous_run import forget, has_results
 from .run_images import command_to_go_on, list_images
 from .settings import differences, image_roots, read_settings
@@ -47,13 +48,42 @@ class DetectOptions:
     model: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # of `DetectorConfig`, to change
     device: str = "auto"
-    draw: bool = True
+    writing: Writing = WRITING
     formats: str = "coco"
     overwrite: bool = False
-    keep_stages: bool = False
     fail_on_error: str | None = None  # "5", "10%": how many images may fail; None: any number but all
     ignore_exif: bool = False  # pixels as they are stored, whatever the file or an annotation says
     time_limit: float = IMAGE_SECONDS  # for decoding and proposing, an image
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run of `detect` before it begins: everything is read and checked, and nothing written."""
+
+    out: Path
+    options: DetectOptions
+    sources: list[Source]
+    notices: list[str]  # on files of the folders that are no images
+    folder: Path  # of the model
+    model: RCNN
+    stored: Mapping[str, Proposals] | None
+    formats: Formats
+    left_out: list[str]  # by the formats
+    limit: FailureLimit | None
+    settings: dict[str, Any]
+
+
+def prepare(named: Sequence[str], out: Path, options: DetectOptions) -> Job:
+    """Read and check what a run needs."""
+    limit = FailureLimit(options.fail_on_error)
+    check_seconds(options.time_limit)
+    formats = formats_named(options.formats, named)
+    sources, notices = list_images(named, skip=out / DRAWN, ignore_exif=options.ignore_exif)
+    folder = model_folder(options.model)
+    model, stored = _load(folder, options, sources)
+    left_out = formats.check([source.file for source in sources], model.config.detected_classes)
+    settings = _settings(model, folder, options, sources)
+    return Job(out, options, sources, notices, folder, model, stored, formats, left_out, limit, settings)
 
 
 def detect_files(named: Sequence[str], out: Path, options: DetectOptions, report: Report = silent) -> Summary:
@@ -61,47 +91,47 @@ def detect_files(named: Sequence[str], out: Path, options: DetectOptions, report
 
     A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done, and
     the process is left as the signal asks. LimitError where too many images failed, once all is written, and the error
-    of a format that cannot hold the results, once all others are.
+    of a format that cannot hold the results, once all others are. UsageError where another run writes to `out`.
     """
-    limit = FailureLimit(options.fail_on_error)
-    check_seconds(options.time_limit)
-    formats = formats_named(options.formats, named)
-    sources, notices = list_images(named, skip=out / DRAWN, ignore_exif=options.ignore_exif)
-    folder = model_folder(options.model)
-    model, stored = _load(folder, options, sources)
-    classes = model.config.detected_classes
-    left_out = formats.check([source.file for source in sources], classes)
-    settings = _settings(model, folder, options, sources)
-    settings["pictures_from"] = roots = _check_earlier(out, settings, overwrite=options.overwrite)
-    report(f"{len(sources)} images, {model.config.mode} regions on {model.device}, model {folder.name}")
-    for line in (*left_out, *_remove_formats(out, formats)):
+    job = prepare(named, out, options)
+    with locked(out):
+        return run_job(job, report)
+
+
+def run_job(job: Job, report: Report = silent) -> Summary:
+    """Detect in a job's images, in the folder that this process has locked."""
+    out, options, formats, classes = job.out, job.options, job.formats, job.model.config.detected_classes
+    roots = _check_earlier(out, job.settings, overwrite=options.overwrite)
+    settings = {**job.settings, "pictures_from": roots}
+    report(f"{len(job.sources)} images, {job.model.config.mode} regions on {job.model.device}, model {job.folder.name}")
+    for line in (*job.left_out, *_remove_formats(out, formats)):
         report(line)
-    _write_run(out, settings, None)
+    write_run(out, settings, None)
     with noticing_signals() as noticed:
         rows, summary = detect_folder(
-            model,
-            sources,
+            job.model,
+            job.sources,
             out,
-            draw=options.draw,
-            keep_stages=options.keep_stages,
-            stored=stored,
+            writing=options.writing,
+            stored=job.stored,
             roots=roots,
             time_limit=options.time_limit,
             noticed=noticed,
             report=report,
         )
         written = formats.write(rows, out, classes)
-        summary = replace(summary, notices=(*summary.notices, *written.notices, *notices))
-        _write_run(out, settings, summary)
+        summary = replace(summary, notices=(*summary.notices, *written.notices, *job.notices))
+        write_run(out, settings, summary)
     for error in written.failures if noticed.signal else written.failures[1:]:
         report(f"not written: {error}")
     if noticed.signal:
-        report(f"stopped with {summary.left} of {len(sources)} images left; to go on: {command_to_go_on()}")
+        report(f"stopped with {summary.left} of {len(job.sources)} images left; to go on: {command_to_go_on()}")
         leave(noticed.signal)
     try:
         for error in written.failures:
             raise error
-        limit.check(summary.failed, of=summary.images, example=summary.failure)
+        if job.limit is not None:
+            job.limit.check(summary.failed, of=summary.images, example=summary.failure)
     except InceptionRcnnError:
         report(str(summary))
         raise
@@ -137,18 +167,29 @@ def _settings(model: RCNN, folder: Path, options: DetectOptions, sources: Sequen
 
 
 def _check_earlier(out: Path, settings: dict[str, Any], *, overwrite: bool) -> list[str]:
-    """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on."""
-    if overwrite:
+    """The folders in which this run's images and an earlier run's are; UsageError where that cannot go on.
+
+    What an earlier run wrote is removed where nothing of it holds.
+    """
+    roots = None if overwrite else earlier_roots(out, settings)
+    if roots is None and (overwrite or (out / LEDGER_NAME).exists()):
         forget(out)
+    return settings["pictures_from"] if roots is None else roots
+
+
+def earlier_roots(out: Path, settings: dict[str, Any]) -> list[str] | None:
+    """The folders of the images of an earlier run that can go on; None where there is none, or none with a result.
+
+    UsageError where its settings are others.
+    """
     if not (out / LEDGER_NAME).exists():
-        return settings["pictures_from"]
+        return None
     try:
         return _earlier_roots(out, settings)
     except UsageError:
         if has_results(out):
             raise
-    forget(out)
-    return settings["pictures_from"]
+    return None
 
 
 def _earlier_roots(out: Path, settings: dict[str, Any]) -> list[str]:
@@ -174,17 +215,20 @@ def _remove_formats(out: Path, formats: Formats) -> list[str]:
     return [f"removed what the earlier run wrote as {gone}: --format {gone} writes it anew"] if gone else []
 
 
-def _write_run(out: Path, settings: dict[str, Any], summary: Summary | None) -> None:
+def write_run(out: Path, settings: Mapping[str, Any], summary: Summary | None) -> None:
+    """Write `run.json`: the settings, and once there is a `summary` what came of them."""
     content = {
         "arguments": sys.argv[1:],
         "settings": settings,
         "versions": versions(),
+        "host": platform.node(),
         "finished": summary is not None and not summary.left,
     }
     if summary is not None:
         content["images"] = {"all": summary.images, "skipped": summary.skipped, "failed": summary.failed}
         content["detections"] = summary.detections
         content["seconds"] = {"wall": summary.wall_seconds, **summary.stages}
+        content["peak_memory_bytes"] = summary.peak_memory
     content["written"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     write_atomically(out / RUN_NAME, json.dumps(content, indent=1) + "\n")
 

@@ -22,7 +22,7 @@ from ...proposals.benchmarking import benchmark_proposals
 from ...proposals.cache import image_releases
 from ..classification.testing import for_outputs, open_classifiers, predict
 from ..inference.detect_run import DETECTOR
-from ..inference.image_run import detect_folder
+from ..inference.image_run import Writing, detect_folder
 from ..model_folders import proposer_named
 from ..rcnn import RCNN
 from ..training.resume_facts import data_fact
@@ -106,7 +106,8 @@ def _detect(setting: Setting, model: RCNN, folder: Path, report: Report) -> Valu
     """The mAP of a detector on the data, with its interval, and seconds an image."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = _sources(setting)
-    rows, summary = detect_folder(model, sources, folder, draw=False, noticed=setting.noticed, report=report)
+    how = {"writing": Writing(draw=False), "noticed": setting.noticed, "report": report}
+    rows, summary = detect_folder(model, sources, folder, **how)
     if setting.noticed.signal:
         raise Stopped
     classes = [name for name in model.config.detected_classes if name in setting.data.classes]

@@ -11,9 +11,9 @@ from ...data.formats.ilsvrc.annotations import ILSVRC_CLASSES
 from ...data.formats.specs import open_dataset
 from ...data.terminal import Report
 from ...eval.metrics.protocols import checked_metrics
+from ..benchmarks.speed import describe_machine
 from ..classification.testing import open_labelled
 from ..inference.run_images import command_to_go_on
-from ..benchmarks.speed import describe_machine
 from ..model_folders import DEFAULT_MODEL, ILSVRC_MODEL
 from ..rcnn import RCNN
 from .experiment import Measured, Row, measured

@@ -89,8 +89,8 @@ def test_lines_come_every_ten_seconds_with_the_pace_and_the_time_that_is_left(cl
             clock[0] = seconds
             run.add(note="3 failed")
     assert lines == [
-        "detecting: 2/8 images, 6.00 s each, 36 s left, 3 failed",
-        "detecting: 4/8 images, 6.00 s each, 24 s left, 3 failed",
+        "detecting: 2/8 images, 0.17 images/s, 36 s left, 3 failed",
+        "detecting: 4/8 images, 0.17 images/s, 24 s left, 3 failed",
     ]
 
 

@@ -17,6 +17,7 @@ from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.ensemble import Ensemble, fuse, mean_deltas
 from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
+from inception_rcnn.detector.inference.image_run import Writing
 from inception_rcnn.detector.model_folders import (
     initial_network,
     load_detector,
@@ -177,7 +178,7 @@ def test_detect_runs_and_goes_on_with_an_ensemble(folder, image, tmp_path):
     out = tmp_path / "found"
 
     def run():
-        options = DetectOptions(str(folder), {"score": 0.2, "regions": 2}, "cpu", keep_stages=True)
+        options = DetectOptions(str(folder), {"score": 0.2, "regions": 2}, "cpu", Writing(keep_stages=True))
         return detect_files([str(tmp_path / "photos")], out, options)
 
     assert (run().skipped, run().skipped) == (0, 1)

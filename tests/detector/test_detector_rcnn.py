@@ -299,3 +299,11 @@ def test_a_budget_that_is_used_up_leaves_the_best_regions(monkeypatch):
     whole = detector(np.ones((6, 3)), np.zeros((6, 2, 4)))
     whole.detect(IMAGE, proposals)
     assert len(whole.network.calls) == 1
+
+
+def test_boxes_below_the_smallest_size_neither_count_nor_suppress():
+    boxes = Proposals(as_boxes([[10, 10, 50, 29], [10, 10, 50, 31], [100, 20, 140, 60]]), [0.9, 0.8, 0.7])
+    assert detector().detect(IMAGE, boxes).boxes[:, 3].tolist() == [60, 29]  # the cat of 40 x 19 suppresses the other
+    assert detector(min_size=20, score=0.0, vote_threshold=2).detect(IMAGE, boxes).boxes[:, 3].tolist()[:2] == [60, 31]
+    assert not (detector(min_size=20, score=0.0).detect(IMAGE, boxes).boxes == 29).any()
+    assert len(detector(min_size=41).detect(IMAGE, boxes)) == 0

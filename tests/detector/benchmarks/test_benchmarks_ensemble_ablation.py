@@ -9,9 +9,9 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth, Proposals
 from inception_rcnn.data.terminal import format_rows, rows_to_json
 from inception_rcnn.detector import RCNN
+from inception_rcnn.detector.benchmarks.ensemble_ablation import benchmark_ensemble
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.ensemble import Ensemble
-from inception_rcnn.detector.benchmarks.ensemble_ablation import benchmark_ensemble
 from inception_rcnn.detector.network import RegionNetwork
 
 BOXES = as_boxes([[2, 2, 22, 22], [30, 5, 50, 25], [5, 30, 25, 50]])

@@ -12,10 +12,10 @@ from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.terminal import format_rows, rows_to_json
-from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.benchmarks import speed
 from inception_rcnn.detector.benchmarks.speed import SpeedRow, benchmark_speed, check_regions, matmul_rate
 from inception_rcnn.detector.benchmarks.speed_plot import speed_svg
+from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.rcnn import RCNN
 

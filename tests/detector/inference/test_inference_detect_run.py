@@ -23,6 +23,7 @@ from inception_rcnn.data.stores.stage_files import read_stages
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.inference import propose_run as proposing
 from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
+from inception_rcnn.detector.inference.image_run import Writing
 from inception_rcnn.detector.inference.propose_run import propose_to_file
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
@@ -56,7 +57,9 @@ def photos(tmp_path, rng):
 def run(model, photos, out, report=lambda line: None, **changes):
     settings = {"proposals": str(photos.parent / "boxes.safetensors"), **changes.pop("options", {})}
     settings = {name: value for name, value in settings.items() if value is not None}
-    return detect_files([str(photos)], out, DetectOptions(str(model), settings, "cpu", **changes), report)
+    writing = Writing(**{name: changes.pop(name) for name in ("draw", "save_crops", "keep_stages") if name in changes})
+    options = DetectOptions(str(model), settings, "cpu", writing, **changes)
+    return detect_files([str(photos)], out, options, report)
 
 
 def test_a_run_leaves_the_promised_files(model, photos, tmp_path):

@@ -1,3 +1,4 @@
+import csv
 import threading
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from inception_rcnn.data.records import Proposals
 from inception_rcnn.data.stores.detections_jsonl import read_ledger, write_ledger
 from inception_rcnn.data.stores.stage_files import has_stages, read_stages
 from inception_rcnn.data.suppression import detections_of
-from inception_rcnn.detector.inference.image_run import StageSeconds, detect_folder
+from inception_rcnn.detector.inference.image_run import StageSeconds, Writing, detect_folder
 from inception_rcnn.detector.streaming import detect_stream
 from inception_rcnn.eval.report.drawn_files import Drawings
 
@@ -31,11 +32,12 @@ def photos(tmp_path):
     return folder
 
 
-def run(photos, out, model=None, **options):
+def run(photos, out, model=None, *, draw=True, save_crops=False, keep_stages=False, **options):
     model = model or detector()
+    writing = Writing(draw, save_crops, keep_stages)
     sources = list_sources([str(photos)], skip=out)
     kept = {source.file: PROPOSALS for source in sources}
-    return detect_folder(model, sources, out, stored=kept, **options)
+    return detect_folder(model, sources, out, writing=writing, stored=kept, **options)
 
 
 def test_no_sources_leave_an_empty_ledger(tmp_path):
@@ -234,7 +236,7 @@ def test_what_an_earlier_run_did_not_draw_is_drawn_from_its_rows(photos, tmp_pat
     run(photos, out, draw=False)
     run(photos, out, model, report=lines.append)
     assert model.network.calls == []
-    assert "3 images of an earlier run are drawn now" in lines
+    assert "3 images of an earlier run are drawn or cut out now" in lines
     run(photos, tmp_path / "other")
     for name in ("a.png", "sub/b.png", "z.png"):
         assert (out / "drawn" / name).read_bytes() == (tmp_path / "other" / "drawn" / name).read_bytes()
@@ -324,3 +326,46 @@ def test_animations_are_counted(photos, tmp_path):
     _, summary = run(photos, tmp_path / "out")
     assert "1 image with more than one frame or page" in str(summary)
     assert (tmp_path / "out" / "drawn" / "c.gif.jpg").exists()
+
+
+def test_detections_are_cut_out_into_a_folder_for_each_class(photos, tmp_path):
+    rows, _ = run(photos, tmp_path / "out", save_crops=True)
+    crops = tmp_path / "out" / "crops"
+    written = {path.relative_to(crops).as_posix(): path for path in crops.rglob("*.png")}
+    labels = [
+        (row.file.removesuffix(".png"), number, label)
+        for row in rows
+        for number, label in enumerate(row.detections.labels, 1)
+    ]
+    assert written.keys() == {f"{label}/{stem}-{number}.png" for stem, number, label in labels}
+    x1, y1, x2, y2 = rows[0].detections.boxes[0]
+    first = read_image(written[f"{rows[0].detections.labels[0]}/a-1.png"])
+    assert first.shape[:2] == (np.ceil(y2) - np.floor(y1), np.ceil(x2) - np.floor(x1))
+
+
+def test_crops_that_lack_are_made_from_the_rows_and_go_with_them(photos, tmp_path):
+    out, model = tmp_path / "out", detector()
+    run(photos, out)
+    run(photos, out, model, save_crops=True)
+    assert model.network.calls == []
+    assert len(list((out / "crops").rglob("*.png"))) == 6
+    (photos / "z.png").unlink()
+    run(photos, out, save_crops=True)
+    assert len(list((out / "crops").rglob("*.png"))) == 4
+
+
+def test_failures_have_a_table_as_long_as_there_are_any(photos, tmp_path):
+    out = tmp_path / "out"
+    run(photos, out)
+    with (out / "failures.csv").open(newline="") as stream:
+        ((name, error),) = list(csv.reader(stream))[1:]
+    assert (name, "is empty" in error) == ("broken.jpg", True)
+    (photos / "broken.jpg").unlink()
+    run(photos, out)
+    assert not (out / "failures.csv").exists()
+
+
+def test_the_summary_has_the_memory_that_the_run_took(photos, tmp_path):
+    _, summary = run(photos, tmp_path / "out")
+    assert 10**7 < summary.peak_memory < 10**11
+    assert f"peak memory {summary.peak_memory / 1e9:.1f} GB" in str(summary)

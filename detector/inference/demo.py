@@ -6,7 +6,7 @@ from ...data.errors import SetupError
 from ...data.files.atomic import write_atomically
 from ...data.images.decoding import encode_image
 from ...data.terminal import Report
-from ..inference.detect_run import DetectOptions, detect_files
+from .detect_run import DetectOptions, detect_files
 
 PHOTOS = ("chelsea", "astronaut", "motorcycle", "coffee", "rocket")  # a cat, a person, a motorbike; two with nothing
 
