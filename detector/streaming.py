@@ -41,9 +41,14 @@ class StageSeconds:
     def since(self, stage: str, start: float) -> float:
         """Add the time from `start` to a stage, from any thread; gives the time now."""
         now = time.perf_counter()
-        with self._lock:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - start
+        self.add({stage: now - start})
         return now
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add seconds to stages, from any thread."""
+        with self._lock:
+            for stage, spent in seconds.items():
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
 
 class Detector(Protocol):
@@ -58,12 +63,13 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True)
-class _Prefetched:
+class Prefetched:
     """An image ready for the network, or the reason why it is not."""
 
     source: Source
     image: NDArray[np.uint8] | None = None
-    propose: Callable[[SharedMaps], Proposals] | None = None
+    proposals: Proposals | None = None  # of the method's search, or those that were stored
+    stored: bool = False
     origin: Origin | None = None
     animated: bool = False
     error: str | None = None
@@ -93,21 +99,33 @@ def detect_stream(
     """
     times = seconds or StageSeconds()
 
-    def prepare(source: Source) -> _Prefetched:
-        return _prefetch(model.proposer, source, stored, times)
-
-    def given_up(source: Source) -> _Prefetched:
-        return _Prefetched(source, error=str(late(source.file, time_limit)))
-
-    limit = TimeLimit(time_limit, given_up)
-    with closing(prefetch(prepare, sources, cost=bytes_needed, limit=limit)) as prefetched:
+    with closing(prefetch_images(model.proposer, sources, stored, times, time_limit)) as prefetched:
         since_trimmed = 0
         while ready := list(islice(prefetched, model.images_at_once)):
-            yield from _detect(model, ready, times)
+            yield from detect_prefetched(model, ready, times)
             since_trimmed += len(ready)
             if since_trimmed >= TRIM_EVERY:
                 return_free_memory()
                 since_trimmed = 0
+
+
+def prefetch_images(
+    method: Proposer,
+    sources: Iterable[Source],
+    stored: Mapping[str, Proposals] | None,
+    seconds: StageSeconds,
+    time_limit: float,
+    threads: int | None = None,
+) -> Generator[Prefetched, None, None]:
+    """Decode and search images on threads, a core each by default, in their order."""
+
+    def prepare(source: Source) -> Prefetched:
+        return _prefetch(method, source, stored, seconds)
+
+    def given_up(source: Source) -> Prefetched:
+        return Prefetched(source, error=str(late(source.file, time_limit)))
+
+    return prefetch(prepare, sources, threads, cost=bytes_needed, limit=TimeLimit(time_limit, given_up))
 
 
 def bytes_needed(source: Source) -> int:
@@ -121,26 +139,17 @@ def bytes_needed(source: Source) -> int:
 
 def _prefetch(
     method: Proposer, source: Source, stored: Mapping[str, Proposals] | None, seconds: StageSeconds
-) -> _Prefetched:
+) -> Prefetched:
     start = time.perf_counter()
     try:
         origin = origin_of(source)  # before it is read: what changes meanwhile then differs from what was read
         image = source.read()
         start = seconds.since("decode", start)
-        propose = _propose_ahead(method, source, stored, image)
+        proposals = method.search(image) if stored is None else _stored_proposals(stored, source, image)
         seconds.since("propose", start)
-        return _Prefetched(source, image, propose, origin, is_animation(source.content()))
+        return Prefetched(source, image, proposals, stored is not None, origin, is_animation(source.content()))
     except Exception as error:
-        return _Prefetched(source, error=str(failure_of(error, source.file)))
-
-
-def _propose_ahead(
-    method: Proposer, source: Source, stored: Mapping[str, Proposals] | None, image: NDArray[np.uint8]
-) -> Callable[[SharedMaps], Proposals]:
-    if stored is None:
-        return partial(method.finish, method.search(image))
-    proposals = _stored_proposals(stored, source, image)
-    return lambda maps: proposals
+        return Prefetched(source, error=str(failure_of(error, source.file)))
 
 
 def _stored_proposals(stored: Mapping[str, Proposals], source: Source, image: NDArray[np.uint8]) -> Proposals:
@@ -159,17 +168,19 @@ def _stored_proposals(stored: Mapping[str, Proposals], source: Source, image: ND
     return proposals
 
 
-def _detect(model: Detector, batch: Sequence[_Prefetched], seconds: StageSeconds) -> Iterator[Outcome]:
-    """The results of some images together; where that fails, each on its own, for one may be too large."""
+def detect_prefetched(model: Detector, batch: Sequence[Prefetched], seconds: StageSeconds) -> Iterator[Outcome]:
+    """The results of some images together; where that fails, those of each half, for one may be too large."""
     images = [ready.image for ready in batch if ready.image is not None]
-    propose = [ready.propose for ready in batch if ready.propose is not None]
+    propose = [_propose(model, ready) for ready in batch if ready.image is not None]
     start = time.perf_counter()
     try:
         found = iter(model.forward(images, propose) if images else ())
     except Exception as error:
-        torch.cuda.empty_cache()  # what an image that was too large leaves would be missed by the next one
+        torch.cuda.empty_cache()  # what images that were too large leave would be missed by the next ones
         if len(batch) > 1:
-            yield from (outcome for ready in batch for outcome in _detect(model, [ready], seconds))
+            half = len(batch) // 2
+            yield from detect_prefetched(model, batch[:half], seconds)
+            yield from detect_prefetched(model, batch[half:], seconds)
         else:
             yield _failed(batch[0], str(failure_of(error, batch[0].source.file)))
         return
@@ -184,5 +195,12 @@ def _detect(model: Detector, batch: Sequence[_Prefetched], seconds: StageSeconds
         yield Outcome(result, ready.image, stages, ready.animated)
 
 
-def _failed(ready: _Prefetched, error: str | None) -> Outcome:
+def _propose(model: Detector, ready: Prefetched) -> Callable[[SharedMaps], Proposals]:
+    """The proposals of an image by its maps: its stored ones, or what is left of the method's work."""
+    assert ready.proposals is not None
+    proposals = ready.proposals
+    return (lambda maps: proposals) if ready.stored else partial(model.proposer.finish, proposals)
+
+
+def _failed(ready: Prefetched, error: str | None) -> Outcome:
     return Outcome(ImageDetections(ready.source.file, error=error))

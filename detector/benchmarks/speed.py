@@ -20,12 +20,12 @@ from torchvision.ops import batched_nms
 from ...backbone.features.shared_maps import SharedMaps
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, require_objects, spread
-from ...data.diagnostics import listed
+from ...data.diagnostics import cut, listed
 from ...data.errors import UsageError
 from ...data.images.crops import SIZE
 from ...data.records import ImageDetections
 from ...data.terminal import Report, silent, tracked
-from ...data.values import COUNT, check_range
+from ...data.values import COUNT, check_range, whole_number
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
 from ...proposals.external import opencv_selective_search
@@ -201,13 +201,13 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * MATMUL**3 / min(seconds) / 1e9
 
 
-def check_regions(text: str) -> tuple[int, ...]:
-    """The numbers of regions that `--regions` lists; UsageError where one is none.
+def check_numbers(option: str, text: str) -> tuple[int, ...]:
+    """The numbers that an option lists; UsageError where one is none.
 
-    >>> check_regions("50,100")
+    >>> check_numbers("--regions", "50,100")
     (50, 100)
     """
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise UsageError(f"--regions {text}: need numbers with commas between them, as 50,100,200") from error
+    numbers = [whole_number(part.strip()) for part in text.split(",") if part.strip()]
+    if any(number is None or number < 1 for number in numbers):
+        raise UsageError(f"{option} {cut(text)}: need numbers with commas between them, as 50,100,200")
+    return tuple(number for number in numbers if number is not None)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .numbers import COUNT
-from .options import SPEC_HELP, Device, Json, Model, OneData
+from .options import SPEC_HELP, Device, Json, Model, OneData, Sources
 from .streams import report, show
 
 benchmark_app = typer.Typer(no_args_is_help=True, help="Measure speed and quality, side by side in one run.")
@@ -46,13 +46,13 @@ def benchmark_speed_command(
     """Detection: seconds an image by stage, beside mAP, for several settings and a plain R-CNN loop."""
     from ...data.files.atomic import write_atomically
     from ...data.formats.specs import open_dataset
-    from ..benchmarks.speed import benchmark_speed, check_regions, describe_machine
+    from ..benchmarks.speed import benchmark_speed, check_numbers, describe_machine
     from ..benchmarks.speed_plot import speed_svg
     from ..rcnn import RCNN
 
     detector = RCNN.from_pretrained(model, device=device)
     report(describe_machine(detector.device))
-    rows = benchmark_speed(detector, open_dataset(data), images, check_regions(regions), report)
+    rows = benchmark_speed(detector, open_dataset(data), images, check_numbers("--regions", regions), report)
     if svg is not None:
         write_atomically(svg, speed_svg(rows))
     _show_rows(rows, json)
@@ -73,6 +73,34 @@ def benchmark_ensemble_command(
 
     detector = RCNN.from_pretrained(model, device=device)
     _show_rows(benchmark_ensemble(detector, open_dataset(data), images, report), json)
+
+
+@benchmark_app.command("scale", epilog=SPEC_HELP)
+def benchmark_scale_command(
+    source: Sources,
+    images: Annotated[int, typer.Option(help="How many, evenly spread.", **COUNT)] = 200,
+    check: Annotated[
+        str | None, typer.Option(help="Also run as many processes on all of the images, as 1,2, and compare.")
+    ] = None,
+    json: Json = None,
+    model: Model = None,
+    device: Device = "auto",
+) -> None:
+    """Runs over very many images: hours, disk and network, from rates that are measured here."""
+    from ...data.formats.specs import resolve_sources
+    from ...data.terminal import format_rows
+    from ..benchmarks.scale import check_rates, measure_rates, scale_table
+    from ..benchmarks.speed import check_numbers
+    from ..model_folders import model_folder
+    from ..rcnn import RCNN
+
+    folder, sources = model_folder(model), resolve_sources(source)
+    sources = sources[:: max(len(sources) // images, 1)][:images]
+    rates = measure_rates(RCNN.from_pretrained(folder, device=device), folder, sources, report)
+    report(str(rates))
+    if check is not None:
+        show(format_rows(check_rates(rates, folder, sources, check_numbers("--check", check), report)) + "\n")
+    _show_rows(scale_table(rates), json)
 
 
 @benchmark_app.command("sizes", epilog=SPEC_HELP)

@@ -1,15 +1,17 @@
 """The verbs `detect`, `merge` and `propose`: runs over many images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ...data.class_names import require_known
 from ...data.terminal import Report, silent
 from .numbers import NUMBER
 from .options import (
     AgnosticNms,
     Device,
+    Engine,
     FailOnError,
     IgnoreExif,
     MaxDet,
@@ -20,6 +22,7 @@ from .options import (
     OutputClasses,
     Overlap,
     Quiet,
+    RayAddress,
     Regions,
     Score,
     ShortSides,
@@ -68,6 +71,8 @@ def detect(
     shard: Annotated[
         str | None, typer.Option(help="INDEX/COUNT from 0/8 to 7/8: this part of the images; `merge` joins all.")
     ] = None,
+    engine: Engine = "threads",
+    ray_address: RayAddress = None,
     fail_on_error: FailOnError = None,
     ignore_exif: IgnoreExif = False,
     time_limit: TimeLimit = 300.0,
@@ -78,6 +83,7 @@ def detect(
     from ..inference.detect_run import DetectOptions, detect_files, prepare
     from ..inference.image_run import Writing
     from ..inference.plan import plan
+    from ..scale.ray_engine import ray_engine
     from ..scale.sharded_run import detect_shard
     from ..scale.shards import shard_named
 
@@ -99,12 +105,13 @@ def detect(
     writing = Writing(draw, save_crops, keep_stages)
     of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
     options, talk = DetectOptions(model, settings, device, writing, format, overwrite, **of_run), _reporter(quiet)
+    by = ray_engine(ray_address) if _is_ray(engine) else None
     if dry_run:
         show(plan(prepare(source, out, options)))
     elif shard is not None:
-        talk(str(detect_shard(source, out, options, shard_named(shard), talk)))
+        talk(str(detect_shard(source, out, options, shard_named(shard), talk, by)))
     else:
-        talk(str(detect_files(source, out, options, talk)))
+        talk(str(detect_files(source, out, options, talk, by)))
 
 
 def merge(
@@ -116,6 +123,11 @@ def merge(
 
     talk = _reporter(quiet)
     talk(merge_shards(out, talk))
+
+
+def _is_ray(engine: str) -> bool:
+    require_known("--engine", engine, ("threads", "ray"))
+    return engine == "ray"
 
 
 def _reporter(quiet: bool) -> Report:
@@ -140,6 +152,8 @@ def propose(
     proposals: Annotated[str, typer.Option(help="The method.")] = "selective-search:fast",
     model: Model = None,
     device: Device = "auto",
+    engine: Engine = "threads",
+    ray_address: RayAddress = None,
     fail_on_error: FailOnError = None,
     ignore_exif: IgnoreExif = False,
     time_limit: TimeLimit = 300.0,
@@ -149,8 +163,11 @@ def propose(
     """Compute region proposals and write them to a file."""
     from ..inference.propose_run import propose_to_file
     from ..model_folders import proposer_named
+    from ..scale.ray_engine import ray_proposals
 
     _limit_images(max_megapixels)
     method, talk = proposer_named(proposals, model, device), _reporter(quiet)
-    how = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
+    how: dict[str, Any] = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
+    if _is_ray(engine):
+        how["find"] = ray_proposals(proposals, model, device, ray_address)
     talk(propose_to_file(source, out, method, talk, **how))

@@ -58,6 +58,8 @@ Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")
 Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
 Regions = Annotated[int | None, typer.Option(help="How many proposals to classify, the best [the model's].", **COUNT)]
 FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
+Engine = Annotated[str, typer.Option(help="threads: this process; or ray: Ray Data, an extra, here or in a cluster.")]
+RayAddress = Annotated[str | None, typer.Option(help="Of Ray's cluster, or auto [one on this machine's cores].")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write errors alone to the terminal.")]
 IgnoreExif = Annotated[bool, typer.Option(help="Take all images as they are stored, not turned upright.")]
 TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and proposing may take, an image.", **ABOVE_ZERO)]

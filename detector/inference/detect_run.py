@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
 from .formats import Formats, formats_named, remove_formats
-from .image_run import WRITING, Summary, Writing, detect_folder
+from .image_run import WRITING, Stream, Summary, Writing, detect_folder
 from .previous_run import forget, has_results
 from .run_images import command_to_go_on, list_images
 from .settings import differences, image_roots, read_settings
@@ -86,7 +86,12 @@ def prepare(named: Sequence[str], out: Path, options: DetectOptions) -> Job:
     return Job(out, options, sources, notices, folder, model, stored, formats, left_out, limit, settings)
 
 
-def detect_files(named: Sequence[str], out: Path, options: DetectOptions, report: Report = silent) -> Summary:
+Engine = Callable[[Job], Stream]  # detects in a job's images elsewhere than in this process
+
+
+def detect_files(
+    named: Sequence[str], out: Path, options: DetectOptions, report: Report = silent, engine: Engine | None = None
+) -> Summary:
     """Detect in all sources; an earlier run with the same settings is continued, one with others refused.
 
     A signal (Ctrl-C, SIGTERM) ends it with the image at hand: everything is written of the images that are done, and
@@ -95,10 +100,10 @@ def detect_files(named: Sequence[str], out: Path, options: DetectOptions, report
     """
     job = prepare(named, out, options)
     with locked(out):
-        return run_job(job, report)
+        return run_job(job, report, engine)
 
 
-def run_job(job: Job, report: Report = silent) -> Summary:
+def run_job(job: Job, report: Report = silent, engine: Engine | None = None) -> Summary:
     """Detect in a job's images, in the folder that this process has locked."""
     out, options, formats, classes = job.out, job.options, job.formats, job.model.config.detected_classes
     roots = _check_earlier(out, job.settings, overwrite=options.overwrite)
@@ -118,6 +123,7 @@ def run_job(job: Job, report: Report = silent) -> Summary:
             time_limit=options.time_limit,
             noticed=noticed,
             report=report,
+            stream=None if engine is None else engine(job),
         )
         written = formats.write(rows, out, classes)
         summary = replace(summary, notices=(*summary.notices, *written.notices, *job.notices))

@@ -1,7 +1,7 @@
 """Detection in many images in bounded memory, with the files that `detect` writes for each."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,9 @@ from ...eval.report.image_outputs import ImageOutputs
 from ..rcnn import RCNN
 from ..streaming import IMAGE_SECONDS, Outcome, StageSeconds, detect_stream
 from .previous_run import Earlier, read_earlier, remove_what_no_longer_holds
+
+# Detects in images, in their order, and adds up what each stage takes.
+Stream = Callable[[Sequence[Source], StageSeconds], Generator[Outcome, None, None]]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def detect_folder(
     time_limit: float = IMAGE_SECONDS,
     noticed: Interruption | None = None,
     report: Report = silent,
+    stream: Stream | None = None,
 ) -> tuple[list[ImageDetections], Summary]:
     """Detect in every source that `out` has no row of yet; write the ledger, and each image's files.
 
@@ -90,7 +94,7 @@ def detect_folder(
     the same. Images that failed before are tried again, those whose drawings or crops lack get them from their rows.
     Where stages are kept an image's are on disk before its row, and images that an earlier run wrote none of are done
     again. Gives all rows in the order of the sources; before them those of an earlier run about other images, which
-    stay as long as their file is there, in the earlier run's `roots`.
+    stay as long as their file is there, in the earlier run's `roots`. A `stream` detects in place of this process.
     """
     run = _Run(out, writing, noticed or Interruption(), report)
     earlier = read_earlier(out, sources, sorted({*roots, *roots_of(sources)}), writing.keep_stages)
@@ -101,8 +105,9 @@ def detect_folder(
     for line in (*earlier.lines(), *([f"{skipped} of {len(sources)} images are done already"] if skipped else ())):
         report(line)
     run.write_missing([source for source in sources if source.file in rows], earlier)
-    with closing(detect_stream(model, todo, stored, run.seconds, time_limit)) as stream:
-        rows |= run.detect(stream, len(todo), earlier.outputs)
+    outcomes = stream(todo, run.seconds) if stream else detect_stream(model, todo, stored, run.seconds, time_limit)
+    with closing(outcomes):
+        rows |= run.detect(outcomes, len(todo), earlier.outputs)
     done = [rows[source.file] for source in sources if source.file in rows]
     write_ledger([*earlier.others, *done], out / LEDGER_NAME)
     write_failures(done, out)

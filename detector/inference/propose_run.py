@@ -1,31 +1,50 @@
 """A run of `propose`, from its options to the file, or the folder of shards, that it writes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...backbone.training.interruption import Interruption, leave, noticing_signals
+from ...data.diagnostics import failure_of
 from ...data.errors import DataError, UsageError
+from ...data.files.run_lock import locked
 from ...data.files.tensor_files import shard_names
 from ...data.images.file_identity import is_gone, origin_of, roots_of
-from ...data.images.image_files import is_animation
 from ...data.images.sources import Source
 from ...data.records import Origin, Proposals
 from ...data.stores.proposal_store import hash_of, read_proposals
 from ...data.stores.proposal_writers import check_writable, read_origins, write_proposals
 from ...data.stores.unfinished_proposals import ProposalSpool
-from ...data.terminal import Report
-from ...proposals.methods import Proposer, propose_all
-from ..streaming import IMAGE_SECONDS, bytes_needed
+from ...data.terminal import Progress, Report
+from ...proposals.methods import Proposer
+from ..streaming import IMAGE_SECONDS, Prefetched, StageSeconds, prefetch_images
 from .failure_limit import FailureLimit, check_seconds
 from .run_images import command_to_go_on, list_images
 
 SHARD = 2000  # images; about 60 MB of proposals
 SPOOL = ".part"  # behind the name of the file that is being made
+
+
+# The proposals of images, in their order, without the pixels; or the errors in place of them.
+FindProposals = Callable[[Proposer, Sequence[Source], float], Generator[Prefetched, None, None]]
+
+
+def find_proposals(method: Proposer, sources: Sequence[Source], time_limit: float) -> Generator[Prefetched, None, None]:
+    """By this process: reading and searching run on threads, the network's part on this one."""
+    with closing(prefetch_images(method, sources, None, StageSeconds(), time_limit)) as prefetched:
+        for ready in prefetched:
+            yield finished(method, ready)
+
+
+def finished(method: Proposer, ready: Prefetched) -> Prefetched:
+    """An image that was searched with all of its proposals, and without its pixels."""
+    if ready.image is None or ready.proposals is None:
+        return ready
+    try:
+        return replace(ready, image=None, proposals=method.finish(ready.proposals, ready.image))
+    except Exception as error:
+        return Prefetched(ready.source, error=str(failure_of(error, ready.source.file)))
 
 
 @dataclass
@@ -46,12 +65,14 @@ def propose_to_file(
     fail_on_error: str | None = None,
     ignore_exif: bool = False,
     time_limit: float = IMAGE_SECONDS,
+    find: FindProposals | None = None,
 ) -> str:
     """Write the proposals of every source that can be read; gives a summary, and reports each image left out.
 
     The ending of `out` names the format. Without one it is a folder of shards; those that an earlier run left are not
     made again, as long as their images are the same. What is made is on disk at once, in a file beside the one that it
-    will be part of, and the same command goes on from there. A signal ends the run with the image at hand.
+    will be part of, and the same command goes on from there. A signal ends the run with the image at hand. `find` makes
+    the proposals elsewhere than in this process. UsageError where another run writes to `out`.
     """
     limit = FailureLimit(fail_on_error)
     check_seconds(time_limit)
@@ -59,8 +80,8 @@ def propose_to_file(
         check_writable(out)  # before minutes go into proposals
     listed, notices = list_images(sources, ignore_exif=ignore_exif)
     counts = _Counts()
-    with noticing_signals() as noticed:
-        run = _Run(method, report, time_limit, noticed, counts)
+    with noticing_signals() as noticed, locked(out.parent, f".{out.name}.lock"):
+        run = _Run(method, report, time_limit, noticed, counts, find or find_proposals)
         summary = run.shards(listed, out) if not out.suffix else run.file(listed, out)
     if noticed.signal:
         report(f"stopped; to go on: {command_to_go_on()}")
@@ -82,6 +103,7 @@ class _Run:
     time_limit: float
     noticed: Interruption
     counts: _Counts
+    find: FindProposals
 
     def file(self, listed: Sequence[Source], out: Path) -> str:
         """One file of all."""
@@ -166,24 +188,18 @@ class _Run:
         return store, [file for file in store if file in origins and now.get(file) == origins[file]]
 
     def _propose(self, sources: Sequence[Source], origins: dict[str, Origin], spool: ProposalSpool) -> None:
-        """Add the proposals of the sources to the spool, and their files as they are now to the `origins`."""
-
-        def read(source: Source) -> NDArray[np.uint8]:
-            origins[source.file] = origin_of(source) or Origin(0, 0, "")
-            image = source.read()
-            self.counts.animated += is_animation(source.content())
-            return image
-
-        found = propose_all(
-            self.method, sources, read, name=lambda source: source.file, cost=bytes_needed, seconds=self.time_limit
-        )
-        with closing(found) as outcomes:
-            for source, outcome in zip(sources, outcomes, strict=False):
-                if not isinstance(outcome, DataError):
-                    spool.add(source.file, outcome, origins[source.file])
+        """Add the proposals of the sources to the spool, and their files as they were read to the `origins`."""
+        found = self.find(self.method, sources, self.time_limit)
+        with closing(found), Progress("proposing", len(sources), self.report) as progress:
+            for ready in found:
+                if ready.proposals is not None:
+                    origins[ready.source.file] = origin = ready.origin or Origin(0, 0, "")
+                    spool.add(ready.source.file, ready.proposals, origin)
+                    self.counts.animated += ready.animated
                 else:
                     self.counts.failed += 1
-                    self.counts.failure = self.counts.failure or str(outcome)
-                    self.report(f"left out: {outcome}")
+                    self.counts.failure = self.counts.failure or ready.error
+                    self.report(f"left out: {ready.error}")
+                progress.add()
                 if self.noticed.signal:
                     return

@@ -1,1 +1,1 @@
-"""Detection in more images than one process should have: shards of a run, merged, and Ray's engine."""
+"""Detection in more images than one process should have: shards of a run, merging them, and Ray as the engine."""

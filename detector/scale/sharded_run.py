@@ -23,7 +23,7 @@ from ...data.stores.failures_csv import write_failures
 from ...data.stores.stage_files import stages_path
 from ...data.terminal import Report, silent
 from ...eval.report.image_outputs import ImageOutputs
-from ..inference.detect_run import RUN_NAME, DetectOptions, prepare, run_job, write_run
+from ..inference.detect_run import RUN_NAME, DetectOptions, Engine, prepare, run_job, write_run
 from ..inference.formats import Formats, formats_named, remove_formats
 from ..inference.image_run import Summary
 from ..inference.settings import differences, image_roots, read_settings
@@ -44,7 +44,12 @@ class Record(TypedDict):
 
 
 def detect_shard(
-    named: Sequence[str], out: Path, options: DetectOptions, shard: Shard, report: Report = silent
+    named: Sequence[str],
+    out: Path,
+    options: DetectOptions,
+    shard: Shard,
+    report: Report = silent,
+    engine: Engine | None = None,
 ) -> Summary:
     """Detect in a shard's images; its folder gets its name when all are done. Run again, it does what is missing.
 
@@ -71,7 +76,7 @@ def detect_shard(
         if finished.exists() and not part.exists():
             os.rename(finished, part)
         write_atomically(part / RECORD_NAME, json.dumps(record) + "\n")
-        summary = run_job(job, report)
+        summary = run_job(job, report, engine)
         with naming_failures(finished):
             os.rename(part, finished)
     return replace(summary, out=finished)

@@ -13,7 +13,7 @@ from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.records import GroundTruth
 from inception_rcnn.data.terminal import format_rows, rows_to_json
 from inception_rcnn.detector.benchmarks import speed
-from inception_rcnn.detector.benchmarks.speed import SpeedRow, benchmark_speed, check_regions, matmul_rate
+from inception_rcnn.detector.benchmarks.speed import SpeedRow, benchmark_speed, check_numbers, matmul_rate
 from inception_rcnn.detector.benchmarks.speed_plot import speed_svg
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.network import RegionNetwork
@@ -78,9 +78,9 @@ def test_the_rate_of_a_product_is_that_of_its_multiplications_and_additions(monk
 
 
 def test_regions_are_numbers():
-    assert check_regions("50, 100,") == (50, 100)
+    assert check_numbers("--regions", "50, 100,") == (50, 100)
     with pytest.raises(UsageError, match="--regions 5x"):
-        check_regions("5x")
+        check_numbers("--regions", "5x")
 
 
 def test_the_plot_has_a_point_for_each_row_with_map():
