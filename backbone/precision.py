@@ -76,6 +76,12 @@ def computes(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """The network's precision on a device: a context in which it computes."""
+    dtype = computing_dtype(device)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+def computing_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the processor multiplies it natively, else float32: emulated it would be slower."""
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -84,4 +90,4 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     else:
         has = getattr(torch.cpu, "get_capabilities", dict)()  # an older torch cannot say: float32 is right everywhere
         native = bool(has.get("avx512_bf16") or has.get("amx_bf16"))
-    return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
+    return torch.bfloat16 if native else torch.float32

@@ -32,10 +32,13 @@ _BYTES_AN_IMAGE = 2**26  # besides: a search works on at most half a million pix
 
 
 class StageSeconds:
-    """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads."""
+    """Seconds of wall time spent in each stage; decoding and proposing overlap the network on other threads.
+
+    What the network waits for them is a stage of its own.
+    """
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = dict.fromkeys(("decode", "propose", "network", "draw"), 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(("decode", "propose", "wait", "network", "draw"), 0.0)
         self._lock = threading.Lock()
 
     def since(self, stage: str, start: float) -> float:
@@ -101,12 +104,20 @@ def detect_stream(
 
     with closing(prefetch_images(model.proposer, sources, stored, times, time_limit)) as prefetched:
         since_trimmed = 0
-        while ready := list(islice(prefetched, model.images_at_once)):
+        while ready := _next(prefetched, model.images_at_once, times):
             yield from detect_prefetched(model, ready, times)
             since_trimmed += len(ready)
             if since_trimmed >= TRIM_EVERY:
                 return_free_memory()
                 since_trimmed = 0
+
+
+def _next(prefetched: Iterator[Prefetched], count: int, seconds: StageSeconds) -> list[Prefetched]:
+    """The next images, once they are all there."""
+    start = time.perf_counter()
+    ready = list(islice(prefetched, count))
+    seconds.since("wait", start)
+    return ready
 
 
 def prefetch_images(

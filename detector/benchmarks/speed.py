@@ -14,15 +14,18 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import googlenet
 from torchvision.ops import batched_nms
 
 from ...backbone.features.shared_maps import SharedMaps
+from ...backbone.precision import computing_dtype
 from ...data.boxes import Boxes
 from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.diagnostics import cut, listed
 from ...data.errors import UsageError
 from ...data.images.crops import SIZE
+from ...data.images.sources import Source
 from ...data.records import ImageDetections
 from ...data.terminal import Report, silent, tracked
 from ...data.values import COUNT, check_range, whole_number
@@ -31,6 +34,7 @@ from ...eval.metrics.table import tabulate
 from ...proposals.external import opencv_selective_search
 from ..rcnn import RCNN, refine
 from ..result import Detected
+from ..streaming import StageSeconds, detect_stream
 
 ENOUGH_OBJECTS = 10  # of a class, for its average precision to count
 MEASURED_FROM = 0.001  # score: average precision needs nearly all detections
@@ -59,6 +63,10 @@ class SpeedRow:
     maps: float
     regions_seconds: float
     suppression: float
+    images_a_second: float | None = None  # of a folder: several at once on a GPU, the next ones read ahead
+    regions_a_second: float | None = None
+    waiting: float | None = None  # fraction of that time that the network has no image ready
+    matmul_fraction: float | None = None  # of the rate of matrix products, in the precision that is used
 
 
 @dataclass
@@ -116,7 +124,27 @@ def _measure(name: str, model: RCNN, sample: Dataset, classes: Sequence[str], re
         detections = _detect(model, clock, lambda truth=truth: sample.read(truth))
         found.append(ImageDetections(truth.file, truth.width, truth.height, detections))
     mean_ap = evaluate_voc(tabulate(found, sample.images, classes), "voc10").map
-    return clock.row(name, model.config.regions, len(sample), mean_ap)
+    row = clock.row(name, model.config.regions, len(sample), mean_ap)
+    return replace(row, **_throughput(model, sample))
+
+
+def _throughput(model: RCNN, sample: Dataset) -> dict[str, float]:
+    """What detecting in a folder of these images reaches, after a first batch that only warms up."""
+    sources = [Source(sample.path(truth), truth.file, not truth.upright, truth.size) for truth in sample.images]
+    list(detect_stream(model, sources[: model.images_at_once]))
+    seconds, regions, begun = StageSeconds(), 0, time.perf_counter()
+    for outcome in detect_stream(model, sources, seconds=seconds):
+        regions += 0 if outcome.stages is None else len(outcome.stages.probabilities)
+    wall = time.perf_counter() - begun
+    with FlopCounterMode(display=False) as counter:
+        model.detect(sample.read(sample.images[0]))
+    rate = matmul_rate(model.device, computing_dtype(model.device))
+    return {
+        "images_a_second": len(sources) / wall,
+        "regions_a_second": regions / wall,
+        "waiting": seconds.seconds["wait"] / wall,
+        "matmul_fraction": counter.get_total_flops() * len(sources) / wall / 1e9 / rate,
+    }
 
 
 @torch.inference_mode()

@@ -6,6 +6,7 @@ the verbs, so that `--help` answers at once.
 
 import errno
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +53,9 @@ app.command(epilog=SPEC_HELP)(classify)
 app.command(epilog=SPEC_HELP)(reproduce)
 
 
+_debug = False  # whether errors that are one sentence show where they come from
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         show(f"inception-rcnn {version('inception-rcnn')}")
@@ -63,8 +67,11 @@ def options_of_all(
     _: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Detect objects in images as GoogLeNet's ILSVRC-2014 entry did; train, evaluate, compare and draw."""
+    global _debug
+    _debug = debug
 
 
 @app.command(epilog=SPEC_HELP)
@@ -182,6 +189,8 @@ def main() -> None:
     try:
         app()
     except InceptionRcnnError as error:
+        if _debug:
+            traceback.print_exc()
         report_error(str(error))
         sys.exit(error.exit_code)
     except (OSError, RuntimeError, ImportError, MemoryError) as error:

@@ -8,8 +8,8 @@ from ...backbone.precision import autocast, choose_device
 from ...proposals.cache import home
 from ...proposals.methods import METHODS
 from ..inference.detect_run import versions
-from ..model_folders import MODELS
 from ..training.presets import ILSVRC, PRESETS
+from .options import complete_model
 
 
 def describe() -> str:
@@ -20,7 +20,7 @@ def describe() -> str:
     lines = {
         **versions(),
         "device": f"{device}{gpu}, {kind}, {torch.get_num_threads()} threads",
-        "models": ", ".join(sorted(path.parent.name for path in MODELS.glob("*/config.json"))) or "none",
+        "models": ", ".join(complete_model("")) or "none",
         "proposals": ", ".join(METHODS),
         "presets": ", ".join(PRESETS),
         "ilsvrc": str(ILSVRC),

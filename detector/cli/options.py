@@ -23,6 +23,18 @@ A SPEC names a data set:
   label-studio:FILE.json:IMAGES  an export of Label Studio
 Without :IMAGES the folder is searched for beside the file."""
 
+
+def complete_model(incomplete: str) -> list[str]:
+    """The models that ship whose names begin so, for the shell's completion, which must not wait for torch."""
+    folders = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/config.json"))
+    return [folder.name for folder in folders if folder.name.startswith(incomplete)]
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """The presets of training whose names begin so."""
+    return [name for name in ("default", "rcnn", "entry", "ilsvrc") if name.startswith(incomplete)]
+
+
 Sources = Annotated[
     list[str], typer.Argument(help="Files, folders, .zip, .tar, quoted globs, @list.txt, - (stdin) or a SPEC.")
 ]
@@ -40,7 +52,10 @@ Incomplete = Annotated[
     typer.Option(help="As --data, where objects may lack their annotation: nothing there is background."),
 ]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]
-Model = Annotated[str | None, typer.Option(help="A model that ships, by name, or a model folder.")]
+Model = Annotated[
+    str | None,
+    typer.Option(help="A model that ships, by name, or a model folder.", autocompletion=complete_model),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PREDICTIONS = "What detect wrote, or COCO's, VOC's, ILSVRC's, YOLO's or Label Studio's results, or a CSV."
 Json = Annotated[Path | None, typer.Option(help="Write the rows to this file too.")]

@@ -35,6 +35,7 @@ from .options import (
     ValidateEvery,
     Validation,
     ValidationImages,
+    complete_preset,
     names_of,
     sides_of,
 )
@@ -72,7 +73,10 @@ def finetune(
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
     resume: Resume = False,
-    preset: Annotated[str, typer.Option(help="default, rcnn (R-CNN's way), entry (no deltas) or ilsvrc.")] = "default",
+    preset: Annotated[
+        str,
+        typer.Option(help="default, rcnn (R-CNN's way), entry (no deltas) or ilsvrc.", autocompletion=complete_preset),
+    ] = "default",
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,

@@ -16,18 +16,19 @@ FEW_OBJECTS = 50  # of a class, from which little can be learnt
 
 def coverage(data: Dataset, proposals: Mapping[str, Proposals], classes: tuple[str, ...]) -> str:
     """How many proposals are foreground and how many objects are covered: an early sign of trouble."""
-    foreground = boxes = objects = covered = 0
+    foreground = boxes = objects = covered = tightly = 0
     for truth in data.images:
         wanted = split_objects(truth, classes)[0]
-        overlaps = box_iou(proposals[truth.file].boxes, wanted.boxes) >= 0.5
-        foreground += int(overlaps.any(axis=1).sum())
+        overlaps = box_iou(proposals[truth.file].boxes, wanted.boxes)
+        foreground += int((overlaps >= 0.5).any(axis=1).sum())
         boxes, objects = boxes + len(overlaps), objects + len(wanted)
-        covered += int(overlaps.any(axis=0).sum())
+        best = overlaps.max(axis=0, initial=0.0)
+        covered, tightly = covered + int((best >= 0.5).sum()), tightly + int((best >= 0.7).sum())
     nowhere = "; NO OBJECT IS COVERED: run `inception-rcnn check` on the boxes" if objects and not covered else ""
     return (
         f"{len(data)} images, {objects} objects of {len(classes)} classes; {boxes / max(len(data), 1):.0f} proposals "
-        f"an image cover {covered / max(objects, 1):.1%} of them at IoU .5; {foreground / max(boxes, 1):.1%} of the "
-        f"proposals are foreground{nowhere}"
+        f"an image cover {covered / max(objects, 1):.1%} of them at IoU .5 and {tightly / max(objects, 1):.1%} at .7; "
+        f"{foreground / max(boxes, 1):.1%} of the proposals are foreground{nowhere}"
     )
 
 

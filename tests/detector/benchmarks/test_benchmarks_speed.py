@@ -52,8 +52,12 @@ def test_each_setting_is_a_row_with_its_seconds_by_stage(data, model, monkeypatc
         assert row.proposals > 0
         assert row.regions_seconds > 0
     assert rows[3].maps == 0  # crops need none
-    assert all(0 <= (row.map or 0.0) <= 1 for row in rows[:5])
-    assert rows[5].map is None
+    for row in rows[:5]:
+        assert 0 <= (row.map or 0.0) <= 1
+        assert row.regions_a_second == pytest.approx(row.images_a_second * row.regions, rel=0.01)
+        assert 0 <= row.waiting < 1
+        assert 0 < row.matmul_fraction < 2
+    assert rows[5].map is rows[5].images_a_second is None
     assert len(format_rows(rows).splitlines()) == 7
     assert {"method", "cpu_seconds", "wall_seconds", "map", "regions"} <= json.loads(rows_to_json(rows))[0].keys()
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from test_detector_rcnn import BOXES, PROPOSALS, detector
 
@@ -303,6 +304,27 @@ def test_whatever_goes_wrong_with_one_image_is_its_failure(photos, tmp_path, mon
     rows, summary = run(photos, tmp_path / "out", model)
     assert summary.failed == 4
     assert all(row.error.startswith(row.file) or row.file == "broken.jpg" for row in rows)
+
+
+def test_a_batch_that_is_too_large_for_the_memory_is_halved(photos, tmp_path, monkeypatch):
+    model, sizes = detector(), []
+    model.images_at_once, forward = 8, type(model).forward
+    (photos / "broken.jpg").write_bytes((photos / "a.png").read_bytes())
+    for name in "cdef":
+        (photos / f"{name}.png").write_bytes((photos / "a.png").read_bytes())
+
+    def limited(self, images, propose):
+        sizes.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, images, propose)
+
+    monkeypatch.setattr(type(model), "forward", limited)
+    rows, summary = run(photos, tmp_path / "out", model)
+    assert summary.failed == 0
+    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    whole = [row.detections.to_dict() for row in run(photos, tmp_path / "other")[0]]
+    assert [row.detections.to_dict() for row in rows] == whole
 
 
 def test_an_image_that_takes_too_long_is_a_failure(photos, tmp_path, monkeypatch):
