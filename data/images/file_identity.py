@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import DataError
+from ..files.remote import remote_state
 from ..records import Origin
 from .archives import is_archive, members_of
 from .sources import Source
@@ -13,12 +14,21 @@ from .sources import Source
 
 def origin_of(source: Source) -> Origin | None:
     """What the file of a source is now; None where there is none."""
+    if source.url:
+        return _remote_origin(source)
     try:
         state = os.stat(source.path)
         size = members_of(source.path)[source.member].size if source.member else state.st_size
     except (OSError, ValueError, KeyError, DataError):  # ValueError: a name that no file can have
         return None
     return Origin(size, state.st_mtime_ns, read_as(source))
+
+
+def _remote_origin(source: Source) -> Origin | None:
+    try:
+        return Origin(*remote_state(source.url), read_as(source))
+    except DataError:
+        return None
 
 
 def read_as(source: Source) -> str:
@@ -38,6 +48,8 @@ def roots_of(sources: Iterable[Source]) -> list[str]:
 
 
 def _root(source: Source) -> str:
+    if source.url:
+        return source.url.removesuffix(source.file)
     if source.member:
         whole = f"{_real(str(Path.cwd() / source.path))}/{source.member}"
         return whole.removesuffix(source.file) if whole.endswith(f"/{source.file}") else f"{whole}/"

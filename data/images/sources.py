@@ -3,6 +3,7 @@
 A source is
 - a folder: every image below it, in natural order, without hidden names and the output folder; links are followed;
 - a `.zip` or `.tar` archive: every image in it, as if it were a folder;
+- `s3://bucket/folder`, and the like: every image there, or that a pattern matches;
 - a glob in quotes (`**` goes through sub-folders): as if the shell had written out what it matches, in natural order;
 - `-`: names from standard input, `@list.txt`: names from a file; one a line, or separated by NUL bytes. Quotes around
   a name, as Windows copies paths, are taken off; a line that starts with # is a comment, unless there is such a file;
@@ -18,7 +19,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -29,6 +31,7 @@ from ..boxes import UNKNOWN_SIZE, Size
 from ..errors import DataError
 from ..files.folder_walk import DRAWN, files_below, files_matching, is_drawn, natural_key
 from ..files.name_lists import named_path, names_from, read_name_list, with_separators
+from ..files.remote import is_remote, open_remote, read_remote, remote_files
 from ..values import shown
 from .archives import is_archive, members_of, open_member, read_member
 from .decoding import decode_image, read_image, readable_extensions
@@ -51,16 +54,21 @@ class Source:
     as_stored: bool = False  # without EXIF rotation, as the boxes of most data sets are
     size: Size = UNKNOWN_SIZE  # that a data set states: it decides between the two, where only one has it
     member: str = ""  # its name in the archive at `path`, if it is in one
+    url: str = ""  # where it is, if that is a cloud's storage
 
     def read(self) -> NDArray[np.uint8]:
         """The pixels, RGB (H, W, 3)."""
         if self.member:
             content = read_member(self.path, self.member)
             return decode_image(content, f"{self.path}/{self.member}", ignore_exif=self.as_stored)
+        if self.url:
+            return decode_image(read_remote(self.url), self.url, ignore_exif=self.as_stored)
         return read_image(self.path, ignore_exif=self.as_stored, size=self.size)
 
     def content(self) -> Path | BinaryIO:
-        """Its file, or what an archive has in place of it; DataError where that cannot be read."""
+        """Its file, or the bytes of it that lie elsewhere; DataError where these cannot be read."""
+        if self.url:
+            return open_remote(self.url)
         return open_member(self.path, self.member) if self.member else self.path
 
 
@@ -75,6 +83,7 @@ class _Found:
     base: str
     relative: str
     member: str = ""
+    url: str = ""
 
     @property
     def real(self) -> str:
@@ -104,7 +113,8 @@ def list_sources(
     if on_passed_over is not None and passed_over.keys() - found.keys():
         on_passed_over(Counter(kind for path, kind in passed_over.items() if path not in found))
     return [
-        Source(Path(image.path), file, member=image.member) for image, file in zip(found.values(), files, strict=True)
+        Source(Path(image.path), file, member=image.member, url=image.url)
+        for image, file in zip(found.values(), files, strict=True)
     ]
 
 
@@ -151,8 +161,21 @@ class _Listing:
                 self.passed_over[f"{base}/{member}"] = _kind(member)
         return images
 
+    def images_remote(self, url: str) -> list[_Found]:
+        base, files = remote_files(url)
+        images = []
+        for file in sorted(files, key=natural_key):
+            relative = file.removeprefix(f"{base}/")
+            if is_image_name(file) and not any(part.startswith(".") for part in relative.split("/")):
+                images.append(_Found(relative, base, relative, url=file))
+            else:
+                self.passed_over[file] = _kind(file)
+        return images
+
     def inside(self, source: str) -> list[_Found] | None:
-        """The images in a folder or an archive; None where it is neither."""
+        """The images in a folder, an archive or a cloud's storage; None where it is neither."""
+        if is_remote(source):
+            return self.images_remote(source)
         if os.path.isdir(source):
             return self.images_in(source)
         return self.images_in_archive(source) if is_archive(source) else None
@@ -171,7 +194,7 @@ def _expand(source: str, listing: _Listing, stdin: TextIO | BinaryIO | None) -> 
         return _listed(read_name_list(source[1:]), listing)
     if "\0" in source:
         raise DataError(f"{shown(source)}: there is no such file or folder")
-    source = with_separators(named_path(source))
+    source = source if is_remote(source) else with_separators(named_path(source))
     images = listing.inside(source)
     if images:
         return images
@@ -216,18 +239,19 @@ def _below(base: str, file: _Found) -> _Found:
 def _listed(names: Sequence[str], listing: _Listing) -> list[_Found]:
     """The files named in a list, relative to the folder they share; a folder or archive in it gives its images."""
     images: dict[str, _Found] = {}  # by their real paths
-    for name in map(named_path, names):
+    for name in (each if is_remote(each) else named_path(each) for each in names):
         inside = listing.inside(name)
         for found in [_file(name)] if inside is None else inside:
             images.setdefault(found.real, found)
     if not images:
         raise DataError(f"no images in the folders of the list, {names[0]} the first {listing.instead()}")
-    try:
-        base = os.path.commonpath([os.path.dirname(real) for real in images])
-    except ValueError:  # on several drives of Windows
-        return [_Found(each.path, *os.path.split(real), each.member) for real, each in images.items()]
-    prefix = os.path.join(base, "")
-    return [_Found(each.path, base, real.removeprefix(prefix), each.member) for real, each in images.items()]
+    levels = zip(*(os.path.dirname(real).split(os.sep) for real in images), strict=False)
+    common = [names[0] for names in takewhile(lambda names: len({*names}) == 1, levels)]
+    if not common:  # on several drives of Windows, or in several storages
+        parts = ((each, *os.path.split(real)) for real, each in images.items())
+        return [replace(each, base=folder, relative=name) for each, folder, name in parts]
+    base, prefix = os.sep.join(common), os.sep.join([*common, ""])
+    return [replace(each, base=base, relative=real.removeprefix(prefix)) for real, each in images.items()]
 
 
 def _kind(path: str) -> str:

@@ -43,8 +43,8 @@ class Shard:
 def shard_index(file: str, count: int) -> int:
     """The shard of an image, by its name.
 
-    >>> shard_index("a.jpg", 8), shard_index("b.jpg", 8)
-    (2, 7)
+    >>> shard_index("a.jpg", 8), shard_index("c.jpg", 8)
+    (2, 5)
     """
     digest = hashlib.sha256(file.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") % count

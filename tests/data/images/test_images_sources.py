@@ -380,7 +380,7 @@ def test_a_standard_input_that_cannot_be_read_is_one_sentence(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com/a.jpg", "s3://bucket/a.jpg", "file://host/a.jpg", "file:///%00", "http://[x/"]
+    "url", ["https://example.com/a.jpg", "ftp://host/a.jpg", "file://host/a.jpg", "file:///%00", "http://[x/"]
 )
 def test_a_url_is_to_be_downloaded_first(url: str) -> None:
     for arguments in ({"sources": ["photos", url]}, {"sources": ["-"], "stdin": io.BytesIO(f"{url}\n".encode())}):

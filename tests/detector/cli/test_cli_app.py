@@ -17,7 +17,7 @@ from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.cli import options as cli_options
 
 VERBS = (
-    *("detect", "propose", "train", "classify", "evaluate", "compare"),
+    *("detect", "merge", "propose", "train", "classify", "evaluate", "compare"),
     *("convert", "check", "draw", "benchmark", "reproduce", "demo", "info"),
 )
 
@@ -185,6 +185,7 @@ NEEDED = {
     "benchmark ensemble": "--data x --model x",
     "benchmark sizes": "--data x",
     "benchmark speed": "--data x",
+    "benchmark scale": "x",
     "benchmark evaluate": "",
     "reproduce": "--data x --out x",
 }
@@ -235,9 +236,9 @@ def test_an_option_that_is_given_and_empty_is_refused(main, words, tmp_path, mon
 def test_options_of_detect_reach_the_model(main, monkeypatch, tmp_path):
     made = []
     detect_files = "inception_rcnn.detector.inference.detect_run.detect_files"
-    monkeypatch.setattr(detect_files, lambda sources, out, options, report: made.append(options.settings))
+    monkeypatch.setattr(detect_files, lambda sources, out, options, *others: made.append(options.settings))
     assert main("detect", "a.jpg", "--out", str(tmp_path))[0] == 0
-    options = ["--conf", ".4", "--iou", "0.6", "--classes", "person, dog", "--max-det", "7", "--agnostic-nms"]
+    options = ["--conf", ".4", "--iou", "0.6", "--classes", "person, dog", "--max-det", "7", "--min-size", "9", "--agnostic-nms"]
     assert main("detect", "a.jpg", "--out", str(tmp_path), *options)[0] == 0
     assert made == [
         {},
@@ -246,6 +247,7 @@ def test_options_of_detect_reach_the_model(main, monkeypatch, tmp_path):
             "nms_threshold": 0.6,
             "output_classes": ("person", "dog"),
             "max_detections": 7,
+            "min_size": 9,
             "agnostic_nms": True,
         },
     ]

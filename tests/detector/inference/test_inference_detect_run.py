@@ -80,7 +80,7 @@ def test_a_run_leaves_the_promised_files(model, photos, tmp_path):
     assert content["finished"]
     assert content["images"] == {"all": 2, "skipped": 0, "failed": 0}
     assert len(content["settings"]["weights_sha256"]) == 64
-    assert {"decode", "propose", "network", "draw", "wall"} == content["seconds"].keys()
+    assert {"decode", "propose", "wait", "network", "draw", "wall"} == content["seconds"].keys()
     ledger, coco = read_predictions(out), read_predictions(out / "predictions.coco.json")
     for a, b in zip(ledger, coco, strict=True):
         np.testing.assert_allclose(a.detections.boxes, b.detections.boxes, atol=1e-9)
