@@ -238,7 +238,19 @@ def test_options_of_detect_reach_the_model(main, monkeypatch, tmp_path):
     detect_files = "inception_rcnn.detector.inference.detect_run.detect_files"
     monkeypatch.setattr(detect_files, lambda sources, out, options, *others: made.append(options.settings))
     assert main("detect", "a.jpg", "--out", str(tmp_path))[0] == 0
-    options = ["--conf", ".4", "--iou", "0.6", "--classes", "person, dog", "--max-det", "7", "--min-size", "9", "--agnostic-nms"]
+    options = [
+        "--conf",
+        ".4",
+        "--iou",
+        "0.6",
+        "--classes",
+        "person, dog",
+        "--max-det",
+        "7",
+        "--min-size",
+        "9",
+        "--agnostic-nms",
+    ]
     assert main("detect", "a.jpg", "--out", str(tmp_path), *options)[0] == 0
     assert made == [
         {},
