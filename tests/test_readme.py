@@ -25,7 +25,10 @@ def test_the_python_example_finds_a_cat(tmp_path, monkeypatch, capsys):
     assert out.startswith("chelsea.png ['cat'")
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("detector/models/googlenet-voc/README.md", 9)])
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [("README.md", 5), ("detector/models/googlenet-voc/README.md", 9), ("docs/scale.md", 7), ("docs/reproduce.md", 2)],
+)
 def test_every_command_and_option_in_it_exists(page, least):
     group, commands = get_command(app), "".join(blocks("sh", page)).replace("\\\n", "")
     lines = [line.split("#")[0].removeprefix("./run ").split() for line in commands.splitlines()]
