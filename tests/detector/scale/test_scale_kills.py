@@ -49,7 +49,7 @@ def start(folder: Path, out: str, options: tuple[str, ...]) -> "subprocess.Popen
 
 def contents(folder: Path) -> dict[str, bytes]:
     """The files of a run, without what says when and where it was."""
-    files = (path for path in folder.rglob("*") if path.is_file() and "shards" not in path.parts)
+    files = (path for path in folder.rglob("*") if path.is_file() and folder / "shards" not in path.parents)
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in files
@@ -66,7 +66,7 @@ def test_the_ledger_is_the_same_whenever_the_run_is_killed(folder: Path, kind: s
         shards = [("--shard", f"{index}/{SHARDS}") for index in range(SHARDS)]
         for options in shards if kind == "shards" else [("--engine", "ray")] if kind == "ray" else [()]:
             while True:
-                running = start(folder, kind, options)
+                running = start(folder, f"{kind}-run", options)
                 try:
                     code = running.wait(float(rng.uniform(*MOMENTS[kind])) if kills < KILLS else None)
                     assert code == 0
@@ -77,9 +77,9 @@ def test_the_ledger_is_the_same_whenever_the_run_is_killed(folder: Path, kind: s
                     running.wait()
                     time.sleep(0.2)
         if kind == "shards":
-            subprocess.run([sys.executable, "-m", "inception_rcnn", "merge", str(folder / kind)], check=True)
-        found = contents(folder / kind)
+            subprocess.run([sys.executable, "-m", "inception_rcnn", "merge", str(folder / f"{kind}-run")], check=True)
+        found = contents(folder / f"{kind}-run")
         assert {name for name in found if name.endswith(".tmp")} <= {name for name in found if "/." in name}
         found = {name: content for name, content in found.items() if not name.endswith(".tmp")}
         assert found == wanted
-        shutil.rmtree(folder / kind)
+        shutil.rmtree(folder / f"{kind}-run")
