@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ SUFFIXES = (".safetensors", ".caffemodel", ".pth", ".pt")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # what training scripts call the weights in a checkpoint
 _FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # others hold scaled or whole numbers
 FIX = "copy or download it again"
+REPEATS = "equal_tensors"  # in the metadata: names of tensors that are not stored, each with that of its equal
+_LARGE = 10_000  # numbers, from which on a tensor is stored once
 MOST_OUTPUTS = 100_000
 _EARLIER_NAMES = {"trunk": "backbone", "tail": "box_head", "tails": "box_heads", "heads": "box_predictors"}  # of 0.1.0
 _SHOWN = 3  # names of each kind in a message
@@ -71,6 +74,7 @@ def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
     try:
         tensors = safetensors.torch.load(content)
         _check_sum(path, content, sha256)
+        tensors = _with_repeats(path, tensors)
     except DataError:
         raise
     except SafetensorError as error:
@@ -78,6 +82,17 @@ def _read_safetensors(path: Path, sha256: str | None) -> dict[str, Tensor]:
         raise DataError(f"{path}: {reason}; fetch it again") from error
     except Exception as error:  # a number format that this torch lacks, or a header that Python's JSON does not take
         raise DataError(f"{path}: cannot be read ({_short(error)})") from error
+    return tensors
+
+
+def _with_repeats(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file and those that it names as equal to one of them."""
+    with safe_open(str(path), framework="pt") as file:
+        repeats = json.loads((file.metadata() or {}).get(REPEATS, "{}"))
+    for name, other in repeats.items():
+        if other not in tensors:
+            raise DataError(f"{path}: {shown(name)} is to be equal to {shown(other)}, which it does not hold; {FIX}")
+        tensors.setdefault(name, tensors[other])
     return tensors
 
 
@@ -119,7 +134,8 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
 def save_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, whole or not at all; the same tensors and metadata give the same bytes.
 
-    DataError, and an earlier file stays, where a number is not finite.
+    A large tensor that is equal to another one is not stored again: modes may share layers. DataError, and an earlier
+    file stays, where a number is not finite.
     """
     plain = {name: _plain(tensor) for name, tensor in tensors.items()}
     for name, tensor in plain.items():
@@ -128,7 +144,23 @@ def save_weights(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapp
                 f"{path}: is not written, as {shown(name)} holds numbers that are not finite: the training has "
                 "diverged; lower --learning-rate"
             )
-    write_atomically(path, with_checksum(safetensors.torch.save(plain), metadata))
+    repeats = _repeats(plain)
+    about = {**metadata, **({REPEATS: json.dumps(repeats)} if repeats else {})}
+    stored = {name: tensor for name, tensor in plain.items() if name not in repeats}
+    write_atomically(path, with_checksum(safetensors.torch.save(stored), about))
+
+
+def _repeats(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """The large tensors that are equal to an earlier one, and the name of that."""
+    first: dict[bytes, str] = {}
+    repeats: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        if tensor.numel() >= _LARGE:
+            facts = f"{tensor.dtype} {tuple(tensor.shape)}".encode()
+            digest = hashlib.sha256(facts + tensor.view(torch.uint8).numpy().tobytes()).digest()
+            if (other := first.setdefault(digest, name)) != name:
+                repeats[name] = other
+    return repeats
 
 
 def compact(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -160,10 +192,10 @@ def weights_sha256(path: str | Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """The metadata of a safetensors file, less its checksum."""
+    """The metadata of a safetensors file, less what is about its tensors."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            return {name: value for name, value in (file.metadata() or {}).items() if name != CHECKSUM}
+            return {name: value for name, value in (file.metadata() or {}).items() if name not in (CHECKSUM, REPEATS)}
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({_short(error)})") from error
 

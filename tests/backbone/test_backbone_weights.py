@@ -426,3 +426,28 @@ def test_files_of_an_earlier_release_have_other_names_of_tensors(tmp_path):
         "classifier.bias",
         "backbone",
     }
+
+
+def test_equal_large_tensors_are_stored_once(tmp_path):
+    large = torch.arange(20_000).reshape(100, 200) / 7
+    tensors = {
+        "a": large,
+        "b.weight": large.clone(),
+        "c": large.reshape(200, 100),
+        "d": torch.zeros(3),
+        "e": torch.zeros(3),
+    }
+    save_weights(tmp_path / "w.safetensors", tensors, {"classes": "x"})
+    assert (tmp_path / "w.safetensors").stat().st_size < 2.1 * large.nbytes
+    read = read_weights(tmp_path / "w.safetensors")
+    assert read.keys() == tensors.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+    assert read_metadata(tmp_path / "w.safetensors") == {"classes": "x"}
+
+
+@pytest.mark.parametrize("repeats", ['{"b": "nowhere"}', "[1]", "no JSON", '{"b": 3}', '{"b": ["a"]}'])
+def test_a_tensor_that_is_equal_to_nothing_is_a_damaged_file(tmp_path, repeats):
+    content = save({"a": torch.ones(3)}, {"equal_tensors": repeats})
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"w\.safetensors"):
+        read_weights(tmp_path / "w.safetensors")
