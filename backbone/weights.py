@@ -157,7 +157,8 @@ def _repeats(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     for name, tensor in tensors.items():
         if tensor.numel() >= _LARGE:
             facts = f"{tensor.dtype} {tuple(tensor.shape)}".encode()
-            digest = hashlib.sha256(facts + tensor.view(torch.uint8).numpy().tobytes()).digest()
+            numbers = (tensor + 0).view(torch.uint8).numpy().tobytes()  # 0 for -0, which is equal
+            digest = hashlib.sha256(facts + numbers).digest()
             if (other := first.setdefault(digest, name)) != name:
                 repeats[name] = other
     return repeats

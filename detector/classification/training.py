@@ -17,7 +17,7 @@ from ...backbone.googlenet import GoogLeNet
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import joined, only_first, require_shards
-from ...backbone.training.freezing import FREEZES
+from ...backbone.training.freezing import freezes_backbone
 from ...backbone.training.loop import Task, train
 from ...backbone.training.recipe import Recipe
 from ...backbone.training.run import Run
@@ -59,7 +59,7 @@ def train_classifier(
     _check_data(data, options)
     run = replace(run, recipe=paper_schedule(run.recipe, len(data), options.crops))
     torch.manual_seed(run.recipe.seed)  # for the first weights
-    frozen = FREEZES["backbone"] == FREEZES.get(options.freeze)  # then the auxiliary heads have nothing to train
+    frozen = freezes_backbone(options.freeze)  # then the auxiliary heads have nothing to train
     auxiliary = options.auxiliary and not frozen
     model, new = new_classifier(read_classifier(init) if init else None, data.classes, auxiliary=auxiliary)
     groups = parameter_groups(model, options.freeze, new, run.recipe.weight_decay)

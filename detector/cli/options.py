@@ -81,7 +81,7 @@ TimeLimit = Annotated[float, typer.Option(help="Seconds that decoding and propos
 MaxMegapixels = Annotated[
     float | None, typer.Option(help="Do not read images of more million pixels [179].", **ABOVE_ZERO)
 ]
-FREEZE = "Layers to freeze: none, conv1, stem (to 3b) or backbone (to 4e)."
+FREEZE = "Layers to freeze: none, conv1, stem (to 3b), backbone (to 4e) or 5a."
 Subclasses = Annotated[
     str | None, typer.Option(help="Keep the outputs of --init's classifier: ilsvrc, or a file of lines NAME=CLASS.")
 ]

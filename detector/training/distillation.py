@@ -14,7 +14,7 @@ from ...backbone.features.shared_maps import SharedMaps
 from ...backbone.precision import autocast, choose_device
 from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import is_first, joined, totals
-from ...backbone.training.freezing import FREEZES
+from ...backbone.training.freezing import freezes_backbone
 from ...backbone.training.run import Run
 from ...backbone.weights import tensors_hash
 from ...data.datasets.dataset import Dataset
@@ -75,7 +75,7 @@ def distil(
     method = proposer_named(config.proposals, model, options.device)
     facts = {"teacher": tensors_hash(teacher), "teacher_mode": taught_by, "init": init}
     state = train_on_regions(Learner(student, own, method, loss, facts), data, validation, options, run)
-    if is_first() and FREEZES[options.freeze] == FREEZES["backbone"] and initial_config(start) is not None:
+    if is_first() and freezes_backbone(options.freeze) and initial_config(start) is not None:
         copy_multibox(model_folder(start), run.out)  # a head on this very backbone
     return state
 
@@ -83,7 +83,7 @@ def distil(
 def _student(init: str, config: DetectorConfig, options: FinetuneOptions) -> tuple[RegionNetwork, DetectorConfig]:
     """The student, with the settings of its teacher."""
     wanted = replace(config, members=1, modes=(options.mode,), mode=options.mode)
-    return initial_network(init, wanted, keep_modes=FREEZES[options.freeze] == FREEZES["backbone"])
+    return initial_network(init, wanted, keep_modes=freezes_backbone(options.freeze))
 
 
 def distillation_loss(

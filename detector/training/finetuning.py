@@ -11,7 +11,7 @@ from ...backbone.features.image_pyramid import SHORT_SIDES
 from ...backbone.precision import choose_device
 from ...backbone.training.checkpoints import State, check_model_folder
 from ...backbone.training.distributed import first_alone, is_first, joined, only_first, require_shards
-from ...backbone.training.freezing import FREEZES
+from ...backbone.training.freezing import FREEZES, freezes_backbone
 from ...backbone.training.loop import Task, train
 from ...backbone.training.run import Run
 from ...data.class_names import require_known
@@ -123,7 +123,7 @@ def finetune(data: Dataset, validation: Dataset | None, init: str | None, option
         raise UsageError(f"no image of {data.name} has all of its objects annotated, so nothing in it is background")
     check_model_folder(run.out, run.resume)  # before minutes go into proposals
     torch.manual_seed(run.recipe.seed)  # for the first weights of new layers
-    frozen = FREEZES[options.freeze] == FREEZES["backbone"]
+    frozen = freezes_backbone(options.freeze)
     grown = earlier if frozen and earlier is not None and earlier.classes == classes else None  # by another mode
     proposals = options.proposals or (SEARCHED if grown is None else grown.proposals)
     config = DetectorConfig(
@@ -158,7 +158,7 @@ def _subclasses(options: FinetuneOptions, earlier: DetectorConfig | None) -> dic
     for name, wrong in (("--classes", bool(options.classes)), ("--no-deltas", not options.box_deltas)):
         if wrong:
             raise UsageError(f"--subclasses and {name} exclude each other: leave out one")
-    if FREEZES[options.freeze] != FREEZES["backbone"]:
+    if not freezes_backbone(options.freeze):
         raise UsageError("--subclasses needs --freeze backbone: what is known of classes without boxes rests on it")
     subclasses = read_subclasses(options.subclasses)
     if earlier is not None and earlier.subclasses != subclasses:
@@ -278,8 +278,9 @@ def parameter_groups(network: RegionNetwork, options: FinetuneOptions, weight_de
     rates = {network.box_heads[mode]: 1.0, network.box_predictors[mode]: options.head_rate, network.backbone: 1.0}
     for module in rates:
         module.requires_grad_(True)
-    for name, parameter in network.backbone.named_parameters(prefix="backbone"):
-        parameter.requires_grad_(not name.startswith(FREEZES[options.freeze]))
+    for name, parameter in network.named_parameters():
+        if name.startswith(FREEZES[options.freeze]):
+            parameter.requires_grad_(False)
     network.box_predictors[mode].get_submodule("deltas").requires_grad_(options.box_deltas)
     subclasses = network.box_predictor(mode).subclasses
     trained = set() if subclasses is None else {*subclasses.parameters()}

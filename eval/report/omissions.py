@@ -11,7 +11,7 @@ import numpy as np
 
 from ...data.class_names import did_you_mean
 from ...data.datasets.dataset import Dataset
-from ...data.diagnostics import Notices, cut
+from ...data.diagnostics import Notices, cut, listed
 from ...data.terminal import printable
 from ..metrics.evaluation import Evaluation
 from ..metrics.table import Table
@@ -46,7 +46,7 @@ def notes(evaluations: Sequence[Evaluation], left_out: Sequence[str] | None, war
         return []
     sentences = [f"Warning: {warning}{'' if warning.endswith('?') else '.'}" for warning in warnings]
     if without := evaluations[0].without_objects:
-        sentences.append(f"n/a: no objects to find, left out of the mean: {', '.join(map(printable, without))}.")
+        sentences.append(f"n/a: no objects to find, left out of the mean: {listed([*map(printable, without)])}.")
     sentences += [_flags_for_coco(one.table) for one in evaluations if one.metric == "coco"]
     return [*filter(None, sentences), *([] if left_out is None else [omission_line(left_out)])]
 

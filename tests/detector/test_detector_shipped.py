@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from inception_rcnn.data.datasets.dataset import spread
 from inception_rcnn.data.formats.ilsvrc.annotations import ILSVRC_CLASSES
@@ -10,7 +11,7 @@ from inception_rcnn.data.images.decoding import read_image
 from inception_rcnn.data.records import ImageDetections
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.classification.testing import for_outputs, open_labelled, predict
-from inception_rcnn.detector.model_folders import open_classifier, proposer_named
+from inception_rcnn.detector.model_folders import MODELS, load_network, open_classifier, proposer_named
 from inception_rcnn.eval.metrics.classification import ClassificationResult
 from inception_rcnn.eval.metrics.protocols import evaluate_ilsvrc, evaluate_voc
 from inception_rcnn.eval.metrics.recall import evaluate_recall
@@ -57,17 +58,30 @@ def test_the_multibox_that_ships_finds_objects_with_few_boxes(shared):
 
 
 @pytest.mark.shared
-def test_the_detector_of_ilsvrcs_classes_finds_them_and_classifies_whole_images(shared):
+@pytest.mark.parametrize("mode", ["crops", "shared"])
+def test_the_detector_of_ilsvrcs_classes_finds_them(shared, mode):
     data = spread(open_dataset(f"ilsvrc:{shared / 'data' / 'ilsvrc2014' / 'DET'}:val_public"), 24)
-    model = RCNN.from_pretrained("googlenet-ilsvrc").with_options(score=0.001)
+    model = RCNN.from_pretrained("googlenet-ilsvrc").with_options(score=0.001, mode=mode)
     assert {*model.config.classes} == {*ILSVRC_CLASSES}
     found = [
         ImageDetections(truth.file, truth.width, truth.height, model.detect(data.read(truth))) for truth in data.images
     ]
     present = sorted({label for truth in data.images for label in truth.labels.tolist()})
     assert evaluate_ilsvrc(tabulate(found, data.images, present)).map > 0.25
+
+
+@pytest.mark.shared
+def test_the_detector_of_ilsvrcs_classes_classifies_whole_images(shared):
     images = open_labelled(f"voc:{shared / 'data' / 'imagenet_loc'}:train").spread(40)
     saved = [open_classifier("googlenet-ilsvrc")]
     images = for_outputs(saved, images)
     result = ClassificationResult(images.classes, images.targets, predict([saved[0].model], images, 1))
     assert result.top(5) > 0.8
+
+
+def test_the_weights_that_ship_are_small_and_modes_share_what_they_can():
+    sizes = {path.parent.name: path.stat().st_size for path in MODELS.glob("*/*.safetensors")}
+    assert sum(path.stat().st_size for path in MODELS.glob("*/*.safetensors")) < 40e6, sizes
+    network, _ = load_network(MODELS / "googlenet-ilsvrc")
+    crops, shared = (network.box_head(mode).inception_5a.state_dict() for mode in ("crops", "shared"))
+    assert all(torch.equal(crops[name], shared[name]) for name in crops)

@@ -57,6 +57,15 @@ def test_rates_may_be_others_and_what_is_not_learnt_stays_as_it_is():
     assert not any(id(each) in learning or each.requires_grad for each in head.deltas.parameters())
 
 
+@pytest.mark.parametrize("mode", ["shared", "crops"])
+def test_what_two_modes_can_share_stays_as_it_is(mode):
+    network = RegionNetwork(2, ("shared", "crops"), class_of=(1, 2, 0))
+    parameter_groups(network, FinetuneOptions(mode=mode, freeze="5a"), weight_decay=0.5)
+    learning = {".".join(name.split(".")[:3]) for name, each in network.named_parameters() if each.requires_grad}
+    head = f"box_predictors.{mode}"
+    assert learning == {f"box_heads.{mode}.inception_5b", f"{head}.reduce", f"{head}.classifier", f"{head}.deltas"}
+
+
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory):
     """Eight images, each with a bright square on a dark ground: easy enough for a few steps."""
