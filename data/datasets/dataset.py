@@ -13,6 +13,7 @@ from ..diagnostics import listed
 from ..errors import UsageError
 from ..images.decoding import read_image
 from ..images.image_files import image_size, size_if_there
+from ..images.sources import Source
 from ..records import GroundTruth
 from ..terminal import Report
 
@@ -44,6 +45,10 @@ class Dataset:
 
     def path(self, image: GroundTruth) -> Path:
         return self.folder / image.file
+
+    def source(self, image: GroundTruth) -> Source:
+        """The image to read, as the boxes are of it."""
+        return Source(self.path(image), image.file, not image.upright, image.size)
 
     def read(self, image: GroundTruth) -> NDArray[np.uint8]:
         """The pixels that the boxes are of, RGB (H, W, 3)."""

@@ -170,7 +170,7 @@ def resolve_sources(
         raise UsageError("give either data sets (SPEC) or files and folders, not both in one run")
     dataset = open_datasets(named, allow_unannotated=True)
     truths = {truth.file: truth for truth in dataset.images}  # two splits may share some
-    return [Source(dataset.folder / file, file, not truth.upright, truth.size) for file, truth in truths.items()]
+    return [dataset.source(truth) for truth in truths.values()]
 
 
 def _split(text: str) -> tuple[str, str]:

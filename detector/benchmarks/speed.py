@@ -25,7 +25,6 @@ from ...data.datasets.dataset import Dataset, require_objects, spread
 from ...data.diagnostics import cut, listed
 from ...data.errors import UsageError
 from ...data.images.crops import SIZE
-from ...data.images.sources import Source
 from ...data.records import ImageDetections
 from ...data.terminal import Report, silent, tracked
 from ...data.values import COUNT, check_range, whole_number
@@ -130,7 +129,7 @@ def _measure(name: str, model: RCNN, sample: Dataset, classes: Sequence[str], re
 
 def _throughput(model: RCNN, sample: Dataset) -> dict[str, float]:
     """What detecting in a folder of these images reaches, after a first batch that only warms up."""
-    sources = [Source(sample.path(truth), truth.file, not truth.upright, truth.size) for truth in sample.images]
+    sources = [sample.source(truth) for truth in sample.images]
     list(detect_stream(model, sources[: model.images_at_once]))
     seconds, regions, begun = StageSeconds(), 0, time.perf_counter()
     for outcome in detect_stream(model, sources, seconds=seconds):

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ...data.class_names import require_known
 from ...data.terminal import Report, silent
 from .numbers import NUMBER
 from .options import (
@@ -29,6 +28,7 @@ from .options import (
     Sources,
     TimeLimit,
     given,
+    is_ray,
     names_of,
     sides_of,
 )
@@ -84,7 +84,7 @@ def detect(
     from ..inference.image_run import Writing
     from ..inference.plan import plan
     from ..scale.ray_engine import ray_engine
-    from ..scale.sharded_run import detect_shard
+    from ..scale.sharded_run import detect_shard, prepare_shard
     from ..scale.shards import shard_named
 
     _limit_images(max_megapixels)
@@ -105,11 +105,11 @@ def detect(
     writing = Writing(draw, save_crops, keep_stages)
     of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
     options, talk = DetectOptions(model, settings, device, writing, format, overwrite, **of_run), _reporter(quiet)
-    by = ray_engine(ray_address) if _is_ray(engine) else None
+    by, part = ray_engine(ray_address) if is_ray(engine) else None, shard_named(shard) if shard is not None else None
     if dry_run:
-        show(plan(prepare(source, out, options)))
-    elif shard is not None:
-        talk(str(detect_shard(source, out, options, shard_named(shard), talk, by)))
+        show(plan(prepare_shard(source, out, options, part)[0] if part else prepare(source, out, options)))
+    elif part is not None:
+        talk(str(detect_shard(source, out, options, part, talk, by)))
     else:
         talk(str(detect_files(source, out, options, talk, by)))
 
@@ -123,11 +123,6 @@ def merge(
 
     talk = _reporter(quiet)
     talk(merge_shards(out, talk))
-
-
-def _is_ray(engine: str) -> bool:
-    require_known("--engine", engine, ("threads", "ray"))
-    return engine == "ray"
 
 
 def _reporter(quiet: bool) -> Report:
@@ -168,6 +163,6 @@ def propose(
     _limit_images(max_megapixels)
     method, talk = proposer_named(proposals, model, device), _reporter(quiet)
     how: dict[str, Any] = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
-    if _is_ray(engine):
+    if is_ray(engine):
         how["find"] = ray_proposals(proposals, model, device, ray_address)
     talk(propose_to_file(source, out, method, talk, **how))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...data.class_names import require_known
 from ...data.diagnostics import cut
 from ...data.errors import UsageError
 from ...data.values import number_of
@@ -148,6 +149,12 @@ def sides_of(text: str | None) -> tuple[float, ...]:
     if any(side != side for side in sides):
         raise UsageError(f"--short-sides {cut(str(text))!r}: need numbers of pixels, as 240,480")
     return tuple(int(side) if side % 1 == 0 else side for side in sides)
+
+
+def is_ray(engine: str) -> bool:
+    """Whether `--engine` is Ray; UsageError where it is none that there is."""
+    require_known("--engine", engine, ("threads", "ray"))
+    return engine == "ray"
 
 
 def given(**options: object) -> dict[str, object]:

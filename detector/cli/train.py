@@ -15,6 +15,7 @@ from .options import (
     Classes,
     Data,
     Device,
+    Engine,
     Features,
     Images,
     Incomplete,
@@ -23,6 +24,7 @@ from .options import (
     Model,
     Out,
     Rate,
+    RayAddress,
     Regions,
     Rename,
     Resume,
@@ -36,6 +38,7 @@ from .options import (
     Validation,
     ValidationImages,
     complete_preset,
+    is_ray,
     names_of,
     sides_of,
 )
@@ -246,6 +249,13 @@ def multibox(
     )
 
 
+def _features_by(engine: str, address: str | None, model: str | None, device: str) -> Any:
+    """Computes features elsewhere than in this process; None for this one."""
+    from ..scale.ray_engine import ray_features
+
+    return ray_features(model, device, address) if is_ray(engine) else None
+
+
 @train_app.command(epilog=SPEC_HELP)
 def svm(
     data: Data,
@@ -261,6 +271,8 @@ def svm(
     features: Features = None,
     validation_images: ValidationImages = 100,
     device: Device = "auto",
+    engine: Engine = "threads",
+    ray_address: RayAddress = None,
 ) -> None:
     """Replace a detector's softmax by linear classifiers, R-CNN's way; writes a model folder."""
     from ..linear.training import LinearOptions, train_svm
@@ -268,7 +280,8 @@ def svm(
 
     names, chosen = names_of(classes), checked_mode(mode) if mode else None
     options = LinearOptions(names, chosen, proposals, regions, features, validation_images, device, solver)  # pyright: ignore[reportArgumentType]
-    train_svm(*_datasets(data, val, rename), model, out, options, report)
+    find = _features_by(engine, ray_address, model, device)
+    train_svm(*_datasets(data, val, rename), model, out, options, report, find)
     _say_written(out)
 
 
@@ -286,6 +299,8 @@ def boxes(
     features: Features = None,
     validation_images: ValidationImages = 100,
     device: Device = "auto",
+    engine: Engine = "threads",
+    ray_address: RayAddress = None,
 ) -> None:
     """Replace a detector's learned deltas by R-CNN's ridge box regressors; writes a model folder."""
     from ..linear.training import LinearOptions, train_boxes
@@ -293,7 +308,8 @@ def boxes(
 
     chosen = checked_mode(mode) if mode else None
     options = LinearOptions((), chosen, proposals, regions, features, validation_images, device, penalty=penalty)
-    train_boxes(*_datasets(data, val, rename), model, out, options, report)
+    find = _features_by(engine, ray_address, model, device)
+    train_boxes(*_datasets(data, val, rename), model, out, options, report, find)
     _say_written(out)
 
 

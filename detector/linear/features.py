@@ -3,8 +3,9 @@
 Shapes: R regions of one image, D features of a region.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from ...backbone.precision import autocast
 from ...backbone.weights import tensors_hash
 from ...data.datasets.dataset import Dataset
 from ...data.errors import DataError
+from ...data.images.prefetching import prefetch
+from ...data.images.sources import Source
 from ...data.records import GroundTruth, Proposals
 from ...data.stores.feature_store import (
     FeatureStore,
@@ -29,10 +32,12 @@ from ...data.stores.feature_store import (
 from ...data.stores.proposal_store import hash_of
 from ...data.terminal import Progress, Report, silent
 from ...proposals.cache import file_state, home, image_releases
-from ...proposals.methods import prefetch
 from ..network import RegionNetwork
 from ..region_features import Mode
 
+Item = tuple[Source, NDArray[np.float64]]  # an image, and boxes in it (R, 4)
+# The features [R, D] of images' boxes, in the images' order, by a mode on maps of these short sides.
+FindFeatures = Callable[[Mode, tuple[float, ...], Sequence[Item]], Iterable[NDArray[np.float32]]]
 ALGORITHM = 1  # to be raised whenever the same regions would get other features
 HALF_MAX = float(np.finfo(np.float16).max)
 
@@ -46,11 +51,13 @@ def cached_features(
     num_regions: int,
     folder: Path | None = None,
     report: Report = silent,
+    find: FindFeatures | None = None,
 ) -> FeatureStore:
     """The features of every image's objects and first `num_regions` proposals, from disk if they are there.
 
     Without a `folder` of the user's choice they go to a folder of their own below the package's home. A run that was
-    stopped goes on at the next shard; features that another model, or other boxes, gave are refused.
+    stopped goes on at the next shard; features that another model, or other boxes, gave are refused. `find` computes
+    them elsewhere than in this process.
     """
     boxes = {truth.file: proposals[truth.file].boxes[:num_regions] for truth in data.images}
     parameters = _parameters(network, mode, short_sides, data, boxes)
@@ -65,7 +72,10 @@ def cached_features(
         wanted = {name: truths[name] for name in missing}
         regions = sum(len(truth) + len(boxes[truth.file]) for picked in wanted.values() for truth in picked)
         report(f"features of {data.name}: {check_room(folder, regions, width)}; written to {folder}")
-        _make(network, mode, short_sides, data, boxes, folder, wanted, parameters, report)
+        with Progress("features", sum(map(len, wanted.values())), report) as progress:
+            compute = partial(find or partial(find_features, network), mode, short_sides)
+            for name, of_shard in wanted.items():
+                write_shard(folder / name, _make(compute, data, boxes, of_shard, progress), parameters)
     else:
         report(f"features of {data.name}: found in {folder}")
     store = open_features(folder, shards, parameters)
@@ -109,28 +119,27 @@ def _device_of(network: RegionNetwork) -> torch.device:
 
 
 def _make(
-    network: RegionNetwork,
-    mode: Mode,
-    short_sides: tuple[float, ...],
+    compute: Callable[[Sequence[Item]], Iterable[NDArray[np.float32]]],
     data: Dataset,
     boxes: Mapping[str, NDArray[np.float64]],
-    folder: Path,
-    wanted: Mapping[str, Sequence[GroundTruth]],
-    parameters: str,
-    report: Report,
-) -> None:
-    """Compute the shards that are missing and write each when it is full."""
-    with Progress("features", sum(map(len, wanted.values())), report) as progress:
-        for name, truths in wanted.items():
-            made = []
-            for truth, image in zip(truths, prefetch(data.read, truths), strict=True):
-                boxes_of_image = _regions(truth, boxes)
-                features = _in_half_precision(
-                    image_features(network, mode, short_sides, image, boxes_of_image), truth.file
-                )
-                made.append(RegionFeatures(truth.file, len(truth), boxes_of_image, features))
-                progress.add()
-            write_shard(folder / name, made, parameters)
+    truths: Sequence[GroundTruth],
+    progress: Progress,
+) -> list[RegionFeatures]:
+    """The features of a shard's images."""
+    items, made = [(data.source(truth), _regions(truth, boxes)) for truth in truths], []
+    for truth, (_, of_image), features in zip(truths, items, compute(items), strict=True):
+        made.append(RegionFeatures(truth.file, len(truth), of_image, _in_half_precision(features, truth.file)))
+        progress.add()
+    return made
+
+
+def find_features(
+    network: RegionNetwork, mode: Mode, short_sides: tuple[float, ...], items: Sequence[Item]
+) -> Iterator[NDArray[np.float32]]:
+    """The features of images' boxes, by this process; images are read ahead."""
+    images = prefetch(lambda item: item[0].read(), items)
+    for (_, boxes), image in zip(items, images, strict=True):
+        yield image_features(network, mode, short_sides, image, boxes)
 
 
 @torch.inference_mode()

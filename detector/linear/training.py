@@ -43,7 +43,7 @@ from ..rcnn import refine
 from ..region_features import Mode
 from .calibration import IMAGES, fit_sigmoids
 from .classifiers import Examples, LinearClassifiers, examples_of, feature_scale
-from .features import cached_features
+from .features import FindFeatures, cached_features
 from .ridge import PENALTY, BoxRegressor, ridge_boxes, ridge_classifiers
 from .svm import mined_svms
 
@@ -120,12 +120,14 @@ def train_svm(
     out: Path,
     options: LinearOptions,
     report: Report = silent,
+    find: FindFeatures | None = None,
 ) -> None:
     """Write the model folder `out`: the detector with linear classifiers instead of its softmax.
 
-    With validation images the mAP of the detector as it was, and of both solvers' classifiers, is reported.
+    With validation images the mAP of the detector as it was, and of both solvers' classifiers, is reported. `find`
+    computes the features elsewhere than in this process.
     """
-    source = _open(data, validation, model, out, options, report, of_each=True)
+    source = _open(data, validation, model, out, options, report, find, of_each=True)
     classes = options.classes or source.config.classes
     before = None
     if classes == source.config.classes:
@@ -151,12 +153,14 @@ def train_boxes(
     out: Path,
     options: LinearOptions,
     report: Report = silent,
+    find: FindFeatures | None = None,
 ) -> None:
     """Write the model folder `out`: the detector with R-CNN's box regressors instead of its learned deltas.
 
     With validation images the mAP with the deltas as they were, with the regressors, and with neither is reported.
+    `find` computes the features elsewhere than in this process.
     """
-    source = _open(data, validation, model, out, options, report)
+    source = _open(data, validation, model, out, options, report, find)
     before = source.evaluate("before", source.network, source.config)
     network, config = _with_one_mode(source, source.config.classes)
     predictor = network.box_predictor(config.mode)
@@ -182,6 +186,7 @@ def _open(
     out: Path,
     options: LinearOptions,
     report: Report,
+    find: FindFeatures | None,
     *,
     of_each: bool = False,
 ) -> CachedDetector:
@@ -203,7 +208,8 @@ def _open(
 
     def features(of: Dataset, cache: Path | None) -> FeatureStore:
         proposals = cached_proposals(of, method, report)
-        return cached_features(network, config.mode, config.short_sides, of, proposals, config.regions, cache, report)
+        how = (config.mode, config.short_sides)
+        return cached_features(network, *how, of, proposals, config.regions, cache, report, find)
 
     store = features(data, options.features)
     validation_store = features(sample, options.features and options.features / "validation") if sample else None

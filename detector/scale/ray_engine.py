@@ -3,37 +3,51 @@
     images --(tasks, a core each)--> pixels and boxes --(actors, a model each)--> detections
 
 Ray streams the images through both, as many at a time as its memory holds, and does again what a dead worker or machine
-had in hand. What is written is this process's alone: a run that is stopped goes on as without Ray, and no image is in
-the ledger twice. Every machine must see the images, and the model's folder, under the same paths.
+had in hand; an image that kills its workers is given up. What is written is this process's alone: a run that is stopped
+goes on as without Ray, and no image is in the ledger twice. Every machine must see the images, and the model's folder,
+under the same paths.
 """
 
 import logging
 import os
 import pickle
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import ceil
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ...data.errors import SetupError
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backbone.precision import choose_device
+from ...data.diagnostics import failure_of
+from ...data.errors import DataError, SetupError
 from ...data.images.sources import Source
-from ...data.records import ImageDetections, Proposals
+from ...data.records import Proposals
 from ...proposals.methods import Proposer
 from ..inference.detect_run import Job
 from ..inference.image_run import Stream
 from ..inference.propose_run import FindProposals, finished
-from ..model_folders import proposer_named
+from ..linear.features import FindFeatures, Item, image_features
+from ..model_folders import load_network, model_folder, proposer_named
+from ..network import RegionNetwork
 from ..rcnn import GPU_IMAGES, RCNN
+from ..region_features import Mode
 from ..streaming import Outcome, Prefetched, StageSeconds, detect_prefetched, prefetch_images
 
 WINDOW = 20_000  # images that Ray knows of at a time
 WINDOW_WITH_PROPOSALS = 2_000  # if each brings its own
 BLOCK = 8  # images of a task, which a worker that dies leaves to another
-TRIES = 1  # of a task again, if its worker dies, before its images are tried one by one
+TRIES = 2  # of an image whose worker dies while it is read
 DIED = "the process that read it was killed, each time that it was tried: is there enough memory?"
 
 T = TypeVar("T")
+Key = tuple[str, int]  # what is done with an image, and which
+Features = NDArray[np.float32] | str  # [R, D], or why there are none
 Row = dict[str, Any]
 
 
@@ -80,7 +94,7 @@ def ray_engine(address: str | None = None) -> Callable[[Job], Stream]:
         def stream(sources: Sequence[Source], seconds: StageSeconds) -> Generator[Outcome, None, None]:
             for window in _windows(sources, WINDOW if stored is None else WINDOW_WITH_PROPOSALS):
                 items = [_Item(source, None if stored is None else _own(stored, source)) for source in window]
-                for done in _each(items, partial(_detect, work), _dead):
+                for done in _each(items, partial(_detect, work)):
                     seconds.add(done.seconds)
                     yield done.outcome
 
@@ -97,8 +111,24 @@ def ray_proposals(proposals: str, model: str | None, device: str, address: str |
         for window in _windows(sources, WINDOW):
             work = partial(_propose, proposals, model, device, time_limit)
             items = [_Item(source) for source in window]
-            for done in _each(items, work, lambda item: _Timed(Prefetched(item.source, error=_died(item)), {})):
-                yield done.outcome
+            yield from (done.outcome for done in _each(items, work))
+
+    return find
+
+
+def ray_features(model: str | None, device: str, address: str | None = None) -> FindFeatures:
+    """The features of `train svm` and `train boxes` by Ray, of a detector by its folder or name."""
+
+    def find(mode: Mode, short_sides: tuple[float, ...], items: Sequence[Item]) -> Iterator[NDArray[np.float32]]:
+        start_ray(address)
+        work = partial(_features, str(model_folder(model).absolute()), device, mode, short_sides)
+        boxes = [
+            _Item(source, {source.file: Proposals(of_image, np.ones(len(of_image)))}) for source, of_image in items
+        ]
+        for done in _each(boxes, work):
+            if isinstance(done.outcome, str):
+                raise DataError(done.outcome)
+            yield done.outcome
 
     return find
 
@@ -121,7 +151,6 @@ def start_ray(address: str | None) -> None:
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # which leaves their images out: they are tried one by one
 
 
 def _windows(sources: Sequence[Source], size: int) -> Iterator[Sequence[Source]]:
@@ -133,101 +162,169 @@ def _own(stored: Mapping[str, Proposals], source: Source) -> Mapping[str, Propos
     return {source.file: stored[source.file]} if source.file in stored else {}
 
 
-def _each(items: Sequence[_Item], run: Callable[[Any], Any], dead: Callable[[_Item], _Timed[T]]) -> Iterator[_Timed[T]]:
-    """The outcome of every item, once: those whose worker dies are tried one by one, and then given up."""
-    left = {item.source.file: item for item in items}
-    for block in (BLOCK, 1):
-        for file, outcome in _rows(run(_table([*left.values()], block))) if left else ():
-            if left.pop(file, None) is not None:
-                yield outcome
-    yield from map(dead, left.values())
+class _Attempts:
+    """How often each image was begun and not ended: those that kill what reads them stand out."""
+
+    def __init__(self) -> None:
+        self.open: Counter[Key] = Counter()
+
+    def begin(self, keys: Sequence[Key]) -> list[int]:
+        """How often each was begun in vain before."""
+        earlier = [self.open[key] for key in keys]
+        self.open.update(keys)
+        return earlier
+
+    def end(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            del self.open[key]
 
 
-def _dead(item: _Item) -> _Timed[Outcome]:
-    return _Timed(Outcome(ImageDetections(item.source.file, error=_died(item))), {})
+@contextmanager
+def _attempt(attempts: Any, keys: Sequence[Key]) -> Iterator[list[int]]:
+    """Work on images in a worker; gives how often each was begun in vain before."""
+    import ray
+
+    yield ray.get(attempts.begin.remote(keys))
+    ray.get(attempts.end.remote(keys))
 
 
-def _died(item: _Item) -> str:
-    return f"{item.source.file}: {DIED}"
-
-
-def _table(items: Sequence[_Item], block: int) -> Any:
-    """A data set of Ray's with a row for each item."""
-    import ray.data
-
-    return ray.data.from_items(
-        [_row(item.source.file, item) for item in items], override_num_blocks=ceil(len(items) / block)
-    )
-
-
-def _row(file: str, value: object) -> Row:
-    """A row of any table: file names need not be text, and Arrow knows no class of ours."""
-    return {"value": pickle.dumps((file, value), protocol=5)}
-
-
-def _rows(table: Any) -> Iterator[tuple[str, Any]]:
-    return (pickle.loads(row["value"]) for row in table.iter_rows())
-
-
-def _detect(work: _Work, table: Any) -> Any:
-    """The pipeline from a table of images to one of their outcomes."""
+def _each(items: Sequence[_Item], run: Callable[[Any, Any], Any]) -> Iterator[_Timed[Any]]:
+    """The outcome of every item, in their order; `run` makes a pipeline of a table of them and a count of attempts."""
     import ray
     import ray.data
 
-    resources = ray.cluster_resources()
-    gpus = 0 if work.device in ("cpu", "mps") else int(resources.get("GPU", 0))
-    cores = int(resources.get("CPU", 1))
-    prepared = table.map(_prepare, fn_args=(work,), ray_remote_args_fn=lambda: {"max_retries": TRIES})
-    return prepared.map_batches(
-        _Network,
-        fn_args=(work,),
-        batch_size=GPU_IMAGES if gpus else 1,
-        compute=ray.data.ActorPoolStrategy(size=gpus or max(1, cores * 3 // 4)),
-        num_gpus=1 if gpus else 0,
-        num_cpus=1 if cores > 1 and not gpus else 0,
-        ray_remote_args_fn=lambda: {"max_task_retries": TRIES},
-    )
+    attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Attempts).remote()
+    rows = [_row(index, item) for index, item in enumerate(items)]
+    table = ray.data.from_items(rows, override_num_blocks=ceil(len(rows) / BLOCK))
+    return (pickle.loads(row["value"])[1] for row in run(attempts, table).iter_rows())
 
 
-def _prepare(row: Row, work: _Work) -> Row:
+def _died(source: Source) -> str:
+    return f"{source.file}: {DIED}"
+
+
+def _row(index: int, value: object) -> Row:
+    """A row of any table: the item's index and what is known of it, as Arrow knows no class of ours."""
+    return {"value": pickle.dumps((index, value), protocol=5)}
+
+
+def _detect(work: _Work, attempts: Any, table: Any) -> Any:
+    """The pipeline from a table of images to one of their outcomes."""
+    prepared, at_once = table.map(_prepare, fn_args=(work, attempts)), GPU_IMAGES if _gpus(work.device) else 1
+    return prepared.map_batches(_Network, fn_args=(work, attempts), batch_size=at_once, **_actors(work.device))
+
+
+def _gpus(device: str) -> int:
+    """The cluster's GPUs, if a run is to use them."""
+    import ray
+
+    return 0 if device in ("cpu", "mps") else int(ray.cluster_resources().get("GPU", 0))
+
+
+def _actors(device: str) -> Row:
+    """Actors for a network: one on each GPU, else on most of the cores."""
+    import ray
+    import ray.data
+
+    gpus, cores = _gpus(device), int(ray.cluster_resources().get("CPU", 1))
+    return {
+        "compute": ray.data.ActorPoolStrategy(size=gpus or max(1, cores * 3 // 4)),
+        "num_gpus": 1 if gpus else 0,
+        "num_cpus": 1 if cores > 1 and not gpus else 0,
+    }
+
+
+def _prepare(row: Row, work: _Work, attempts: Any) -> Row:
     """The first stage: an image decoded and searched."""
-    file, item = pickle.loads(row["value"])
+    index, item = pickle.loads(row["value"])
     seconds = StageSeconds()
-    method = _model(work).proposer
-    (ready,) = prefetch_images(method, [item.source], item.stored, seconds, work.time_limit, threads=1)
-    return _row(file, _Timed(ready, seconds.seconds))
+    ready = _read(attempts, index, item, _model(work).proposer, seconds, work.time_limit)
+    return _row(index, _Timed(ready, seconds.seconds))
+
+
+def _read(
+    attempts: Any, index: int, item: _Item, method: Proposer, seconds: StageSeconds, time_limit: float
+) -> Prefetched:
+    with _attempt(attempts, [("read", index)]) as (earlier,):
+        if earlier >= TRIES:
+            return Prefetched(item.source, error=_died(item.source))
+        (ready,) = prefetch_images(method, [item.source], item.stored, seconds, time_limit, threads=1)
+        return ready
 
 
 class _Network:
     """The second stage: what the network makes of some images together."""
 
-    def __call__(self, batch: Row, work: _Work) -> Row:
-        seconds = StageSeconds()
-        before = [pickle.loads(value)[1] for value in batch["value"]]
-        outcomes = list(detect_prefetched(_model(work), [each.outcome for each in before], seconds))
+    def __call__(self, batch: Row, work: _Work, attempts: Any) -> Row:
+        indices, before = zip(*map(pickle.loads, batch["value"]), strict=True)
+        images, seconds = [each.outcome for each in before], StageSeconds()
+        with _attempt(attempts, [("network", index) for index in indices]) as earlier:
+            if any(earlier):  # one of them may have killed another worker: which one?
+                outcomes = [self._alone(*each, work, attempts) for each in zip(indices, images, strict=True)]
+            else:
+                outcomes = list(detect_prefetched(_model(work), images, seconds))
         shares = {stage: spent / len(outcomes) for stage, spent in seconds.seconds.items()}
-        return {"value": [_result(work, *each, shares) for each in zip(before, outcomes, strict=True)]}
+        return {"value": [_result(work, *each, shares) for each in zip(indices, before, outcomes, strict=True)]}
+
+    def _alone(self, index: int, image: Prefetched, work: _Work, attempts: Any) -> Outcome:
+        with _attempt(attempts, [("alone", index)]) as (earlier,):
+            if earlier >= TRIES:
+                image = Prefetched(image.source, error=_died(image.source))
+            (outcome,) = detect_prefetched(_model(work), [image], StageSeconds())
+        return outcome
 
 
-def _result(work: _Work, before: _Timed[Prefetched], outcome: Outcome, shares: dict[str, float]) -> bytes:
+def _result(work: _Work, index: int, before: _Timed[Prefetched], outcome: Outcome, shares: dict[str, float]) -> bytes:
     outcome = replace(
         outcome, image=outcome.image if work.images else None, stages=outcome.stages if work.stages else None
     )
     seconds = {stage: spent + shares.get(stage, 0) for stage, spent in before.seconds.items()}
-    return _row(outcome.result.file, _Timed(outcome, seconds))["value"]
+    return _row(index, _Timed(outcome, seconds))["value"]
 
 
-def _propose(proposals: str, model: str | None, device: str, time_limit: float, table: Any) -> Any:
+def _propose(proposals: str, model: str | None, device: str, time_limit: float, attempts: Any, table: Any) -> Any:
     """The pipeline from a table of images to one of their proposals."""
-    arguments = (proposals, model, device, time_limit)
-    return table.map(_find, fn_args=arguments, ray_remote_args_fn=lambda: {"max_retries": TRIES})
+    return table.map(_find, fn_args=(proposals, model, device, time_limit, attempts))
 
 
-def _find(row: Row, proposals: str, model: str | None, device: str, time_limit: float) -> Row:
-    file, item = pickle.loads(row["value"])
+def _find(row: Row, proposals: str, model: str | None, device: str, time_limit: float, attempts: Any) -> Row:
+    index, item = pickle.loads(row["value"])
     method, seconds = _method(proposals, model, device), StageSeconds()
-    (ready,) = prefetch_images(method, [item.source], None, seconds, time_limit, threads=1)
-    return _row(file, _Timed(finished(method, ready), seconds.seconds))
+    ready = _read(attempts, index, item, method, seconds, time_limit)
+    return _row(index, _Timed(finished(method, ready), seconds.seconds))
+
+
+def _features(model: str, device: str, mode: Mode, short_sides: tuple[float, ...], attempts: Any, table: Any) -> Any:
+    """The pipeline from a table of images with boxes to one of the boxes' features."""
+    arguments = (model, device, mode, short_sides, attempts)
+    return table.map(_FeaturesOfImage, fn_args=arguments, **_actors(device))
+
+
+class _FeaturesOfImage:
+    """What the outputs of a mode's head read of an image's boxes, or why the image cannot be read."""
+
+    def __call__(
+        self, row: Row, model: str, device: str, mode: Mode, short_sides: tuple[float, ...], attempts: Any
+    ) -> Row:
+        index, item = pickle.loads(row["value"])
+        with _attempt(attempts, [("read", index)]) as (earlier,):
+            features = (
+                _died(item.source) if earlier >= TRIES else self._of(item, _network(model, device), mode, short_sides)
+            )
+        return _row(index, _Timed(features, {}))
+
+    def _of(self, item: _Item, network: RegionNetwork, mode: Mode, short_sides: tuple[float, ...]) -> Features:
+        file = item.source.file
+        try:
+            assert item.stored is not None
+            return image_features(network, mode, short_sides, item.source.read(), item.stored[file].boxes)
+        except Exception as error:
+            return str(failure_of(error, file))
+
+
+@lru_cache(maxsize=1)
+def _network(model: str, device: str) -> RegionNetwork:
+    return load_network(Path(model))[0].to(choose_device(device))
 
 
 @lru_cache(maxsize=1)

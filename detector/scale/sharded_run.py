@@ -23,7 +23,7 @@ from ...data.stores.failures_csv import write_failures
 from ...data.stores.stage_files import stages_path
 from ...data.terminal import Report, silent
 from ...eval.report.image_outputs import ImageOutputs
-from ..inference.detect_run import RUN_NAME, DetectOptions, Engine, prepare, run_job, write_run
+from ..inference.detect_run import RUN_NAME, DetectOptions, Engine, Job, prepare, run_job, write_run
 from ..inference.formats import Formats, formats_named, remove_formats
 from ..inference.image_run import Summary
 from ..inference.settings import differences, image_roots, read_settings
@@ -43,6 +43,27 @@ class Record(TypedDict):
     positions: dict[str, int]  # of the shard's images among those of the run
 
 
+def prepare_shard(named: Sequence[str], out: Path, options: DetectOptions, shard: Shard) -> tuple[Job, Record]:
+    """Read and check what a shard of a run needs, in its folder as that is called now, and what it says of itself."""
+    whole, part, finished = prepare(named, out, options), shard.folder(out), shard.finished_folder(out)
+    record = Record(
+        shard=f"{shard.index}/{shard.count}",
+        sources=[*named],
+        formats=options.formats,
+        classes=[*whole.model.config.detected_classes],
+        positions={each.file: index for index, each in enumerate(whole.sources) if shard.has(each.file)},
+    )
+    job = replace(
+        whole,
+        out=finished if finished.exists() and not part.exists() else part,
+        sources=[source for source in whole.sources if source.file in record["positions"]],
+        formats=Formats(()),  # merging writes them
+        left_out=[],
+        limit=whole.limit if options.fail_on_error is not None else None,
+    )
+    return job, record
+
+
 def detect_shard(
     named: Sequence[str],
     out: Path,
@@ -55,28 +76,13 @@ def detect_shard(
 
     Failures are rows, and no error even where all of a shard's images fail, unless the options limit them.
     """
-    whole = prepare(named, out, options)
+    job, record = prepare_shard(named, out, options, shard)
     part, finished = shard.folder(out), shard.finished_folder(out)
-    record = Record(
-        shard=f"{shard.index}/{shard.count}",
-        sources=[*named],
-        formats=options.formats,
-        classes=[*whole.model.config.detected_classes],
-        positions={each.file: index for index, each in enumerate(whole.sources) if shard.has(each.file)},
-    )
-    job = replace(
-        whole,
-        out=part,
-        sources=[source for source in whole.sources if source.file in record["positions"]],
-        formats=Formats(()),  # merging writes them
-        left_out=[],
-        limit=whole.limit if options.fail_on_error is not None else None,
-    )
     with locked(part.parent, f".{shard.name}.lock"):
         if finished.exists() and not part.exists():
             os.rename(finished, part)
         write_atomically(part / RECORD_NAME, json.dumps(record) + "\n")
-        summary = run_job(job, report, engine)
+        summary = run_job(replace(job, out=part), report, engine)
         with naming_failures(finished):
             os.rename(part, finished)
     return replace(summary, out=finished)

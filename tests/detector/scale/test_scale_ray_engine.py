@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import encode_image
+from inception_rcnn.data.images.sources import Source
 from inception_rcnn.data.stores.detections_jsonl import read_ledger
 from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import save_network
+from inception_rcnn.detector.linear.features import find_features
+from inception_rcnn.detector.model_folders import load_network, save_network
 from inception_rcnn.detector.network import RegionNetwork
+from inception_rcnn.detector.scale.ray_engine import ray_features
 
 pytest.importorskip("ray", reason="Ray is an extra: pip install 'inception-rcnn[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
@@ -58,9 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(
-    folder: Path, out: str, *options: str, photos: str = "photos", **environment: str
-) -> "subprocess.Popen[bytes]":
+def start(folder: Path, out: str, photos: str, *options: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "inception_rcnn", "detect", str(folder / photos), "--out", str(folder / out)]
     command += ["--model", str(folder / "model"), "--device", "cpu", *options]
     log = (folder / f"{out}.log").open("ab")
@@ -123,3 +125,25 @@ def test_a_killed_driver_goes_on_and_an_image_that_kills_its_worker_is_a_row(fol
     differing = [a for a, b in zip(rows, wanted, strict=True) if a.detections.to_dict() != b.detections.to_dict()]
     assert [row.file for row in differing] == ["25.jpg"]
     assert "the process that read it was killed" in str(differing[0].error)
+
+
+def test_rays_features_are_those_of_one_process(folder: Path) -> None:
+    ray = pytest.importorskip("ray")
+    network, config = load_network(folder / "model")
+    boxes = np.array([[0.0, 0, 60, 60], [10, 10, 100, 80]])
+    items = [(Source(folder / "photos" / f"{number}.jpg", f"{number}.jpg"), boxes) for number in (0, 1, 2, 2)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        find = ray_features(str(folder / "model"), "cpu")
+        made = list(find("shared", config.short_sides, items))
+        wanted = list(find_features(network, "shared", config.short_sides, items))
+        broken = [(Source(folder / "photos" / "3.jpg", "3.jpg"), boxes)]
+        with pytest.raises(DataError, match=r"3.jpg"):
+            list(find("shared", config.short_sides, broken))
+    finally:
+        torch.set_num_threads(threads)
+        ray.shutdown()
+    assert len(made) == 4
+    for one, other in zip(made, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)

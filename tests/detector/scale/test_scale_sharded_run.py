@@ -17,9 +17,10 @@ from inception_rcnn.data.stores.detections_jsonl import read_ledger
 from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
 from inception_rcnn.detector.inference.image_run import Writing
+from inception_rcnn.detector.inference.plan import plan
 from inception_rcnn.detector.model_folders import save_network
 from inception_rcnn.detector.network import RegionNetwork
-from inception_rcnn.detector.scale.sharded_run import detect_shard, merge_shards
+from inception_rcnn.detector.scale.sharded_run import detect_shard, merge_shards, prepare_shard
 from inception_rcnn.detector.scale.shards import Shard, shard_index, shard_named
 
 pytestmark = pytest.mark.usefixtures("small_maps")
@@ -165,6 +166,17 @@ def test_a_run_has_its_folder_alone(photos: Path, tmp_path: Path, options: Detec
     ):
         detect_shard([str(photos)], tmp_path / "out", options, Shard(1, 3))
     detect_files([str(photos)], tmp_path / "out", options)  # the lock of a run that ended stops none
+
+
+def test_a_plan_of_a_shard_is_about_its_images(photos: Path, tmp_path: Path, options: DetectOptions) -> None:
+    planned = [plan(prepare_shard([str(photos)], tmp_path / "out", options, Shard(index, 3))[0]) for index in range(3)]
+    assert sum(each.images for each in planned) == 7
+    assert not (tmp_path / "out").exists()
+    detect_shard([str(photos)], tmp_path / "out", options, Shard(1, 3))
+    again = plan(prepare_shard([str(photos)], tmp_path / "out", options, Shard(1, 3))[0])
+    rows = read_ledger(tmp_path / "out" / "shards" / "1-of-3" / "detections.jsonl")
+    assert again.done == sum(row.error is None for row in rows) > 0
+    assert not list((tmp_path / "out" / "shards").glob("*.part"))
 
 
 def test_the_shard_says_what_it_is_a_part_of(photos: Path, tmp_path: Path, options: DetectOptions) -> None:
