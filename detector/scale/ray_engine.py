@@ -13,7 +13,7 @@ import os
 import pickle
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import ceil
@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ...backbone.precision import choose_device
 from ...data.diagnostics import failure_of
@@ -179,24 +180,36 @@ class _Attempts:
             del self.open[key]
 
 
-@contextmanager
-def _attempt(attempts: Any, keys: Sequence[Key]) -> Iterator[list[int]]:
-    """Work on images in a worker; gives how often each was begun in vain before."""
-    import ray
+@dataclass(frozen=True)
+class _Driver:
+    """What workers need of the process that started them."""
 
-    yield ray.get(attempts.begin.remote(keys))
-    ray.get(attempts.end.remote(keys))
+    attempts: Any  # an actor
+    folder: str  # that relative paths count from
+    pixel_limit: int | None  # of images
+
+    @contextmanager
+    def attempt(self, keys: Sequence[Key]) -> Iterator[list[int]]:
+        """Work on images in a worker, as this process would; gives how often each was begun in vain before."""
+        import ray
+
+        Image.MAX_IMAGE_PIXELS = self.pixel_limit
+        with suppress(OSError):  # not there on this machine: then the paths have to be absolute
+            os.chdir(self.folder)
+        yield ray.get(self.attempts.begin.remote(keys))
+        ray.get(self.attempts.end.remote(keys))
 
 
-def _each(items: Sequence[_Item], run: Callable[[Any, Any], Any]) -> Iterator[_Timed[Any]]:
-    """The outcome of every item, in their order; `run` makes a pipeline of a table of them and a count of attempts."""
+def _each(items: Sequence[_Item], run: Callable[[_Driver, Any], Any]) -> Iterator[_Timed[Any]]:
+    """The outcome of every item, in their order; `run` makes a pipeline of a table of them."""
     import ray
     import ray.data
 
     attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Attempts).remote()
     rows = [_row(index, item) for index, item in enumerate(items)]
     table = ray.data.from_items(rows, override_num_blocks=ceil(len(rows) / BLOCK))
-    return (pickle.loads(row["value"])[1] for row in run(attempts, table).iter_rows())
+    driver = _Driver(attempts, os.getcwd(), Image.MAX_IMAGE_PIXELS)
+    return (pickle.loads(row["value"])[1] for row in run(driver, table).iter_rows())
 
 
 def _died(source: Source) -> str:
@@ -208,10 +221,10 @@ def _row(index: int, value: object) -> Row:
     return {"value": pickle.dumps((index, value), protocol=5)}
 
 
-def _detect(work: _Work, attempts: Any, table: Any) -> Any:
+def _detect(work: _Work, driver: _Driver, table: Any) -> Any:
     """The pipeline from a table of images to one of their outcomes."""
-    prepared, at_once = table.map(_prepare, fn_args=(work, attempts)), GPU_IMAGES if _gpus(work.device) else 1
-    return prepared.map_batches(_Network, fn_args=(work, attempts), batch_size=at_once, **_actors(work.device))
+    prepared, at_once = table.map(_prepare, fn_args=(work, driver)), GPU_IMAGES if _gpus(work.device) else 1
+    return prepared.map_batches(_Network, fn_args=(work, driver), batch_size=at_once, **_actors(work.device))
 
 
 def _gpus(device: str) -> int:
@@ -234,18 +247,18 @@ def _actors(device: str) -> Row:
     }
 
 
-def _prepare(row: Row, work: _Work, attempts: Any) -> Row:
+def _prepare(row: Row, work: _Work, driver: _Driver) -> Row:
     """The first stage: an image decoded and searched."""
     index, item = pickle.loads(row["value"])
     seconds = StageSeconds()
-    ready = _read(attempts, index, item, _model(work).proposer, seconds, work.time_limit)
+    ready = _read(driver, index, item, _model(work).proposer, seconds, work.time_limit)
     return _row(index, _Timed(ready, seconds.seconds))
 
 
 def _read(
-    attempts: Any, index: int, item: _Item, method: Proposer, seconds: StageSeconds, time_limit: float
+    driver: _Driver, index: int, item: _Item, method: Proposer, seconds: StageSeconds, time_limit: float
 ) -> Prefetched:
-    with _attempt(attempts, [("read", index)]) as (earlier,):
+    with driver.attempt([("read", index)]) as (earlier,):
         if earlier >= TRIES:
             return Prefetched(item.source, error=_died(item.source))
         (ready,) = prefetch_images(method, [item.source], item.stored, seconds, time_limit, threads=1)
@@ -255,19 +268,19 @@ def _read(
 class _Network:
     """The second stage: what the network makes of some images together."""
 
-    def __call__(self, batch: Row, work: _Work, attempts: Any) -> Row:
+    def __call__(self, batch: Row, work: _Work, driver: _Driver) -> Row:
         indices, before = zip(*map(pickle.loads, batch["value"]), strict=True)
         images, seconds = [each.outcome for each in before], StageSeconds()
-        with _attempt(attempts, [("network", index) for index in indices]) as earlier:
+        with driver.attempt([("network", index) for index in indices]) as earlier:
             if any(earlier):  # one of them may have killed another worker: which one?
-                outcomes = [self._alone(*each, work, attempts) for each in zip(indices, images, strict=True)]
+                outcomes = [self._alone(*each, work, driver) for each in zip(indices, images, strict=True)]
             else:
                 outcomes = list(detect_prefetched(_model(work), images, seconds))
         shares = {stage: spent / len(outcomes) for stage, spent in seconds.seconds.items()}
         return {"value": [_result(work, *each, shares) for each in zip(indices, before, outcomes, strict=True)]}
 
-    def _alone(self, index: int, image: Prefetched, work: _Work, attempts: Any) -> Outcome:
-        with _attempt(attempts, [("alone", index)]) as (earlier,):
+    def _alone(self, index: int, image: Prefetched, work: _Work, driver: _Driver) -> Outcome:
+        with driver.attempt([("alone", index)]) as (earlier,):
             if earlier >= TRIES:
                 image = Prefetched(image.source, error=_died(image.source))
             (outcome,) = detect_prefetched(_model(work), [image], StageSeconds())
@@ -282,21 +295,21 @@ def _result(work: _Work, index: int, before: _Timed[Prefetched], outcome: Outcom
     return _row(index, _Timed(outcome, seconds))["value"]
 
 
-def _propose(proposals: str, model: str | None, device: str, time_limit: float, attempts: Any, table: Any) -> Any:
+def _propose(proposals: str, model: str | None, device: str, time_limit: float, driver: _Driver, table: Any) -> Any:
     """The pipeline from a table of images to one of their proposals."""
-    return table.map(_find, fn_args=(proposals, model, device, time_limit, attempts))
+    return table.map(_find, fn_args=(proposals, model, device, time_limit, driver))
 
 
-def _find(row: Row, proposals: str, model: str | None, device: str, time_limit: float, attempts: Any) -> Row:
+def _find(row: Row, proposals: str, model: str | None, device: str, time_limit: float, driver: _Driver) -> Row:
     index, item = pickle.loads(row["value"])
     method, seconds = _method(proposals, model, device), StageSeconds()
-    ready = _read(attempts, index, item, method, seconds, time_limit)
+    ready = _read(driver, index, item, method, seconds, time_limit)
     return _row(index, _Timed(finished(method, ready), seconds.seconds))
 
 
-def _features(model: str, device: str, mode: Mode, short_sides: tuple[float, ...], attempts: Any, table: Any) -> Any:
+def _features(model: str, device: str, mode: Mode, short_sides: tuple[float, ...], driver: _Driver, table: Any) -> Any:
     """The pipeline from a table of images with boxes to one of the boxes' features."""
-    arguments = (model, device, mode, short_sides, attempts)
+    arguments = (model, device, mode, short_sides, driver)
     return table.map(_FeaturesOfImage, fn_args=arguments, **_actors(device))
 
 
@@ -304,10 +317,10 @@ class _FeaturesOfImage:
     """What the outputs of a mode's head read of an image's boxes, or why the image cannot be read."""
 
     def __call__(
-        self, row: Row, model: str, device: str, mode: Mode, short_sides: tuple[float, ...], attempts: Any
+        self, row: Row, model: str, device: str, mode: Mode, short_sides: tuple[float, ...], driver: _Driver
     ) -> Row:
         index, item = pickle.loads(row["value"])
-        with _attempt(attempts, [("read", index)]) as (earlier,):
+        with driver.attempt([("read", index)]) as (earlier,):
             features = (
                 _died(item.source) if earlier >= TRIES else self._of(item, _network(model, device), mode, short_sides)
             )
