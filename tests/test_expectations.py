@@ -1,6 +1,7 @@
 """What users of such tools expect of the command line, a test for each behaviour; docs/scale.md says what is not there.
 
-The numbers are those of the list that the project was begun with.
+The numbers are those of the list that the project was begun with; 40 and 42, a loss that is no number and trainings of
+several processes, have their tests in `tests/backbone/training`.
 """
 
 import ast
@@ -447,7 +448,7 @@ def test_38_the_report_needs_no_network_and_escapes_names(
     assert not re.search(r"""(src|href)=["']?https?:""", page)
 
 
-def test_39_and_40_and_41_a_training_warns_of_its_proposals_and_refuses_to_resume_nothing(
+def test_39_and_41_a_training_warns_of_its_proposals_and_refuses_to_resume_nothing(
     main: Main, model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INCEPTION_RCNN_HOME", str(tmp_path / "home"))

@@ -6,15 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from ...data.terminal import Report, silent
-from .numbers import NUMBER
 from .options import (
     AgnosticNms,
+    Budget,
+    Context,
     Device,
     Engine,
     FailOnError,
+    Formats,
     IgnoreExif,
     MaxDet,
     MaxMegapixels,
+    MethodOrFile,
     MinSize,
     Model,
     Out,
@@ -24,6 +27,7 @@ from .options import (
     RayAddress,
     Regions,
     Score,
+    ShardOfRun,
     ShortSides,
     Sources,
     TimeLimit,
@@ -45,32 +49,20 @@ def detect(
     max_det: MaxDet = None,
     min_size: MinSize = None,
     agnostic_nms: AgnosticNms = None,
-    proposals: Annotated[
-        str | None,
-        typer.Option(help="A method's name, or what `propose` wrote; only .safetensors knows images that changed."),
-    ] = None,
+    proposals: MethodOrFile = None,
     regions: Regions = None,
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds an image: what is classified by then, the best first.", **NUMBER)
-    ] = None,
-    context: Annotated[
-        float | None,
-        typer.Option(help="Scores are times this power of the whole image's class probabilities [0].", **NUMBER),
-    ] = None,
+    budget: Budget = None,
+    context: Context = None,
     short_sides: ShortSides = None,
     mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
     device: Device = "auto",
     draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the images.")] = True,
     save_crops: Annotated[bool, typer.Option(help="Cut each detection out, into a folder for its class.")] = False,
     keep_stages: Annotated[bool, typer.Option(help="Write the regions' scores and boxes, to explain misses.")] = False,
-    format: Annotated[
-        str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
-    ] = "coco",
+    format: Formats = "coco",
     overwrite: Annotated[bool, typer.Option(help="Start anew where other settings have written before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate time and disk space; write nothing.")] = False,
-    shard: Annotated[
-        str | None, typer.Option(help="INDEX/COUNT from 0/8 to 7/8: this part of the images; `merge` joins all.")
-    ] = None,
+    shard: ShardOfRun = None,
     engine: Engine = "threads",
     ray_address: RayAddress = None,
     fail_on_error: FailOnError = None,
@@ -88,20 +80,9 @@ def detect(
     from ..scale.shards import shard_named
 
     _limit_images(max_megapixels)
-    settings = given(
-        score=score,
-        nms_threshold=iou,
-        output_classes=names_of(classes),
-        max_detections=max_det,
-        min_size=min_size,
-        agnostic_nms=agnostic_nms,
-        proposals=proposals,
-        regions=regions,
-        budget=budget,
-        context=context,
-        short_sides=sides_of(short_sides),
-        mode=mode,
-    )
+    found = given(score=score, nms_threshold=iou, output_classes=names_of(classes), max_detections=max_det)
+    boxes = given(min_size=min_size, agnostic_nms=agnostic_nms, proposals=proposals, regions=regions, budget=budget)
+    settings = {**found, **boxes, **given(context=context, short_sides=sides_of(short_sides), mode=mode)}
     writing = Writing(draw, save_crops, keep_stages)
     of_run = {"fail_on_error": fail_on_error, "ignore_exif": ignore_exif, "time_limit": time_limit}
     options, talk = DetectOptions(model, settings, device, writing, format, overwrite, **of_run), _reporter(quiet)

@@ -72,6 +72,27 @@ Tensorboard = Annotated[bool, typer.Option(help="Write curves for TensorBoard to
 Classes = Annotated[str | None, typer.Option(help="Class names, separated by commas; all without.")]
 Mode = Annotated[str | None, typer.Option(help="crops or shared [the model's].")]
 Method = Annotated[str | None, typer.Option(help="The method of proposing regions [the model's].")]
+MethodOrFile = Annotated[
+    str | None,
+    typer.Option(help="A method's name, or what `propose` wrote; only .safetensors knows images that changed."),
+]
+Budget = Annotated[
+    float | None, typer.Option(help="Seconds an image: what is classified by then, the best first.", **NUMBER)
+]
+Context = Annotated[
+    float | None,
+    typer.Option(help="Scores are times this power of the whole image's class probabilities [0].", **NUMBER),
+]
+Formats = Annotated[
+    str, typer.Option(help="Further files, with commas: voc, yolo, csv, label-studio, coco-results, ilsvrc.")
+]
+ShardOfRun = Annotated[
+    str | None, typer.Option(help="INDEX/COUNT from 0/8 to 7/8: this part of the images; `merge` joins all.")
+]
+Preset = Annotated[
+    str,
+    typer.Option(help="default, rcnn (R-CNN's way), entry (no deltas) or ilsvrc.", autocompletion=complete_preset),
+]
 Regions = Annotated[int | None, typer.Option(help="How many proposals to classify, the best [the model's].", **COUNT)]
 FailOnError = Annotated[str | None, typer.Option(help="Exit 1 if more images fail, as 5 or 10% [all of them].")]
 Engine = Annotated[str, typer.Option(help="threads: this process; or ray: Ray Data, an extra, here or in a cluster.")]

@@ -23,6 +23,7 @@ from .options import (
     Mode,
     Model,
     Out,
+    Preset,
     Rate,
     RayAddress,
     Regions,
@@ -37,7 +38,6 @@ from .options import (
     ValidateEvery,
     Validation,
     ValidationImages,
-    complete_preset,
     is_ray,
     names_of,
     sides_of,
@@ -76,10 +76,7 @@ def finetune(
     val: Validation = None,
     init: Annotated[str | None, typer.Option(help="A classifier's weights, or a model [the one that ships].")] = None,
     resume: Resume = False,
-    preset: Annotated[
-        str,
-        typer.Option(help="default, rcnn (R-CNN's way), entry (no deltas) or ilsvrc.", autocompletion=complete_preset),
-    ] = "default",
+    preset: Preset = "default",
     mode: Annotated[str | None, typer.Option(help="crops or shared [the preset's].")] = None,
     classes: Classes = None,
     freeze: Annotated[str | None, typer.Option(help=f"{FREEZE} [the preset's]")] = None,
@@ -109,28 +106,18 @@ def finetune(
     from ..training.ensemble_training import finetune_members
     from ..training.presets import changed_preset
 
-    changes = {
-        "classes": names_of(classes),
-        "mode": mode and checked_mode(mode),
+    of_detector = {"classes": names_of(classes), "mode": mode and checked_mode(mode), "subclasses": subclasses}
+    of_data = {"proposals": proposals, "best_proposals": best_proposals, "balance": balance}
+    of_step = {"steps": steps, "learning_rate": learning_rate, "images": images, "regions": regions, "seed": seed}
+    of_network = {
         "freeze": freeze,
-        "proposals": proposals,
-        "best_proposals": best_proposals,
         "short_sides": sides_of(short_sides) or None,
-        "balance": balance,
-        "subclasses": subclasses,
         "box_deltas": deltas,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "steps": steps,
-        "learning_rate": learning_rate,
-        "images": images,
-        "regions": regions,
-        "validate_every": validate_every,
-        "checkpoint_every": checkpoint_every,
-        "validation_images": validation_images,
-        "seed": seed,
         "device": device,
     }
+    changes = {"optimizer": optimizer, "schedule": schedule, "validation_images": validation_images}
+    changes |= {"validate_every": validate_every, "checkpoint_every": checkpoint_every}
+    changes |= {**of_detector, **of_data, **of_step, **of_network}
     chosen = changed_preset(preset, changes)
     run = Run(chosen.recipe, out, resume, tensorboard, report)
     finetune_members(*_datasets(data, val, rename, incomplete, names_of(classes)), init, chosen.options, run, members)
