@@ -10,15 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from conftest import REPOSITORY
 from test_readme import blocks
+from untrained_model import save_untrained
 
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import save_network
-from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.scale.sharded_run import merge_shards
 
 DEPLOY = REPOSITORY / "docs" / "deploy"
@@ -27,9 +24,7 @@ SCRIPTS = sorted(DEPLOY.glob("*.sh"))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    config = DetectorConfig(("a",), regions=3, score=0.0, proposals="selective-search:single", short_sides=(60,))
-    save_network(tmp_path / "model", RegionNetwork(1, ("shared",)), config)
+    save_untrained(tmp_path / "model")
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for number in range(4):

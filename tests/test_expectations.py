@@ -24,15 +24,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.files.atomic import write_atomically
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.stores.detections_jsonl import read_ledger
 from inception_rcnn.detector.cli import app as cli
 from inception_rcnn.detector.cli.options import complete_model, complete_preset
-from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import MODELS, save_network
-from inception_rcnn.detector.network import RegionNetwork
+from inception_rcnn.detector.model_folders import MODELS
 from inception_rcnn.detector.training.presets import PRESETS
 from inception_rcnn.eval.report.drawing import PALETTE, class_colour
 
@@ -44,12 +43,8 @@ Main = Callable[..., Result]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real network, untrained, that finds things of two classes everywhere."""
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model")
-    config = DetectorConfig(
-        ("cat", "motorbike"), regions=6, score=0.0, proposals="selective-search:single", short_sides=(60,)
-    )
-    save_network(folder, RegionNetwork(2, ("shared",)), config)
+    save_untrained(folder, ("cat", "motorbike"), regions=6)
     return folder
 
 

@@ -4,15 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.images.sources import list_sources
 from inception_rcnn.detector.benchmarks.scale import Rates, check_rates, measure_rates, scale_table
-from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import save_network
-from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.rcnn import RCNN
 
 RATES = Rates(0.1, 0.2, 0.7, start=10.0, read=50_000, row=500, drawn=60_000, proposals=1000, gpu=False)
@@ -39,9 +36,7 @@ def test_a_gpu_is_as_fast_as_its_network_and_needs_cores() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    config = DetectorConfig(("a",), regions=3, score=0.0, proposals="selective-search:single", short_sides=(60,))
-    save_network(tmp_path / "model", RegionNetwork(1, ("shared",)), config)
+    save_untrained(tmp_path / "model")
     rng = np.random.default_rng(0)
     for number in range(4):
         pixels = rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)

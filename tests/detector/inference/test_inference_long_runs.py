@@ -8,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import save_network
-from inception_rcnn.detector.network import RegionNetwork
 
 IMAGES = 10_000
 FILES = 50  # that the images are links to
@@ -34,11 +31,9 @@ def _state(process: int) -> tuple[int, int, int]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_ten_thousand_images_take_the_memory_of_the_first_hundreds(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    config = DetectorConfig(
-        ("a",), regions=2, score=0.9, proposals="selective-search:single,width=40", short_sides=(32,)
+    save_untrained(
+        tmp_path / "model", regions=2, score=0.9, proposals="selective-search:single,width=40", short_sides=(32,)
     )
-    save_network(tmp_path / "model", RegionNetwork(1, ("shared",)), config)
     rng, photos = np.random.default_rng(0), tmp_path / "photos"
     photos.mkdir()
     for number in range(FILES):

@@ -4,25 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.errors import UsageError
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files, prepare
 from inception_rcnn.detector.inference.plan import Plan, plan
-from inception_rcnn.detector.model_folders import save_network
-from inception_rcnn.detector.network import RegionNetwork
 
 pytestmark = pytest.mark.usefixtures("small_maps")
 
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> DetectOptions:
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model")
-    config = DetectorConfig(("a",), regions=3, score=0.0, proposals="selective-search:single", short_sides=(60,))
-    save_network(folder, RegionNetwork(1, ("shared",)), config)
+    save_untrained(folder)
     return DetectOptions(str(folder), device="cpu")
 
 

@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.images.decoding import encode_image
-from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.model_folders import save_network
-from inception_rcnn.detector.network import RegionNetwork
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.skipif(os.name == "nt", reason="kills groups of processes")]
 
@@ -27,10 +24,8 @@ MOMENTS = {"one": (1.5, 9.0), "shards": (1.5, 9.0), "ray": (3.0, 25.0)}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("kills")
-    config = DetectorConfig(("thing",), regions=20, score=0.0, proposals="selective-search:single", short_sides=(240,))
-    save_network(folder / "model", RegionNetwork(1, ("shared",)), config)
+    save_untrained(folder / "model", ("thing",), regions=20, short_sides=(240,))
     rng = np.random.default_rng(0)
     (folder / "photos").mkdir()
     for number in range(IMAGES):

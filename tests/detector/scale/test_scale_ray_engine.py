@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.errors import DataError
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.images.sources import Source
 from inception_rcnn.data.stores.detections_jsonl import read_ledger
-from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.linear.features import find_features
-from inception_rcnn.detector.model_folders import load_network, save_network
-from inception_rcnn.detector.network import RegionNetwork
+from inception_rcnn.detector.model_folders import load_network
 from inception_rcnn.detector.scale.ray_engine import ray_features
 
 pytest.importorskip("ray", reason="Ray is an extra: pip install 'inception-rcnn[ray]'")
@@ -42,10 +41,8 @@ PIL.Image.open = opened
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, and photos, two of which cannot be read and one of which kills what reads it."""
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("ray")
-    config = DetectorConfig(("thing",), regions=20, score=0.0, proposals="selective-search:single", short_sides=(240,))
-    save_network(folder / "model", RegionNetwork(1, ("shared",)), config)
+    save_untrained(folder / "model", ("thing",), regions=20, short_sides=(240,))
     (folder / "photos").mkdir()
     rng = np.random.default_rng(0)
     for number in range(IMAGES):

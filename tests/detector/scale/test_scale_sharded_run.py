@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from untrained_model import save_untrained
 
 from inception_rcnn.data.errors import DataError, LimitError, UsageError
 from inception_rcnn.data.files.run_lock import locked
 from inception_rcnn.data.images.decoding import encode_image
 from inception_rcnn.data.stores.detections_jsonl import read_ledger
-from inception_rcnn.detector.config import DetectorConfig
 from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
 from inception_rcnn.detector.inference.image_run import Writing
 from inception_rcnn.detector.inference.plan import plan
-from inception_rcnn.detector.model_folders import save_network
-from inception_rcnn.detector.network import RegionNetwork
 from inception_rcnn.detector.scale.sharded_run import detect_shard, merge_shards, prepare_shard
 from inception_rcnn.detector.scale.shards import Shard, shard_index, shard_named
 
@@ -29,10 +26,8 @@ COUNT = 3
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> DetectOptions:
-    torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("model")
-    config = DetectorConfig(("a", "b/c"), regions=3, score=0.0, proposals="selective-search:single", short_sides=(60,))
-    save_network(folder, RegionNetwork(2, ("shared",)), config)
+    save_untrained(folder, ("a", "b/c"))
     return DetectOptions(str(folder), device="cpu", writing=Writing(save_crops=True, keep_stages=True))
 
 
