@@ -19,7 +19,7 @@ from ..data.files.json_files import parse_json
 from ..data.files.text_files import read_text
 from ..data.values import COUNT, FRACTION, Range, check_range, check_ranges, shown
 from .box_predictor import SCORES, Scores
-from .region_features import MODES, POOLED_SIZE, Mode
+from .region_features import BOTH, MODES, POOLED_SIZE, Mode
 
 FORMAT_VERSION = 1
 HASHES = "sha256"  # the key under which a file may state those of its folder's weights, by name
@@ -61,7 +61,7 @@ class DetectorConfig:
     # The outputs of the classifier that it was grown from and still has, each with its class, "" for background.
     subclasses: Mapping[str, str] = field(default_factory=dict)
     modes: tuple[Mode, ...] = ("shared",)  # of region features, with a box head and a box predictor each
-    mode: Mode = None  # pyright: ignore[reportAssignmentType]  # the default; without, the first of `modes`
+    mode: Mode = None  # pyright: ignore[reportAssignmentType]  # to detect with; without, the first of `modes`
     proposals: str = "selective-search:googlenet"  # method
     short_sides: tuple[float, ...] = field(default_factory=lambda: SHORT_SIDES)  # pixels, of the image pyramid, rising
     pooled_size: int = POOLED_SIZE  # cells along a side of a region pooled from a shared map
@@ -88,7 +88,7 @@ class DetectorConfig:
             _require_known("modes", mode, MODES)
         if self.mode is None:
             object.__setattr__(self, "mode", self.modes[0])
-        _require_known("mode", self.mode, self.modes)
+        _require_known("mode", self.mode, self.detection_modes)
         _require_known("scores", self.scores, SCORES)
         check_ranges(self, RANGES)
         object.__setattr__(self, "short_sides", _checked_sides(self.short_sides))
@@ -98,8 +98,13 @@ class DetectorConfig:
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} is {shown(getattr(self, name))}: need true or false")
         object.__setattr__(self, "output_classes", _checked_outputs(self.output_classes, self.classes))
-        if self.scores == "sigmoid" and self.members > 1:
-            raise UsageError("the members of an ensemble need softmax scores, these have sigmoid ones")
+        if self.scores == "sigmoid" and (self.members > 1 or self.mode == BOTH):
+            raise UsageError("the members of an ensemble, or both modes, need softmax scores; these have sigmoid ones")
+
+    @property
+    def detection_modes(self) -> tuple[Mode, ...]:
+        """What `mode` can be: one of `modes`, or the two together."""
+        return (*self.modes, *([BOTH] if len(self.modes) == len(MODES) else []))
 
     @property
     def class_of(self) -> tuple[int, ...]:
@@ -131,7 +136,7 @@ def read_config(path: Path) -> DetectorConfig:
         for name in content:
             require_known("setting", name, SETTINGS)
         if "mode" in content and content["mode"] is None:
-            raise UsageError(f"mode is None: need one of {', '.join(MODES)}")
+            raise UsageError(f"mode is None: need one of {', '.join((*MODES, BOTH))}")
         return DetectorConfig(**{"classes": (), **_EARLIER, **content})
     except UsageError as error:
         raise DataError(f"{path}: {error}") from error

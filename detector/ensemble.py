@@ -6,19 +6,17 @@ once, and what comes back is refined, clipped and suppressed once.
 Shapes: M members, R regions of one (H, W, 3) uint8 image, K classes (0 = background in the logits).
 """
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..backbone.features.shared_maps import SharedMaps
 from ..backbone.googlenet import Backbone
 from ..backbone.weights import tensors_hash
 from ..data.errors import UsageError
-from ..proposals.common.box_coding import DELTA_STD, MAX_LOG_GROWTH
-from .network import Prediction, RegionNetwork
+from .fusion import Prediction, fuse
+from .network import RegionNetwork
 from .region_features import Mode, Regions
 
 
@@ -55,27 +53,6 @@ class Ensemble(nn.Module):
                 seen[id(backbone)] = list(zip(maps, [boxes for _, boxes in regions], strict=True))
             predictions.append(member(mode, seen[id(backbone)]))
         return predictions
-
-
-def fuse(predictions: Sequence[Prediction]) -> Prediction:
-    """The fused prediction: the mean of the probabilities, and deltas to the mean of the refined boxes.
-
-    The logits that come back are logarithms of probabilities, which a softmax leaves as they are.
-    """
-    logarithms = torch.stack([logits.log_softmax(dim=1) for logits, _ in predictions])  # [M, R, K + 1]
-    logits = logarithms.logsumexp(dim=0) - math.log(len(predictions))  # [R, K + 1]
-    return logits, mean_deltas(torch.stack([deltas for _, deltas in predictions]))
-
-
-def mean_deltas(deltas: Tensor) -> Tensor:
-    """Of deltas [M, ..., 4] of the same boxes those, [..., 4], that lead to the mean of the M boxes they lead to.
-
-    The mean's centre is the mean of the centres, and its sides are the means of the sides, whose logarithms deltas are.
-    """
-    usual = deltas.new_tensor(DELTA_STD)[2:]
-    growth = (deltas[..., 2:] * usual).clamp(max=MAX_LOG_GROWTH)  # as decoding limits it
-    sides = (growth.logsumexp(dim=0) - math.log(len(deltas))) / usual
-    return torch.cat([deltas[..., :2].mean(dim=0), sides], dim=-1)
 
 
 def _share_backbones(members: Sequence[RegionNetwork]) -> None:

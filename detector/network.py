@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from ..backbone.googlenet import Backbone, BoxHead
 from .box_predictor import BoxPredictor
-from .region_features import CROP_SIZE, POOLED_SIZE, Mode, Regions, region_features
-
-Prediction = tuple[Tensor, Tensor]  # logits [R, K + 1] and deltas [R, K, 4] of an image's boxes
+from .fusion import Prediction, fuse
+from .region_features import BOTH, CROP_SIZE, MODES, POOLED_SIZE, Mode, Regions, region_features
 
 
 class RegionNetwork(nn.Module):
@@ -52,7 +51,9 @@ class RegionNetwork(nn.Module):
                 own.subclasses.load_state_dict(theirs.subclasses.state_dict())
 
     def forward(self, mode: Mode, regions: Regions) -> list[Prediction]:
-        """Logits [R, K + 1] and deltas [R, K, 4] of each image's boxes (R, 4)."""
+        """Logits [R, K + 1] and deltas [R, K, 4] of each image's boxes (R, 4); of both modes, their fused ones."""
+        if mode == BOTH:
+            return [fuse(of_image) for of_image in zip(*(self(each, regions) for each in MODES), strict=True)]
         logits, deltas = self.box_predictor(mode).predict(self.pooled_features(mode, regions))
         counts = [len(boxes) for _, boxes in regions]
         return list(zip(logits.split(counts), deltas.split(counts), strict=True))

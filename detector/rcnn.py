@@ -27,9 +27,10 @@ from ..proposals.multibox.network import MultiBox
 from .box_predictor import class_probabilities
 from .config import DetectorConfig, checked_options
 from .ensemble import Ensemble
+from .fusion import Prediction
 from .inputs import AnyImage, as_names, as_rgb
 from .model_folders import load_detector, load_multibox, model_folder, save_detector, save_multibox
-from .network import Prediction, RegionNetwork
+from .network import RegionNetwork
 from .region_features import Regions
 from .result import Detected
 from .streaming import detect_stream

@@ -25,8 +25,9 @@ from ..data.boxes import Boxes
 from ..data.class_names import require_known
 from ..data.images.crops import warp_regions
 
-Mode = Literal["shared", "crops"]
-MODES: tuple[Mode, ...] = ("shared", "crops")
+Mode = Literal["shared", "crops", "both"]
+MODES: tuple[Mode, ...] = ("shared", "crops")  # each has a box head and a box predictor
+BOTH: Mode = "both"  # at detection, the mean of the predictions by both
 POOLED_SIZE = 5  # cells along a side of a region pooled from a shared map: half the work of 7, at equal mAP
 CROP_SIZE = 7  # cells along a side of a crop's features
 CROPS_AT_ONCE = 64  # a crop takes about 8 MB on its way through conv1 and conv2
@@ -37,9 +38,9 @@ Regions = Sequence[tuple[SharedMaps, Boxes]]  # the images, each with its boxes 
 Part = tuple[NDArray[np.intp], Tensor]  # indices [P] into the boxes of all images, and those regions' features
 
 
-def checked_mode(name: str) -> Mode:
+def checked_mode(name: str, known: Sequence[Mode] = MODES) -> Mode:
     """The mode of that name; UsageError for another."""
-    require_known("mode", name, MODES)
+    require_known("mode", name, known)
     return cast(Mode, name)
 
 

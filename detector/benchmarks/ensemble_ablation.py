@@ -23,7 +23,8 @@ from ...data.terminal import Report, silent, tracked
 from ...data.values import COUNT, check_range
 from ...eval.metrics.protocols import evaluate_voc
 from ...eval.metrics.table import tabulate
-from ..ensemble import Ensemble, Prediction, fuse
+from ..ensemble import Ensemble
+from ..fusion import Prediction, fuse
 from ..inputs import as_rgb
 from ..rcnn import RCNN, refine
 

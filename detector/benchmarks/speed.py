@@ -154,7 +154,7 @@ def _detect(model: RCNN, clock: _Clock, read: Callable[[], NDArray[np.uint8]]) -
     with clock.stage("proposals"):
         searched = model.proposer.search(image)
     maps = SharedMaps(model.network.backbone, image, model.config.short_sides)
-    if model.config.mode == "shared":
+    if model.config.mode != "crops":
         with clock.stage("maps"):
             for number in range(len(maps.short_sides)):
                 maps.at(number)

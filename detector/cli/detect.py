@@ -54,7 +54,7 @@ def detect(
     budget: Budget = None,
     context: Context = None,
     short_sides: ShortSides = None,
-    mode: Annotated[str | None, typer.Option(help="crops (the paper's) or shared (an order faster).")] = None,
+    mode: Annotated[str | None, typer.Option(help="crops (the paper's), shared (faster) or both (fused).")] = None,
     device: Device = "auto",
     draw: Annotated[bool, typer.Option(help="Draw the boxes on copies of the images.")] = True,
     save_crops: Annotated[bool, typer.Option(help="Cut each detection out, into a folder for its class.")] = False,

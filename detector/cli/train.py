@@ -135,7 +135,7 @@ def distil(
     init: Annotated[str | None, typer.Option(help="What to start from, as finetune takes it [member-1].")] = None,
     resume: Resume = False,
     mode: Annotated[str, typer.Option(help="crops or shared.")] = "shared",
-    teacher_mode: Annotated[str | None, typer.Option(help="crops or shared [that of --mode].")] = None,
+    teacher_mode: Annotated[str | None, typer.Option(help="crops, shared or both [that of --mode].")] = None,
     freeze: Annotated[str, typer.Option(help=FREEZE)] = "conv1",
     steps: Steps = 4000,
     learning_rate: Rate = 0.0001,
@@ -151,7 +151,7 @@ def distil(
     """Distil an ensemble, or what a detector knows by its other mode, into one net; writes a model folder."""
     from ...backbone.training.recipe import Recipe
     from ...backbone.training.run import Run
-    from ..region_features import checked_mode
+    from ..region_features import BOTH, MODES, checked_mode
     from ..training.distillation import distil
     from ..training.finetuning import FinetuneOptions
 
@@ -170,7 +170,7 @@ def distil(
         init,
         options,
         Run(recipe, out, resume, tensorboard, report),
-        None if teacher_mode is None else checked_mode(teacher_mode),
+        None if teacher_mode is None else checked_mode(teacher_mode, (*MODES, BOTH)),
     )
     _say_written(out)
 

@@ -40,7 +40,7 @@ from ..config import DetectorConfig, checked_options
 from ..model_folders import copy_multibox, load_network, model_folder, proposer_named, save_network
 from ..network import RegionNetwork
 from ..rcnn import refine
-from ..region_features import Mode
+from ..region_features import BOTH, Mode
 from .calibration import IMAGES, fit_sigmoids
 from .classifiers import Examples, LinearClassifiers, examples_of, feature_scale
 from .features import FindFeatures, cached_features
@@ -203,6 +203,8 @@ def _open(
     changes = {"mode": options.mode, "proposals": options.proposals, "regions": options.regions}
     changes = checked_options({name: value for name, value in changes.items() if value is not None}, config)
     config = replace(config, **changes)  # pyright: ignore[reportArgumentType]
+    if config.mode == BOTH:
+        raise UsageError(f"{folder} detects by both modes: --mode says whose features to learn from, crops or shared")
     network.to(choose_device(options.device))
     method = proposer_named(config.proposals, str(folder), options.device)
 

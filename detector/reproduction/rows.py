@@ -71,7 +71,7 @@ def detection_rows(setting: Setting, models: Sequence[str], regions: int | None,
     for name in models:
         model = _opened(name, setting.device)
         members = model.config.members
-        for mode in model.config.modes:
+        for mode in model.config.detection_modes:
             plain = {"mode": mode, "box_deltas": False, "context": 0.0}
             ways = {
                 "no box regression, no context": plain,

@@ -57,9 +57,9 @@ def distil(
     """
     folder, taught_by = model_folder(model), teacher_mode or options.mode
     teacher, config = load_detector(folder)
-    if taught_by not in config.modes:
+    if taught_by not in config.detection_modes:
         option = "--mode" if teacher_mode is None else "--teacher-mode"
-        raise UsageError(f"{option} {taught_by}: {folder} has the modes {', '.join(config.modes)}")
+        raise UsageError(f"{option} {taught_by}: {folder} has the modes {', '.join(config.detection_modes)}")
     if config.scores != "softmax":
         raise UsageError(f"{folder} has {config.scores} scores; only a softmax can be taught")
     check_model_folder(run.out, run.resume)

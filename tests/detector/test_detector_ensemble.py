@@ -15,7 +15,8 @@ from inception_rcnn.data.stores.detections_jsonl import read_ledger
 from inception_rcnn.data.stores.stage_files import has_stages
 from inception_rcnn.detector import RCNN
 from inception_rcnn.detector.config import DetectorConfig
-from inception_rcnn.detector.ensemble import Ensemble, fuse, mean_deltas
+from inception_rcnn.detector.ensemble import Ensemble
+from inception_rcnn.detector.fusion import fuse, mean_deltas
 from inception_rcnn.detector.inference.detect_run import DetectOptions, detect_files
 from inception_rcnn.detector.inference.image_run import Writing
 from inception_rcnn.detector.model_folders import (
@@ -113,7 +114,7 @@ def test_members_with_the_same_backbone_share_its_maps(members, image, monkeypat
             torch.testing.assert_close(deltas, alone[1])
 
 
-@pytest.mark.parametrize("mode", ["shared", "crops"])
+@pytest.mark.parametrize("mode", ["shared", "crops", "both"])
 def test_the_pipeline_averages_its_members(members, folder, image, mode):
     proposals = Proposals(BOXES, np.ones(3))
     model = RCNN.from_pretrained(folder, device="cpu").with_options(mode=mode)
@@ -126,6 +127,20 @@ def test_the_pipeline_averages_its_members(members, folder, image, mode):
     inside = np.all([(each.boxes > 0) & (each.boxes < [64, 48, 64, 48]) for each in stages], axis=0)
     assert inside.any()
     np.testing.assert_allclose(whole[inside], 0, atol=1e-3)  # else the mean is taken before the image's edge cuts
+
+
+def test_both_modes_of_a_network_are_averaged(members, image):
+    network = members[0]
+    with torch.inference_mode():
+        regions = [(SharedMaps(network.backbone, image, (64,)), boxes) for boxes in (BOXES, BOXES[:1], BOXES[:0])]
+        each = [network(mode, regions) for mode in ("shared", "crops")]
+        both = network("both", regions)
+    assert [len(logits) for logits, _ in both] == [3, 1, 0]
+    for (logits, deltas), shared, crops in zip(both, *each, strict=True):
+        mean = (shared[0].softmax(1) + crops[0].softmax(1)) / 2
+        torch.testing.assert_close(logits.softmax(1), mean)
+        torch.testing.assert_close(deltas, mean_deltas(torch.stack([shared[1], crops[1]])))
+    assert (each[0][0][0].softmax(1) - each[1][0][0].softmax(1)).abs().max() > 0.01
 
 
 def test_proposals_are_made_once(folder, image):

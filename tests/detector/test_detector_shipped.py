@@ -58,7 +58,7 @@ def test_the_multibox_that_ships_finds_objects_with_few_boxes(shared):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("mode", ["crops", "shared"])
+@pytest.mark.parametrize("mode", ["crops", "shared", "both"])
 def test_the_detector_of_ilsvrcs_classes_finds_them(shared, mode):
     data = spread(open_dataset(f"ilsvrc:{shared / 'data' / 'ilsvrc2014' / 'DET'}:val_public"), 24)
     model = RCNN.from_pretrained("googlenet-ilsvrc").with_options(score=0.001, mode=mode)

@@ -187,6 +187,9 @@ def test_what_does_not_exist_is_refused(squares, beginner, tmp_path):
     with pytest.raises(UsageError, match="unknown --solver 'sgd'; known: mined, ridge"):
         LinearOptions(solver="sgd")
     options = LinearOptions(("cow",), None, METHOD, 20, device="cpu")
+    both = replace(OPTIONS, mode="both")
+    with pytest.raises(UsageError, match="--mode says whose features to learn from"):
+        train_boxes(squares, None, str(beginner), tmp_path / "model", both)
     with pytest.raises(UsageError, match="no object to learn from, of cow"):
         train_svm(squares, None, str(beginner), tmp_path / "out", options)
 

@@ -168,5 +168,7 @@ def test_a_detector_learns_by_shared_maps_what_it_knows_by_crops(squares, tmp_pa
     assert (own.modes, own.mode, own.context) == (("crops", "shared"), "crops", 0.5)
     teacher = load_network(tmp_path / "crops")[0]
     torch.testing.assert_close(student.box_head("crops").state_dict(), teacher.box_head("crops").state_dict())
+    run = Run(Recipe(steps=1, warmup=1), tmp_path / "again")
+    assert distil(str(tmp_path / "both"), squares, None, None, options, run, "both").step == 1
     with pytest.raises(UsageError, match=r"--teacher-mode shared: .* has the modes crops"):
         distil(str(tmp_path / "crops"), squares, None, None, options, Run(Recipe(), tmp_path / "c"), "shared")
