@@ -17,7 +17,7 @@ from ..data.formats.specs import open_dataset
 from ..data.records import Stages
 from ..data.stores.detections_jsonl import LEDGER_NAME
 from ..data.stores.proposal_files import NamedProposals, read_proposal_file
-from ..data.stores.stage_files import STAGES_NAME, read_stages
+from ..data.stores.stage_files import read_stages
 from ..data.terminal import Report, printable, silent
 from .analysis.breakdown import break_down
 from .analysis.comparison import Comparison, compare
@@ -69,7 +69,7 @@ def evaluate_files(options: EvaluationOptions, out: Path) -> str:
     report, texts = EvaluationReport(recalls=recalls, facts=_facts(options)), []
     if options.predictions is not None:
         folder = options.predictions.parent if options.predictions.name == LEDGER_NAME else options.predictions
-        stages = read_stages(folder) if (folder / STAGES_NAME).is_dir() else None
+        stages = read_stages(folder) or None
         report = _with_predictions(report, options, dataset, stages, notices)
         texts.append(format_table(report))
         if options.explain is not None:

@@ -73,13 +73,9 @@ def has_stages(out: str | Path, file: str) -> bool:
 
 
 def read_stages(out: str | Path) -> StageFolder:
-    """The stages in the folder that `detect --keep-stages` wrote."""
-    folder = Path(out) / STAGES_NAME
-    paths = sorted(folder.glob(f"*{_ENDING}"))
-    if not paths:
-        raise DataError(f"{folder}: has no stages; run detect with --keep-stages, with the same --out")
+    """The stages in the folder that `detect --keep-stages` wrote; without that there are none."""
     by_file: dict[str, Path] = {}
-    for path in paths:  # numbers are checked when they are read
+    for path in sorted((Path(out) / STAGES_NAME).glob(f"*{_ENDING}")):  # numbers are checked when they are read
         with _opened(path, compare=False) as content:
             by_file[_checked_header(content, path)[0]] = path
     return StageFolder(by_file)

@@ -101,9 +101,10 @@ def test_removing_takes_nothing_else(tmp_path: Path) -> None:
     remove_stages(tmp_path / "nowhere")
 
 
-def test_a_folder_without_stages_says_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"stages: has no stages; run detect with --keep-stages"):
-        read_stages(tmp_path)
+def test_a_folder_may_have_no_stages(tmp_path: Path) -> None:
+    assert not read_stages(tmp_path)
+    (tmp_path / STAGES_NAME).mkdir()
+    assert not read_stages(tmp_path)
 
 
 def _arrays(**changes: object) -> dict[str, np.ndarray]:
