@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backbone.classification.classifier import CHUNK, mean_softmax
-from ...backbone.classification.model_folder import SavedClassifier
 from ...backbone.precision import choose_device
 from ...data.classification.test_crops import crops_of
 from ...data.diagnostics import failure_of, late
-from ...data.errors import UsageError
 from ...data.files.atomic import writing_atomically
 from ...data.formats.ilsvrc.imagenet import IMAGENET_CLASSES
 from ...data.images.prefetching import TimeLimit, prefetch
@@ -24,7 +22,7 @@ from ...data.terminal import Report, printable, tracked
 from ..inference.failure_limit import FailureLimit
 from ..inference.run_images import list_images
 from ..streaming import IMAGE_SECONDS, bytes_needed
-from .testing import open_classifiers
+from .testing import open_classifiers, output_classes
 
 
 @dataclass(frozen=True)
@@ -47,26 +45,6 @@ class ImageClasses:
         """The file, and below it a line for each class."""
         rows = (f"  {score:.3f}  {printable(label)}" for label, score in zip(self.labels, self.scores, strict=True))
         return "\n".join((printable(self.file), *rows))
-
-
-def output_names(saved: Sequence[SavedClassifier]) -> tuple[str, ...]:
-    """The classes of the outputs of an ensemble, which must agree; UsageError where no member names its own.
-
-    A file of weights has no names: a thousand outputs are then taken for ImageNet's, in BVLC's order.
-    """
-    found = []
-    for each in saved:
-        outputs = each.model.classifier.out_features
-        if not each.classes and outputs != len(IMAGENET_CLASSES):
-            raise UsageError(
-                f"{each.source} has {outputs} outputs without names: give the folder that `train classifier` wrote"
-            )
-        found.append(each.classes or IMAGENET_CLASSES)
-        if found[-1] != found[0]:
-            raise UsageError(
-                f"{each.source} has other classes than {saved[0].source}; those of an ensemble are the same"
-            )
-    return found[0]
 
 
 def classify_files(
@@ -110,10 +88,11 @@ def classify_images(
 ) -> Iterator[ImageClasses]:
     """The `top` classes of each image, in order, by the mean over its crops and over all networks.
 
+    The outputs of a file of weights are taken for ImageNet's thousand classes, in BVLC's order.
     An image that cannot be read has an `error`. Threads read the next images while the network works.
     """
     saved = open_classifiers(models, crops)
-    names, networks = output_names(saved), [each.model.to(choose_device(device)) for each in saved]
+    names, networks = output_classes(saved, IMAGENET_CLASSES), [each.model.to(choose_device(device)) for each in saved]
     prepared = prefetch(
         lambda source: _prepare(source, crops),
         sources,

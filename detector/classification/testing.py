@@ -64,14 +64,9 @@ def open_classifiers(models: Sequence[str | Path], crops: int) -> list[SavedClas
     return [open_classifier(path) for path in models]
 
 
-def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> tuple[str, ...]:
-    """The names of the classifiers' outputs, which must agree.
-
-    A file of weights has no names: its outputs are then taken for the data's classes, if they are as many, or for all
-    of ImageNet's synsets, in the order of BVLC's and torchvision's networks, where the data's are some of these.
-    """
+def output_classes(saved: Sequence[SavedClassifier], unnamed: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the classifiers' outputs, which must agree; `unnamed` are a weights file's, which has none."""
     first = next((each for each in saved if each.classes), None)
-    unnamed = IMAGENET_WNIDS if _has_synsets(images) else images.classes
     classes = unnamed if first is None else first.classes
     for each in saved:
         if each.classes and each.classes != classes:
@@ -80,15 +75,19 @@ def common_classes(saved: Sequence[SavedClassifier], images: LabelledImages) -> 
             )
         if (outputs := each.model.classifier.out_features) != len(classes):
             raise UsageError(
-                f"{each.source} has {outputs} outputs, and there are {len(classes)} classes; "
-                "train it on them with `inception-rcnn train classifier --init`"
+                f"{each.source} has {outputs} outputs, and there are {len(classes)} classes; give a folder that "
+                "`inception-rcnn train classifier` wrote, or train it on them with `--init`"
             )
     return classes
 
 
 def for_outputs(saved: Sequence[SavedClassifier], images: LabelledImages) -> LabelledImages:
-    """The images with the classes of the outputs; ImageNet's are known by their names and by their synsets."""
-    classes = common_classes(saved, images)
+    """The images with the classes of the outputs; ImageNet's are known by their names and by their synsets.
+
+    The outputs of a file of weights are taken for the data's classes, or for all of ImageNet's synsets, in the order of
+    BVLC's and torchvision's networks, where the data's are some of these.
+    """
+    classes = output_classes(saved, IMAGENET_WNIDS if _has_synsets(images) else images.classes)
     if classes == IMAGENET_CLASSES and _has_synsets(images):
         name_of = dict(zip(IMAGENET_WNIDS, IMAGENET_CLASSES, strict=True))
         images = replace(images, classes=tuple(name_of[wnid] for wnid in images.classes))

@@ -61,7 +61,7 @@ def test_outputs_without_names_are_imagenets_or_refused(tmp_path):
     for outputs, refused in ((1000, False), (7, True)):
         save_weights(tmp_path / "w.safetensors", GoogLeNet(outputs).state_dict(), {})
         if refused:
-            with pytest.raises(UsageError, match="7 outputs without names"):
+            with pytest.raises(UsageError, match="7 outputs, and there are 1000 classes; give a folder"):
                 classify([tmp_path / "w.safetensors"], [str(tmp_path / "a.png")])
         else:
             ((text,), _, _) = classify([tmp_path / "w.safetensors"], [str(tmp_path / "a.png")], top=1)

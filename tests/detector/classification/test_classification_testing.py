@@ -14,9 +14,9 @@ from inception_rcnn.data.formats.ilsvrc.imagenet import IMAGENET_CLASSES, IMAGEN
 from inception_rcnn.detector.classification import testing as classifying
 from inception_rcnn.detector.classification.testing import (
     classify,
-    common_classes,
     for_outputs,
     open_labelled,
+    output_classes,
     predict,
 )
 
@@ -84,12 +84,12 @@ def saved(classes, outputs=3, source="net"):
 
 def test_weights_without_names_take_the_datas_and_an_ensemble_must_agree(rng):
     data = images(rng)
-    assert common_classes([saved(())], data) == ("r", "g", "b")
-    assert common_classes([saved(()), saved(("b", "g", "r"))], data) == ("b", "g", "r")
+    assert output_classes([saved(())], data.classes) == ("r", "g", "b")
+    assert output_classes([saved(()), saved(("b", "g", "r"))], data.classes) == ("b", "g", "r")
     with pytest.raises(UsageError, match="has other classes"):
-        common_classes([saved(("b", "g", "r")), saved(("r", "g", "b"), source="other")], data)
+        output_classes([saved(("b", "g", "r")), saved(("r", "g", "b"), source="other")], data.classes)
     with pytest.raises(UsageError, match="1000 outputs, and there are 3 classes"):
-        common_classes([saved((), 1000)], data)
+        output_classes([saved((), 1000)], data.classes)
 
 
 def test_networks_on_disk_are_tested_with_the_order_of_their_own_classes(tmp_path):
