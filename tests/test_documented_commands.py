@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from test_backbone_caffe import blob, layer
-from test_docs import run, shim
+from test_deploy import run, shim
 from test_readme import PAGES, blocks
 
 from inception_rcnn.backbone.classification.model_folder import save_classifier

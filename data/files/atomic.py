@@ -12,6 +12,8 @@ from typing import BinaryIO
 from ..diagnostics import NO_ROOM, cut
 from ..errors import DataError, SetupError, UsageError
 
+UNFINISHED = f".{'[0-9a-f]' * 32}.tmp"  # of what is not whole yet, or never was: the pattern of its name
+
 
 class DiskFullError(SetupError):
     """There is no room left: nothing more can be written, whatever its name."""
@@ -31,8 +33,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 def writing_atomically(path: str | Path, room: str = "it") -> Iterator[BinaryIO]:
     """A stream into a file that is there, whole, when the block ends, or not at all; a full disk needs `room`."""
     path = Path(path)
-    # A name of its own: the target's may already be as long as the file system allows.
-    aside = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    aside = name_aside(path)
     try:
         with naming_failures(path, room):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def writing_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise UsageError(f"{path}: is not empty; choose another folder")
-    aside = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    aside = name_aside(path)
     try:
         with naming_failures(path):
             aside.mkdir(parents=True)
@@ -62,6 +63,11 @@ def writing_folder(path: str | Path) -> Iterator[Path]:
             os.replace(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def name_aside(path: Path) -> Path:
+    """A name, of its own, for what is to become `path`, whose own may already be as long as the file system allows."""
+    return path.with_name(f".{uuid.uuid4().hex}.tmp")
 
 
 @contextlib.contextmanager

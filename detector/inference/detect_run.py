@@ -30,7 +30,7 @@ from ..streaming import IMAGE_SECONDS
 from .failure_limit import FailureLimit, check_seconds
 from .formats import Formats, formats_named, remove_formats
 from .image_run import WRITING, Stream, Summary, Writing, detect_folder
-from .previous_run import forget, has_results
+from .previous_run import forget, has_results, remove_unfinished
 from .run_images import command_to_go_on, list_images
 from .settings import differences, image_roots, read_settings
 from .stored_proposals import StoredProposals
@@ -106,6 +106,7 @@ def detect_files(
 def run_job(job: Job, report: Report = silent, engine: Engine | None = None) -> Summary:
     """Detect in a job's images, in the folder that this process has locked."""
     out, options, formats, classes = job.out, job.options, job.formats, job.model.config.detected_classes
+    remove_unfinished(out)
     roots = _check_earlier(out, job.settings, overwrite=options.overwrite)
     settings = {**job.settings, "pictures_from": roots}
     report(f"{len(job.sources)} images, {job.model.config.mode} regions on {job.model.device}, model {job.folder.name}")

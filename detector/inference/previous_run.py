@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.errors import DataError
+from ...data.files.atomic import UNFINISHED
+from ...data.files.folder_walk import CROPS, DRAWN
 from ...data.images.file_identity import is_gone, origin_of
 from ...data.images.sources import Source
 from ...data.records import ImageDetections
 from ...data.stores.detections_jsonl import LEDGER_NAME, read_ledger, write_ledger
 from ...data.stores.failures_csv import FAILURES_NAME
-from ...data.stores.stage_files import has_stages, remove_stages, remove_stages_of
+from ...data.stores.stage_files import STAGES_NAME, has_stages, remove_stages, remove_stages_of
 from ...eval.report.image_outputs import ImageOutputs
 
 
@@ -67,6 +69,13 @@ def remove_what_no_longer_holds(out: Path, earlier: Earlier) -> None:
     holding = [*earlier.others, *earlier.done.values()]
     if len(holding) < earlier.rows:
         write_ledger(holding, out / LEDGER_NAME)
+
+
+def remove_unfinished(out: Path) -> None:
+    """Remove the files that a killed run was writing; no other process may write to the folder meanwhile."""
+    below = (path for name in (DRAWN, CROPS, STAGES_NAME) for path in (out / name).rglob(UNFINISHED))
+    for path in [*out.glob(UNFINISHED), *below]:
+        path.unlink()
 
 
 def has_results(out: Path) -> bool:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing_extensions import TypedDict
 
 from ...data.diagnostics import listed
 from ...data.errors import DataError, UsageError
-from ...data.files.atomic import naming_failures, write_atomically
+from ...data.files.atomic import name_aside, naming_failures, write_atomically
 from ...data.files.folder_walk import natural_key
 from ...data.files.json_files import read_checked
 from ...data.files.run_lock import locked
@@ -26,6 +25,7 @@ from ...eval.report.image_outputs import ImageOutputs
 from ..inference.detect_run import RUN_NAME, DetectOptions, Engine, Job, prepare, run_job, write_run
 from ..inference.formats import Formats, formats_named, remove_formats
 from ..inference.image_run import Summary
+from ..inference.previous_run import remove_unfinished
 from ..inference.settings import differences, image_roots, read_settings
 from .shards import PART, SHARDS_NAME, Shard, shard_named
 
@@ -110,6 +110,7 @@ def merge_shards(out: Path, report: Report = silent) -> str:
     shards = _finished_shards(out)
     settings = _common_settings(shards)
     with locked(out):
+        remove_unfinished(out)
         _check_target(out, shards)
         ordered = sorted(
             ((shard.position(row), shard, row) for shard in shards for row in shard.rows), key=lambda each: each[0]
@@ -208,7 +209,7 @@ def _link(origin: Path, target: Path) -> None:
     """A second name for a file, or where the disk has none a copy; in place of what was there."""
     if target.exists() and target.samefile(origin):
         return
-    aside = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    aside = name_aside(target)
     with naming_failures(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -95,6 +95,16 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(model, photo
     assert summary.skipped == 0
 
 
+def test_what_a_killed_run_did_not_finish_writing_is_removed(model, photos, tmp_path):
+    out = tmp_path / "out"
+    run(model, photos, out, keep_stages=True)
+    unfinished = [out / folder / f".{'0a' * 16}.tmp" for folder in ("", "drawn", "stages")]
+    for path in (*unfinished, out / ".mine.tmp"):
+        path.write_bytes(b"half")
+    assert run(model, photos, out, keep_stages=True).skipped == 2
+    assert sorted(path.name for path in out.rglob(".*.tmp")) == [".mine.tmp"]
+
+
 def test_stages_are_kept_where_asked_and_go_with_the_run_they_are_of(model, photos, tmp_path):
     out = tmp_path / "out"
     run(model, photos, out, keep_stages=True)

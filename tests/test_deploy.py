@@ -1,8 +1,6 @@
-"""What `docs/` shows is true: the commands of docs/scale.md run, and the files of docs/deploy are what they are for."""
+"""The files of docs/deploy are what they are for."""
 
 import os
-import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 from conftest import REPOSITORY
-from test_readme import blocks
 from untrained_model import save_untrained
 
 from inception_rcnn.data.images.decoding import encode_image
@@ -45,29 +42,6 @@ def run(words: list[str], folder: Path, **environment: str) -> "subprocess.Compl
     return subprocess.run(
         words, cwd=folder, env={**os.environ, "PATH": path, **environment}, capture_output=True, text=True, check=False
     )
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_page_on_many_images_run(folder: Path) -> None:
-    """Those for one machine and for shards, in their order; Ray's have tests of their own."""
-    commands = "".join(blocks("sh", "docs/scale.md")).replace("\\\n", "").splitlines()
-    commands = [line.split("#")[0].strip() for line in commands]
-    commands = [line for line in commands if ("photos/" in line or "merge" in line) and "ray" not in line]
-    assert len(commands) == 4
-    for command in commands:
-        if "--shard" in command:
-            for shard in ("0/2", "1/2"):
-                words = shlex.split(re.sub(r"--shard \S+", f"--shard {shard}", command).replace("found", "other"))
-                done = run([*words, "--model", str(folder / "model")], folder)
-                assert done.returncode == 0, done.stderr
-        elif "merge" in command:
-            done = run(shlex.split(command.replace("found", "other")), folder)
-            assert done.returncode == 0, done.stderr
-        else:
-            done = run([*shlex.split(command), "--model", str(folder / "model")], folder)
-            assert done.returncode == 0, done.stderr
-    ledgers = [(folder / out / "detections.jsonl").read_bytes() for out in ("found", "other")]
-    assert ledgers[0] == ledgers[1]
 
 
 @pytest.mark.slow
