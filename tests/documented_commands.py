@@ -55,7 +55,7 @@ def make_world(folder: Path) -> None:
     for x1, y1, x2, y2 in BOXES:
         image[y1 - 1 : y2, x1 - 1 : x2] += 120
     pairs = [(VOC_CLASSES[i], VOC_CLASSES[i + 1]) for i in range(0, 20, 2)]
-    for root in (folder / "FOLDER", folder / "BCCD"):
+    for root in (folder / name for name in ("FOLDER", "BCCD", "some2012", "some2007")):
         _write_voc(root, image, dict.fromkeys(("val", "train", "test"), pairs))
     for year in ("2007", "2012"):
         _write_voc(folder / "VOC" / "VOCdevkit" / f"VOC{year}", image, {"train": pairs, "val": pairs[:2]})
