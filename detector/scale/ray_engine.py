@@ -110,7 +110,8 @@ def start_ray(address: str | None) -> None:
         import ray.data
     except ImportError as error:
         raise SetupError("--engine ray needs Ray: pip install 'inception-rcnn[ray]'") from error
-    own: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
+    # Without an address Ray would take a cluster that it finds on this machine, or wait for one that is gone.
+    own: dict[str, Any] = {"address": "local", "include_dashboard": False} if address is None else {"address": address}
     if not ray.is_initialized():
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **own)

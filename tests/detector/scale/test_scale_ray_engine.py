@@ -93,7 +93,8 @@ def workers(name: str) -> Iterator[int]:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
 def test_a_killed_worker_loses_and_doubles_nothing(folder: Path) -> None:
-    running = start(folder, "killed", "photos", "--save-crops", "--engine", "ray")
+    elsewhere = {"RAY_ADDRESS": "127.0.0.1:1"}  # of a cluster that is gone, which nobody asked for
+    running = start(folder, "killed", "photos", "--save-crops", "--engine", "ray", **elsewhere)
     wait_until(lambda: rows_written(folder, "killed") > 0, running)
     for name in ("Network", "prepare"):
         for process in [*workers(name)][:1]:
