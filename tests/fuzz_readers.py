@@ -257,7 +257,7 @@ def _logs() -> Iterator[tuple[str, Reader]]:
 
     yield "training log", Reader("log.jsonl", {"log.jsonl": f"{row}\n{row}\n".encode()}, resume_log)
     settings = {"detector": 1, "reading": ["a", "b"], "weights_sha256": "0" * 64, "proposals": "x"}
-    settings |= {"config": {"classes": ["cat"], "score": 0.3, "modes": ["shared"]}, "pictures_from": ["/a/"]}
+    settings |= {"config": {"classes": ["cat"], "score": 0.3, "modes": ["shared"]}, "images_from": ["/a/"]}
     run = json.dumps({"arguments": [], "settings": settings, "finished": True}).encode()
 
     def read_run(folder: Path) -> None:

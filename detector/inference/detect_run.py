@@ -108,8 +108,8 @@ def run_job(job: Job, report: Report = silent, engine: Engine | None = None) -> 
     out, options, formats, classes = job.out, job.options, job.formats, job.model.config.detected_classes
     remove_unfinished(out)
     roots = _check_earlier(out, job.settings, overwrite=options.overwrite)
-    settings = {**job.settings, "pictures_from": roots}
-    report(f"{len(job.sources)} images, {job.model.config.mode} regions on {job.model.device}, model {job.folder.name}")
+    settings = {**job.settings, "images_from": roots}
+    report(f"{len(job.sources)} images on {job.model.device}, model {job.folder.name}, mode {job.model.config.mode}")
     for line in (*job.left_out, *_remove_formats(out, formats)):
         report(line)
     write_run(out, settings, None)
@@ -169,7 +169,7 @@ def _settings(model: RCNN, folder: Path, options: DetectOptions, sources: Sequen
         "weights_sha256": " ".join(map(weights_sha256, weights_files(folder))),
         "config": json.loads(model.config.to_json()),
         "proposals": stored or hash_of(*model.proposer.parameters),
-        "pictures_from": roots_of(sources),
+        "images_from": roots_of(sources),
     }
 
 
@@ -181,7 +181,7 @@ def _check_earlier(out: Path, settings: dict[str, Any], *, overwrite: bool) -> l
     roots = None if overwrite else earlier_roots(out, settings)
     if roots is None and (overwrite or (out / LEDGER_NAME).exists()):
         forget(out)
-    return settings["pictures_from"] if roots is None else roots
+    return settings["images_from"] if roots is None else roots
 
 
 def earlier_roots(out: Path, settings: dict[str, Any]) -> list[str] | None:
@@ -209,8 +209,8 @@ def _earlier_roots(out: Path, settings: dict[str, Any]) -> list[str]:
             f"{out / LEDGER_NAME} is from a run of which {path} has no settings: add --overwrite"
         ) from error
     before = image_roots(earlier)
-    if {*settings["pictures_from"]} <= {*before}:  # of several folders, some: the names are the same
-        settings = {**settings, "pictures_from": earlier["pictures_from"]}
+    if {*settings["images_from"]} <= {*before}:  # of several folders, some: the names are the same
+        settings = {**settings, "images_from": earlier["images_from"]}
     if changed := differences(earlier, settings):
         raise UsageError(f"{out} holds a run with other settings ({changed}): add --overwrite or choose another --out")
     return before

@@ -24,12 +24,15 @@ class _Run(TypedDict):
 
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings in a `run.json`; DataError where it has none."""
-    return read_checked(path, _Run)["settings"]
+    settings = read_checked(path, _Run)["settings"]
+    if (folders := settings.pop("pictures_from", None)) is not None:  # as 0.1.0 called them
+        settings["images_from"] = folders
+    return settings
 
 
 def image_roots(settings: dict[str, Any]) -> list[str]:
     """The folders that a run's names count from."""
-    folders = settings.get("pictures_from")
+    folders = settings.get("images_from")
     return [each for each in folders if isinstance(each, str)] if isinstance(folders, list) else []
 
 

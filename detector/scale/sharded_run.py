@@ -166,14 +166,14 @@ def _common_settings(shards: Sequence[_Finished]) -> dict[str, Any]:
     first = shards[0]
     roots = sorted({root for shard in shards for root in image_roots(shard.settings)})
     for shard in shards[1:]:
-        others = {**shard.settings, "pictures_from": first.settings.get("pictures_from")}
+        others = {**shard.settings, "images_from": first.settings.get("images_from")}
         changed = differences(first.settings, others) or differences(_about(first.record), _about(shard.record))
         if changed:
             raise UsageError(
                 f"{shard.folder}: was made with other settings than {first.folder.name} ({changed}): "
                 "run detect again for one of them, with --overwrite"
             )
-    return {**first.settings, "pictures_from": roots}
+    return {**first.settings, "images_from": roots}
 
 
 def _about(record: Record) -> dict[str, Any]:

@@ -373,7 +373,7 @@ def test_a_setting_that_differs_is_told_alone(model, photos, tmp_path):
     assert "(config.score 0.0 -> 0.9)" in str(caught.value)
     shutil.copytree(photos, tmp_path / "elsewhere")
     options = {"proposals": str(tmp_path / "boxes.safetensors")}
-    with pytest.raises(UsageError, match=r"pictures_from .*photos/ -> .*elsewhere/\)"):
+    with pytest.raises(UsageError, match=r"images_from .*photos/ -> .*elsewhere/\)"):
         run(model, tmp_path / "elsewhere", tmp_path / "out", options=options)
 
 

@@ -30,8 +30,8 @@ def test_only_what_differs_is_told(earlier, now, said):
 
 
 def test_a_difference_is_short_whatever_the_settings_hold():
-    earlier = {"pictures_from": [f"/{'x' * 5000}/{i}/" for i in range(1000)], "k" * 10**5: "v" * 10**5}
-    assert len(differences(earlier, {"pictures_from": ["/photos/"], "other": [[7] * 10**5]})) < 3000
+    earlier = {"images_from": [f"/{'x' * 5000}/{i}/" for i in range(1000)], "k" * 10**5: "v" * 10**5}
+    assert len(differences(earlier, {"images_from": ["/photos/"], "other": [[7] * 10**5]})) < 3000
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,10 @@ def test_what_tells_of_no_settings_is_one_sentence(tmp_path, content):
 
 @pytest.mark.parametrize("folders", [None, 7, "x", {"a": 1}, [7, ["/a/"]]])
 def test_folders_that_are_none_are_none(tmp_path, folders):
-    (tmp_path / "run.json").write_text(json.dumps({"settings": {"pictures_from": folders}}))
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"images_from": folders}}))
     assert image_roots(read_settings(tmp_path / "run.json")) == []
+
+
+def test_the_folders_of_a_run_of_release_0_1_0_are_known(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"pictures_from": ["/a/"]}}))
+    assert image_roots(read_settings(tmp_path / "run.json")) == ["/a/"]
