@@ -38,9 +38,9 @@ Regions = Sequence[tuple[SharedMaps, Boxes]]  # the images, each with its boxes 
 Part = tuple[NDArray[np.intp], Tensor]  # indices [P] into the boxes of all images, and those regions' features
 
 
-def checked_mode(name: str, known: Sequence[Mode] = MODES) -> Mode:
+def checked_mode(name: str) -> Mode:
     """The mode of that name; UsageError for another."""
-    require_known("mode", name, known)
+    require_known("mode", name, MODES)
     return cast(Mode, name)
 
 

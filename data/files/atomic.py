@@ -66,7 +66,7 @@ def writing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def name_aside(path: Path) -> Path:
-    """A name, of its own, for what is to become `path`, whose own may already be as long as the file system allows."""
+    """Where to write what is to become `path`: a short name, for that of `path` may be as long as the system allows."""
     return path.with_name(f".{uuid.uuid4().hex}.tmp")
 
 

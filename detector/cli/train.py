@@ -151,7 +151,7 @@ def distil(
     """Distil an ensemble, or what a detector knows by its other mode, into one net; writes a model folder."""
     from ...backbone.training.recipe import Recipe
     from ...backbone.training.run import Run
-    from ..region_features import BOTH, MODES, checked_mode
+    from ..region_features import checked_mode
     from ..training.distillation import distil
     from ..training.finetuning import FinetuneOptions
 
@@ -170,7 +170,7 @@ def distil(
         init,
         options,
         Run(recipe, out, resume, tensorboard, report),
-        None if teacher_mode is None else checked_mode(teacher_mode, (*MODES, BOTH)),
+        teacher_mode,
     )
     _say_written(out)
 

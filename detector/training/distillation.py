@@ -47,7 +47,7 @@ def distil(
     init: str | None,
     options: FinetuneOptions,
     run: Run,
-    teacher_mode: Mode | None = None,
+    teacher_mode: str | None = None,
 ) -> State:
     """Train one network on an ensemble's predictions for the regions of a data set; writes its model folder.
 
@@ -55,7 +55,7 @@ def distil(
     the annotations only decide which regions are sampled. The teacher predicts by its `teacher_mode`, that of the
     student without one: so what a detector knows by crops it can learn to see on shared maps.
     """
-    folder, taught_by = model_folder(model), teacher_mode or options.mode
+    folder, taught_by = model_folder(model), cast(Mode, teacher_mode or options.mode)
     teacher, config = load_detector(folder)
     if taught_by not in config.detection_modes:
         option = "--mode" if teacher_mode is None else "--teacher-mode"
